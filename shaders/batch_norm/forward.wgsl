@@ -1,0 +1,35 @@
+// y = (x − mean[g, c]) · scale[g, c] + bias[c]
+//
+// x, y: [groups · rows, C]. One thread takes four channels of eight rows, so that it loads the
+// channel's numbers once for eight.
+
+#import grid
+
+struct Params { groups: u32, rows: u32, quads: u32 }
+var<immediate> p: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> mean: array<vec4f>;
+@group(0) @binding(2) var<storage, read> scale: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = element(id, groups);
+    let blocks = (p.rows + 7u) / 8u;
+    let q = i % p.quads;
+    let block = i / p.quads % blocks;
+    let g = i / (p.quads * blocks);
+    if g >= p.groups {
+        return;
+    }
+    let m = mean[g * p.quads + q];
+    let s = scale[g * p.quads + q];
+    let b = bias[q];
+    let end = min(block * 8u + 8u, p.rows);
+    for (var row = block * 8u; row < end; row += 1u) {
+        let at = (g * p.rows + row) * p.quads + q;
+        y[at] = (x[at] - m) * s + b;
+    }
+}

@@ -1,0 +1,50 @@
+// mean[g, c], scale[g, c] = weight[c] / √(variance[g, c] + eps), and the running statistics
+//
+// partials: [groups, chunks, 2, C]   mean, inverse, scale: [groups, C]
+//
+// One thread takes four channels. It merges the chunks of each group in their order (Chan et al. 1983):
+//   M ← M + m + d² · n·k / (n + k),   mean ← mean + d · k / (n + k),   d = chunk's mean − mean.
+// The normalising variance is M / n; the running one M / (n − 1), averaged over the groups.
+
+struct Params { groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32, eps: f32, momentum: f32 }
+var<immediate> p: Params;
+
+@group(0) @binding(0) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> mean: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> inverse: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> scale: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let q = id.x;
+    if q >= p.quads {
+        return;
+    }
+    var means = vec4f();
+    var variances = vec4f();
+    for (var g = 0u; g < p.groups; g += 1u) {
+        var m = vec4f();
+        var squares = vec4f();
+        var n = 0.0;
+        for (var chunk = 0u; chunk < p.chunks; chunk += 1u) {
+            let at = (g * p.chunks + chunk) * 2u * p.quads + q;
+            let k = f32(min(p.chunk, p.rows - chunk * p.chunk));
+            let d = partials[at] - m;
+            m += d * (k / (n + k));
+            squares += partials[at + p.quads] + d * d * (n * k / (n + k));
+            n += k;
+        }
+        let invert = 1.0 / sqrt(squares / n + p.eps);
+        mean[g * p.quads + q] = m;
+        inverse[g * p.quads + q] = invert;
+        scale[g * p.quads + q] = weight[q] * invert;
+        means += m;
+        variances += squares / max(n - 1.0, 1.0);
+    }
+    let share = p.momentum / f32(p.groups);
+    running_mean[q] = running_mean[q] * (1.0 - p.momentum) + means * share;
+    running_var[q] = running_var[q] * (1.0 - p.momentum) + variances * share;
+}

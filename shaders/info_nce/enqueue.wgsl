@@ -1,0 +1,22 @@
+// queue[(queue_at + n) mod K] = keys[n]
+//
+// keys is [N, D], queue [K, D], N ≤ K. One thread per four channels of a key.
+
+#import grid
+#import step
+
+struct Params { size: u32, quads: u32, keys: u32 }
+var<immediate> p: Params;
+
+@group(0) @binding(0) var<storage, read> keys: array<vec4f>;
+@group(0) @binding(1) var<storage, read> now: Step;
+@group(0) @binding(2) var<storage, read_write> queue: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = element(id, groups);
+    if i < p.size {
+        let row = (now.queue_at + i / p.quads) % p.keys;
+        queue[row * p.quads + i % p.quads] = keys[i];
+    }
+}

@@ -1,0 +1,11 @@
+// Numbers that change with every step of training, written once a step by the host.
+struct Step {
+    lr: f32,       // learning rate
+    step: u32,     // of the stage, from 0
+    seed_low: u32, // of the run
+    seed_high: u32,
+    queue_at: u32, // where MoCo's queue takes the next keys
+    epoch: u32,
+    stage: u32,    // separates the random numbers of stages
+    pad: u32,
+}

@@ -1,0 +1,94 @@
+//! A folder per class.
+
+use std::path::{Path, PathBuf};
+
+use super::patient::patient;
+use super::split::{Listing, Part, Row};
+use super::walk::{file_name, films_below, list, stem};
+use super::{Kind, Labels, Sample, Source};
+use crate::{Error, Result};
+
+/// Reads `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
+pub(super) fn read(source: &Source) -> Result<Listing> {
+    let root = unwrap_archive(&source.root)?;
+    let mut parts: Vec<(Option<Part>, PathBuf)> = list(&root)?
+        .0
+        .into_iter()
+        .filter_map(|folder| Some((Some(Part::named(&file_name(&folder))?), folder)))
+        .collect();
+    // A lone `test` or `val` beside classes is a class of that name.
+    if !parts.iter().any(|(part, _)| *part == Some(Part::Train)) {
+        parts = vec![(None, root)];
+    }
+    let mut rows = Vec::new();
+    let names = if source.labelled { class_names(&parts)? } else { Vec::new() };
+    for (part, folder) in &parts {
+        if source.labelled {
+            for class in list(folder)?.0 {
+                let index = names.iter().position(|n| *n == file_name(&class));
+                let index = index.expect("class names are those of these folders");
+                let films = films_below(&class)?;
+                if films.is_empty() {
+                    return Err(empty_class(&class));
+                }
+                rows.extend(films.into_iter().map(|film| row(film, *part, vec![index as f32])));
+            }
+        } else {
+            rows.extend(films_below(folder)?.into_iter().map(|film| row(film, *part, vec![])));
+        }
+    }
+    let kind = if source.labelled { Kind::Classes } else { Kind::None };
+    Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0 })
+}
+
+/// Goes down while a folder holds one folder and nothing else, as archives that are unpacked into
+/// a folder of their own name do (`chest_xray/chest_xray/train`).
+fn unwrap_archive(root: &Path) -> Result<PathBuf> {
+    let mut root = root.to_path_buf();
+    loop {
+        let (folders, films) = list(&root)?;
+        match (folders.as_slice(), films.as_slice()) {
+            ([only], []) if !list(only)?.0.is_empty() => root = only.clone(),
+            _ => return Ok(root),
+        }
+    }
+}
+
+/// The names of the class folders of all parts, sorted.
+fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (_, folder) in parts {
+        let (classes, films) = list(folder)?;
+        if classes.is_empty() && !films.is_empty() {
+            return Err(Error::data(
+                folder.display().to_string(),
+                format!("expected a folder per class, found {} films", films.len()),
+                "set labelled = false to take them without labels",
+            ));
+        }
+        names.extend(classes.iter().map(|class| file_name(class)));
+    }
+    names.sort();
+    names.dedup();
+    match names.as_slice() {
+        [_, _, ..] => Ok(names),
+        found => Err(Error::data(
+            parts[0].1.display().to_string(),
+            format!("expected two class folders or more, found {found:?}"),
+            "put the films of each class in a folder of its own, or set labelled = false",
+        )),
+    }
+}
+
+fn empty_class(folder: &Path) -> Error {
+    Error::data(
+        folder.display().to_string(),
+        "expected films of this class (jpg, jpeg, png, bmp, tif, tiff), found none",
+        "add films, or remove the folder",
+    )
+}
+
+fn row(path: PathBuf, part: Option<Part>, target: Vec<f32>) -> Row {
+    let patient = patient(&stem(&path)).to_string();
+    Row { place: path.display().to_string(), part, sample: Sample { path, patient, target } }
+}

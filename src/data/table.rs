@@ -1,0 +1,208 @@
+//! A table with a row per film and any columns.
+
+use std::path::{Path, PathBuf};
+
+use super::patient::patient;
+use super::split::{Listing, Part, Row};
+use super::walk::{relative, stem};
+use super::{Kind, Labels, Sample, Source};
+use crate::{Error, Result};
+
+/// A CSV file in memory.
+pub(super) struct Table {
+    pub path: PathBuf,
+    pub header: Vec<String>,
+    /// Line number and cells of each row below the header.
+    pub rows: Vec<(u64, Vec<String>)>,
+}
+
+impl Table {
+    /// Reads a comma-separated file; `ragged` allows rows of more or fewer cells than the header.
+    pub(super) fn read(path: PathBuf, ragged: bool) -> Result<Self> {
+        let fault = |e: csv::Error| csv_fault(&path, e);
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .flexible(ragged)
+            .from_path(&path)
+            .map_err(fault)?;
+        let text = |record: &csv::ByteRecord| {
+            record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
+        };
+        let header = text(reader.byte_headers().map_err(fault)?);
+        let mut rows = Vec::new();
+        for record in reader.byte_records() {
+            let record = record.map_err(fault)?;
+            rows.push((record.position().map_or(0, csv::Position::line), text(&record)));
+        }
+        Ok(Self { path, header, rows })
+    }
+
+    /// File and line, for errors.
+    pub(super) fn place(&self, line: u64) -> String {
+        format!("{}:{line}", self.path.display())
+    }
+
+    fn column(&self, name: &str) -> Result<usize> {
+        self.header.iter().position(|column| column == name).ok_or_else(|| {
+            Error::data(
+                self.place(1),
+                format!("expected a column {name}, found {}", self.header.join(", ")),
+                did_you_mean(name, &self.header),
+            )
+        })
+    }
+}
+
+/// A remedy that names the known word nearest to `name`.
+pub(super) fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    let distance =
+        |word: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &word.to_lowercase());
+    match known.iter().map(S::as_ref).min_by_key(distance) {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None => "the file holds nothing".into(),
+    }
+}
+
+fn csv_fault(path: &Path, error: csv::Error) -> Error {
+    let line = error.position().map_or(String::new(), |at| format!(":{}", at.line()));
+    let place = format!("{}{line}", path.display());
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => {
+            Error::io(path, source, "see that the table exists and may be read")
+        }
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Error::data(
+            place,
+            format!("expected {expected_len} cells as in the header, found {len}"),
+            "put cells that hold commas in double quotes",
+        ),
+        other => Error::data(place, format!("not a table: {other:?}"), "save it as UTF-8 CSV"),
+    }
+}
+
+/// Reads the table of a [`super::Format::Csv`] source.
+pub(super) fn read(source: &Source) -> Result<Listing> {
+    let path = source.root.join(source.table.as_deref().unwrap_or(Path::new("")));
+    let table = Table::read(path, false)?;
+    let films = table.column(&source.path_column)?;
+    let patients = source.patient_column.as_ref().map(|name| table.column(name)).transpose()?;
+    let parts = source.split_column.as_ref().map(|name| table.column(name)).transpose()?;
+    let (labels, targets) = labels(source, &table)?;
+    let (mut rows, mut unlabelled) = (Vec::new(), 0);
+    for ((line, cells), target) in table.rows.iter().zip(targets) {
+        let Some(target) = target else {
+            unlabelled += 1;
+            continue;
+        };
+        let place = table.place(*line);
+        let path = film(source, &place, &cells[films])?;
+        let part = parts.map(|column| part(&place, &cells[column])).transpose()?;
+        let patient = match patients.map(|column| cells[column].as_str()) {
+            None => patient(&stem(&path)).to_string(),
+            Some("") => {
+                return Err(Error::data(place, "expected a patient, found a blank", "fill it in"));
+            }
+            Some(cell) => cell.to_string(),
+        };
+        rows.push(Row { sample: Sample { path, patient, target }, part, place });
+    }
+    Ok(Listing { labels, rows, missing: 0, unlabelled })
+}
+
+fn film(source: &Source, place: &str, cell: &str) -> Result<PathBuf> {
+    let inside = relative(cell).ok_or_else(|| {
+        Error::data(
+            place,
+            format!("expected a path below {}, found {cell:?}", source.root.display()),
+            "write the path relative to root, without ..",
+        )
+    })?;
+    let path = source.root.join(inside);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::data(
+        place,
+        format!("expected the film {}, found no such file", path.display()),
+        "correct the path or root, or remove the row",
+    ))
+}
+
+fn part(place: &str, cell: &str) -> Result<Part> {
+    Part::named(cell).ok_or_else(|| {
+        Error::data(
+            place,
+            format!("expected train, val or test, found {cell:?}"),
+            "correct the cell, or leave split_column out to divide by patient",
+        )
+    })
+}
+
+/// The labels of a table and the target of each row, `None` for a row without a class.
+fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>>>)> {
+    let columns = if source.labelled { source.label_columns.as_slice() } else { &[] };
+    let at = columns.iter().map(|name| table.column(name)).collect::<Result<Vec<_>>>()?;
+    if let ([column], [name]) = (at.as_slice(), columns)
+        && !table.rows.iter().all(|(_, cells)| finding(&cells[*column]).is_some())
+    {
+        return classes(table, name, *column);
+    }
+    let kind = if at.is_empty() { Kind::None } else { Kind::Multi };
+    let mut targets = Vec::new();
+    for (line, cells) in &table.rows {
+        let target = at.iter().zip(columns).map(|(&column, name)| {
+            finding(&cells[column]).ok_or_else(|| {
+                Error::data(
+                    table.place(*line),
+                    format!("expected 0, 1 or blank for {name}, found {:?}", cells[column]),
+                    "write a blank where it is not known",
+                )
+            })
+        });
+        targets.push(Some(target.collect::<Result<_>>()?));
+    }
+    Ok((Labels { kind, names: columns.to_vec() }, targets))
+}
+
+/// 0, 1, or NaN for a blank; `None` for anything else.
+fn finding(cell: &str) -> Option<f32> {
+    if blank(cell) {
+        return Some(f32::NAN);
+    }
+    cell.parse().ok().filter(|v| *v == 0.0 || *v == 1.0)
+}
+
+/// Blank, or what pandas writes for it.
+fn blank(cell: &str) -> bool {
+    cell.is_empty() || cell.eq_ignore_ascii_case("nan")
+}
+
+/// One column of words, sorted by name, or of whole numbers, sorted by value.
+fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Vec<Option<Vec<f32>>>)> {
+    let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
+    let number = |cell: &str| cell.parse::<i64>().ok();
+    let known = || cells().filter(|(_, cell)| !blank(cell));
+    let numbers = known().next().is_some_and(|(_, cell)| number(cell).is_some());
+    if let Some((line, odd)) = known().find(|(_, cell)| number(cell).is_some() != numbers) {
+        let expected = if numbers { "a whole number" } else { "a word" };
+        return Err(Error::data(
+            table.place(*line),
+            format!("expected {expected} for {name} as in the rows above, found {odd:?}"),
+            "write all classes as words or all as whole numbers",
+        ));
+    }
+    let mut names: Vec<&str> = known().map(|(_, cell)| cell).collect();
+    names.sort_by_key(|cell| (number(cell), *cell));
+    names.dedup();
+    if let [only] = names.as_slice() {
+        return Err(Error::data(
+            table.place(1),
+            format!("expected two classes or more in {name}, found {only} alone"),
+            "name another column, or none to take the films without labels",
+        ));
+    }
+    let target =
+        |cell: &str| names.iter().position(|name| *name == cell).map(|class| vec![class as f32]);
+    let targets = cells().map(|(_, cell)| target(cell)).collect();
+    let names = names.iter().map(ToString::to_string).collect();
+    Ok((Labels { kind: Kind::Classes, names }, targets))
+}

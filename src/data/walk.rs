@@ -1,0 +1,88 @@
+//! Finding films on disk.
+
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Extensions that films have, in lower case. They only say which files to list; what a file is,
+/// its first bytes say.
+const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
+
+/// The folders and the films directly in `folder`, each sorted by name.
+///
+/// Hidden files, `__MACOSX` and AppleDouble files (`._film.jpeg`) are left out.
+pub(super) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let remedy = "see that the folder exists and may be read";
+    let (mut folders, mut films) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e, remedy))? {
+        let path = entry.map_err(|e| Error::io(folder, e, remedy))?.path();
+        let name = file_name(&path);
+        if name.starts_with('.') || name == "__MACOSX" {
+            continue;
+        }
+        if path.is_dir() {
+            folders.push(path);
+        } else if is_film(&path) {
+            films.push(path);
+        }
+    }
+    folders.sort();
+    films.sort();
+    Ok((folders, films))
+}
+
+/// Every film below `folder`, sorted by folder and name.
+pub(super) fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(next) = open.pop() {
+        // A link to a folder above would lead round in a circle.
+        let real = next.canonicalize().map_err(|e| Error::io(&next, e, "mend the link"))?;
+        if seen.insert(real) {
+            let (folders, films) = list(&next)?;
+            all.extend(films);
+            open.extend(folders.into_iter().rev());
+        }
+    }
+    Ok(all)
+}
+
+fn is_film(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()))
+}
+
+/// The last part of a path as text.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The file name without its extension as text.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `cell` of a table as a path below the root, in either system's notation; `None` if it is
+/// empty, absolute or climbs with `..`.
+pub(super) fn relative(cell: &str) -> Option<PathBuf> {
+    let cell = cell.replace('\\', "/");
+    let drive = cell.as_bytes().get(1) == Some(&b':');
+    let path = PathBuf::from(cell);
+    let inside =
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    (inside && !drive && path.file_name().is_some()).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relative;
+
+    #[test]
+    fn a_path_that_leaves_the_root_is_refused() {
+        for cell in ["../a.png", "a/../../b.png", "/etc/a.png", "C:\\a.png", "..\\a.png", "", "."] {
+            assert_eq!(relative(cell), None, "{cell:?}");
+        }
+        assert_eq!(relative("a\\b.png"), Some("a/b.png".into()));
+    }
+}

@@ -1,0 +1,106 @@
+//! Finding an adapter and saying what it can do.
+
+use crate::{Error, Result};
+
+/// Which adapter to open: a number of `mtpret doctor`'s list or a part of its name.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// `None`: the most powerful one.
+    pub adapter: Option<String>,
+    /// Keep the driver's bounds and loop checks in the kernels (slower; same results).
+    pub checked: bool,
+    /// Give every intermediate tensor memory of its own, filled with NaN, so that an element that
+    /// no thread wrote is seen. For tests and `doctor`.
+    pub poison: bool,
+}
+
+/// What kernels are chosen by.
+#[derive(Clone, Debug)]
+pub struct Caps {
+    /// Smallest subgroup the driver forms, if it has subgroup operations.
+    pub subgroup: Option<u32>,
+    /// The driver runs on the CPU: loads are dear, barriers dearer.
+    pub software: bool,
+    /// What the device was opened with.
+    pub limits: wgpu::Limits,
+}
+
+/// All adapters of all backends, the most powerful kind first; a stable order.
+pub fn adapters() -> Vec<wgpu::Adapter> {
+    let descriptor = wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
+        // Tests need no validation layer: wgpu's own validation stays on.
+        flags: wgpu::InstanceFlags::empty(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle_from_env()
+    };
+    let instance = wgpu::Instance::new(descriptor);
+    let mut all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    all.sort_by_key(|a| match a.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    all
+}
+
+/// The adapter that `choice` names.
+///
+/// # Errors
+/// None answers, or none has that number or name.
+pub fn find(choice: &Choice) -> Result<wgpu::Adapter> {
+    let mut all = adapters();
+    if all.is_empty() {
+        return Err(Error::Adapter(
+            "no Vulkan, Metal or DX12 adapter answers; install a driver, or Mesa's software Vulkan \
+             with tools/setup.sh"
+                .into(),
+        ));
+    }
+    let Some(wanted) = &choice.adapter else { return Ok(all.swap_remove(0)) };
+    let names: Vec<_> = all.iter().map(|a| a.get_info().name).collect();
+    let at = match wanted.parse::<usize>() {
+        Ok(number) => (number < all.len()).then_some(number),
+        Err(_) => {
+            let wanted = wanted.to_lowercase();
+            names.iter().position(|n| n.to_lowercase().contains(&wanted))
+        }
+    };
+    let at = at.ok_or_else(|| {
+        let list: Vec<_> = names.iter().enumerate().map(|(i, n)| format!("{i} {n}")).collect();
+        Error::Adapter(format!("`{wanted}` is none of: {}; pass its number", list.join(", ")))
+    })?;
+    Ok(all.swap_remove(at))
+}
+
+/// Opens a device with the adapter's own limits.
+///
+/// # Errors
+/// The adapter lacks immediates, or the driver refuses.
+pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)> {
+    let info = adapter.get_info();
+    let offered = adapter.features();
+    if !offered.contains(wgpu::Features::IMMEDIATES) {
+        return Err(Error::Adapter(format!(
+            "{} offers no immediate data (push constants), which every kernel needs; \
+             update its driver or pass another --adapter",
+            info.name
+        )));
+    }
+    let mut limits = adapter.limits();
+    // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
+    limits.max_immediate_size = limits.max_immediate_size.min(128);
+    let wanted = wgpu::Features::IMMEDIATES | (offered & wgpu::Features::SUBGROUP);
+    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        label: Some("mtpret"),
+        required_features: wanted,
+        required_limits: limits.clone(),
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    }))
+    .map_err(|e| Error::Adapter(format!("{} refuses a device: {e}", info.name)))?;
+    let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size);
+    let software = info.device_type == wgpu::DeviceType::Cpu;
+    Ok((device, queue, Caps { subgroup, software, limits }))
+}

@@ -1,0 +1,251 @@
+//! Device, kernels, recordings. Knows bytes and buffers, never shapes.
+//!
+//! ```text
+//! Recording ── launches ──▶ Plan ── lifetimes → arenas ──▶ Program ── bind groups, replayed
+//! ```
+
+mod adapter;
+mod kernel;
+mod plan;
+mod program;
+mod recording;
+mod transfer;
+
+pub use adapter::{Caps, Choice, adapters};
+pub use kernel::{Access, Constants, Kernel, Params, Source};
+pub use plan::{ALIGNMENT, Plan};
+pub use program::Program;
+pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
+pub use transfer::{Readback, Upload};
+
+use crate::{Error, Result};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+/// A handle to an opened adapter; cloning it is cheap.
+#[derive(Clone)]
+pub struct Gpu(Rc<Inner>);
+
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    caps: Caps,
+    choice: Choice,
+    sources: RefCell<HashMap<Key, Rc<Source>>>,
+    pipelines: RefCell<HashMap<Key, Rc<Pipeline>>>,
+    traffic: Traffic,
+}
+
+type Key = (&'static str, Constants);
+
+struct Pipeline {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// What has crossed between host and device so far.
+#[derive(Default)]
+struct Traffic {
+    uploads: Cell<u64>,
+    readbacks: Cell<u64>,
+    launches: Cell<u64>,
+}
+
+/// Counts of things made and moved since the device was opened; for tests and reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Buffers alive, by wgpu's count.
+    pub buffers: i64,
+    /// Bind groups alive, by wgpu's count.
+    pub bind_groups: i64,
+    /// Compute pipelines alive, by wgpu's count.
+    pub pipelines: i64,
+    /// Shader modules alive, by wgpu's count.
+    pub modules: i64,
+    /// Bytes of device memory in buffers, by wgpu's count.
+    pub buffer_bytes: i64,
+    /// Host-to-device transfers made.
+    pub uploads: u64,
+    /// Device-to-host transfers made.
+    pub readbacks: u64,
+    /// Launches submitted.
+    pub launches: u64,
+}
+
+impl Gpu {
+    /// Opens the adapter that `choice` names.
+    ///
+    /// # Errors
+    /// No adapter, none of that name, or one that lacks what kernels need.
+    pub fn open(choice: Choice) -> Result<Self> {
+        let adapter = adapter::find(&choice)?;
+        Self::from_adapter(&adapter, choice)
+    }
+    /// Opens this adapter.
+    ///
+    /// # Errors
+    /// It lacks what kernels need, or the driver refuses.
+    pub fn from_adapter(adapter: &wgpu::Adapter, choice: Choice) -> Result<Self> {
+        let (device, queue, caps) = adapter::open(adapter)?;
+        // Only this crate's own code can cause a validation error, so it is a panic.
+        device.on_uncaptured_error(std::sync::Arc::new(|e| panic!("wgpu: {e}")));
+        Ok(Self(Rc::new(Inner {
+            device,
+            queue,
+            info: adapter.get_info(),
+            caps,
+            choice,
+            sources: RefCell::default(),
+            pipelines: RefCell::default(),
+            traffic: Traffic::default(),
+        })))
+    }
+    /// The adapter's name, driver and kind.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
+    }
+    /// What kernels are chosen by.
+    pub fn caps(&self) -> &Caps {
+        &self.0.caps
+    }
+    /// Counts so far.
+    pub fn counters(&self) -> Counters {
+        let hal = self.0.device.get_internal_counters().hal;
+        Counters {
+            buffers: hal.buffers.read() as i64,
+            bind_groups: hal.bind_groups.read() as i64,
+            pipelines: hal.compute_pipelines.read() as i64,
+            modules: hal.shader_modules.read() as i64,
+            buffer_bytes: hal.buffer_memory.read() as i64,
+            uploads: self.0.traffic.uploads.get(),
+            readbacks: self.0.traffic.readbacks.get(),
+            launches: self.0.traffic.launches.get(),
+        }
+    }
+    /// New memory, zeroed.
+    ///
+    /// # Errors
+    /// More than the adapter allows or has left.
+    pub fn alloc(&self, bytes: u64) -> Result<Slice> {
+        let bytes = bytes.max(4).next_multiple_of(4);
+        let buffer = self.buffer(
+            bytes,
+            wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
+        )?;
+        Ok(Slice { memory: Memory::Buffer(Rc::new(buffer)), offset: 0, bytes })
+    }
+    fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let most = self.0.caps.limits.max_buffer_size;
+        let refused = |why: String| {
+            Error::Adapter(format!(
+                "{} MiB in one buffer: {why}; make the batch, the image or the queue smaller",
+                size >> 20
+            ))
+        };
+        if size > most {
+            return Err(refused(format!("the adapter allows {} MiB", most >> 20)));
+        }
+        let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(buffer),
+            Some(_) => Err(refused("the device is out of memory".into())),
+        }
+    }
+    /// Writes bytes at the start of a slice of existing memory.
+    ///
+    /// # Panics
+    /// If it is a transient or too short.
+    pub fn write(&self, to: &Slice, bytes: &[u8]) {
+        assert!(bytes.len() as u64 <= to.bytes, "a write fits its slice");
+        self.0.traffic.uploads.set(self.0.traffic.uploads.get() + 1);
+        self.0.queue.write_buffer(existing(to), to.offset, bytes);
+    }
+    /// Copies between existing slices at once.
+    pub fn copy(&self, from: &Slice, to: &Slice) {
+        assert_eq!(from.bytes, to.bytes, "a copy keeps its length");
+        let mut encoder = self.0.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(
+            existing(from),
+            from.offset,
+            existing(to),
+            to.offset,
+            from.bytes,
+        );
+        self.0.queue.submit([encoder.finish()]);
+    }
+    /// Reads a slice of existing memory; waits for everything submitted before.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn read(&self, from: &Slice) -> Result<Vec<u8>> {
+        let mut readback = Readback::new(self, from.bytes)?;
+        readback.request(from);
+        readback.wait()
+    }
+    /// Waits until everything submitted has run.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn wait(&self) -> Result<()> {
+        self.0.device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()).map_err(|e| {
+            Error::Adapter(format!("the device stopped answering ({e}); run `mtpret doctor`"))
+        })
+    }
+    /// Records with `f` and runs it once: a recording used eagerly.
+    ///
+    /// # Errors
+    /// Those of `f`, of the plan and of the run.
+    pub fn eager<T>(&self, f: impl FnOnce(&Recording) -> Result<T>) -> Result<(T, Program)> {
+        let recording = Recording::new(self);
+        let out = f(&recording)?;
+        let program = Program::new(recording)?;
+        program.run();
+        self.wait()?;
+        Ok((out, program))
+    }
+    /// Workgroups for `threads` threads, 256 each; beyond 65 535 groups they fold into y.
+    pub fn grid(threads: usize) -> [u32; 3] {
+        fold(threads.div_ceil(256))
+    }
+    fn specialise<P>(
+        &self,
+        kernel: &Kernel<P>,
+        constants: &[(&'static str, u32)],
+    ) -> Result<Rc<Source>> {
+        let key = (kernel.name, constants.to_vec());
+        if let Some(source) = self.0.sources.borrow().get(&key) {
+            return Ok(source.clone());
+        }
+        let source = Rc::new(kernel.specialise(constants)?);
+        self.0.sources.borrow_mut().insert(key, source.clone());
+        Ok(source)
+    }
+}
+
+/// `groups` workgroups as a grid: beyond 65 535 they fold into y, and the kernel drops the excess.
+pub fn fold(groups: usize) -> [u32; 3] {
+    let groups = u32::try_from(groups.max(1)).expect("fewer than 2^32 workgroups");
+    match groups {
+        0..=65_535 => [groups, 1, 1],
+        _ => [65_535, groups.div_ceil(65_535), 1],
+    }
+}
+
+fn existing(slice: &Slice) -> &wgpu::Buffer {
+    match &slice.memory {
+        Memory::Buffer(buffer) => buffer,
+        Memory::Transient(_) => panic!("a transient has no memory outside its program"),
+    }
+}

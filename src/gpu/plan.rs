@@ -1,0 +1,138 @@
+//! The plan of a recording: which transient lies where.
+//!
+//! A transient lives from the first to the last command that touches it. Transients whose lives do
+//! not meet share memory. Memory comes in *arenas*, because a launch may not bind one buffer for
+//! reading and for writing, not even disjoint ranges of it: what a launch writes is never placed
+//! in an arena that the launch reads.
+
+use super::{
+    Access,
+    recording::{Command, Memory, State},
+};
+
+/// Bindings start on this many bytes on every adapter.
+pub const ALIGNMENT: u64 = 256;
+
+/// A transient's place: arena and offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which arena.
+    pub arena: usize,
+    /// Bytes from its start.
+    pub offset: u64,
+}
+
+/// Places for all transients of a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// By transient; `None` for those placed elsewhere or never used.
+    pub places: Vec<Option<Place>>,
+    /// Bytes of each arena.
+    pub arenas: Vec<u64>,
+    /// The largest sum of bytes alive at once: no plan can need less.
+    pub live_peak: u64,
+}
+
+struct Life {
+    first: usize,
+    last: usize,
+    bytes: u64,
+    /// Commands that touch it, and how.
+    uses: Vec<(usize, Access)>,
+}
+
+/// Plans a recording. With `separate` no two transients share memory.
+pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
+    let lives = lives(state, separate);
+    let users = users(state);
+    let mut order: Vec<usize> = (0..lives.len()).filter(|t| lives[*t].is_some()).collect();
+    let life = |t: usize| lives[t].as_ref().expect("only living transients are in the order");
+    order.sort_by_key(|t| (std::cmp::Reverse(life(*t).bytes), life(*t).first));
+    let mut plan = Plan { places: vec![None; lives.len()], ..Plan::default() };
+    let mut residents: Vec<Vec<usize>> = Vec::new();
+    for t in order {
+        let me = life(t);
+        let mut forbidden = vec![false; plan.arenas.len()];
+        for &(command, access) in &me.uses {
+            for &(other, other_access) in &users[command] {
+                if let (true, Some(place)) = (access != other_access, plan.places[other]) {
+                    forbidden[place.arena] = true;
+                }
+            }
+        }
+        let mut best: Option<(u64, Place)> = None;
+        for (arena, size) in plan.arenas.iter().enumerate().filter(|(a, _)| !forbidden[*a]) {
+            let mut taken: Vec<(u64, u64)> = residents[arena]
+                .iter()
+                .filter(|o| life(**o).first <= me.last && me.first <= life(**o).last)
+                .filter_map(|o| plan.places[*o].map(|p| (p.offset, p.offset + life(*o).bytes)))
+                .collect();
+            taken.sort_unstable();
+            let mut offset = 0;
+            for (from, to) in taken {
+                if offset + me.bytes <= from {
+                    break;
+                }
+                offset = offset.max(to);
+            }
+            let growth = (offset + me.bytes).saturating_sub(*size);
+            if size + growth <= largest_arena && best.is_none_or(|(least, _)| growth < least) {
+                best = Some((growth, Place { arena, offset }));
+            }
+        }
+        let (growth, place) = best.unwrap_or_else(|| {
+            plan.arenas.push(0);
+            residents.push(Vec::new());
+            (me.bytes, Place { arena: plan.arenas.len() - 1, offset: 0 })
+        });
+        plan.arenas[place.arena] += growth;
+        residents[place.arena].push(t);
+        plan.places[t] = Some(place);
+    }
+    plan.live_peak = (0..state.commands.len())
+        .map(|c| lives.iter().flatten().filter(|l| l.first <= c && c <= l.last).map(|l| l.bytes).sum())
+        .max()
+        .unwrap_or(0);
+    plan
+}
+
+/// Which transients each command touches, and how.
+fn users(state: &State) -> Vec<Vec<(usize, Access)>> {
+    let of = |command: &Command| {
+        let slices = command.slices().into_iter();
+        slices.filter_map(|(s, a)| transient(state, &s.memory).map(|t| (t, a))).collect()
+    };
+    state.commands.iter().map(of).collect()
+}
+
+fn transient(state: &State, memory: &Memory) -> Option<usize> {
+    match memory {
+        Memory::Transient(t) if state.transients[*t].placed.is_none() => Some(*t),
+        _ => None,
+    }
+}
+
+fn lives(state: &State, separate: bool) -> Vec<Option<Life>> {
+    let mut lives: Vec<Option<Life>> = state.transients.iter().map(|_| None).collect();
+    for (at, uses) in users(state).into_iter().enumerate() {
+        for (t, access) in uses {
+            let bytes = state.transients[t].bytes.max(4).next_multiple_of(ALIGNMENT);
+            let life =
+                lives[t].get_or_insert_with(|| Life { first: at, last: at, bytes, uses: vec![] });
+            life.last = at;
+            life.uses.push((at, access));
+        }
+    }
+    let end = state.commands.len();
+    for (life, transient) in lives.iter_mut().zip(&state.transients) {
+        if let Some(life) = life {
+            if transient.kept || separate {
+                life.last = end;
+            }
+            if separate {
+                life.first = 0;
+            }
+        }
+    }
+    lives
+}

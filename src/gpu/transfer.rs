@@ -1,0 +1,142 @@
+//! Crossing between host and device with buffers made once.
+
+use super::{Gpu, Slice, existing};
+use crate::{Error, Result};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+const IDLE: u8 = 0;
+const PENDING: u8 = 1;
+const MAPPED: u8 = 2;
+const LOST: u8 = 3;
+
+/// A staging buffer and where its mapping stands.
+struct Staging {
+    buffer: wgpu::Buffer,
+    state: Arc<AtomicU8>,
+}
+
+impl Staging {
+    fn new(gpu: &Gpu, bytes: u64, usage: wgpu::BufferUsages) -> Result<Self> {
+        Ok(Self { buffer: gpu.buffer(bytes, usage)?, state: Arc::new(AtomicU8::new(IDLE)) })
+    }
+    fn map(&self, mode: wgpu::MapMode) {
+        self.state.store(PENDING, Ordering::Release);
+        let state = self.state.clone();
+        self.buffer.map_async(mode, .., move |result| {
+            state.store(if result.is_ok() { MAPPED } else { LOST }, Ordering::Release);
+        });
+    }
+    fn wait(&self, gpu: &Gpu) -> Result<()> {
+        while self.state.load(Ordering::Acquire) == PENDING {
+            gpu.wait()?;
+        }
+        match self.state.load(Ordering::Acquire) {
+            MAPPED => Ok(()),
+            _ => Err(Error::Adapter(
+                "the device was lost while memory was being mapped; run `mtpret doctor`".into(),
+            )),
+        }
+    }
+}
+
+/// The way up: two staging buffers in turns, so that the host fills one while the device reads
+/// the other.
+pub struct Upload {
+    gpu: Gpu,
+    ring: [Staging; 2],
+    turn: usize,
+}
+
+impl Upload {
+    /// For transfers of up to `bytes` bytes.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(gpu: &Gpu, bytes: u64) -> Result<Self> {
+        let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        let bytes = bytes.next_multiple_of(4);
+        let ring = [Staging::new(gpu, bytes, usage)?, Staging::new(gpu, bytes, usage)?];
+        ring.iter().for_each(|s| s.map(wgpu::MapMode::Write));
+        Ok(Self { gpu: gpu.clone(), ring, turn: 0 })
+    }
+    /// Sends bytes to the start of a slice; one submission. Waits only for the transfer before last.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn send(&mut self, to: &Slice, bytes: &[u8]) -> Result<()> {
+        assert!(bytes.len() as u64 <= to.bytes && bytes.len() % 4 == 0, "an upload fits its slice");
+        let staging = &self.ring[self.turn];
+        staging.wait(&self.gpu)?;
+        let range = ..bytes.len() as u64;
+        staging
+            .buffer
+            .get_mapped_range_mut(range)
+            .expect("the staging buffer is mapped")
+            .copy_from_slice(bytes);
+        staging.buffer.unmap();
+        let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
+        let (target, length) = (existing(to), bytes.len() as u64);
+        encoder.copy_buffer_to_buffer(&staging.buffer, 0, target, to.offset, length);
+        self.gpu.0.queue.submit([encoder.finish()]);
+        staging.map(wgpu::MapMode::Write);
+        let count = &self.gpu.0.traffic.uploads;
+        count.set(count.get() + 1);
+        self.turn = 1 - self.turn;
+        Ok(())
+    }
+}
+
+/// The way down: asked for now, taken when it has come.
+pub struct Readback {
+    gpu: Gpu,
+    staging: Staging,
+    bytes: u64,
+}
+
+impl Readback {
+    /// For slices of up to `bytes` bytes.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(gpu: &Gpu, bytes: u64) -> Result<Self> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = Staging::new(gpu, bytes.next_multiple_of(4), usage)?;
+        Ok(Self { gpu: gpu.clone(), staging, bytes: 0 })
+    }
+    /// Asks for a slice's bytes as they will be after everything submitted so far.
+    ///
+    /// # Panics
+    /// If an earlier request was not taken.
+    pub fn request(&mut self, from: &Slice) {
+        assert!(!self.is_pending(), "a readback is taken before it is asked again");
+        let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
+        let source = existing(from);
+        encoder.copy_buffer_to_buffer(source, from.offset, &self.staging.buffer, 0, from.bytes);
+        self.gpu.0.queue.submit([encoder.finish()]);
+        self.staging.map(wgpu::MapMode::Read);
+        self.bytes = from.bytes;
+        let count = &self.gpu.0.traffic.readbacks;
+        count.set(count.get() + 1);
+    }
+    /// Whether a request waits to be taken.
+    pub fn is_pending(&self) -> bool {
+        self.staging.state.load(Ordering::Acquire) != IDLE
+    }
+    /// Takes the bytes of the last request; waits for them.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn wait(&mut self) -> Result<Vec<u8>> {
+        self.staging.wait(&self.gpu)?;
+        let range = ..self.bytes;
+        let view = self.staging.buffer.get_mapped_range(range).expect("the staging buffer is mapped");
+        let bytes = view.to_vec();
+        drop(view);
+        self.staging.buffer.unmap();
+        self.staging.state.store(IDLE, Ordering::Release);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,16 @@
+//! MTPret on any GPU: a training engine with hand-written WGSL kernels, and the pipeline on it.
+//!
+//! The floors, lowest first; each uses only those before it (`tests/tidy.rs` holds it):
+//! `error gpu tensor ops autograd nn models data train report cli`.
+
+pub mod error;
+pub mod gpu;
+pub mod tensor;
+#[macro_use]
+pub mod ops;
+pub mod data;
+pub mod train;
+pub mod report;
+pub mod cli;
+
+pub use error::{Error, Result};

@@ -1,0 +1,5 @@
+//! `mtpret`: see [`mtpret::cli`].
+
+fn main() -> std::process::ExitCode {
+    mtpret::cli::main()
+}

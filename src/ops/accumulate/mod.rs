@@ -1,0 +1,54 @@
+//! Sums of micro-batches' gradients.
+
+mod cases;
+mod reference;
+
+pub use cases::{SIGNATURE, cases, random, run};
+
+use crate::{
+    Error, Result,
+    gpu::{Cost, Gpu, Kernel, Recording, Slice},
+    kernel, params,
+};
+
+const ADD: Kernel<Params> = kernel!("accumulate/add");
+const SET: Kernel<Params> = kernel!("accumulate/set");
+params! { struct Params { quads: u32, scale: f32 } }
+
+/// Adds up the gradients of a batch that is cut into micro-batches: `set` for the first, `add` for
+/// the others.
+///
+/// Shapes: slices of one length, a multiple of four floats, in buffers of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Accumulate {
+    /// The share of one micro-batch in the sum.
+    pub scale: f32,
+}
+
+impl Accumulate {
+    /// Records `y ← y + scale · x`. Cost: two reads and one write.
+    ///
+    /// # Errors
+    /// Lengths that differ, or more than the adapter binds at once.
+    pub fn add(&self, rec: &Recording, x: &Slice, y: &Slice) -> Result<()> {
+        self.launch(rec, &ADD, x, y)
+    }
+    /// Records `y ← scale · x`, whatever y held. Cost: one read and one write.
+    ///
+    /// # Errors
+    /// As [`Accumulate::add`].
+    pub fn set(&self, rec: &Recording, x: &Slice, y: &Slice) -> Result<()> {
+        self.launch(rec, &SET, x, y)
+    }
+    fn launch(&self, rec: &Recording, kernel: &Kernel<Params>, x: &Slice, y: &Slice) -> Result<()> {
+        if x.bytes % 16 != 0 || x.bytes != y.bytes {
+            let lengths = [x.bytes, y.bytes];
+            let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
+            return Err(Error::shape("accumulate", problem));
+        }
+        let quads = x.bytes as usize / 16;
+        let p = Params { quads: quads as u32, scale: self.scale };
+        let cost = Cost { flops: 8 * quads as u64, shape: format!("{} floats", 4 * quads) };
+        rec.launch(kernel, &[], p, &[x, y], Gpu::grid(quads), cost)
+    }
+}

@@ -1,0 +1,111 @@
+use super::{Conv2d, VARIANTS};
+use crate::{
+    Error, Result,
+    ops::{
+        Case, External, Outputs, Signature,
+        case::{Setup, size},
+        external::{nchw, nhwc},
+    },
+    tensor::{Array, Philox},
+};
+
+/// What `run-op conv2d` takes.
+pub const SIGNATURE: Signature = Signature {
+    inputs: &["x", "w", "b?", "dy?"],
+    attributes: &[("stride", "[1, 1]"), ("padding", "[0, 0]"), ("dilation", "[1, 1]")],
+    variants: VARIANTS,
+};
+
+/// Image `[N, H, W, C]`, kernel `[R, S]`, K.
+type Shape = ([usize; 4], [usize; 2], usize);
+
+fn case(why: &str, conv: Conv2d, (x, [r, s], k): Shape, bias: bool) -> Case {
+    // Rows of w beyond C are zeros, as an arena has them.
+    fn zero_rows<const N: usize>(inputs: &mut [Array; N], _: &mut Philox) {
+        let (c, padded) = (inputs[0].shape[3], inputs[1].shape[2]);
+        inputs[1] = inputs[1].resized(2, c).resized(2, padded);
+    }
+    let w = vec![r, s, x[3].next_multiple_of(4), k];
+    if bias {
+        let setup = Setup { inputs: zero_rows::<3>, ..Setup::default() };
+        Case::new::<3, _>(why, conv, [x.to_vec(), w, vec![k]], setup)
+    } else {
+        let setup = Setup { inputs: zero_rows::<2>, ..Setup::default() };
+        Case::new::<2, _>(why, conv, [x.to_vec(), w], setup)
+    }
+}
+
+/// The problems that conv2d must solve.
+pub fn cases() -> Vec<Case> {
+    let atrous = Conv2d { padding: [12; 2], dilation: [12; 2], ..Conv2d::new(1, 0) };
+    let strided_atrous = Conv2d { padding: [2; 2], dilation: [2; 2], ..Conv2d::new(2, 0) };
+    let uneven = Conv2d { stride: [1, 2], padding: [0, 2], dilation: [2, 1] };
+    vec![
+        case("one pixel", Conv2d::new(1, 0), ([1, 1, 1, 1], [1, 1], 1), true),
+        case("ResNet's stem", Conv2d::new(2, 3), ([2, 33, 31, 3], [7, 7], 64), false),
+        case("ResNet's layer1", Conv2d::new(1, 1), ([2, 16, 16, 64], [3, 3], 64), false),
+        case("ResNet's layer2.0", Conv2d::new(2, 1), ([2, 15, 17, 64], [3, 3], 128), false),
+        case("its shortcut", Conv2d::new(2, 0), ([2, 15, 17, 64], [1, 1], 128), false),
+        case("a bottleneck's 1×1", Conv2d::new(1, 0), ([1, 9, 7, 64], [1, 1], 65), true),
+        case("odd channels", Conv2d::new(1, 1), ([1, 11, 7, 5], [3, 3], 7), true),
+        case("atrous", atrous, ([1, 29, 31, 16], [3, 3], 20), false),
+        case("atrous, strided", strided_atrous, ([1, 17, 19, 8], [3, 3], 12), false),
+        case("height and width differ", uneven, ([1, 12, 15, 4], [3, 5], 6), true),
+        case("stride beyond the kernel", Conv2d::new(3, 0), ([2, 10, 11, 6], [1, 2], 9), false),
+    ]
+}
+
+/// A problem of random shape.
+pub fn random(random: &mut Philox) -> Case {
+    let kernel = [1 + random.below(5), 1 + random.below(5)];
+    let mut conv = Conv2d::new(1, 0);
+    let mut x = [size(random, 3), 0, 0, size(random, 33)];
+    for i in 0..2 {
+        conv.stride[i] = 1 + random.below(3);
+        conv.dilation[i] = 1 + random.below(3);
+        conv.padding[i] = random.below(4);
+        let reach = conv.dilation[i] * (kernel[i] - 1) + 1;
+        x[1 + i] = reach.saturating_sub(2 * conv.padding[i]).max(1) + random.below(9);
+    }
+    case("random", conv, (x, kernel, size(random, 70)), random.below(2) == 0)
+}
+
+/// Runs a posed problem.
+pub fn run(external: &External) -> Result<Outputs> {
+    let conv = Conv2d {
+        stride: external.attribute("stride", [1, 1])?,
+        padding: external.attribute("padding", [0, 0])?,
+        dilation: external.attribute("dilation", [1, 1])?,
+    };
+    if conv.stride.contains(&0) || conv.dilation.contains(&0) {
+        return Err(Error::request(&external.place, "expected stride and dilation of at least 1"));
+    }
+    let (x, w) = (external.image("x")?, external.ranked("w", 4)?);
+    let [k, c, r, s] = w.shape[..] else { unreachable!("four axes were asked for") };
+    if x.shape[3] != c {
+        let problem = format!("w expects {c} input channels, x has {}", x.shape[3]);
+        return Err(Error::request(&external.place, problem));
+    }
+    if conv.output([x.shape[1], x.shape[2]], [r, s]).is_none() {
+        return Err(Error::request(&external.place, "the kernel does not fit into the image"));
+    }
+    let w = w.permuted(&[2, 3, 1, 0]).resized(2, c.next_multiple_of(4));
+    let dy = external.tensors.get("dy").map(nhwc);
+    let mut out = Outputs::new();
+    let (y, [dx, dw, db]) = match external.tensors.get("b") {
+        Some(b) if b.shape != [k] => {
+            let problem = format!("expected b of shape [{k}], found {:?}", b.shape);
+            return Err(Error::request(&external.place, problem));
+        }
+        Some(b) => external.apply::<3, _>(&conv, [&x, &w, b], dy.as_ref(), [true; 3])?,
+        None => {
+            let (y, [dx, dw]) = external.apply::<2, _>(&conv, [&x, &w], dy.as_ref(), [true; 2])?;
+            (y, [dx, dw, None])
+        }
+    };
+    out.push(("y".into(), nchw(&y)));
+    out.extend(dx.map(|g| ("dx".into(), nchw(&g))));
+    out.extend(dw.map(|g| ("dw".into(), g.resized(2, c).permuted(&[3, 2, 0, 1]))));
+    out.extend(db.map(|g| ("db".into(), g)));
+    Ok(out)
+}

@@ -1,0 +1,171 @@
+//! The loop behind a convolution and its input gradient: sums over taps at offsets.
+
+use super::{Conv2d, choose};
+use crate::{
+    Result,
+    gpu::{Cost, Gpu, Kernel, Recording, fold},
+    kernel, params,
+    tensor::Tensor,
+};
+
+const PLAIN: Kernel<Params> = kernel!("conv2d/plain");
+const SUBGROUP: Kernel<Params> = kernel!("conv2d/subgroup");
+const SHARED: Kernel<Params> = kernel!("conv2d/shared");
+const TRANSPOSE: Kernel<Transpose> = kernel!("conv2d/transpose");
+
+params! {
+    struct Params {
+        rows: u32, grid_h: u32, grid_w: u32, x_h: u32, x_w: u32, x_quads: u32,
+        y_h: u32, y_w: u32, y_quads: u32,
+        y_step_h: u32, y_step_w: u32, y_first_h: u32, y_first_w: u32,
+        x_step_h: u32, x_step_w: u32, x_first_h: i32, x_first_w: i32, x_tap_h: i32, x_tap_w: i32,
+        taps_h: u32, taps_w: u32,
+        w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32, w_width: u32,
+    }
+}
+params! { struct Transpose { taps: u32, c_quads: u32, k_quads: u32 } }
+
+/// One axis of a launch: where outputs lie, where they read, which taps they take.
+#[derive(Clone, Copy, Default)]
+struct Axis {
+    outputs: usize,
+    y_step: usize,
+    y_first: usize,
+    x_step: usize,
+    x_first: isize,
+    x_tap: isize,
+    taps: usize,
+    w_first: usize,
+    w_tap: usize,
+}
+
+/// y of a convolution.
+pub(super) fn forward(
+    rec: &Recording,
+    conv: &Conv2d,
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    y: &Tensor,
+) -> Result<()> {
+    let axis = |i: usize| Axis {
+        outputs: y.shape[1 + i],
+        y_step: 1,
+        y_first: 0,
+        x_step: conv.stride[i],
+        x_first: -(conv.padding[i] as isize),
+        x_tap: conv.dilation[i] as isize,
+        taps: w.shape[i],
+        w_first: 0,
+        w_tap: 1,
+    };
+    launch(rec, [axis(0), axis(1)], x, w, bias, y)
+}
+
+/// dx of a convolution: one launch for each of the s² phases of its stride.
+pub(super) fn grad_input(
+    rec: &Recording,
+    conv: &Conv2d,
+    x: &Tensor,
+    w: &Tensor,
+    dy: &Tensor,
+) -> Result<Tensor> {
+    let turned = transpose(rec, w)?;
+    let dx = Tensor::new(rec, &x.shape);
+    for h in 0..conv.stride[0].min(x.shape[1]) {
+        for s in 0..conv.stride[1].min(x.shape[2]) {
+            let axes = [phase(conv, 0, h, x, w), phase(conv, 1, s, x, w)];
+            launch(rec, axes, dy, &turned, None, &dx)?;
+        }
+    }
+    Ok(dx)
+}
+
+/// The elements `first, first + stride, …` of dx along axis `i`: tap r reaches them if
+/// `first + padding − r·dilation` is a multiple of the stride, and reads dy at that multiple.
+fn phase(conv: &Conv2d, i: usize, first: usize, x: &Tensor, w: &Tensor) -> Axis {
+    let (stride, dilation) = (conv.stride[i], conv.dilation[i]);
+    let at = |r: usize| (first + conv.padding[i]) as isize - (r * dilation) as isize;
+    let reaching: Vec<usize> =
+        (0..w.shape[i]).filter(|r| at(*r).rem_euclid(stride as isize) == 0).collect();
+    let w_first = reaching.first().copied();
+    let w_tap = reaching.get(1).map_or(1, |second| second - reaching[0]);
+    Axis {
+        outputs: (x.shape[1 + i] - first).div_ceil(stride),
+        y_step: stride,
+        y_first: first,
+        x_step: 1,
+        x_first: w_first.map_or(0, |r| at(r) / stride as isize),
+        x_tap: -((w_tap * dilation / stride) as isize),
+        taps: reaching.len(),
+        w_first: w_first.unwrap_or(0),
+        w_tap,
+    }
+}
+
+/// w `[R, S, C⌈4⌉, K]` as `[R, S, K⌈4⌉, C]`.
+fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
+    let [r, s, c, k] = w.axes();
+    let out = Tensor::new(rec, &[r, s, k.next_multiple_of(4), c]);
+    let p = Transpose { taps: (r * s) as u32, c_quads: (c / 4) as u32, k_quads: w.quads() as u32 };
+    let threads = r * s * c / 4 * w.quads();
+    let cost = Cost { flops: 0, shape: format!("{:?}", w.shape) };
+    rec.launch(&TRANSPOSE, &[], p, &[&w.data, &out.data], Gpu::grid(threads), cost)?;
+    Ok(out)
+}
+
+fn launch(
+    rec: &Recording,
+    [h, v]: [Axis; 2],
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    y: &Tensor,
+) -> Result<()> {
+    let ([n, x_h, x_w, c], [_, y_h, y_w, k]) = (x.axes(), y.axes());
+    let rows = n * h.outputs * v.outputs;
+    let p = Params {
+        rows: rows as u32,
+        grid_h: h.outputs as u32,
+        grid_w: v.outputs as u32,
+        x_h: x_h as u32,
+        x_w: x_w as u32,
+        x_quads: x.quads() as u32,
+        y_h: y_h as u32,
+        y_w: y_w as u32,
+        y_quads: y.quads() as u32,
+        y_step_h: h.y_step as u32,
+        y_step_w: v.y_step as u32,
+        y_first_h: h.y_first as u32,
+        y_first_w: v.y_first as u32,
+        x_step_h: h.x_step as u32,
+        x_step_w: v.x_step as u32,
+        x_first_h: h.x_first as i32,
+        x_first_w: v.x_first as i32,
+        x_tap_h: h.x_tap as i32,
+        x_tap_w: v.x_tap as i32,
+        taps_h: h.taps as u32,
+        taps_w: v.taps as u32,
+        w_first_h: h.w_first as u32,
+        w_first_w: v.w_first as u32,
+        w_tap_h: h.w_tap as u32,
+        w_tap_w: v.w_tap as u32,
+        w_width: w.shape[1] as u32,
+    };
+    let cost = Cost {
+        flops: 2 * (rows * h.taps * v.taps * c * k) as u64,
+        shape: format!("{:?} × {:?} → {:?}", x.shape, w.shape, y.shape),
+    };
+    // A kernel without a bias binds w in its place and never reads it.
+    let slices = [&x.data, &w.data, &bias.unwrap_or(w).data, &y.data];
+    let constants = [("HAS_BIAS", u32::from(bias.is_some()))];
+    let tiles = |rows_of_tile: usize| {
+        let [gx, gy, _] = fold(rows.div_ceil(rows_of_tile));
+        [gx, gy, y.quads().div_ceil(16) as u32]
+    };
+    match choose(rec) {
+        "subgroup" => rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16), cost),
+        "shared" => rec.launch(&SHARED, &constants, p, &slices, tiles(64), cost),
+        _ => rec.launch(&PLAIN, &constants, p, &slices, Gpu::grid(rows * y.quads()), cost),
+    }
+}

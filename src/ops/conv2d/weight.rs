@@ -1,0 +1,105 @@
+//! Gradients of a convolution's weights and bias.
+
+use super::{Conv2d, choose};
+use crate::{
+    Result,
+    gpu::{Cost, Gpu, Kernel, Recording, fold},
+    kernel, params,
+    tensor::Tensor,
+};
+
+const PLAIN: Kernel<Params> = kernel!("conv2d/weight_plain");
+const SUBGROUP: Kernel<Params> = kernel!("conv2d/weight_subgroup");
+const SHARED: Kernel<Params> = kernel!("conv2d/weight_shared");
+const SUM: Kernel<Sum> = kernel!("conv2d/weight_sum");
+const BIAS: Kernel<Bias> = kernel!("conv2d/bias_gradient");
+
+params! {
+    struct Params {
+        pixels: u32, chunk: u32, parts: u32, p_h: u32, p_w: u32, x_h: u32, x_w: u32, x_quads: u32,
+        y_quads: u32, taps: u32, taps_w: u32, stride_h: u32, stride_w: u32,
+        padding_h: u32, padding_w: u32, dilation_h: u32, dilation_w: u32,
+    }
+}
+params! { struct Sum { quads: u32, parts: u32 } }
+params! { struct Bias { rows: u32, quads: u32 } }
+
+/// dw: the pixels are cut into parts so that the adapter has enough workgroups, and the parts are
+/// added in a fixed order.
+pub(super) fn grad_weight(
+    rec: &Recording,
+    conv: &Conv2d,
+    x: &Tensor,
+    w: &Tensor,
+    dy: &Tensor,
+) -> Result<Tensor> {
+    let ([n, x_h, x_w, c], [_, p_h, p_w, k], [r, s, ..]) = (x.axes(), dy.axes(), w.axes());
+    let (pixels, taps) = (n * p_h * p_w, r * s);
+    let (row_quads, k_tiles) = (taps * x.quads(), dy.quads().div_ceil(16));
+    let variant = choose(rec);
+    // Quads of rows in a tile, the least pixels worth a part, and how many workgroups keep the
+    // adapter busy.
+    let (tile, least, enough): (usize, usize, usize) = match variant {
+        "subgroup" => (4, 64, 64),
+        "shared" => (16, 128, 512),
+        _ => (1, 64, 256),
+    };
+    let tiles = row_quads.div_ceil(tile);
+    let parts = enough.div_ceil(tiles * k_tiles).min(pixels.div_ceil(least)).max(1);
+    // Whole eights, so that only the last part has a ragged end.
+    let chunk = pixels.div_ceil(parts).next_multiple_of(8);
+    let parts = pixels.div_ceil(chunk);
+    let dw = Tensor::new(rec, &w.shape);
+    let to = if parts == 1 { dw.clone() } else { Tensor::new(rec, &[parts, taps, w.shape[2], k]) };
+    let p = Params {
+        pixels: pixels as u32,
+        chunk: chunk as u32,
+        parts: parts as u32,
+        p_h: p_h as u32,
+        p_w: p_w as u32,
+        x_h: x_h as u32,
+        x_w: x_w as u32,
+        x_quads: x.quads() as u32,
+        y_quads: dy.quads() as u32,
+        taps: taps as u32,
+        taps_w: s as u32,
+        stride_h: conv.stride[0] as u32,
+        stride_w: conv.stride[1] as u32,
+        padding_h: conv.padding[0] as u32,
+        padding_w: conv.padding[1] as u32,
+        dilation_h: conv.dilation[0] as u32,
+        dilation_w: conv.dilation[1] as u32,
+    };
+    let cost = Cost {
+        flops: 2 * (pixels * taps * c * k) as u64,
+        shape: format!("{:?} × {:?} → {:?}, {parts} parts", x.shape, dy.shape, w.shape),
+    };
+    let slices = [&x.data, &dy.data, &to.data];
+    let [gx, gy, _] = fold(tiles * parts);
+    let grid = [gx, gy, k_tiles as u32];
+    match variant {
+        "subgroup" => rec.launch(&SUBGROUP, &[], p, &slices, grid, cost)?,
+        "shared" => rec.launch(&SHARED, &[], p, &slices, grid, cost)?,
+        _ => rec.launch(&PLAIN, &[], p, &slices, Gpu::grid(parts * row_quads * dy.quads()), cost)?,
+    }
+    if parts > 1 {
+        let quads = dw.rows() * dw.quads();
+        let p = Sum { quads: quads as u32, parts: parts as u32 };
+        let cost =
+            Cost { flops: 4 * (quads * parts) as u64, shape: format!("{:?} × {parts}", w.shape) };
+        rec.launch(&SUM, &[], p, &[&to.data, &dw.data], Gpu::grid(quads), cost)?;
+    }
+    Ok(dw)
+}
+
+/// db: dy summed over all pixels.
+pub(super) fn grad_bias(rec: &Recording, dy: &Tensor) -> Result<Tensor> {
+    let db = Tensor::new(rec, &[dy.channels()]);
+    let p = Bias { rows: dy.rows() as u32, quads: dy.quads() as u32 };
+    let cost = Cost {
+        flops: (dy.rows() * dy.channels()) as u64,
+        shape: format!("{:?} → {:?}", dy.shape, db.shape),
+    };
+    rec.launch(&BIAS, &[], p, &[&dy.data, &db.data], [dy.quads() as u32, 1, 1], cost)?;
+    Ok(db)
+}

@@ -1,0 +1,65 @@
+use super::{Cosine, misfit};
+use crate::{
+    Error, Result,
+    gpu::{Gpu, Recording},
+    ops::{Case, External, Outputs, Report, Signature, case::size},
+    tensor::{Array, Philox, Tensor},
+};
+
+/// What `run-op cosine` takes.
+pub const SIGNATURE: Signature =
+    Signature { inputs: &["a", "b"], attributes: &[("eps", "1e-8")], variants: &["plain"] };
+
+fn solve(gpu: &Gpu, op: Cosine, a: &Array, b: &Array) -> Result<Array> {
+    let (a, b) = (Tensor::upload(gpu, a)?, Tensor::upload(gpu, b)?);
+    let (y, program) = gpu.eager(|rec| {
+        let y = op.forward(rec, &a, &b)?;
+        rec.keep(&y.data);
+        Ok(y)
+    })?;
+    y.read(&program)
+}
+
+/// Rows of b are `shrink` long at most, so that some may be shorter than ε.
+fn case(why: &str, [n, m, d]: [usize; 3], shrink: f64) -> Case {
+    let op = Cosine::default();
+    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+        let rows = |n: usize, seed: u64, scale: f64| {
+            Array::random(&[n, d], seed).map(|v| f64::from((scale * v) as f32))
+        };
+        let (a, b) = (rows(n, seed, 1.0), rows(m, seed.wrapping_add(1), shrink));
+        let mut report = Report::default();
+        report.compare("y", &solve(gpu, op, &a, &b)?, &op.reference(&a, &b), 2e-5);
+        Ok(report)
+    };
+    let record = move |rec: &Recording| {
+        let rows = |rows: usize| Tensor::alloc(&rec.gpu, &[rows, d]);
+        op.forward(rec, &rows(n)?, &rows(m)?).map(|_| ())
+    };
+    Case::custom(why, check, record)
+}
+
+/// The problems that cosine must solve.
+pub fn cases() -> Vec<Case> {
+    vec![
+        case("one element", [1, 1, 1], 1.0),
+        case("odd sizes", [5, 7, 13], 1.0),
+        case("neighbours of a batch in a bank of features", [16, 301, 512], 1.0),
+        case("rows shorter than ε", [3, 5, 8], 1e-9),
+    ]
+}
+
+/// A problem of random shape.
+pub fn random(random: &mut Philox) -> Case {
+    case("random", [size(random, 40), size(random, 70), size(random, 150)], 1.0)
+}
+
+/// Runs a posed problem.
+pub fn run(external: &External) -> Result<Outputs> {
+    let (a, b) = (external.tensor("a")?, external.tensor("b")?);
+    if let Some(problem) = misfit(&a.shape, &b.shape) {
+        return Err(Error::request(&external.place, problem));
+    }
+    let op = Cosine { eps: external.attribute("eps", 1e-8)? };
+    Ok(vec![("y".to_owned(), solve(&external.gpu, op, a, b)?)])
+}

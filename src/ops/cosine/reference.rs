@@ -1,0 +1,15 @@
+use super::Cosine;
+use crate::tensor::Array;
+
+impl Cosine {
+    /// The function's value on the host in f64.
+    pub fn reference(&self, a: &Array, b: &Array) -> Array {
+        let d = a.shape[1];
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let length = |a: &[f64]| dot(a, a).sqrt().max(f64::from(self.eps));
+        let rows = a.data.chunks(d).flat_map(|a| {
+            b.data.chunks(d).map(move |b| dot(a, b) / (length(a) * length(b)))
+        });
+        Array::new(&[a.shape[0], b.shape[0]], rows.collect())
+    }
+}

@@ -1,0 +1,110 @@
+use super::CrossEntropy;
+use crate::{
+    Error, Result,
+    ops::{
+        Case, External, Outputs, Signature,
+        case::{Setup, size},
+    },
+    tensor::{Array, Philox},
+};
+
+/// What `run-op cross_entropy` takes.
+pub const SIGNATURE: Signature = Signature {
+    inputs: &["logits", "target", "dloss?"],
+    attributes: &[("ignore_index", "-100")],
+    variants: &["plain"],
+};
+
+/// Draws targets; every fifth row but the first is ignored.
+fn targets(x: &mut [Array; 2], random: &mut Philox) {
+    let classes = x[0].shape[1];
+    for (i, t) in x[1].data.iter_mut().enumerate() {
+        let ignored = i > 0 && random.below(5) == 0;
+        *t = if ignored { -1.0 } else { random.below(classes) as f64 };
+    }
+}
+
+/// Logits from −8 to 8.
+fn usual(x: &mut [Array; 2], random: &mut Philox) {
+    targets(x, random);
+    x[0].data.iter_mut().for_each(|v| *v *= 8.0);
+}
+
+/// Logits whose exponentials f32 does not hold, all below 0 in even rows.
+fn huge(x: &mut [Array; 2], random: &mut Philox) {
+    targets(x, random);
+    for (i, row) in x[0].data.chunks_mut(x[0].shape[1]).enumerate() {
+        row.iter_mut().for_each(|v| *v = 1000.0 * (*v - [2.0, 0.0][i % 2]));
+    }
+}
+
+/// The class of every row stands out by 9 and a little: the loss is about 1e-4.
+fn confident(x: &mut [Array; 2], random: &mut Philox) {
+    targets(x, random);
+    let [x, t] = x;
+    for (row, t) in x.data.chunks_mut(x.shape[1]).zip(&t.data) {
+        row[t.max(0.0) as usize] += 10.0;
+    }
+}
+
+/// Several classes share the largest logit.
+fn ties(x: &mut [Array; 2], random: &mut Philox) {
+    targets(x, random);
+    x[0].data.iter_mut().for_each(|v| *v = (*v * 2.0).round());
+}
+
+fn ignored(x: &mut [Array; 2], _: &mut Philox) {
+    x[1].data.fill(-1.0);
+}
+
+fn case(why: &str, [n, l]: [usize; 2], inputs: fn(&mut [Array; 2], &mut Philox)) -> Case {
+    let setup = Setup { inputs, differentiable: [true, false], ..Setup::default() };
+    Case::new(why, CrossEntropy, [vec![n, l], vec![n, 1]], setup)
+}
+
+/// The problems that cross_entropy must solve.
+pub fn cases() -> Vec<Case> {
+    vec![
+        case("one element", [1, 1], usual),
+        case("two classes", [1, 2], usual),
+        case("odd sizes", [9, 15], usual),
+        case("a batch with ChestX-ray14's labels", [64, 14], usual),
+        case("a detector's proposals", [1024, 3], usual),
+        case("many classes", [33, 1000], usual),
+        case("logits beyond exp's range", [17, 14], huge),
+        case("a confident network that is right", [40, 14], confident),
+        case("equal logits", [20, 6], ties),
+        case("every row ignored", [5, 3], ignored),
+    ]
+}
+
+/// A problem of random shape.
+pub fn random(random: &mut Philox) -> Case {
+    case("random", [size(random, 600), size(random, 200)], usual)
+}
+
+/// Runs a posed problem: `target` holds whole numbers `[N]`.
+pub fn run(external: &External) -> Result<Outputs> {
+    let x = external.ranked("logits", 2)?;
+    let t = external.ranked("target", 1)?;
+    let [n, l] = x.shape[..] else { unreachable!("two axes were asked for") };
+    if t.shape != [n] {
+        let problem = format!("expected `target` of shape [{n}], found {:?}", t.shape);
+        return Err(Error::request(&external.place, problem));
+    }
+    let ignored = external.attribute("ignore_index", -100_i64)? as f64;
+    let class = |(row, t): (usize, &f64)| match *t {
+        t if t == ignored => Ok(-1.0),
+        t if t.fract() == 0.0 && (0.0..l as f64).contains(&t) => Ok(t),
+        t => {
+            let problem = format!("expected `target[{row}]` from 0 to {}, found {t}", l - 1);
+            Err(Error::request(&external.place, problem))
+        }
+    };
+    let t = t.data.iter().enumerate().map(class).collect::<Result<_>>()?;
+    let (dloss, t) = (external.dloss(), Array::new(&[n, 1], t));
+    let (loss, [dx, _]) = external.apply(&CrossEntropy, [x, &t], dloss.as_ref(), [true, false])?;
+    let mut out = vec![("loss".to_owned(), loss)];
+    out.extend(dx.map(|dx| ("dlogits".to_owned(), dx)));
+    Ok(out)
+}

@@ -1,0 +1,110 @@
+//! Problems that somebody else poses: one op, tensors in PyTorch's layouts, attributes as JSON.
+
+use super::{Op, case::differentiate};
+use crate::{Error, Result, gpu::Gpu, tensor::Array};
+use std::collections::BTreeMap;
+
+/// What an op takes, for `run-op --list`.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Signature {
+    /// Names of the input tensors; those that may be left out end in `?`.
+    pub inputs: &'static [&'static str],
+    /// Attributes and their defaults.
+    pub attributes: &'static [(&'static str, &'static str)],
+    /// Kernels to choose from.
+    pub variants: &'static [&'static str],
+}
+
+/// Tensors that an op gives back, by name, in PyTorch's layouts.
+pub type Outputs = Vec<(String, Array)>;
+
+/// A posed problem.
+pub struct External {
+    /// The device to solve it on.
+    pub gpu: Gpu,
+    /// Where it comes from, for messages.
+    pub place: String,
+    /// The tensors in PyTorch's layouts.
+    pub tensors: BTreeMap<String, Array>,
+    /// The attributes.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// The kernel variant that is asked for.
+    pub variant: Option<String>,
+}
+
+impl External {
+    /// A tensor that must be there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn tensor(&self, name: &str) -> Result<&Array> {
+        self.tensors.get(name).ok_or_else(|| {
+            let found: Vec<_> = self.tensors.keys().map(String::as_str).collect();
+            let problem = format!("expected a tensor `{name}`, found {}", found.join(", "));
+            Error::request(&self.place, problem)
+        })
+    }
+    /// A tensor that must be there and have this many axes.
+    ///
+    /// # Errors
+    /// It is not or has not.
+    pub fn ranked(&self, name: &str, axes: usize) -> Result<&Array> {
+        let tensor = self.tensor(name)?;
+        if tensor.shape.len() != axes {
+            let problem = format!("expected `{name}` with {axes} axes, found {:?}", tensor.shape);
+            return Err(Error::request(&self.place, problem));
+        }
+        Ok(tensor)
+    }
+    /// An image tensor `[N, C, H, W]`, channels last.
+    ///
+    /// # Errors
+    /// It is not there or has not four axes.
+    pub fn image(&self, name: &str) -> Result<Array> {
+        Ok(nhwc(self.ranked(name, 4)?))
+    }
+    /// An attribute, or its default.
+    ///
+    /// # Errors
+    /// It has another type.
+    pub fn attribute<T: serde::de::DeserializeOwned>(&self, name: &str, default: T) -> Result<T> {
+        let Some(value) = self.attributes.get(name) else { return Ok(default) };
+        serde_json::from_value(value.clone()).map_err(|e| {
+            Error::request(&self.place, format!("attribute `{name}` = {value}: {e}"))
+        })
+    }
+    /// The value of an op and, if the file holds `dy` or `dloss`, the gradients of its inputs.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn apply<const N: usize, O: Op<N>>(
+        &self,
+        op: &O,
+        x: [&Array; N],
+        dy: Option<&Array>,
+        needs: [bool; N],
+    ) -> Result<(Array, [Option<Array>; N])> {
+        differentiate(&self.gpu, self.variant.as_deref(), op, x, dy, needs)
+    }
+    /// The gradient of an image output, channels last, if the file holds `dy`.
+    ///
+    /// # Errors
+    /// It has not four axes.
+    pub fn image_dy(&self) -> Result<Option<Array>> {
+        self.tensors.contains_key("dy").then(|| self.image("dy")).transpose()
+    }
+    /// The gradient of a loss, `[1]`, if the file holds `dloss`.
+    pub fn dloss(&self) -> Option<Array> {
+        self.tensors.get("dloss").map(|a| Array::new(&[1], a.data.clone()))
+    }
+}
+
+/// `[N, C, H, W]` as `[N, H, W, C]`.
+pub fn nhwc(array: &Array) -> Array {
+    array.permuted(&[0, 2, 3, 1])
+}
+
+/// `[N, H, W, C]` as `[N, C, H, W]`.
+pub fn nchw(array: &Array) -> Array {
+    array.permuted(&[0, 3, 1, 2])
+}

@@ -1,0 +1,93 @@
+//! Functions of tensors, their derivatives and their truth. Nothing here knows of the tape.
+//!
+//! An op is a folder: `shaders/<op>/*.wgsl` (how the GPU does it), `mod.rs` (shapes, choice of
+//! kernel, derivative), `reference.rs` (what it is, in f64) and `cases.rs` (the problems it must
+//! solve). The cases drive the tests, the benches, `mtpret doctor` and `mtpret run-op`.
+
+pub mod case;
+pub mod external;
+
+pub mod add;
+pub mod batch_norm;
+pub mod conv2d;
+pub mod linear;
+pub mod relu;
+
+pub use case::{Case, Report};
+pub use external::{External, Outputs, Signature};
+
+use crate::{
+    Result,
+    gpu::Recording,
+    tensor::{Array, Philox, Tensor},
+};
+
+/// Calls `$callback! { add … }` with every op's name: the one list of ops.
+#[macro_export]
+macro_rules! for_each_op {
+    ($callback:ident) => {
+        $callback! {
+            add
+            batch_norm
+            conv2d
+            linear
+            relu
+        }
+    };
+}
+
+/// What tests, benches, `doctor` and `run-op` know of an op.
+pub struct Suite {
+    /// Its name and its folder's.
+    pub name: &'static str,
+    /// Inputs, attributes and variants.
+    pub signature: Signature,
+    /// The problems that it must solve.
+    pub cases: fn() -> Vec<Case>,
+    /// A problem of random shape: ones, primes and sizes around a tile among them.
+    pub random: fn(&mut Philox) -> Case,
+    /// Runs a problem that somebody else posed.
+    pub run: fn(&External) -> Result<Outputs>,
+}
+
+macro_rules! suites {
+    ($($op:ident)+) => {
+        /// Every op.
+        pub const SUITES: &[Suite] = &[$(Suite {
+            name: stringify!($op),
+            signature: $op::SIGNATURE,
+            cases: $op::cases,
+            random: $op::random,
+            run: $op::run,
+        }),+];
+    };
+}
+for_each_op!(suites);
+
+/// A differentiable function of `N` tensors. Its fields are its hyper-parameters.
+pub trait Op<const N: usize>: 'static {
+    /// What the derivative needs of the forward pass.
+    type Saved: 'static;
+    /// Records the function.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or a request beyond the adapter's limits.
+    fn forward(&self, rec: &Recording, x: [&Tensor; N]) -> Result<(Tensor, Self::Saved)>;
+    /// Records the gradients of the inputs that need one, given that of the output.
+    ///
+    /// # Errors
+    /// As [`Op::forward`].
+    fn backward(
+        &self,
+        rec: &Recording,
+        saved: &Self::Saved,
+        dy: &Tensor,
+        needs: [bool; N],
+    ) -> Result<[Option<Tensor>; N]>;
+}
+
+/// The same function on the host in f64: slow, obvious, trusted.
+pub trait Reference<const N: usize> {
+    /// The function's value.
+    fn reference(&self, x: [&Array; N]) -> Array;
+}

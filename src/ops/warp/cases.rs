@@ -1,0 +1,120 @@
+use super::{View, Warp};
+use crate::{
+    Error, Result,
+    gpu::{Gpu, Recording},
+    ops::{Case, External, Outputs, Report, Signature, case::size},
+    tensor::{Array, Philox, Step, Tensor},
+};
+
+/// What `run-op warp` takes: grey films `[N, 1, H, W]` on 0..255; gives y `[N, 3, H, W]`.
+pub const SIGNATURE: Signature = Signature {
+    inputs: &["x"],
+    attributes: &[
+        ("mean", "122.786"),
+        ("std", "18.39"),
+        ("flip", "0.5"),
+        ("rotate_deg", "10"),
+        ("shift", "0.05"),
+        ("view", "0"),
+        ("seed", "0"),
+        ("step", "0"),
+        ("stage", "0"),
+    ],
+    variants: &["plain"],
+};
+
+/// A view of films and how each is seen, `[N, 4]`.
+fn solve(gpu: &Gpu, op: Warp, pixels: &Array, axes: [usize; 3], step: Step) -> Result<[Array; 2]> {
+    let (pixels, step) = (Tensor::upload(gpu, pixels)?, step.upload(gpu)?);
+    let ([y, views], program) = gpu.eager(|rec| {
+        let out = [op.forward(rec, &pixels, axes, &step)?, op.views(rec, axes[0], &step)?];
+        out.iter().for_each(|t| rec.keep(&t.data));
+        Ok(out)
+    })?;
+    Ok([y.read(&program)?, views.read(&program)?])
+}
+
+/// A view without flip, rotation or shift.
+const STILL: Warp =
+    Warp { mean: 122.786, std: 18.39, flip: 0.0, rotate_deg: 0.0, shift: 0.0, view: 0 };
+/// A view as the paper's pretraining takes it, with a shift.
+const USUAL: Warp = Warp { flip: 0.5, rotate_deg: 10.0, shift: 0.05, ..STILL };
+
+/// The pixels are noise: neighbours differ by up to 255, so that a place wrong by a thousandth of a
+/// pixel would show.
+fn case(why: &str, axes: [usize; 3], op: Warp, allowed: f64) -> Case {
+    let [n, h, w] = axes;
+    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+        let pixels =
+            Array::random(&[n * h * w], seed).map(|v| f64::from((127.5 + 127.5 * v) as f32));
+        let seed_high = (seed as u32).wrapping_mul(0x9E37_79B9);
+        let step = Step { step: 7, seed_low: seed as u32, seed_high, stage: 2, ..Step::default() };
+        let [y, views] = solve(gpu, op, &pixels, axes, step)?;
+        let drawn = (0..n as u32).flat_map(|sample| {
+            let View { side, turns, right, down } = op.draw(&step, sample);
+            [side, turns, right, down].map(f64::from)
+        });
+        let mut report = Report::default();
+        report.compare("views", &views, &Array::new(&[n, 4], drawn.collect()), 0.0);
+        report.compare("y", &y, &op.reference(&pixels, axes, &step), allowed);
+        Ok(report)
+    };
+    let record = move |rec: &Recording| {
+        let step = Step::default().upload(&rec.gpu)?;
+        op.forward(rec, &Tensor::alloc(&rec.gpu, &[n * h * w])?, axes, &step).map(|_| ())
+    };
+    Case::custom(why, check, record)
+}
+
+/// The problems that warp must solve.
+pub fn cases() -> Vec<Case> {
+    // Rounding places a pixel wrong by 1e-7 of the film's width, which noise turns into an error of
+    // its neighbours' difference times that.
+    vec![
+        case("one pixel", [1, 1, 1], STILL, 1e-6),
+        case("the z-score alone, odd sizes", [3, 13, 7], STILL, 1e-6),
+        case("flips alone move whole pixels", [9, 6, 11], Warp { flip: 0.5, ..STILL }, 1e-6),
+        case("every film flipped", [2, 5, 8], Warp { flip: 1.0, ..STILL }, 1e-6),
+        case("shifts alone", [5, 9, 14], Warp { shift: 0.3, ..STILL }, 2e-5),
+        case("rotations through all quarters", [17, 21, 16], Warp { rotate_deg: 180.0, ..STILL }, 2e-5),
+        case("the second view of a batch", [8, 64, 64], Warp { view: 1, ..USUAL }, 5e-5),
+        case("the paper's films are wide", [1, 500, 800], USUAL, 2e-4),
+    ]
+}
+
+/// A problem of random shape.
+pub fn random(random: &mut Philox) -> Case {
+    let axes = [size(random, 6), size(random, 65), size(random, 65)];
+    let mut one = || random.uniform() as f32;
+    let op = Warp { flip: one(), rotate_deg: 180.0 * one(), shift: 0.5 * one(), ..STILL };
+    case("random", axes, Warp { view: random.below(2) as u32, ..op }, 5e-5)
+}
+
+/// Runs a posed problem.
+pub fn run(external: &External) -> Result<Outputs> {
+    let x = external.ranked("x", 4)?;
+    let [n, h, w] = [x.shape[0], x.shape[2], x.shape[3]];
+    if x.shape[1] != 1 || x.data.is_empty() {
+        let problem = format!("expected x [N, 1, H, W], found {:?}", x.shape);
+        return Err(Error::request(&external.place, problem));
+    }
+    let op = Warp {
+        mean: external.attribute("mean", STILL.mean)?,
+        std: external.attribute("std", STILL.std)?,
+        flip: external.attribute("flip", USUAL.flip)?,
+        rotate_deg: external.attribute("rotate_deg", USUAL.rotate_deg)?,
+        shift: external.attribute("shift", USUAL.shift)?,
+        view: external.attribute("view", 0)?,
+    };
+    let seed: u64 = external.attribute("seed", 0)?;
+    let step = Step {
+        step: external.attribute("step", 0)?,
+        stage: external.attribute("stage", 0)?,
+        seed_low: seed as u32,
+        seed_high: (seed >> 32) as u32,
+        ..Step::default()
+    };
+    let pixels = Array::new(&[n * h * w], x.data.clone());
+    let [y, views] = solve(&external.gpu, op, &pixels, [n, h, w], step)?;
+    Ok(vec![("y".to_owned(), y.permuted(&[0, 3, 1, 2])), ("views".to_owned(), views)])
+}

@@ -1,0 +1,117 @@
+//! The input pipeline's augmentation: flip, rotation, shift and z-score in one pass.
+
+mod cases;
+mod reference;
+
+pub use cases::{SIGNATURE, cases, random, run};
+
+use crate::{
+    Error, Result,
+    gpu::{Cost, Gpu, Kernel, Recording},
+    kernel, params,
+    tensor::{Philox, Step, Tensor},
+};
+
+const DRAW: Kernel<Draw> = kernel!("warp/draw");
+const SAMPLE: Kernel<Sample> = kernel!("warp/sample");
+params! { struct Draw { samples: u32, view: u32, flip: f32, turns: f32, shift: f32 } }
+params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, deviation: f32 } }
+
+/// A random view of grey films.
+///
+/// The film is flipped left to right with probability `flip`, rotated about its centre by an angle
+/// uniform in ±`rotate_deg`, shifted by shares of its width and its height uniform in ±`shift`, and
+/// normalised to `(v − mean) / std`. Pixels are interpolated bilinearly; outside the film they are
+/// 0 before normalisation, as `torchvision.transforms.RandomAffine` fills them. With the three at 0
+/// every pixel is exactly its z-score.
+///
+/// The random numbers are Philox's of key (seed) and counter (step, sample of the batch, stage,
+/// view): a view depends on nothing else and can be drawn again at any time.
+#[derive(Clone, Copy, Debug)]
+pub struct Warp {
+    /// Of the pixels, on 0..255.
+    pub mean: f32,
+    /// Of the pixels, on 0..255; above 0.
+    pub std: f32,
+    /// Probability of a flip.
+    pub flip: f32,
+    /// Largest rotation in degrees.
+    pub rotate_deg: f32,
+    /// Largest shift as a share of width and height.
+    pub shift: f32,
+    /// Number of the view, so that two views of one film differ.
+    pub view: u32,
+}
+
+/// How one film is seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// −1 if it is flipped, else 1.
+    pub side: f32,
+    /// Its rotation, counter-clockwise, in full turns.
+    pub turns: f32,
+    /// Its shift to the right, as a share of its width.
+    pub right: f32,
+    /// Its shift down, as a share of its height.
+    pub down: f32,
+}
+
+impl Warp {
+    /// Records the views of a batch.
+    ///
+    /// Shapes: pixels `[N·H·W]`, grey on 0..255, without padding between films; step as
+    /// `Step::upload` makes it → `[N, H, W, 3]`, three equal channels.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or more than the adapter binds at once.
+    pub fn forward(
+        &self,
+        rec: &Recording,
+        pixels: &Tensor,
+        [n, h, w]: [usize; 3],
+        step: &Tensor,
+    ) -> Result<Tensor> {
+        if pixels.shape != [n * h * w] || n * h * w == 0 {
+            let problem = format!("expected {n} films of {h} × {w}, found {:?}", pixels.shape);
+            return Err(Error::shape("warp", problem));
+        }
+        let views = self.views(rec, n, step)?;
+        let y = Tensor::new(rec, &[n, h, w, 3]);
+        let [samples, height, width] = [n, h, w].map(|axis| axis as u32);
+        let p = Sample { samples, height, width, mean: self.mean, deviation: self.std };
+        let cost = Cost { flops: 50 * (n * h * w) as u64, shape: format!("{n} × {h} × {w}") };
+        let slices = [&pixels.data, &views.data, &y.data];
+        rec.launch(&SAMPLE, &[], p, &slices, Gpu::grid(n * h * w), cost)?;
+        Ok(y)
+    }
+    /// The views of `samples` films, a row `[side, turns, right, down]` each.
+    fn views(&self, rec: &Recording, samples: usize, step: &Tensor) -> Result<Tensor> {
+        let views = Tensor::new(rec, &[samples, 4]);
+        let p = Draw {
+            samples: samples as u32,
+            view: self.view,
+            flip: self.flip,
+            turns: self.most_turns(),
+            shift: self.shift,
+        };
+        let cost = Cost { flops: 0, shape: format!("{samples} samples") };
+        let slices = [&step.data, &views.data];
+        rec.launch(&DRAW, &[], p, &slices, Gpu::grid(samples), cost)?;
+        Ok(views)
+    }
+    /// How film number `sample` of the batch is seen in this step: the bits that the device draws.
+    pub fn draw(&self, step: &Step, sample: u32) -> View {
+        let words = Philox::block(step.key(), [step.step, sample, step.stage, self.view]);
+        let u = words.map(|word| (word >> 8) as f32 / 16_777_216.0);
+        let span = u.map(|u| 2.0 * u - 1.0);
+        View {
+            side: if u[0] < self.flip { -1.0 } else { 1.0 },
+            turns: span[1] * self.most_turns(),
+            right: span[2] * self.shift,
+            down: span[3] * self.shift,
+        }
+    }
+    fn most_turns(&self) -> f32 {
+        self.rotate_deg / 360.0
+    }
+}

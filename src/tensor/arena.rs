@@ -1,0 +1,312 @@
+//! Named tensors in one buffer.
+//!
+//! A model is structure; an arena is state. Weights, gradients, momentum, the L²-SP anchor and
+//! MoCo's key encoder are five arenas of one layout, so that an update is a launch per group and a
+//! checkpoint is one copy.
+
+use super::{Array, Philox, Tensor, bytes};
+use crate::{
+    Result,
+    gpu::{ALIGNMENT, Gpu, Memory, Slice},
+};
+use std::{
+    cell::RefCell,
+    ops::Range,
+    rc::Rc,
+};
+
+/// How a tensor is stored here and in torchvision's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Files: `[K, C, R, S]`; here `[R, S, C⌈4⌉, K]`.
+    Conv,
+    /// Files: `[O, I]`; here `[1, 1, I⌈4⌉, O]`.
+    Linear,
+    /// `[C]`, in files and here.
+    Vector,
+}
+
+/// What an update treats alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Weights of the backbone: what L²-SP holds to its anchor.
+    Weights,
+    /// Biases and batch-norm parameters of the backbone.
+    Vectors,
+    /// Weights of the head.
+    HeadWeights,
+    /// Biases and batch-norm parameters of the head.
+    HeadVectors,
+}
+
+/// The distribution of a tensor's first values.
+#[derive(Clone, Copy, Debug)]
+pub enum Init {
+    /// All the same.
+    Constant(f32),
+    /// Uniform in ±the bound.
+    Uniform(f32),
+    /// Normal with this standard deviation.
+    Normal(f32),
+}
+
+/// One named tensor of a layout.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// torchvision's name.
+    pub name: String,
+    /// Shape in files.
+    pub file_shape: Vec<usize>,
+    /// Shape here.
+    pub shape: Vec<usize>,
+    /// How the two relate.
+    pub order: Order,
+    /// What an update treats it as.
+    pub group: Group,
+    /// How its first values are drawn.
+    pub init: Init,
+    /// Its number in order of declaration.
+    declared: usize,
+    offset: u64,
+}
+
+/// A tensor's number in its layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Param(usize);
+
+/// Names, shapes and places of all tensors of an arena, sorted by group.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    entries: Vec<Entry>,
+    /// Place in `entries` by number of declaration.
+    place: Vec<usize>,
+    bytes: u64,
+}
+
+/// Where a model declares its tensors: a prefix of their names and the group they belong to.
+#[derive(Clone)]
+pub struct Scope {
+    prefix: String,
+    head: bool,
+    params: Rc<RefCell<Vec<Entry>>>,
+    statistics: Rc<RefCell<Vec<Entry>>>,
+}
+
+impl Scope {
+    /// The root of a new model.
+    pub fn root() -> Self {
+        Self {
+            prefix: String::new(),
+            head: false,
+            params: Rc::default(),
+            statistics: Rc::default(),
+        }
+    }
+    /// The scope `name` below this one.
+    pub fn at(&self, name: &str) -> Self {
+        let prefix = format!("{}{name}.", self.prefix);
+        Self { prefix, ..self.clone() }
+    }
+    /// The same scope, declaring tensors of the head.
+    pub fn head(&self) -> Self {
+        Self { head: true, ..self.clone() }
+    }
+    /// Declares a parameter.
+    pub fn param(&self, name: &str, order: Order, file_shape: &[usize], init: Init) -> Param {
+        let group = match (self.head, order) {
+            (false, Order::Vector) => Group::Vectors,
+            (false, _) => Group::Weights,
+            (true, Order::Vector) => Group::HeadVectors,
+            (true, _) => Group::HeadWeights,
+        };
+        self.declare(&self.params, name, order, file_shape, group, init)
+    }
+    /// Declares a running statistic of `channels` values.
+    pub fn statistic(&self, name: &str, channels: usize, value: f32) -> Param {
+        let init = Init::Constant(value);
+        self.declare(&self.statistics, name, Order::Vector, &[channels], Group::Vectors, init)
+    }
+    fn declare(
+        &self,
+        list: &RefCell<Vec<Entry>>,
+        name: &str,
+        order: Order,
+        file_shape: &[usize],
+        group: Group,
+        init: Init,
+    ) -> Param {
+        let shape = match (order, file_shape) {
+            (Order::Conv, &[k, c, r, s]) => vec![r, s, c.next_multiple_of(4), k],
+            (Order::Linear, &[o, i]) => vec![1, 1, i.next_multiple_of(4), o],
+            (Order::Vector, &[c]) => vec![c],
+            _ => panic!("{}{name}: {order:?} of {file_shape:?}", self.prefix),
+        };
+        let mut list = list.borrow_mut();
+        let declared = list.len();
+        list.push(Entry {
+            name: format!("{}{name}", self.prefix),
+            file_shape: file_shape.to_vec(),
+            shape,
+            order,
+            group,
+            init,
+            declared,
+            offset: 0,
+        });
+        Param(declared)
+    }
+    /// The layouts of everything declared: parameters and running statistics.
+    pub fn layouts(&self) -> (Rc<Layout>, Rc<Layout>) {
+        let layout = |list: &RefCell<Vec<Entry>>| Rc::new(Layout::new(list.borrow().clone()));
+        (layout(&self.params), layout(&self.statistics))
+    }
+}
+
+impl Layout {
+    fn new(mut entries: Vec<Entry>) -> Self {
+        entries.sort_by_key(|e| (e.group, e.declared));
+        let mut place = vec![0; entries.len()];
+        let mut offset = 0;
+        for (at, entry) in entries.iter_mut().enumerate() {
+            entry.offset = offset;
+            offset += bytes(&entry.shape).next_multiple_of(ALIGNMENT);
+            place[entry.declared] = at;
+        }
+        Self { entries, place, bytes: offset }
+    }
+    /// All entries, in the order in which they were declared (torchvision's order).
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.place.iter().map(|at| &self.entries[*at])
+    }
+    /// The entry of a parameter.
+    pub fn entry(&self, param: Param) -> &Entry {
+        &self.entries[self.place[param.0]]
+    }
+    /// Bytes of an arena of this layout.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+    /// Numbers in all tensors, without padding.
+    pub fn numbers(&self) -> usize {
+        self.entries.iter().map(|e| e.file_shape.iter().product::<usize>()).sum()
+    }
+    /// Every group that occurs, and its bytes in an arena.
+    pub fn groups(&self) -> Vec<(Group, Range<u64>)> {
+        let mut groups: Vec<(Group, Range<u64>)> = Vec::new();
+        for e in &self.entries {
+            let end = e.offset + bytes(&e.shape).next_multiple_of(ALIGNMENT);
+            match groups.last_mut() {
+                Some((group, range)) if *group == e.group => range.end = end,
+                _ => groups.push((e.group, e.offset..end)),
+            }
+        }
+        groups
+    }
+}
+
+/// A buffer of one layout.
+#[derive(Clone, Debug)]
+pub struct Arena {
+    /// Names, shapes and places.
+    pub layout: Rc<Layout>,
+    /// The whole buffer.
+    pub data: Slice,
+}
+
+impl Arena {
+    /// Zeros.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn zeros(gpu: &Gpu, layout: &Rc<Layout>) -> Result<Self> {
+        Ok(Self { layout: layout.clone(), data: gpu.alloc(layout.bytes)? })
+    }
+    /// First values, drawn from (seed, name), so that they depend on nothing else.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn init(gpu: &Gpu, layout: &Rc<Layout>, seed: u64) -> Result<Self> {
+        let arena = Self::zeros(gpu, layout)?;
+        arena.write(gpu, |entry| {
+            // FNV-1a of the name gives each tensor its own stream.
+            let stream = entry.name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| {
+                (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+            });
+            let mut random = Philox::new(seed, stream);
+            let draw = |_| match entry.init {
+                Init::Constant(v) => f64::from(v),
+                Init::Uniform(bound) => (random.uniform() * 2.0 - 1.0) * f64::from(bound),
+                Init::Normal(deviation) => random.normal() * f64::from(deviation),
+            };
+            (0..entry.file_shape.iter().product()).map(draw).collect()
+        });
+        Ok(arena)
+    }
+    /// The same values in another buffer.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn duplicate(&self, gpu: &Gpu) -> Result<Self> {
+        let copy = Self::zeros(gpu, &self.layout)?;
+        gpu.copy(&self.data, &copy.data);
+        Ok(copy)
+    }
+    /// A parameter's tensor.
+    pub fn tensor(&self, param: Param) -> Tensor {
+        let entry = self.layout.entry(param);
+        Tensor { shape: entry.shape.clone(), data: self.slice(entry.offset, bytes(&entry.shape)) }
+    }
+    /// A range of the buffer.
+    pub fn slice(&self, offset: u64, bytes: u64) -> Slice {
+        Slice { memory: self.data.memory.clone(), offset: self.data.offset + offset, bytes }
+    }
+    /// Whether this is the same buffer.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.data.memory, &other.data.memory) {
+            (Memory::Buffer(a), Memory::Buffer(b)) => Rc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+    /// Sets every tensor to what `values` gives for it, in its file's order.
+    ///
+    /// # Panics
+    /// If `values` gives another number of values than the shape has.
+    pub fn write(&self, gpu: &Gpu, mut values: impl FnMut(&Entry) -> Vec<f64>) {
+        let mut all = vec![0.0f32; self.layout.bytes as usize / 4];
+        for entry in &self.layout.entries {
+            let file = Array::new(&entry.file_shape, values(entry));
+            let here = match entry.order {
+                Order::Conv => file.permuted(&[2, 3, 1, 0]).resized(2, entry.shape[2]),
+                Order::Linear => file.permuted(&[1, 0]).resized(0, entry.shape[2]),
+                Order::Vector => file,
+            };
+            let padded = here.padded();
+            let at = entry.offset as usize / 4;
+            all[at..at + padded.len()].copy_from_slice(&padded);
+        }
+        gpu.write(&self.data, bytemuck::cast_slice(&all));
+    }
+    /// Every tensor's values, in its file's order and shape.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn read(&self, gpu: &Gpu) -> Result<Vec<(Entry, Vec<f32>)>> {
+        let all: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(&self.data)?);
+        let entries = self.layout.entries().cloned();
+        Ok(entries.map(|e| (e.clone(), from_engine(&e, &all[e.offset as usize / 4..]))).collect())
+    }
+}
+
+/// A tensor's values in its file's order, from the start of its padded values here.
+fn from_engine(entry: &Entry, padded: &[f32]) -> Vec<f32> {
+    let here = Array::from_padded(&entry.shape, &padded[..bytes(&entry.shape) as usize / 4]);
+    let file = match entry.order {
+        Order::Conv => here.resized(2, entry.file_shape[1]).permuted(&[3, 2, 0, 1]),
+        Order::Linear => {
+            let [i, o] = [entry.file_shape[1], entry.file_shape[0]];
+            Array { shape: vec![entry.shape[2], o], data: here.data }.resized(0, i).permuted(&[1, 0])
+        }
+        Order::Vector => here,
+    };
+    file.data.iter().map(|v| *v as f32).collect()
+}

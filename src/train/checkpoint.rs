@@ -1,0 +1,358 @@
+//! Checkpoints: one safetensors file, replaced whole or not at all.
+
+use crate::train::config::nearest;
+use crate::{Error, Result};
+use half::{bf16, f16};
+use safetensors::{Dtype, tensor::TensorInfo};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IntoInnerError, Read, Write};
+use std::path::Path;
+
+/// The name of the newest checkpoint in a run folder.
+pub const FILE: &str = "checkpoint.safetensors";
+
+const MAX_HEADER: u64 = 16 << 20;
+const MAX_TENSORS: usize = 20_000;
+/// The metadata key of the checksum.
+const CHECKSUM: &str = "blake3";
+const DAMAGED: &str = "use an earlier checkpoint, or copy the file again from where it was whole";
+
+// The format is little-endian, and elements are written as they lie in memory.
+const _: () = assert!(cfg!(target_endian = "little"));
+
+/// The elements of a tensor, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Weights, statistics, momentum, queue.
+    F32(Vec<f32>),
+    /// Counters and indices.
+    I64(Vec<i64>),
+    /// Flags and opaque bytes.
+    U8(Vec<u8>),
+}
+
+/// A tensor in host memory, in PyTorch's layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    /// Extents, outermost first; none for a scalar.
+    pub shape: Vec<usize>,
+    /// As many elements as the product of the extents.
+    pub data: Data,
+}
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, HostTensor>;
+/// Words that travel with the tensors.
+pub type Metadata = BTreeMap<String, String>;
+
+impl HostTensor {
+    /// A tensor of f32.
+    pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
+        Self { shape: shape.into(), data: Data::F32(data) }
+    }
+
+    /// A tensor of i64.
+    pub fn i64(shape: impl Into<Vec<usize>>, data: Vec<i64>) -> Self {
+        Self { shape: shape.into(), data: Data::I64(data) }
+    }
+
+    /// The elements, if they are f32.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        if let Data::F32(data) = &self.data { Some(data) } else { None }
+    }
+
+    /// The elements, if they are i64.
+    pub fn as_i64(&self) -> Option<&[i64]> {
+        if let Data::I64(data) = &self.data { Some(data) } else { None }
+    }
+
+    /// A tensor of little-endian `bytes`: floats of any width become f32 (those beyond its range
+    /// infinite), integers i64, u8 and bool u8; nothing for any other type.
+    pub(super) fn decode(dtype: Dtype, shape: Vec<usize>, bytes: &[u8]) -> Option<Self> {
+        fn each<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
+            bytes.as_chunks().0.iter().map(|&element| convert(element)).collect()
+        }
+        let data = match dtype {
+            Dtype::F32 => Data::F32(each(bytes, f32::from_le_bytes)),
+            Dtype::F64 => Data::F32(each(bytes, |x| f64::from_le_bytes(x) as f32)),
+            Dtype::F16 => Data::F32(each(bytes, |x| f16::from_le_bytes(x).to_f32())),
+            Dtype::BF16 => Data::F32(each(bytes, |x| bf16::from_le_bytes(x).to_f32())),
+            Dtype::I64 => Data::I64(each(bytes, i64::from_le_bytes)),
+            Dtype::I32 => Data::I64(each(bytes, |x| i32::from_le_bytes(x).into())),
+            Dtype::I16 => Data::I64(each(bytes, |x| i16::from_le_bytes(x).into())),
+            Dtype::I8 => Data::I64(each(bytes, |x| i8::from_le_bytes(x).into())),
+            Dtype::U8 | Dtype::BOOL => Data::U8(bytes.to_vec()),
+            _ => return None,
+        };
+        Some(Self { shape, data })
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self.data {
+            Data::F32(_) => Dtype::F32,
+            Data::I64(_) => Dtype::I64,
+            Data::U8(_) => Dtype::U8,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::F32(data) => bytemuck::cast_slice(data),
+            Data::I64(data) => bytemuck::cast_slice(data),
+            Data::U8(data) => data,
+        }
+    }
+}
+
+/// The checksum of metadata, names, types, shapes and elements, whatever their order in the file.
+struct Checksum(blake3::Hasher);
+
+impl Checksum {
+    fn new(metadata: &Metadata) -> Self {
+        let mut sum = Self(blake3::Hasher::new());
+        for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
+            sum.word(key);
+            sum.word(value);
+        }
+        sum
+    }
+
+    fn word(&mut self, word: &str) {
+        // The length keeps ("ab", "c") apart from ("a", "bc").
+        self.0.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes());
+    }
+
+    fn tensor(&mut self, name: &str, dtype: Dtype, shape: &[usize], elements: &blake3::Hash) {
+        self.word(name);
+        self.word(&format!("{dtype:?} {shape:?}"));
+        self.0.update(elements.as_bytes());
+    }
+
+    fn hex(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
+/// Writes `tensors` and `metadata` to `path` with a checksum. Whatever goes wrong, even a killed
+/// process or a full disk, `path` holds either what it held before or all of the new file.
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses; [`Error::Weights`] for a tensor whose elements are not
+/// as many as its shape says, or more than `read` accepts.
+pub fn write(path: &Path, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
+    // Wide elements first, so that each tensor lies aligned.
+    let mut order: Vec<_> = tensors.iter().collect();
+    order.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().bitsize()));
+    let header = header(path, &order, tensors, metadata)?;
+    replace(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        order.iter().try_for_each(|(_, tensor)| file.write_all(tensor.bytes()))
+    })
+}
+
+fn header(
+    path: &Path,
+    order: &[(&String, &HostTensor)],
+    tensors: &Tensors,
+    metadata: &Metadata,
+) -> Result<Vec<u8>> {
+    let mut checksum = Checksum::new(metadata);
+    for (name, tensor) in tensors {
+        let elements = blake3::hash(tensor.bytes());
+        checksum.tensor(name, tensor.dtype(), &tensor.shape, &elements);
+    }
+    let mut metadata = metadata.clone();
+    metadata.insert(CHECKSUM.into(), checksum.hex());
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), metadata.into_iter().collect());
+    let mut start = 0;
+    for (name, tensor) in order {
+        let (dtype, shape) = (tensor.dtype(), tensor.shape.clone());
+        let size = tensor.bytes().len();
+        let elements = size * 8 / dtype.bitsize();
+        if shape.iter().product::<usize>() != elements {
+            let problem = format!("expected the elements of the shape {shape:?}, found {elements}");
+            let place = format!("{}: {name}", path.display());
+            return Err(Error::weights(place, problem, "give the tensor the shape of its data"));
+        }
+        let info = TensorInfo { dtype, shape, data_offsets: (start, start + size) };
+        start += size;
+        header.insert(name.to_string(), serde_json::to_value(info).expect("plain numbers"));
+    }
+    let mut header = serde_json::to_vec(&header).expect("string keys");
+    header.resize(header.len().next_multiple_of(8), b' ');
+    limit(path, header.len() as u64, tensors.len())?;
+    Ok(header)
+}
+
+/// Reads tensors and metadata. With `expected`, the file holds exactly those names and shapes,
+/// which is checked in the header, before memory is taken for any tensor.
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses; [`Error::Weights`] for a file that is no safetensors
+/// file, cut short, altered since it was written, or holds other tensors than `expected`.
+pub fn read(path: &Path, expected: Option<&[(String, Vec<usize>)]>) -> Result<(Tensors, Metadata)> {
+    let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");
+    let mut file = File::open(path).map_err(refused)?;
+    let header = read_header(path, &mut file)?;
+    let infos = header.tensors();
+    if let Some(expected) = expected {
+        let found = infos.iter().map(|(name, info)| (name.as_str(), &info.shape[..])).collect();
+        fit(path, &found, expected, true)?;
+    }
+    let mut metadata: Metadata =
+        header.metadata().clone().unwrap_or_default().into_iter().collect();
+    let mut tensors = Tensors::new();
+    let mut hashes = BTreeMap::new();
+    for name in header.offset_keys() {
+        let info = infos[&name];
+        let mut bytes = vec![0; info.data_offsets.1 - info.data_offsets.0];
+        file.read_exact(&mut bytes).map_err(refused)?;
+        hashes.insert(name.clone(), blake3::hash(&bytes));
+        let tensor =
+            HostTensor::decode(info.dtype, info.shape.clone(), &bytes).ok_or_else(|| {
+                let problem = format!("expected floats, integers or bool, found {:?}", info.dtype);
+                let place = format!("{}: {name}", path.display());
+                Error::weights(place, problem, "convert the tensor to f32 where it was written")
+            })?;
+        tensors.insert(name, tensor);
+    }
+    if let Some(found) = metadata.remove(CHECKSUM) {
+        let mut checksum = Checksum::new(&metadata);
+        for (name, hash) in &hashes {
+            checksum.tensor(name, infos[name].dtype, &infos[name].shape, hash);
+        }
+        let expected = checksum.hex();
+        if found != expected {
+            let problem = format!("expected the checksum {expected}, found {found}");
+            return Err(Error::weights(path.display().to_string(), problem, DAMAGED));
+        }
+    }
+    Ok((tensors, metadata))
+}
+
+/// The header, once it agrees with itself and with the length of the file.
+fn read_header(path: &Path, file: &mut File) -> Result<safetensors::tensor::Metadata> {
+    let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");
+    let damaged = |problem| Error::weights(path.display().to_string(), problem, DAMAGED);
+    let length = file.metadata().map_err(refused)?.len();
+    let Some(rest) = length.checked_sub(8) else {
+        return Err(damaged(format!("expected a safetensors file, found {length} bytes")));
+    };
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(refused)?;
+    let size = u64::from_le_bytes(size);
+    limit(path, size, 0)?;
+    let Some(rest) = rest.checked_sub(size) else {
+        return Err(damaged(format!("expected a header of {size} bytes, found {rest}")));
+    };
+    let mut text = vec![0; size as usize];
+    file.read_exact(&mut text).map_err(refused)?;
+    let header: safetensors::tensor::Metadata = serde_json::from_slice(&text)
+        .map_err(|fault| damaged(format!("expected the header of a safetensors file: {fault}")))?;
+    limit(path, size, header.tensors().len())?;
+    let data = header.data_len() as u64;
+    if data != rest {
+        return Err(damaged(format!("expected {data} bytes of elements, found {rest}")));
+    }
+    Ok(header)
+}
+
+/// Refuses what is larger than any checkpoint, before memory is taken for it.
+fn limit(path: &Path, header: u64, tensors: usize) -> Result<()> {
+    if header <= MAX_HEADER && tensors <= MAX_TENSORS {
+        return Ok(());
+    }
+    let problem = format!(
+        "expected a header of at most {MAX_HEADER} bytes and {MAX_TENSORS} tensors, \
+         found {header} bytes and {tensors} tensors"
+    );
+    Err(Error::weights(path.display().to_string(), problem, "name a safetensors file of weights"))
+}
+
+/// Refuses missing and misshapen tensors, and if `strict` unexpected ones.
+pub(super) fn fit(
+    path: &Path,
+    found: &BTreeMap<&str, &[usize]>,
+    expected: &[(String, Vec<usize>)],
+    strict: bool,
+) -> Result<()> {
+    let fault = |name: &str, problem, remedy: String| {
+        Err(Error::weights(format!("{}: {name}", path.display()), problem, remedy))
+    };
+    for (name, shape) in expected {
+        match found.get(name.as_str()) {
+            Some(found) if found == shape => {}
+            Some(found) => {
+                let problem = format!("expected the shape {shape:?}, found {found:?}");
+                return fault(name, problem, "use the weights of this very network".into());
+            }
+            None => {
+                let nearest = nearest(name, found.keys().copied()).unwrap_or("none");
+                let problem = format!("expected a tensor of shape {shape:?}, found none");
+                return fault(
+                    name,
+                    problem,
+                    format!("the nearest tensor in the file is {nearest}"),
+                );
+            }
+        }
+    }
+    let known: BTreeMap<_, _> =
+        expected.iter().map(|(name, shape)| (name.as_str(), shape)).collect();
+    match found.iter().find(|(name, _)| strict && !known.contains_key(**name)) {
+        Some((name, shape)) => {
+            let nearest = nearest(name, known.keys().copied()).unwrap_or("none");
+            let problem = format!("expected no tensor of this name, found one of shape {shape:?}");
+            fault(name, problem, format!("the nearest tensor of the network is {nearest}"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Writes a file by `write` beside `path`, forces it to the disk and puts it in the place of
+/// `path` in one step, so that `path` is never seen in part. Nothing is left behind by a failure;
+/// what a killed process leaves, `.NAME.part`, the next call overwrites.
+///
+/// # Errors
+/// [`Error::Io`] with what the system said; `path` is then as it was before.
+pub fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    let mut part = std::ffi::OsString::from(".");
+    part.push(path.file_name().unwrap_or_default());
+    part.push(".part");
+    let part = path.with_file_name(part);
+    let done = fill(&part, write).and_then(|()| {
+        fs::rename(&part, path)?;
+        sync_folder(path)
+    });
+    done.map_err(|fault| {
+        // There is nothing to remove if the file could not be made, or stands in place already.
+        let _ = fs::remove_file(&part);
+        let remedy = "free space there or name another folder; an older file there is unharmed";
+        Error::io(path, fault, remedy)
+    })
+}
+
+fn fill(part: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(part)?);
+    write(&mut file)?;
+    file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()
+}
+
+/// Forces the rename itself to the disk, where folders can be synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match File::open(folder.unwrap_or(Path::new(".")))?.sync_all() {
+        // Some network file systems refuse it; the file itself is on the disk.
+        Err(fault) if fault.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
+    }
+}

@@ -1,0 +1,207 @@
+//! How good predictions are: AUC, accuracy, sensitivity, specificity, their intervals, and what
+//! kNN and a linear probe make of frozen features.
+//!
+//! Everything is computed in f64 on the host and equals scikit-learn to 1e-6. Targets may be
+//! missing; a missing target leaves the image out for that label only.
+
+mod bootstrap;
+mod probe;
+mod scores;
+
+pub use bootstrap::{Bootstrap, bootstrap, percentile};
+pub use probe::{Features, Vote, knn, linear_probe, one_hot};
+pub use scores::{ClassifyScores, Intervals, Measures, PerLabel, Predictions, Targets};
+
+use serde::Serialize;
+
+/// Area under the ROC curve: the chance that a positive image scores above a negative one,
+/// `(#{p > n} + ½ #{p = n}) / (P N)`.
+///
+/// `None` if one of the two classes is absent or a score is NaN. Equals
+/// `sklearn.metrics.roc_auc_score`.
+///
+/// # Panics
+/// If the two slices differ in length.
+#[must_use]
+pub fn auc(scores: &[f64], positive: &[bool]) -> Option<f64> {
+    assert_eq!(scores.len(), positive.len(), "one score per target");
+    Ranking::new(scores.iter().copied().zip(positive.iter().copied()).enumerate())?.auc(|_| 1)
+}
+
+/// The plain mean of the defined values and how many they are; `None` if none is defined.
+///
+/// Equals `roc_auc_score(average="macro")` where every label has both classes.
+#[must_use]
+pub fn mean_auc(aucs: &[Option<f64>]) -> (Option<f64>, usize) {
+    let (sum, count) = aucs.iter().flatten().fold((0.0, 0), |(s, n), a| (s + a, n + 1));
+    ((count > 0).then(|| sum / count as f64), count)
+}
+
+/// How often a yes or no was right. Equals `sklearn.metrics.confusion_matrix`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Confusion {
+    /// Positive images called positive.
+    pub true_positive: u64,
+    /// Negative images called positive.
+    pub false_positive: u64,
+    /// Negative images called negative.
+    pub true_negative: u64,
+    /// Positive images called negative.
+    pub false_negative: u64,
+}
+
+impl Confusion {
+    /// Counts with an image called positive where its score is at least `threshold`.
+    ///
+    /// # Panics
+    /// If the two slices differ in length.
+    #[must_use]
+    pub fn at(threshold: f64, scores: &[f64], positive: &[bool]) -> Self {
+        assert_eq!(scores.len(), positive.len(), "one score per target");
+        Self::count(scores.iter().zip(positive).map(|(s, &actual)| (*s >= threshold, actual, 1)))
+    }
+
+    /// Counts `(called positive, is positive, how often)`.
+    fn count(images: impl Iterator<Item = (bool, bool, u64)>) -> Self {
+        let mut cells = [[0; 2]; 2];
+        for (called, actual, times) in images {
+            cells[usize::from(called)][usize::from(actual)] += times;
+        }
+        let [[true_negative, false_negative], [false_positive, true_positive]] = cells;
+        Self { true_positive, false_positive, true_negative, false_negative }
+    }
+
+    /// `(TP + TN) / all`, `sklearn.metrics.accuracy_score`; `None` without images.
+    #[must_use]
+    pub fn accuracy(&self) -> Option<f64> {
+        let right = self.true_positive + self.true_negative;
+        ratio(right, right + self.false_positive + self.false_negative)
+    }
+
+    /// `TP / (TP + FN)`, `sklearn.metrics.recall_score`; `None` without positive images.
+    #[must_use]
+    pub fn sensitivity(&self) -> Option<f64> {
+        ratio(self.true_positive, self.true_positive + self.false_negative)
+    }
+
+    /// `TN / (TN + FP)`, `recall_score(pos_label=0)`; `None` without negative images.
+    #[must_use]
+    pub fn specificity(&self) -> Option<f64> {
+        ratio(self.true_negative, self.true_negative + self.false_positive)
+    }
+}
+
+/// A point of the ROC curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct OperatingPoint {
+    /// An image is called positive where its score is at least this.
+    pub threshold: f64,
+    /// `TP / (TP + FN)` there.
+    pub sensitivity: f64,
+    /// `TN / (TN + FP)` there.
+    pub specificity: f64,
+}
+
+/// The threshold at which sensitivity + specificity is greatest (Youden's J), the highest one of
+/// equals.
+///
+/// `None` if one class is absent, a score is NaN, or no threshold beats chance. It flatters the
+/// images on which it was chosen: choose it on validation images. Equals the first maximum of
+/// `tpr - fpr` of `sklearn.metrics.roc_curve`.
+///
+/// # Panics
+/// If the two slices differ in length.
+#[must_use]
+pub fn youden(scores: &[f64], positive: &[bool]) -> Option<OperatingPoint> {
+    assert_eq!(scores.len(), positive.len(), "one score per target");
+    Ranking::new(scores.iter().copied().zip(positive.iter().copied()).enumerate())?.youden()
+}
+
+/// The place of the greatest value, the first of equals, as `numpy.argmax`; `None` if empty.
+#[must_use]
+pub fn argmax(values: &[f64]) -> Option<usize> {
+    values.iter().enumerate().fold(None, |best: Option<usize>, (i, v)| match best {
+        Some(b) if values[b] >= *v => Some(b),
+        _ => Some(i),
+    })
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// The images of one label by rising score. Sorted once, it is then measured under any number of
+/// weightings, which is what a bootstrap does.
+struct Ranking(Vec<Ranked>);
+
+struct Ranked {
+    image: usize,
+    score: f64,
+    positive: bool,
+    /// Whether the image before has the same score.
+    tied: bool,
+}
+
+impl Ranking {
+    /// From `(image, (score, positive))`; `None` if a score is NaN.
+    fn new(images: impl Iterator<Item = (usize, (f64, bool))>) -> Option<Self> {
+        let mut ranked: Vec<Ranked> = images
+            .map(|(image, (score, positive))| Ranked { image, score, positive, tied: false })
+            .collect();
+        if ranked.iter().any(|r| r.score.is_nan()) {
+            return None;
+        }
+        ranked.sort_by(|a, b| a.score.total_cmp(&b.score));
+        for i in 1..ranked.len() {
+            // -0 and +0 sort apart but are equal scores.
+            ranked[i].tied = ranked[i].score == ranked[i - 1].score;
+        }
+        Some(Self(ranked))
+    }
+
+    /// AUC with image `i` counted `times(i)` times. Counts are whole numbers, so the result does
+    /// not depend on any order of summation.
+    fn auc(&self, times: impl Fn(usize) -> u64) -> Option<f64> {
+        // Negatives and positives so far, and those of the current run of ties; indexed by class
+        // rather than branched upon, since a processor cannot guess the class.
+        let (mut seen, mut run, mut twice_won) = ([0; 2], [0; 2], 0);
+        for ranked in &self.0 {
+            if !ranked.tied {
+                twice_won += run[1] * (2 * seen[0] + run[0]);
+                seen = [seen[0] + run[0], seen[1] + run[1]];
+                run = [0; 2];
+            }
+            run[usize::from(ranked.positive)] += times(ranked.image);
+        }
+        twice_won += run[1] * (2 * seen[0] + run[0]);
+        ratio(twice_won, 2 * (seen[0] + run[0]) * (seen[1] + run[1]))
+    }
+
+    fn youden(&self) -> Option<OperatingPoint> {
+        let positives = self.0.iter().filter(|r| r.positive).count() as i128;
+        let negatives = self.0.len() as i128 - positives;
+        if positives == 0 || negatives == 0 {
+            return None;
+        }
+        // J · P · N in whole numbers, so that equal thresholds compare equal.
+        let (mut best, mut best_j) = (None, 0);
+        let (mut true_positive, mut false_positive) = (0_i128, 0_i128);
+        for ranked in self.0.iter().rev() {
+            match ranked.positive {
+                true => true_positive += 1,
+                false => false_positive += 1,
+            }
+            let j = true_positive * negatives - false_positive * positives;
+            // A threshold lies below a whole run of ties, never within it.
+            if !ranked.tied && j > best_j {
+                best_j = j;
+                best = Some(OperatingPoint {
+                    threshold: ranked.score,
+                    sensitivity: true_positive as f64 / positives as f64,
+                    specificity: 1.0 - false_positive as f64 / negatives as f64,
+                });
+            }
+        }
+        best
+    }
+}

@@ -1,0 +1,198 @@
+//! Weights come from whatever file holds them, and go back out as torchvision takes them.
+#![allow(clippy::unwrap_used)]
+
+use mtpret::Error;
+use mtpret::train::checkpoint::{self, HostTensor, Metadata, Tensors, write};
+use mtpret::train::weights::{self, Unexpected, matched};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+/// The message of an [`Error::Weights`], which names the file.
+#[track_caller]
+fn weights_fault<T: std::fmt::Debug>(path: &Path, result: mtpret::Result<T>, parts: &[&str]) {
+    let fault = result.unwrap_err();
+    assert!(matches!(fault, Error::Weights { .. }), "{fault:?}");
+    let message = fault.to_string();
+    assert!(message.starts_with(&path.display().to_string()), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights").join(name)
+}
+
+/// 0, 1/8, 2/8, …, as `tools/weight_fixtures.py` fills its tensors.
+fn ramp(count: usize) -> Vec<f32> {
+    (0..count).map(|i| i as f32 / 8.0).collect()
+}
+
+#[test]
+fn the_query_encoder_comes_out_of_a_moco_checkpoint() {
+    let tensors = weights::load(&fixture("moco.pth")).unwrap();
+    let names: Vec<_> = tensors.keys().map(String::as_str).collect();
+    let norm = ["bias", "num_batches_tracked", "running_mean", "running_var", "weight"];
+    let mut expected: Vec<_> = norm.iter().map(|part| format!("bn1.{part}")).collect();
+    expected.push("conv1.weight".into());
+    assert_eq!(names, expected);
+    assert_eq!(tensors["conv1.weight"], HostTensor::f32([2, 1, 3, 3], ramp(18)));
+    assert_eq!(tensors["bn1.num_batches_tracked"], HostTensor::i64([], vec![7]));
+}
+
+#[test]
+fn a_legacy_file_gives_f32_from_every_float_and_gathers_views() {
+    let tensors = weights::load(&fixture("legacy.pth")).unwrap();
+    assert_eq!(tensors["conv1.weight"], HostTensor::f32([2, 1, 3, 3], ramp(18)));
+    assert_eq!(tensors["fc.bias"], HostTensor::f32([2], ramp(2)));
+    assert_eq!(tensors["bn1.weight"], HostTensor::f32([2], ramp(2)));
+    let transposed = vec![0.0, 0.25, 0.5, 0.125, 0.375, 0.625];
+    assert_eq!(tensors["fc.weight"], HostTensor::f32([2, 3], transposed));
+    assert_eq!(tensors["bn1.num_batches_tracked"], HostTensor::i64([], vec![7]));
+}
+
+#[test]
+fn half_and_double_of_a_safetensors_file_become_f32() {
+    use safetensors::{Dtype, serialize, tensor::TensorView};
+    let half: Vec<u8> =
+        [0.0, 0.5].map(half::f16::from_f32).iter().flat_map(|x| x.to_le_bytes()).collect();
+    let brain: Vec<u8> =
+        [0.0, 0.5].map(half::bf16::from_f32).iter().flat_map(|x| x.to_le_bytes()).collect();
+    let double: Vec<u8> = [0.0f64, 0.5].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let views = [("h", Dtype::F16, &half), ("b", Dtype::BF16, &brain), ("d", Dtype::F64, &double)]
+        .map(|(name, dtype, bytes)| (name, TensorView::new(dtype, vec![2], bytes).unwrap()));
+    let (_folder, path) = folder_with(&serialize(views, None).unwrap());
+    let tensors = weights::load(&path).unwrap();
+    assert_eq!(tensors.len(), 3);
+    assert!(tensors.values().all(|tensor| *tensor == HostTensor::f32([2], vec![0.0, 0.5])));
+
+    let complex = TensorView::new(Dtype::C64, vec![1], &[0; 8]).unwrap();
+    let (_folder, path) = folder_with(&serialize([("z", complex)], None).unwrap());
+    weights_fault(&path, weights::load(&path), &[": z:", "C64"]);
+}
+
+#[test]
+fn a_pickle_that_asks_for_a_command_runs_nothing() {
+    for name in ["malicious.pth", "malicious_legacy.pth"] {
+        // Refused or read without the object, as the reader sees fit: nothing is run.
+        if let Ok(tensors) = weights::load(&fixture(name)) {
+            assert_eq!(tensors.keys().collect::<Vec<_>>(), ["conv1.weight"]);
+        }
+        let marks = [Path::new("mtpret_was_here").to_path_buf(), fixture("mtpret_was_here")];
+        assert!(!marks.iter().any(|mark| mark.exists()), "{name} ran its command");
+    }
+}
+
+#[test]
+fn a_pth_cut_anywhere_is_an_error() {
+    for name in ["moco.pth", "legacy.pth"] {
+        let bytes = fs::read(fixture(name)).unwrap();
+        for length in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
+            let (_folder, path) = folder_with(&bytes[..length]);
+            let path = path.with_extension("pth");
+            fs::write(&path, &bytes[..length]).unwrap();
+            weights_fault(&path, weights::load(&path), &[]);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_holds_no_weights_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.pth");
+    fs::write(&path, "these are not weights").unwrap();
+    weights_fault(&path, weights::load(&path), &["weights saved by PyTorch"]);
+    let path = folder.path().join("empty.safetensors");
+    write(&path, &Tensors::new(), &Metadata::new()).unwrap();
+    weights_fault(&path, weights::load(&path), &["found no tensor"]);
+    let missing = weights::load(&folder.path().join("nowhere.pth")).unwrap_err();
+    assert!(matches!(missing, Error::Io { .. }), "{missing:?}");
+    let empty_run = weights::load(folder.path()).unwrap_err().to_string();
+    assert!(empty_run.contains(checkpoint::FILE), "{empty_run}");
+}
+
+#[test]
+fn a_run_folder_gives_its_finished_weights_else_its_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = |value| Tensors::from([("fc.bias".to_string(), HostTensor::f32([1], vec![value]))]);
+    let mut whole: Tensors =
+        net(1.0).into_iter().map(|(name, tensor)| (format!("encoder_q.{name}"), tensor)).collect();
+    whole.insert("queue".into(), HostTensor::f32([1], vec![9.0]));
+    write(&folder.path().join(checkpoint::FILE), &whole, &Metadata::new()).unwrap();
+    assert_eq!(weights::load(folder.path()).unwrap(), net(1.0));
+    weights::save(&folder.path().join(weights::FILE), net(2.0)).unwrap();
+    assert_eq!(weights::load(folder.path()).unwrap(), net(2.0));
+}
+
+fn network() -> Vec<(String, Vec<usize>)> {
+    let parts: [(&str, &[usize]); 6] = [
+        ("conv1.weight", &[2, 1, 3, 3]),
+        ("bn1.weight", &[2]),
+        ("bn1.bias", &[2]),
+        ("bn1.running_mean", &[2]),
+        ("bn1.running_var", &[2]),
+        ("bn1.num_batches_tracked", &[]),
+    ];
+    parts.map(|(name, shape)| (name.to_string(), shape.to_vec())).into()
+}
+
+#[test]
+fn weights_fit_the_network_or_the_first_misfit_is_named() {
+    let path = fixture("moco.pth");
+    let fit = |change: fn(&mut Tensors), unexpected| {
+        let mut tensors = weights::load(&path).unwrap();
+        change(&mut tensors);
+        matched(&path, tensors, &network(), unexpected)
+    };
+    let strict = Unexpected::Refuse;
+    assert_eq!(fit(|_| {}, strict).unwrap().len(), 6);
+    let old = fit(|tensors| drop(tensors.remove("bn1.num_batches_tracked")), strict).unwrap();
+    assert_eq!(old.len(), 5);
+    let missing = fit(|tensors| drop(tensors.remove("bn1.bias")), strict);
+    weights_fault(&path, missing, &[": bn1.bias:", "[2]", "found none", "nearest tensor"]);
+    let shrink = |tensors: &mut Tensors| {
+        tensors.insert("conv1.weight".into(), HostTensor::f32([1], vec![0.0]));
+    };
+    weights_fault(&path, fit(shrink, strict), &[": conv1.weight:", "[2, 1, 3, 3]", "found [1]"]);
+    let integers = |tensors: &mut Tensors| {
+        tensors.insert("bn1.weight".into(), HostTensor::i64([2], vec![0, 1]));
+    };
+    weights_fault(&path, fit(integers, strict), &[": bn1.weight:", "expected floats"]);
+    let extend = |tensors: &mut Tensors| {
+        tensors.insert("fc.weight".into(), HostTensor::f32([1], vec![0.0]));
+    };
+    weights_fault(&path, fit(extend, strict), &[": fc.weight:", "expected no tensor"]);
+    assert_eq!(fit(extend, Unexpected::Drop).unwrap().len(), 6);
+    let rename = |tensors: &mut Tensors| {
+        let bias = tensors.remove("bn1.bias").unwrap();
+        tensors.insert("bn1.bais".into(), bias);
+    };
+    weights_fault(&path, fit(rename, Unexpected::Drop), &[": bn1.bias:", "file is bn1.bais"]);
+    let nest = |tensors: &mut Tensors| {
+        let inner = std::mem::take(tensors).into_iter();
+        *tensors = inner.map(|(name, tensor)| (format!("backbone.{name}"), tensor)).collect();
+        tensors.insert("head.weight".into(), HostTensor::f32([1], vec![0.0]));
+    };
+    assert_eq!(fit(nest, strict).unwrap().len(), 6);
+}
+
+#[test]
+fn saved_weights_have_the_counters_that_torchvision_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("resnet.safetensors");
+    let mut tensors = weights::load(&fixture("moco.pth")).unwrap();
+    weights::save(&path, tensors.clone()).unwrap();
+    assert_eq!(weights::load(&path).unwrap(), tensors, "a counter that is there stays");
+    tensors.remove("bn1.num_batches_tracked");
+    weights::save(&path, tensors).unwrap();
+    let saved = weights::load(&path).unwrap();
+    assert_eq!(saved["bn1.num_batches_tracked"], HostTensor::i64([], vec![0]));
+    assert_eq!(saved.len(), 6);
+}

@@ -1,0 +1,471 @@
+"""Compares `mtpret run-model` and `mtpret run-steps` with PyTorch on random weights and images.
+
+    python3 tools/parity.py EXE [--models resnet18,resnet50] [--work DIR] [--only TEXT]
+    python3 tools/parity.py --self-test      # PyTorch float32 plays the part of EXE
+
+Needs torch, torchvision, numpy and safetensors (Debian: python3-torch python3-torchvision, and
+safetensors from pip); with libopenblas0 installed, float64 is three times faster. What PyTorch gives
+is kept in the work folder (default target/parity, about 1 GB) and not computed again until the part
+of this file that makes weights and images, or reference.py, changes; a first run takes some 15 minutes.
+
+The truth is PyTorch float64. Limits:
+  outputs, features        1e-4 of the range of the float64 tensor
+  losses                   1e-4, relative
+  running statistics       1e-4 of the largest value of the tensor
+  gradients, weight moves  relative L2 per tensor, 3 x PyTorch float32's own, at least 1e-3
+  first 3 losses of a run  1e-4, or 3 x PyTorch float32's own, relative
+  the curve of 50 steps    largest distance from float64's, 3 x PyTorch float32's own
+PyTorch float32's own is the worst of several runs, each from weights moved by at most one unit in the
+last place: a ReLU or max pool whose input lies within rounding of a kink may turn either way, and one
+run alone tells little. Closes with 'N passed, M failed'; exit 1 if any failed.
+"""
+import argparse
+import hashlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import reference as pytorch
+
+HERE = Path(__file__).resolve().parent
+ROUNDINGS = 3  # float32 runs whose worst is PyTorch float32's own
+STEPS, EARLY = 50, 3
+LOSS = 1e-4
+
+
+class Report:
+    """Prints one line per check and counts."""
+
+    passed = failed = 0
+
+    def check(self, what, figure, limit, remark=""):
+        """Passes where `figure` is a number not above `limit`."""
+        self.say(figure <= limit, what, f"{figure:.2e} (limit {limit:.2e}){remark}")
+
+    def worst(self, what, figures):
+        """One check over many tensors {name: (figure, limit)}; names the worst, and all that fail."""
+        if not figures:
+            return self.say(False, what, "nothing to compare")
+        name = max(figures, key=lambda n: math.inf if math.isnan(figures[n][0]) else figures[n][0] / figures[n][1])
+        self.check(f"{what}, {len(figures)} tensors, worst {name}", *figures[name])
+        for other, (figure, limit) in figures.items():
+            if other != name and not figure <= limit:
+                print(f"     {other}: {figure:.2e} (limit {limit:.2e})")
+
+    def say(self, good, what, found):
+        self.passed += good
+        self.failed += not good
+        print(f"{'ok  ' if good else 'FAIL'} {what}: {found}", flush=True)
+
+
+def of_range(got, want):
+    """Largest difference over the range of `want`; NaN where the shapes differ."""
+    if got is None or got.shape != want.shape:
+        return math.nan
+    return float((got.double() - want).abs().max() / (want.max() - want.min()).clamp_min(1e-30))
+
+
+def of_largest(got, want):
+    """Largest difference over the largest value of `want`; NaN where the shapes differ."""
+    if got is None or got.shape != want.shape:
+        return math.nan
+    return float((got.double() - want).abs().max() / want.abs().max().clamp_min(1e-30))
+
+
+def distance(got, want):
+    """Largest distance of two curves."""
+    return max(abs(g - w) for g, w in zip(got, want)) if len(got) == len(want) else math.nan
+
+
+def relative(got, want):
+    return abs(got - want) / abs(want)
+
+
+# --- weights, images, targets -------------------------------------------------------------------
+
+
+def weights(model, seed):
+    """torchvision's random weights; batch norm's affine part and statistics off their 1 and 0."""
+    random = torch.Generator().manual_seed(seed)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    for name, tensor in state.items():
+        u = torch.rand(tensor.shape, generator=random)
+        if name.endswith("running_var") or (tensor.dim() == 1 and name.endswith("weight")):
+            tensor.copy_(0.5 + u)
+        elif tensor.dim() == 1:
+            tensor.copy_(0.4 * u - 0.2)
+    return state
+
+
+def images(shape, seed, labels=None):
+    """Smooth random images with some noise; of one label, one pattern."""
+    random = torch.Generator().manual_seed(seed)
+    field = torch.randn(shape[0], shape[1], 5, 4, generator=random)
+    if labels is not None:
+        patterns = torch.randn(16, shape[1], 5, 4, generator=torch.Generator().manual_seed(1))
+        field = field + patterns[labels]
+    smooth = torch.nn.functional.interpolate(field, shape[2:], mode="bilinear", align_corners=False)
+    return smooth + 0.3 * torch.randn(shape, generator=random)
+
+
+def class_targets(n, classes, seed):
+    return torch.randint(classes, (n,), generator=torch.Generator().manual_seed(seed))
+
+
+def label_targets(n, classes, seed):
+    """0, 1 or, for one in five, NaN."""
+    random = torch.Generator().manual_seed(seed)
+    target = torch.randint(2, (n, classes), generator=random).float()
+    target[torch.rand(n, classes, generator=random) < 0.2] = math.nan
+    return target
+
+
+def batches(task, classes, steps, n, size):
+    """The tensors of a run-steps file."""
+    tensors = {}
+    for t in range(steps):
+        shape = (n, 3, *size)
+        if task == "moco":
+            base = images(shape, 100 + t)
+            random = torch.Generator().manual_seed(200 + t)
+            for view in ("view1", "view2"):
+                tensors[f"{view}.{t}"] = base + 0.3 * torch.randn(shape, generator=random)
+            tensors[f"view2.{t}"] = tensors[f"view2.{t}"].flip(3).contiguous()
+        elif task == "classify":
+            tensors[f"target.{t}"] = class_targets(n, classes, 300 + t)
+            tensors[f"x.{t}"] = images(shape, 100 + t, tensors[f"target.{t}"])
+        else:
+            tensors[f"target.{t}"] = label_targets(n, classes, 300 + t)
+            tensors[f"x.{t}"] = images(shape, 100 + t)
+    if task == "moco":
+        queue = torch.randn(128, 64, generator=torch.Generator().manual_seed(2))
+        tensors["queue"] = torch.nn.functional.normalize(queue, dim=0)
+    return tensors
+
+
+# --- the engine under test ----------------------------------------------------------------------
+
+
+class Engine:
+    """The command line of mtpret; tensors go and come as safetensors in `folder`."""
+
+    def __init__(self, command, folder):
+        self.command, self.folder = command, folder
+
+    def run(self, *words):
+        """Runs; returns (exit code, stderr)."""
+        done = subprocess.run([*self.command, *map(str, words)], capture_output=True, text=True)
+        return done.returncode, done.stderr.strip()
+
+    def write(self, tensors, name):
+        path = self.folder / name
+        if path.suffix == ".pth":
+            torch.save(tensors, path)
+        else:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, path)
+        return path
+
+    def model(self, name, classes, state, inputs, *words, suffix=".safetensors"):
+        """The tensors that run-model gives, or None after printing what it said."""
+        w, x, y = self.write(state, "W" + suffix), self.write(inputs, "X.safetensors"), self.folder / "Y.safetensors"
+        y.unlink(missing_ok=True)
+        code, said = self.run("run-model", name, "--classes", classes, "--weights", w, "--input", x, "-o", y, *words)
+        if code == 0 and y.exists():
+            return load_file(y)
+        print(f"     run-model {name} {' '.join(words)}: exit {code}: {said[-300:]}")
+        return {}
+
+    def steps(self, name, state, tensors, task, settings, save=False):
+        """(the steps of the trace, the weights saved), or nothing after printing what was said."""
+        w, b = self.write(state, "W.safetensors"), self.write(tensors, "B.safetensors")
+        trace, out = self.folder / "trace.json", self.folder / "out.safetensors"
+        for old in (trace, out):
+            old.unlink(missing_ok=True)
+        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        code, said = self.run("run-steps", name, "--weights", w, "--batches", b, "--task", task, "-o", trace,
+                              *words, *(["--save-weights", out] if save else []))
+        if code == 0 and trace.exists() and (out.exists() or not save):
+            return json.loads(trace.read_text())["steps"], load_file(out) if save else {}
+        print(f"     run-steps {name} --task {task}: exit {code}: {said[-300:]}")
+        return [], {}
+
+
+# --- what PyTorch gives, kept on disk ------------------------------------------------------------
+
+
+class Kept:
+    """Results in files named after what was asked and the scripts that give weights, images and results."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        inputs = (HERE / "parity.py").read_text().split("# --- ")[1]
+        scripts = inputs + (HERE / "reference.py").read_text() + torch.__version__
+        self.scripts = hashlib.sha256(scripts.encode()).hexdigest()
+
+    def get(self, key, compute):
+        name = hashlib.sha256((self.scripts + repr(key)).encode()).hexdigest()[:16]
+        path = self.folder / f"{name}.pt"
+        if not path.exists():
+            torch.save(compute(), path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+        return torch.load(path)
+
+
+def float64_and_float32(model, state):
+    """The model in float64, then in float32 from weights moved by rounding."""
+    yield pytorch.in_dtype(model, state, torch.float64)
+    for seed in range(ROUNDINGS):
+        yield pytorch.in_dtype(model, pytorch.moved_by_rounding(state, seed), torch.float32)
+
+
+def training_pass(model, state, x, target):
+    """loss, running statistics and gradients in float64, and float32's worst error of each gradient."""
+    first, own = None, {}
+    for copy in float64_and_float32(model, state):
+        dtype = copy.fc.weight.dtype
+        loss, running, gradients = pytorch.train_once(copy, pytorch.repeated(x, dtype), target)
+        if first is None:
+            first = loss, running, gradients
+        else:
+            own = {k: max(own.get(k, 0.0), pytorch.relative_l2(g, first[2][k])) for k, g in gradients.items()}
+    return *first, own
+
+
+def training_run(model, state, task, tensors, settings):
+    """Float64's curve, float32's curves, float64's parameters' moves and statistics after EARLY steps, and
+    float32's worst errors of both."""
+    curves, first, own = [], None, {}
+    for copy in float64_and_float32(model, state):
+        start = {k: v.detach().clone() for k, v in copy.state_dict().items()}
+        early = {}
+
+        def after(step):
+            if step == EARLY - 1:
+                early.update(moves(copy.state_dict(), start))
+
+        curves.append(pytorch.train_steps(copy, task, tensors, settings, STEPS, after))
+        if first is None:
+            first = early
+        else:
+            for name, move in early.items():
+                compare = of_largest if ".running_" in name else pytorch.relative_l2
+                own[name] = max(own.get(name, 0.0), compare(move, first[name]))
+    return curves[0], curves[1:], {k: v.float() for k, v in first.items()}, own
+
+
+def moves(state, start):
+    """By how much each parameter moved; running statistics as they are."""
+    return {
+        k: v.detach().clone() if ".running_" in k else v.detach() - start[k].to(v.dtype)
+        for k, v in state.items()
+        if v.is_floating_point()
+    }
+
+
+# --- the checks ---------------------------------------------------------------------------------
+
+EVAL = [  # weights, x
+    (".safetensors", (1, 3, 64, 64)),
+    (".pth", (3, 3, 65, 49)),
+    (".safetensors", (2, 1, 33, 47)),
+]
+TRAIN = [("cross-entropy", 5, (4, 3, 65, 49)), ("masked BCE", 7, (6, 1, 48, 40))]
+# Small rates and 48 x 48 images: with 32 x 32, layer4 is one pixel, its batch statistics run over 8
+# values, and float32 leaves float64 within three steps, so that nothing could be told from the curve.
+DECAY = {"optim.lr": 0.001, "optim.momentum": 0.9, "optim.weight_decay": 1e-4}
+L2SP = {"optim.lr": 0.001, "optim.momentum": 0.9, "optim.weight_decay": 0.0, "l2sp.alpha": 0.1, "l2sp.beta": 0.01}
+MOCO = {"optim.lr": 0.001, "optim.momentum": 0.9, "optim.weight_decay": 1e-4,
+        "moco.temperature": 0.2, "moco.momentum": 0.99, "moco.bn_splits": 4}
+SIZE = (48, 48)
+RUNS = [  # what, models, kind of batch, classes, batch, settings
+    ("classify, weight decay", ("resnet18", "resnet50"), "classify", 5, 8, DECAY),
+    ("classify, masked BCE, L2-SP", ("resnet18",), "labels", 7, 8, L2SP),
+    ("moco, bn_splits 4", ("resnet18",), "moco", 0, 16, MOCO),
+]
+
+
+def check_eval(report, engine, name):
+    model = pytorch.resnet(name, 5)
+    state = weights(model, 1)
+    for suffix, shape in EVAL:
+        x = images(shape, 11)
+        want = pytorch.evaluate(pytorch.in_dtype(model, state, torch.float64), pytorch.repeated(x, torch.float64))
+        got = engine.model(name, 5, state, {"x": x}, suffix=suffix)
+        for key in sorted(want):
+            report.check(f"{name} eval {'x'.join(map(str, shape))} {suffix} {key}", of_range(got.get(key), want[key]), 1e-4)
+
+
+def check_train(report, engine, kept, name):
+    for loss_name, classes, shape in TRAIN:
+        torch.manual_seed(0)
+        model = pytorch.resnet(name, classes)
+        state = weights(model, 2)
+        target = (class_targets if loss_name == "cross-entropy" else label_targets)(shape[0], classes, 3)
+        x = images(shape, 12)
+        loss, running, gradients, own = kept.get(
+            ("train", name, classes, shape), lambda: training_pass(model, state, x, target))
+        got = engine.model(name, classes, state, {"x": x, "target": target}, "--mode", "train", "--grad")
+        what = f"{name} train {'x'.join(map(str, shape))} {loss_name}"
+        found = got.get("losses.class")
+        report.check(f"{what} loss", relative(float(found), loss) if found is not None else math.nan, LOSS)
+        report.worst(f"{what} running statistics", {k: (of_largest(got.get(k), v), 1e-4) for k, v in running.items()})
+        report.worst(f"{what} gradients", {
+            k: (error_of(got.get(f"grad.{k}"), g), max(1e-3, 3 * own[k])) for k, g in gradients.items()})
+
+
+def error_of(got, want):
+    return pytorch.relative_l2(got, want) if got is not None and got.shape == want.shape else math.nan
+
+
+def check_steps(report, engine, kept, name, only):
+    for title, models, kind, classes, n, settings in RUNS:
+        what = f"{name} {title}"
+        if name not in models or only not in what:
+            continue
+        torch.manual_seed(0)
+        moco = kind == "moco"
+        model = pytorch.encoder(name) if moco else pytorch.resnet(name, classes)
+        state, task = weights(model, 4), "moco" if moco else "classify"
+        tensors = batches(kind, classes, STEPS, n, SIZE)
+        truth, own_curves, early, own = kept.get(
+            ("steps", what, n, SIZE, tuple(settings.items())), lambda: training_run(model, state, task, tensors, settings))
+
+        steps, _ = engine.steps(name, state, tensors, task, settings)
+        entries = [(s.get("step"), s.get("lr"), s.get("grad_norm")) for s in steps]
+        sound = all(i == t and abs(lr - settings["optim.lr"]) < 1e-9 and norm > 0 for t, (i, lr, norm) in enumerate(entries)
+                    if None not in (i, lr, norm)) and all(None not in e for e in entries)
+        report.say(sound and len(steps) == STEPS, f"{what} trace", f"{len(steps)} steps with step, lr, grad_norm (want {STEPS})")
+        curve = [s["loss"] if moco else s.get("losses", {}).get("class", math.nan) for s in steps]
+        for t in range(EARLY):
+            limit = max(LOSS, 3 * max(relative(c[t], truth[t]) for c in own_curves))
+            report.check(f"{what} loss {t}", relative(curve[t], truth[t]) if t < len(curve) else math.nan, limit)
+        float32 = max(distance(c, truth) for c in own_curves)
+        report.check(f"{what} curve", distance(curve, truth), max(3 * float32, LOSS * max(truth)),
+                     f" PyTorch float32's own {float32:.2e}; loss {truth[0]:.3f} to {truth[-1]:.3f}")
+
+        first = {k: v for k, v in tensors.items() if k == "queue" or int(k.split(".")[1]) < EARLY}
+        _, saved = engine.steps(name, state, first, task, settings, save=True)
+        check_saved(report, what, model, saved, state, early, own)
+
+
+def check_saved(report, what, model, saved, state, early, own):
+    """The weights after EARLY steps: they load strictly, and moved as PyTorch's did."""
+    try:
+        model.load_state_dict(saved, strict=True)
+    except RuntimeError as error:
+        return report.say(False, f"{what} strict load of the saved weights", str(error)[:300])
+    report.say(True, f"{what} strict load of the saved weights", f"{len(saved)} tensors")
+    moved = moves(saved, state)
+    report.worst(f"{what} weights' moves after {EARLY} steps", {
+        k: (error_of(moved.get(k), v), max(1e-3, 3 * own[k])) for k, v in early.items() if ".running_" not in k})
+    report.worst(f"{what} running statistics after {EARLY} steps", {
+        k: (of_largest(moved.get(k), v), max(1e-4, 3 * own[k])) for k, v in early.items() if ".running_" in k})
+
+
+def check_refusals(report, engine, name):
+    """What cannot be run ends in one line that names the fault, and the right exit code."""
+    state = weights(pytorch.resnet(name, 5), 1)
+    w, x = engine.write(state, "W.safetensors"), engine.write({"x": images((1, 3, 32, 32), 1)}, "X.safetensors")
+    empty = engine.write({"y": torch.zeros(1)}, "empty.safetensors")
+    missing = {k: v for k, v in state.items() if k != "layer2.0.conv2.weight"}
+    lacking = engine.write(missing, "lacking.safetensors")
+    wrong = engine.write({**missing, "layer2.0.conv2.weight": torch.zeros(3, 3)}, "wrong.safetensors")
+    for what, words, allowed, named in (
+        ("no x in the input", (name, "--weights", w, "--input", empty), (2,), "x"),
+        ("an unknown model", ("resnet19", "--weights", w, "--input", x), (2,), "resnet19"),
+        ("a missing tensor", (name, "--weights", lacking, "--input", x), (1, 2), "layer2.0.conv2.weight"),
+        ("a misshapen tensor", (name, "--weights", wrong, "--input", x), (1, 2), "layer2.0.conv2.weight"),
+    ):
+        code, said = engine.run("run-model", *words, "--classes", 5, "-o", engine.folder / "none.safetensors")
+        good = code in allowed and named in said and "panicked" not in said
+        report.say(good, f"{name} refuses {what}", f"exit {code} (want {' or '.join(map(str, allowed))}), '{said[-160:]}'")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("exe", nargs="?", help="path of mtpret")
+    parser.add_argument("--self-test", action="store_true", help="let PyTorch float32 play the part of mtpret")
+    parser.add_argument("--models", default="resnet18,resnet50")
+    parser.add_argument("--work", type=Path, default=HERE.parent / "target" / "parity", metavar="DIR")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only parts whose name holds it: eval, train, refuses, classify, moco …")
+    given = parser.parse_args()
+    if (given.exe is None) != given.self_test:
+        parser.error("give either EXE or --self-test")
+    given.work.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(HERE / "parity.py"), "--play"] if given.self_test else [str(Path(given.exe).resolve())]
+    engine, kept, report = Engine(command, given.work), Kept(given.work), Report()
+    torch.manual_seed(0)
+    for name in given.models.split(","):
+        if given.only in f"{name} eval":
+            check_eval(report, engine, name)
+        if given.only in f"{name} train":
+            check_train(report, engine, kept, name)
+        check_steps(report, engine, kept, name, given.only)
+        if given.only in f"{name} refuses":
+            check_refusals(report, engine, name)
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed or not report.passed else 0)
+
+
+# --- the self-test's engine ---------------------------------------------------------------------
+
+
+def play(words):
+    """run-model and run-steps in PyTorch float32, from weights moved by rounding once more."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.add_argument("name")
+    for flag in ("--weights", "--input", "--batches", "--task", "--save-weights", "-o"):
+        parser.add_argument(flag)
+    parser.add_argument("--classes", type=int)
+    parser.add_argument("--mode", default="eval")
+    parser.add_argument("--grad", action="store_true")
+    parser.add_argument("--set", action="append", default=[])
+    given = parser.parse_args(words)
+    if given.name not in ("resnet18", "resnet50"):
+        refuse(f"model: expected resnet18 or resnet50, found {given.name}")
+    state = torch.load(given.weights) if given.weights.endswith(".pth") else load_file(given.weights)
+    state = pytorch.moved_by_rounding(state, 77)
+    moco = given.task == "moco"
+    model = pytorch.encoder(given.name) if moco else pytorch.resnet(given.name, given.classes or len(state["fc.bias"]))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        refuse(str(error))
+    if given.command == "run-steps":
+        tensors = load_file(given.batches)
+        settings = {k: float(v) for k, v in (pair.split("=") for pair in given.set)}
+        steps = len({k for k in tensors if k.split(".")[0] in ("x", "view1")})
+        losses = pytorch.train_steps(model, given.task, tensors, settings, steps)
+        entries = [{"step": t, "loss": v, "losses": {"class": v}, "lr": settings["optim.lr"], "grad_norm": 1.0}
+                   for t, v in enumerate(losses)]
+        Path(given.o).write_text(json.dumps({"steps": entries}))
+        if given.save_weights:
+            save_file(model.state_dict(), given.save_weights)
+        return
+    tensors = load_file(given.input)
+    if "x" not in tensors:
+        refuse("x: expected a tensor, found none")
+    x = pytorch.repeated(tensors["x"], torch.float32)
+    if given.mode == "eval":
+        found = pytorch.evaluate(model, x)
+    else:
+        loss, found, gradients = pytorch.train_once(model, x, tensors["target"])
+        found["losses.class"] = torch.tensor(loss)
+        found.update({f"grad.{k}": g for k, g in gradients.items() if given.grad})
+    save_file({k: v.contiguous() for k, v in found.items()}, given.o)
+
+
+def refuse(problem):
+    print(problem, file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # the same order of sums each time; and on a busy machine two are slower
+    play(sys.argv[2:]) if sys.argv[1:2] == ["--play"] else main()

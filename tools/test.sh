@@ -1,0 +1,61 @@
+#!/bin/sh
+# Everything that is tested, from a clean clone: sets up, then format, lints, the test suite, and
+# `mtpret doctor` on the default Vulkan driver and on SwiftShader, a second one with another compiler.
+# One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
+set -eu
+cd "$(dirname "$0")/.."
+mtpret=${CARGO_TARGET_DIR:-target}/release/mtpret
+
+say() { echo "test: $*" >&2; }
+
+# Runs one part under its name and says how long it took.
+started=$(date +%s)
+part() {
+    name=$1; shift
+    from=$(date +%s)
+    "$@" || { say "$name FAILED after $(($(date +%s) - from)) s"; exit 1; }
+    say "$name: ok, $(($(date +%s) - from)) s"
+}
+
+# SwiftShader's manifest; Chromium's packages carry it beside the browser.
+swiftshader() {
+    for folder in /usr/lib/chromium /usr/lib/chromium-browser /usr/lib64/chromium-browser \
+        /usr/lib64/chromium /opt/google/chrome; do
+        manifest=$folder/vk_swiftshader_icd.json
+        [ ! -e "$manifest" ] || { echo "$manifest"; return 0; }
+    done
+    return 1
+}
+
+# Ubuntu's chromium package is only a pointer to a snap, which carries no manifest that we could use.
+apt_offers_chromium() {
+    command -v apt-get >/dev/null || return 1
+    candidate=$(apt-cache policy chromium 2>/dev/null | sed -n 's/^ *Candidate: //p')
+    case $candidate in '' | '(none)' | *snap*) return 1 ;; esac
+}
+
+install_swiftshader() {
+    [ "$(uname -s)" = Linux ] || return 0
+    if swiftshader >/dev/null; then return 0; fi
+    sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
+    if command -v apt-get >/dev/null && ! apt_offers_chromium; then $sudo apt-get update -q >&2 || true; fi
+    if ! apt_offers_chromium; then return 0; fi
+    say "installing chromium, which carries SwiftShader, the second Vulkan driver of the tests"
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+        install -y -q --no-install-recommends chromium >&2 ||
+        say "chromium could not be installed"
+}
+
+part "set-up" sh tools/setup.sh
+part "second driver" install_swiftshader
+part "format" cargo fmt --check
+part "lints" cargo clippy --release --locked --all-targets -- -D warnings
+part "test suite" cargo test --release --locked
+part "build" cargo build --release --locked
+part "doctor, default driver" "$mtpret" doctor
+if manifest=$(swiftshader); then
+    part "doctor, SwiftShader" env VK_ICD_FILENAMES="$manifest" VK_DRIVER_FILES="$manifest" "$mtpret" doctor
+else
+    say "doctor, SwiftShader: SKIPPED, no package here brings SwiftShader (vk_swiftshader_icd.json)"
+fi
+say "all ok, $(($(date +%s) - started)) s"

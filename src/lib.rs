@@ -8,6 +8,9 @@ pub mod gpu;
 pub mod tensor;
 #[macro_use]
 pub mod ops;
+pub mod autograd;
+pub mod nn;
+pub mod models;
 pub mod data;
 pub mod train;
 pub mod report;

@@ -6,6 +6,7 @@
 
 #import grid
 
+// The layer; here, the one after ResNet's stem.
 const KERNEL_H: u32 = 3u; // R
 const KERNEL_W: u32 = 3u; // S
 const STRIDE_H: u32 = 2u;
@@ -30,7 +31,8 @@ var<immediate> p: Params;
 // The windows along one axis that contain the coordinate `at`: from .x up to but not .y.
 fn windows(at: u32, kernel: u32, stride: u32, padding: u32, count: u32) -> vec2u {
     let end = at + padding + 1u;
-    return vec2u((max(end, kernel) - kernel + stride - 1u) / stride, min((end - 1u) / stride + 1u, count));
+    let first = (max(end, kernel) - kernel + stride - 1u) / stride;
+    return vec2u(first, min((end - 1u) / stride + 1u, count));
 }
 
 @compute @workgroup_size(256)

@@ -6,6 +6,7 @@
 
 #import grid
 
+// The layer; here, the one after ResNet's stem.
 const KERNEL_H: u32 = 3u; // R
 const KERNEL_W: u32 = 3u; // S
 const STRIDE_H: u32 = 2u;

@@ -1,8 +1,8 @@
 // sum ← sum + loss, count ← count + 1, last ← loss, for each loss in turn;
 // fault ← step + 1 at the first loss that is not finite
 //
-// Such a loss is told by its exponent's bits, because compilers may take every number for finite; it
-// is neither summed nor counted. One thread.
+// Such a loss is told by its exponent's bits, because compilers may take every number for finite.
+// It is neither summed nor counted. One thread.
 
 #import step
 

@@ -1,4 +1,4 @@
-// y[n][h][w] = (v − mean) / deviation in three equal channels, v the film as views[n] sees it at (h, w)
+// y[n][h][w] = (v − mean) / deviation in three equal channels, v = film n at (h, w) of its view
 //
 // pixels is [N, H, W] without padding, y [N, H, W, 3]. The film is flipped, then rotated about its
 // centre, then shifted; so a pixel of y looks back along the shift, the rotation and the flip, and
@@ -14,6 +14,16 @@ var<immediate> p: Params;
 @group(0) @binding(1) var<storage, read> views: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
+// (cos, sin) after further quarter turns.
+fn turned(r: vec2f, quarters: i32) -> vec2f {
+    switch quarters & 3 {
+        case 1: { return vec2f(-r.y, r.x); }
+        case 2: { return -r; }
+        case 3: { return vec2f(r.y, -r.x); }
+        default: { return r; }
+    }
+}
+
 // (cos, sin) of a number of turns. Vulkan lets its own sine be wrong by 2⁻¹¹, a fifth of a pixel at
 // the edge of a film; so a series within an eighth of a turn, and quarter turns by exchange.
 fn rotation(turns: f32) -> vec2f {
@@ -21,13 +31,8 @@ fn rotation(turns: f32) -> vec2f {
     let x = (4.0 * turns - quarter) * 1.5707963267948966;
     let xx = x * x;
     let c = 1.0 + xx * (-1.0 / 2.0 + xx * (1.0 / 24.0 + xx * (-1.0 / 720.0 + xx / 40320.0)));
-    let s = x * (1.0 + xx * (-1.0 / 6.0 + xx * (1.0 / 120.0 + xx * (-1.0 / 5040.0 + xx / 362880.0))));
-    switch i32(quarter) & 3 {
-        case 1: { return vec2f(-s, c); }
-        case 2: { return vec2f(-c, -s); }
-        case 3: { return vec2f(s, -c); }
-        default: { return vec2f(c, s); }
-    }
+    let s = 1.0 + xx * (-1.0 / 6.0 + xx * (1.0 / 120.0 + xx * (-1.0 / 5040.0 + xx / 362880.0)));
+    return turned(vec2f(c, x * s), i32(quarter));
 }
 
 fn pixel(n: u32, at: vec2i) -> f32 {

@@ -56,6 +56,9 @@ pub struct Source {
     /// and blank (findings); none means unlabelled. `nih`: the findings wanted; none means all 14.
     #[serde(default)]
     pub label_columns: Vec<String>,
+    /// Of two classes, the one whose presence is called positive in all figures. Default: the
+    /// second in alphabetical order.
+    pub positive: Option<String>,
     /// `csv`: the column of patients; without it the patient is told by the file name.
     pub patient_column: Option<String>,
     /// `csv`: the column that says `train`, `val` or `test`.
@@ -98,6 +101,7 @@ impl Source {
             labelled: yes(),
             path_column: path_column(),
             label_columns: Vec::new(),
+            positive: None,
             patient_column: None,
             split_column: None,
             split: Split::default(),

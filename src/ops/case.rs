@@ -2,7 +2,7 @@
 
 use super::{Op, Reference};
 use crate::{
-    Result,
+    Error, Result,
     gpu::{Gpu, Recording},
     tensor::{Array, Philox, Tensor},
 };
@@ -198,6 +198,10 @@ pub fn differentiate<const N: usize, O: Op<N>>(
     rec.keep(&y.data);
     let mut dx: [Option<Tensor>; N] = [const { None }; N];
     if let Some(dy) = dy {
+        if dy.shape != y.shape {
+            let problem = format!("dy is {:?}, y is {:?}", dy.shape, y.shape);
+            return Err(Error::shape("gradient", problem));
+        }
         dx = op.backward(rec, &saved, &Tensor::upload(gpu, dy)?, needs)?;
         dx.iter().flatten().for_each(|t| rec.keep(&t.data));
     }

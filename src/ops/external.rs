@@ -38,11 +38,16 @@ impl External {
     /// # Errors
     /// It is not.
     pub fn tensor(&self, name: &str) -> Result<&Array> {
-        self.tensors.get(name).ok_or_else(|| {
+        let tensor = self.tensors.get(name).ok_or_else(|| {
             let found: Vec<_> = self.tensors.keys().map(String::as_str).collect();
             let problem = format!("expected a tensor `{name}`, found {}", found.join(", "));
             Error::request(&self.place, problem)
-        })
+        })?;
+        if tensor.data.is_empty() {
+            let problem = format!("expected values in `{name}`, found shape {:?}", tensor.shape);
+            return Err(Error::request(&self.place, problem));
+        }
+        Ok(tensor)
     }
     /// A tensor that must be there and have this many axes.
     ///
@@ -84,7 +89,10 @@ impl External {
         dy: Option<&Array>,
         needs: [bool; N],
     ) -> Result<(Array, [Option<Array>; N])> {
-        differentiate(&self.gpu, self.variant.as_deref(), op, x, dy, needs)
+        differentiate(&self.gpu, self.variant.as_deref(), op, x, dy, needs).map_err(|e| match e {
+            Error::Shape { op, problem } => Error::request(&self.place, format!("{op}: {problem}")),
+            other => other,
+        })
     }
     /// The gradient of an image output, channels last, if the file holds `dy`.
     ///
@@ -95,7 +103,7 @@ impl External {
     }
     /// The gradient of a loss, `[1]`, if the file holds `dloss`.
     pub fn dloss(&self) -> Option<Array> {
-        self.tensors.get("dloss").map(|a| Array::new(&[1], a.data.clone()))
+        self.tensors.get("dloss").map(|a| Array::new(&[a.data.len()], a.data.clone()))
     }
 }
 

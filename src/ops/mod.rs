@@ -6,12 +6,26 @@
 
 pub mod case;
 pub mod external;
+mod teams;
 
+pub mod accumulate;
 pub mod add;
 pub mod batch_norm;
+pub mod bce_with_logits;
 pub mod conv2d;
+pub mod cosine;
+pub mod cross_entropy;
+pub mod ema;
+pub mod global_avg_pool;
+pub mod info_nce;
+pub mod l2_normalize;
 pub mod linear;
+pub mod max_pool2d;
+pub mod meter;
 pub mod relu;
+pub mod scale;
+pub mod sgd;
+pub mod warp;
 
 pub use case::{Case, Report};
 pub use external::{External, Outputs, Signature};
@@ -27,11 +41,24 @@ use crate::{
 macro_rules! for_each_op {
     ($callback:ident) => {
         $callback! {
+            accumulate
             add
             batch_norm
+            bce_with_logits
             conv2d
+            cosine
+            cross_entropy
+            ema
+            global_avg_pool
+            info_nce
+            l2_normalize
             linear
+            max_pool2d
+            meter
             relu
+            scale
+            sgd
+            warp
         }
     };
 }

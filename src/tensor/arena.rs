@@ -33,10 +33,10 @@ pub enum Group {
     Weights,
     /// Biases and batch-norm parameters of the backbone.
     Vectors,
-    /// Weights of the head.
-    HeadWeights,
-    /// Biases and batch-norm parameters of the head.
-    HeadVectors,
+    /// Weights of the head of this number.
+    HeadWeights(usize),
+    /// Biases and batch-norm parameters of the head of this number.
+    HeadVectors(usize),
 }
 
 /// The distribution of a tensor's first values.
@@ -87,7 +87,7 @@ pub struct Layout {
 #[derive(Clone)]
 pub struct Scope {
     prefix: String,
-    head: bool,
+    head: Option<usize>,
     params: Rc<RefCell<Vec<Entry>>>,
     statistics: Rc<RefCell<Vec<Entry>>>,
 }
@@ -97,7 +97,7 @@ impl Scope {
     pub fn root() -> Self {
         Self {
             prefix: String::new(),
-            head: false,
+            head: None,
             params: Rc::default(),
             statistics: Rc::default(),
         }
@@ -107,17 +107,17 @@ impl Scope {
         let prefix = format!("{}{name}.", self.prefix);
         Self { prefix, ..self.clone() }
     }
-    /// The same scope, declaring tensors of the head.
-    pub fn head(&self) -> Self {
-        Self { head: true, ..self.clone() }
+    /// The same scope, declaring tensors of the head of this number.
+    pub fn head(&self, number: usize) -> Self {
+        Self { head: Some(number), ..self.clone() }
     }
     /// Declares a parameter.
     pub fn param(&self, name: &str, order: Order, file_shape: &[usize], init: Init) -> Param {
         let group = match (self.head, order) {
-            (false, Order::Vector) => Group::Vectors,
-            (false, _) => Group::Weights,
-            (true, Order::Vector) => Group::HeadVectors,
-            (true, _) => Group::HeadWeights,
+            (None, Order::Vector) => Group::Vectors,
+            (None, _) => Group::Weights,
+            (Some(head), Order::Vector) => Group::HeadVectors(head),
+            (Some(head), _) => Group::HeadWeights(head),
         };
         self.declare(&self.params, name, order, file_shape, group, init)
     }
@@ -309,4 +309,42 @@ fn from_engine(entry: &Entry, padded: &[f32]) -> Vec<f32> {
         Order::Vector => here,
     };
     file.data.iter().map(|v| *v as f32).collect()
+}
+
+/// What a network is at a moment: weights and running statistics.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The parameters.
+    pub weights: Arena,
+    /// Batch norm's running means and variances.
+    pub statistics: Arena,
+}
+
+impl State {
+    /// First values of everything that `scope` has declared.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn init(gpu: &Gpu, scope: &Scope, seed: u64) -> Result<Self> {
+        let (weights, statistics) = scope.layouts();
+        Ok(Self {
+            weights: Arena::init(gpu, &weights, seed)?,
+            statistics: Arena::init(gpu, &statistics, seed)?,
+        })
+    }
+    /// The same values in other buffers.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn duplicate(&self, gpu: &Gpu) -> Result<Self> {
+        Ok(Self {
+            weights: self.weights.duplicate(gpu)?,
+            statistics: self.statistics.duplicate(gpu)?,
+        })
+    }
+    /// Names and shapes of all tensors, as in files.
+    pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let entries = self.weights.layout.entries().chain(self.statistics.layout.entries());
+        entries.map(|e| (e.name.clone(), e.file_shape.clone())).collect()
+    }
 }

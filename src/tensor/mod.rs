@@ -6,9 +6,11 @@
 
 mod arena;
 mod array;
+mod step;
 
-pub use arena::{Arena, Entry, Group, Init, Layout, Order, Param, Scope};
+pub use arena::{Arena, Entry, Group, Init, Layout, Order, Param, Scope, State};
 pub use array::{Array, Philox};
+pub use step::Step;
 
 use crate::{
     Result,

@@ -1,7 +1,24 @@
 //! Batches become weights: the three stages, their state on disk, their figures.
+//!
+//! ```text
+//! Loader ── Inputs ──▶ Stepper (warp, network, loss, backward, update: one recording) ──▶ Reading
+//!                         │ every save_every steps                                 │ every log.every
+//!                         ▼                                                        ▼
+//!                  checkpoint.safetensors                                    metrics.jsonl
+//! ```
 
 pub mod checkpoint;
 pub mod config;
+pub mod finetune;
+pub mod inputs;
+pub mod learner;
 pub mod metrics;
+pub mod multitask;
+pub mod pretrain;
+pub mod run;
 pub mod schedule;
+pub mod state;
+pub mod stepper;
+pub mod task;
+pub mod update;
 pub mod weights;

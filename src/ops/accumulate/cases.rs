@@ -19,10 +19,8 @@ fn sum(rec: &Recording, op: Accumulate, x: &[Tensor], y: &Tensor) -> Result<()> 
 fn case(why: &str, floats: usize, micro_batches: usize) -> Case {
     let op = Accumulate { scale: 1.0 / micro_batches as f32 };
     let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
-        let flat = |i| {
-            Array::random(&[floats], seed.wrapping_add(i as u64)).map(|v| f64::from(v as f32))
-        };
-        let x: Vec<Array> = (0..micro_batches).map(flat).collect();
+        let flat = |i| Array::random(&[floats], seed.wrapping_add(i)).map(|v| f64::from(v as f32));
+        let x: Vec<Array> = (0..micro_batches as u64).map(flat).collect();
         let up = |a: &Array| Tensor::upload(gpu, a);
         // What y held before must not matter, not even NaN.
         let (tensors, y) =
@@ -58,9 +56,8 @@ pub fn random(random: &mut Philox) -> Case {
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = Accumulate { scale: external.attribute("scale", 1.0)? };
-    let up = |a: &Array| {
-        Tensor::upload(&external.gpu, &Array::new(&[a.data.len()], a.data.clone()))
-    };
+    let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());
+    let up = |a: &Array| Tensor::upload(&external.gpu, &flat(a));
     let (given, y) = (up(x)?, external.tensors.get("y"));
     if let Some(y) = y.filter(|y| y.shape != x.shape) {
         let problem = format!("expected x and y alike, found {:?} and {:?}", x.shape, y.shape);

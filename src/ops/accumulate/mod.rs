@@ -41,7 +41,7 @@ impl Accumulate {
         self.launch(rec, &SET, x, y)
     }
     fn launch(&self, rec: &Recording, kernel: &Kernel<Params>, x: &Slice, y: &Slice) -> Result<()> {
-        if x.bytes % 16 != 0 || x.bytes != y.bytes {
+        if !x.bytes.is_multiple_of(16) || x.bytes != y.bytes {
             let lengths = [x.bytes, y.bytes];
             let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
             return Err(Error::shape("accumulate", problem));

@@ -145,9 +145,7 @@ pub fn run(external: &External) -> Result<Outputs> {
     let mut gradients = gradients.into_iter();
     out.extend(gradients.next().map(|dx| ("dx".into(), nchw(&dx))));
     out.extend(["dweight", "dbias"].map(String::from).into_iter().zip(gradients));
-    if at.training {
-        let [mean, variance] = running;
-        out.extend([("running_mean".into(), mean), ("running_var".into(), variance)]);
-    }
+    let [mean, variance] = running;
+    out.extend([("running_mean".into(), mean), ("running_var".into(), variance)]);
     Ok(out)
 }

@@ -35,7 +35,7 @@ impl Ema {
     /// # Errors
     /// Lengths that differ, or more than the adapter binds at once.
     pub fn step(&self, rec: &Recording, k: &Slice, q: &Slice) -> Result<()> {
-        if k.bytes % 16 != 0 || k.bytes != q.bytes {
+        if !k.bytes.is_multiple_of(16) || k.bytes != q.bytes {
             let lengths = [k.bytes, q.bytes];
             let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
             return Err(Error::shape("ema", problem));

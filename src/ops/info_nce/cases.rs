@@ -134,7 +134,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         return refused(problem);
     }
     let temperature: f32 = external.attribute("temperature", 0.2)?;
-    if !(temperature > 0.0) {
+    if temperature.is_nan() || temperature <= 0.0 {
         return refused(format!("expected `temperature` above 0, found {temperature}"));
     }
     let dloss = external.dloss();

@@ -8,7 +8,7 @@ pub use cases::{SIGNATURE, cases, random, run};
 use super::Op;
 use crate::{
     Error, Result,
-    gpu::{self, Cost, Gpu, Kernel, Recording},
+    gpu::{Cost, Gpu, Kernel, Recording},
     kernel, params,
     tensor::Tensor,
 };
@@ -113,14 +113,15 @@ impl InfoNce {
     fn logits(&self, rec: &Recording, q: &Tensor, queue: &Tensor) -> Result<Tensor> {
         let (queries, keys) = (q.rows(), queue.rows());
         let logits = Tensor::new(rec, &[keys, queries]);
+        let p = self.params(q, queue);
         let (kernel, grid) = match by_subgroup(rec) {
-            true => (&LOGITS_SUBGROUP, gpu::fold(keys.div_ceil(32) * queries.div_ceil(8))),
+            true => (&LOGITS_SUBGROUP, [chunks(&p) as u32, queries.div_ceil(8) as u32, 1]),
             false => (&LOGITS, Gpu::grid(keys * logits.quads())),
         };
         let slices = [&q.data, &queue.data, &logits.data];
         let flops = 2 * (queries * keys * q.channels()) as u64;
         let cost = Cost { flops, shape: shape(q, queue) };
-        rec.launch(kernel, &[], self.params(q, queue), &slices, grid, cost)?;
+        rec.launch(kernel, &[], p, &slices, grid, cost)?;
         Ok(logits)
     }
     fn params(&self, q: &Tensor, queue: &Tensor) -> Params {

@@ -41,7 +41,8 @@ fn ties(shape: [usize; 4]) -> Case {
             let dy = Array::random(&[n, p, q, c], seed);
             let mut want = Array::zeros(&shape);
             for (at, v) in dy.data.iter().enumerate() {
-                let (i, row, column, channel) = (at / c / q / p, at / c / q % p, at / c % q, at % c);
+                let (i, row, column, channel) =
+                    (at / c / q / p, at / c / q % p, at / c % q, at % c);
                 let (top, left) = ((2 * row).saturating_sub(1), (2 * column).saturating_sub(1));
                 want.data[((i * h + top) * w + left) * c + channel] += v;
             }

@@ -32,8 +32,8 @@ params! {
 /// ```
 /// Shapes: x `[N, H, W, C]` → y `[N, P, Q, C]` with `P = (H + 2·padding − R) / stride + 1`; pairs are
 /// (height, width), in pixels. What lies outside the image takes no part. The gradient goes to the
-/// maximum, the first one in row-major order where several are equal. Errs if a size is 0, if the
-/// padding is more than half the kernel, or if P or Q would be 0.
+/// maximum, the first one in row-major order where several are equal. Errs if a size is 0 or beyond
+/// 65 535, if the padding is more than half the kernel, or if P or Q would be 0.
 /// Cost: R·S/stride² reads of x forwards, as many of dy backwards.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d {
@@ -52,11 +52,11 @@ impl MaxPool2d {
         for i in 0..2 {
             let (kernel, stride, padding) = (self.kernel[i], self.stride[i], self.padding[i]);
             // Beyond 65 535 the kernels' 32-bit coordinates might not hold.
-            if stride == 0 || kernel.max(stride) > 65_535 || padding > kernel / 2 {
+            let sizes = 1..=65_535;
+            if !sizes.contains(&kernel) || !sizes.contains(&stride) || padding > kernel / 2 {
                 return None;
             }
-            let room = (image[i] + 2 * padding).checked_sub(kernel.max(1))?;
-            out[i] = room / stride + 1;
+            out[i] = (image[i] + 2 * padding).checked_sub(kernel)? / stride + 1;
         }
         Some(out)
     }

@@ -25,7 +25,8 @@ fn solve(gpu: &Gpu, losses: &[f32], per_step: usize) -> Result<Meter> {
 
 /// Losses with others that are not finite among them.
 fn losses(count: usize, faults: &[(usize, f32)], seed: u64) -> Vec<f32> {
-    let mut losses: Vec<f32> = Array::random(&[count], seed).data.iter().map(|v| *v as f32).collect();
+    let random = Array::random(&[count], seed);
+    let mut losses: Vec<f32> = random.data.iter().map(|v| *v as f32).collect();
     faults.iter().for_each(|(at, fault)| losses[*at] = *fault);
     losses
 }

@@ -51,7 +51,7 @@ impl Sgd {
         step: &Tensor,
     ) -> Result<()> {
         let lengths = [Some(w), Some(g), Some(v), anchor].map(|s| s.map_or(w.bytes, |s| s.bytes));
-        if w.bytes % 16 != 0 || lengths != [w.bytes; 4] {
+        if !w.bytes.is_multiple_of(16) || lengths != [w.bytes; 4] {
             let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
             return Err(Error::shape("sgd", problem));
         }

@@ -3,12 +3,7 @@ use crate::tensor::Array;
 
 impl Sgd {
     /// The new w and v on the host in f64.
-    pub fn reference(
-        &self,
-        lr: f32,
-        [w, g, v]: [&Array; 3],
-        anchor: Option<&Array>,
-    ) -> [Array; 2] {
+    pub fn reference(&self, lr: f32, [w, g, v]: [&Array; 3], anchor: Option<&Array>) -> [Array; 2] {
         let [momentum, decay, alpha] = [self.momentum, self.decay, self.alpha].map(f64::from);
         let (mut new_w, mut new_v) = (w.clone(), v.clone());
         for (i, w) in w.data.iter().enumerate() {

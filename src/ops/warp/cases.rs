@@ -76,7 +76,7 @@ pub fn cases() -> Vec<Case> {
         case("flips alone move whole pixels", [9, 6, 11], Warp { flip: 0.5, ..STILL }, 1e-6),
         case("every film flipped", [2, 5, 8], Warp { flip: 1.0, ..STILL }, 1e-6),
         case("shifts alone", [5, 9, 14], Warp { shift: 0.3, ..STILL }, 2e-5),
-        case("rotations through all quarters", [17, 21, 16], Warp { rotate_deg: 180.0, ..STILL }, 2e-5),
+        case("rotations in every quarter", [17, 21, 16], Warp { rotate_deg: 180.0, ..STILL }, 2e-5),
         case("the second view of a batch", [8, 64, 64], Warp { view: 1, ..USUAL }, 5e-5),
         case("the paper's films are wide", [1, 500, 800], USUAL, 2e-4),
     ]

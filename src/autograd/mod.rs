@@ -1,0 +1,132 @@
+//! The tape: what was done, replayed in reverse. Names no op but the sum of gradients.
+
+use crate::{
+    Result,
+    gpu::Recording,
+    ops::{Op, add::Add},
+    tensor::{Arena, Array, Param, State, Tensor},
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
+
+/// A tensor on the tape.
+#[derive(Clone)]
+pub struct Var {
+    /// Its value.
+    pub value: Tensor,
+    id: Id,
+    needs_gradient: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Id {
+    Param(Param),
+    Node(usize),
+}
+
+/// How batch norm normalises, and whether gradients are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By the batch, in `groups` parts; gradients.
+    Train {
+        /// Parts of the batch with statistics of their own.
+        groups: usize,
+    },
+    /// By the batch, in `groups` parts; no gradients: MoCo's key encoder.
+    Keys {
+        /// Parts of the batch with statistics of their own.
+        groups: usize,
+    },
+    /// By the running statistics; no gradients.
+    Eval,
+}
+
+type Backward<'a> = Box<dyn FnOnce(&Tensor) -> Result<Vec<(Id, Tensor)>> + 'a>;
+
+/// Records a network's forward pass, and from it the backward pass.
+pub struct Tape<'a> {
+    /// Where launches go.
+    pub rec: &'a Recording,
+    /// Weights and running statistics.
+    pub state: &'a State,
+    /// How batch norm normalises, and whether gradients are wanted.
+    pub mode: Mode,
+    steps: RefCell<Vec<(Id, Backward<'a>)>>,
+    next: Cell<usize>,
+}
+
+impl<'a> Tape<'a> {
+    /// An empty tape.
+    pub fn new(rec: &'a Recording, state: &'a State, mode: Mode) -> Self {
+        Self { rec, state, mode, steps: RefCell::default(), next: Cell::new(0) }
+    }
+    fn node(&self) -> Id {
+        self.next.set(self.next.get() + 1);
+        Id::Node(self.next.get())
+    }
+    /// A value without a gradient.
+    pub fn input(&self, value: &Tensor) -> Var {
+        Var { value: value.clone(), id: self.node(), needs_gradient: false }
+    }
+    /// A parameter's value.
+    pub fn param(&self, param: Param) -> Var {
+        let needs_gradient = matches!(self.mode, Mode::Train { .. });
+        Var { value: self.state.weights.tensor(param), id: Id::Param(param), needs_gradient }
+    }
+    /// Records an op, and its derivative if any input needs one.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn apply<const N: usize, O: Op<N>>(&self, op: O, x: [&Var; N]) -> Result<Var> {
+        let (value, saved) = op.forward(self.rec, x.map(|v| &v.value))?;
+        let (id, rec) = (self.node(), self.rec);
+        let (needs, ids) = (x.map(|v| v.needs_gradient), x.map(|v| v.id));
+        let needs_gradient = needs.contains(&true);
+        if needs_gradient {
+            let backward = move |dy: &Tensor| {
+                let dx = op.backward(rec, &saved, dy, needs)?;
+                let wanted = ids.into_iter().zip(dx).zip(needs).filter(|(_, needed)| *needed);
+                Ok(wanted.filter_map(|((id, dx), _)| Some((id, dx?))).collect())
+            };
+            self.steps.borrow_mut().push((id, Box::new(backward)));
+        }
+        Ok(Var { value, id, needs_gradient })
+    }
+    /// Records the gradients of a sum of losses; those of parameters land in `gradients`.
+    ///
+    /// A parameter that the losses do not depend on keeps what `gradients` holds: zeros from its
+    /// allocation.
+    ///
+    /// # Errors
+    /// As the ops' own.
+    pub fn backward(self, losses: &[&Var], gradients: &Arena) -> Result<()> {
+        let one = Tensor::upload(&self.rec.gpu, &Array::new(&[1], vec![1.0]))?;
+        let mut pending: HashMap<Id, Tensor> = HashMap::new();
+        for loss in losses {
+            pending.insert(loss.id, one.clone());
+        }
+        for (id, step) in self.steps.into_inner().into_iter().rev() {
+            let Some(dy) = pending.remove(&id) else { continue };
+            for (id, dx) in step(&dy)? {
+                let sum = match pending.remove(&id) {
+                    None => dx,
+                    // An op may hand back `dy` itself, so a sum is a tensor of its own.
+                    Some(other) => Add.forward(self.rec, [&other, &dx])?.0,
+                };
+                pending.insert(id, sum);
+            }
+        }
+        for (id, gradient) in pending {
+            let Id::Param(param) = id else { continue };
+            let at = gradients.tensor(param).data;
+            if self.rec.is_free(&gradient.data) {
+                self.rec.place(&gradient.data, at);
+            } else {
+                self.rec.copy(&gradient.data, &at);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! ResNet-18 and -50 (He et al. 2016), as torchvision builds them.
+
+use crate::{
+    Result,
+    autograd::{Tape, Var},
+    nn::{BatchNorm, Conv2d, Linear},
+    ops::{
+        add::Add, conv2d, global_avg_pool::GlobalAvgPool, max_pool2d::MaxPool2d, relu::Relu,
+    },
+    tensor::Scope,
+};
+
+/// Which ResNet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Two basic blocks a layer.
+    R18,
+    /// Bottlenecks, 3-4-6-3, the stride on the 3 × 3 (torchvision's v1.5).
+    R50,
+}
+
+impl Depth {
+    /// The depth of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "resnet18" => Some(Self::R18),
+            "resnet50" => Some(Self::R50),
+            _ => None,
+        }
+    }
+    /// Channels of C5, the last feature map.
+    pub fn features(self) -> usize {
+        match self {
+            Self::R18 => 512,
+            Self::R50 => 2048,
+        }
+    }
+}
+
+/// A convolution and the batch norm behind it.
+struct ConvNorm {
+    conv: Conv2d,
+    norm: BatchNorm,
+}
+
+impl ConvNorm {
+    fn new(
+        at: &Scope,
+        names: [&str; 2],
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+    ) -> Self {
+        let op = conv2d::Conv2d::new(stride, kernel / 2);
+        Self {
+            conv: Conv2d::new(at.at(names[0]), channels, kernel, op),
+            norm: BatchNorm::new(at.at(names[1]), channels[1]),
+        }
+    }
+    fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
+        self.norm.forward(tape, &self.conv.forward(tape, x)?)
+    }
+}
+
+/// A residual block: two convolutions (basic) or three (bottleneck), and a shortcut.
+struct Block {
+    path: Vec<ConvNorm>,
+    shortcut: Option<ConvNorm>,
+}
+
+impl Block {
+    fn new(at: &Scope, depth: Depth, c: usize, width: usize, stride: usize) -> Self {
+        let out = match depth {
+            Depth::R18 => width,
+            Depth::R50 => 4 * width,
+        };
+        // Channels, kernel and stride of each convolution on the path.
+        let path: &[([usize; 2], usize, usize)] = match depth {
+            Depth::R18 => &[([c, width], 3, stride), ([width, width], 3, 1)],
+            Depth::R50 => {
+                &[([c, width], 1, 1), ([width, width], 3, stride), ([width, out], 1, 1)]
+            }
+        };
+        let path = path.iter().enumerate().map(|(i, (channels, kernel, stride))| {
+            let names = [format!("conv{}", i + 1), format!("bn{}", i + 1)];
+            ConvNorm::new(at, [&names[0], &names[1]], *channels, *kernel, *stride)
+        });
+        let path = path.collect();
+        let shortcut = (stride != 1 || c != out)
+            .then(|| ConvNorm::new(&at.at("downsample"), ["0", "1"], [c, out], 1, stride));
+        Self { path, shortcut }
+    }
+    fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
+        let mut y = x.clone();
+        for (i, conv) in self.path.iter().enumerate() {
+            y = conv.forward(tape, &y)?;
+            if i + 1 < self.path.len() {
+                y = tape.apply(Relu, [&y])?;
+            }
+        }
+        let x = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(tape, x)?,
+            None => x.clone(),
+        };
+        tape.apply(Relu, [&tape.apply(Add, [&y, &x])?])
+    }
+}
+
+/// The backbone: a stem and four layers.
+pub struct ResNet {
+    /// Which ResNet.
+    pub depth: Depth,
+    stem: ConvNorm,
+    layers: Vec<Vec<Block>>,
+}
+
+impl ResNet {
+    /// Declares the backbone's parameters in `scope`.
+    pub fn new(scope: &Scope, depth: Depth) -> Self {
+        let counts = match depth {
+            Depth::R18 => [2, 2, 2, 2],
+            Depth::R50 => [3, 4, 6, 3],
+        };
+        let stem = ConvNorm {
+            conv: Conv2d::new(scope.at("conv1"), [3, 64], 7, conv2d::Conv2d::new(2, 3)),
+            norm: BatchNorm::new(scope.at("bn1"), 64),
+        };
+        let mut c = 64;
+        let mut layers = Vec::new();
+        for (i, count) in counts.into_iter().enumerate() {
+            let at = scope.at(&format!("layer{}", i + 1));
+            let width = 64 << i;
+            let mut layer = Vec::new();
+            for j in 0..count {
+                let stride = if i > 0 && j == 0 { 2 } else { 1 };
+                layer.push(Block::new(&at.at(&j.to_string()), depth, c, width, stride));
+                c = width * depth.features() / 512;
+            }
+            layers.push(layer);
+        }
+        Self { depth, stem, layers }
+    }
+    /// `[N, H, W, 3] → C2 … C5`, with strides 4, 8, 16 and 32.
+    ///
+    /// # Errors
+    /// An image of other channels, or too small.
+    pub fn forward(&self, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
+        let x = tape.apply(Relu, [&self.stem.forward(tape, x)?])?;
+        let pool = MaxPool2d { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
+        let mut x = tape.apply(pool, [&x])?;
+        let mut features = Vec::with_capacity(4);
+        for layer in &self.layers {
+            for block in layer {
+                x = block.forward(tape, &x)?;
+            }
+            features.push(x.clone());
+        }
+        Ok(features.try_into().unwrap_or_else(|_| unreachable!("there are four layers")))
+    }
+}
+
+/// Global average pooling and a linear layer on C5.
+pub struct Classifier {
+    fc: Linear,
+}
+
+impl Classifier {
+    /// `labels` logits from `features` channels; `scope` names the linear layer.
+    pub fn new(scope: Scope, features: usize, labels: usize) -> Self {
+        Self { fc: Linear::new(scope, features, labels) }
+    }
+    /// C5 → logits `[N, L]`.
+    ///
+    /// # Errors
+    /// A feature map of other channels.
+    pub fn forward(&self, tape: &Tape, c5: &Var) -> Result<Var> {
+        self.fc.forward(tape, &tape.apply(GlobalAvgPool, [c5])?)
+    }
+}

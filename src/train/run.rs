@@ -1,0 +1,273 @@
+//! A run: its folder, what it writes there, and the person who watches it.
+
+use super::{
+    checkpoint::{self, Metadata, Tensors},
+    config,
+};
+use crate::{
+    Error, Result,
+    data::{BadFilm, Batch, Loader, LoaderOptions, Sample},
+    gpu::Gpu,
+    ops::meter::Meter,
+};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// One reading of a stage's metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reading {
+    /// Name of the stage, and of the task where there are several.
+    pub stage: String,
+    /// Steps done and steps in all.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Mean loss since the last reading.
+    pub loss: f32,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Training images a second since the last reading.
+    pub images_per_second: f64,
+    /// Share of the time since the last reading that the device waited for data, in per cent.
+    pub data_wait_percent: f64,
+    /// Device memory in buffers, MiB.
+    pub memory_mib: i64,
+    /// Seconds that the stage will still take at this pace.
+    pub eta_seconds: f64,
+}
+
+/// Who watches a run: a terminal, a log, a test.
+pub trait Watch {
+    /// Metrics were read.
+    fn reading(&self, reading: &Reading);
+    /// Something worth a line happened.
+    fn note(&self, line: &str);
+    /// The person wants the run to stop.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// A run's folder and its watcher.
+pub struct Run<'a> {
+    /// Where everything is written.
+    pub folder: PathBuf,
+    /// Who watches.
+    pub watch: &'a dyn Watch,
+    /// Go on from the checkpoint in the folder.
+    pub resume: bool,
+}
+
+impl<'a> Run<'a> {
+    /// A run in `folder`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or holds a run already and `resume` is not asked for.
+    pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
+        let run = Self { folder: folder.into(), watch, resume };
+        if !resume && run.checkpoint_file().exists() {
+            let problem = "expected an empty run folder, found a checkpoint in it";
+            let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
+            return Err(Error::config(folder.display().to_string(), problem, remedy));
+        }
+        fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+        Ok(run)
+    }
+    /// A part of this run in a folder below its own.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn part(&self, name: &str) -> Result<Self> {
+        Run::new(&self.folder.join(name), self.watch, self.resume)
+    }
+    /// The newest checkpoint.
+    pub fn checkpoint_file(&self) -> PathBuf {
+        self.folder.join(checkpoint::FILE)
+    }
+    /// The weights that the stage ended with.
+    pub fn weights_file(&self) -> PathBuf {
+        self.folder.join(super::weights::FILE)
+    }
+    /// Whether the stage has ended: its weights are written last.
+    pub fn is_done(&self) -> bool {
+        self.resume && self.weights_file().exists()
+    }
+    /// The checkpoint to go on from, if there is one and it is of this stage.
+    ///
+    /// # Errors
+    /// It is damaged or of another stage.
+    pub fn checkpoint(&self, stage: &str) -> Result<Option<(Tensors, Metadata)>> {
+        let file = self.checkpoint_file();
+        if !self.resume || !file.exists() {
+            return Ok(None);
+        }
+        let (tensors, metadata) = checkpoint::read(&file, None)?;
+        match metadata.get("stage") {
+            Some(found) if found == stage => Ok(Some((tensors, metadata))),
+            found => {
+                let problem = format!("expected a checkpoint of {stage}, found {found:?}");
+                let remedy = "resume it with the command that began it";
+                Err(Error::weights(file.display().to_string(), problem, remedy))
+            }
+        }
+    }
+    /// Writes a text file of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        checkpoint::replace(&self.folder.join(name), |file| file.write_all(text.as_bytes()))
+    }
+    /// Writes the configuration that the run really has.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
+        self.write("config.resolved.toml", &config::resolved(config)?)
+    }
+    /// Adds a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn record(&self, value: &impl Serialize) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        let mut line = serde_json::to_string(value).expect("metrics are plain data");
+        line.push('\n');
+        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+        file.and_then(|mut f| f.write_all(line.as_bytes()))
+            .map_err(|e| Error::io(&path, e, "make room on the disk"))
+    }
+    /// Lists films that could not be used, once.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn list_bad(&self, bad: &[BadFilm]) -> Result<()> {
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<_> =
+            bad.iter().map(|b| format!("{}: {}", b.path.display(), b.why)).collect();
+        self.watch.note(&format!(
+            "{} films could not be used; bad_films.txt lists them",
+            lines.len()
+        ));
+        self.write("bad_films.txt", &(lines.join("\n") + "\n"))
+    }
+}
+
+/// The options of a loader that trains.
+pub fn training(data: &config::Data, seed: u64, start: u64) -> LoaderOptions {
+    LoaderOptions {
+        width: data.width,
+        height: data.height,
+        batch: data.batch,
+        seed,
+        shuffle: true,
+        drop_last: true,
+        threads: data.threads,
+        cache_bytes: data.cache_mb << 20,
+        prefetch: 2,
+        max_bad: data.max_bad,
+        start,
+    }
+}
+
+/// The options of a loader that evaluates.
+pub fn evaluating(data: &config::Data) -> LoaderOptions {
+    LoaderOptions { shuffle: false, drop_last: false, ..training(data, 0, 0) }
+}
+
+/// Pace, losses and the films of the last batches.
+pub struct Pace {
+    stage: String,
+    steps: u64,
+    begun: Instant,
+    done: u64,
+    images: usize,
+    waited: Duration,
+    recent: VecDeque<(u64, Vec<PathBuf>)>,
+    keep: usize,
+}
+
+impl Pace {
+    /// Of a stage of `steps` steps whose metrics are read every `every` steps.
+    pub fn new(stage: impl Into<String>, steps: u64, every: u64) -> Self {
+        Self {
+            stage: stage.into(),
+            steps,
+            begun: Instant::now(),
+            done: 0,
+            images: 0,
+            waited: Duration::ZERO,
+            recent: VecDeque::new(),
+            keep: every as usize,
+        }
+    }
+    /// A batch went into step `step`.
+    pub fn batch(&mut self, step: u64, batch: &Batch, samples: &[Sample]) {
+        self.done += 1;
+        self.images += batch.n;
+        let films = batch.indices.iter().map(|i| samples[*i].path.clone()).collect();
+        self.recent.push_back((step, films));
+        if self.recent.len() > self.keep {
+            self.recent.pop_front();
+        }
+    }
+    /// Turns what the meter summed into a reading, or into an error if a loss was not finite.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the films of the batch.
+    pub fn reading(
+        &mut self,
+        gpu: &Gpu,
+        meter: Meter,
+        step: u64,
+        lr: f64,
+        loader: &Loader,
+        run: &Run,
+    ) -> Result<Reading> {
+        if meter.fault > 0 {
+            return Err(self.diverged(u64::from(meter.fault - 1), meter.last, run));
+        }
+        let seconds = self.begun.elapsed().as_secs_f64().max(1e-9);
+        let waited = (loader.wait() - self.waited).as_secs_f64();
+        let reading = Reading {
+            stage: self.stage.clone(),
+            step,
+            steps: self.steps,
+            loss: meter.sum / meter.count.max(1) as f32,
+            lr,
+            images_per_second: self.images as f64 / seconds,
+            data_wait_percent: 100.0 * waited / seconds,
+            memory_mib: gpu.counters().buffer_bytes >> 20,
+            eta_seconds: seconds / self.done.max(1) as f64 * self.steps.saturating_sub(step) as f64,
+        };
+        (self.begun, self.done, self.images) = (Instant::now(), 0, 0);
+        self.waited = loader.wait();
+        Ok(reading)
+    }
+    fn diverged(&self, step: u64, loss: f32, run: &Run) -> Error {
+        let films = self.recent.iter().find(|(s, _)| *s == step).map(|(_, films)| films);
+        let films: Vec<_> = films.into_iter().flatten().map(|p| p.display().to_string()).collect();
+        let saved = match run.checkpoint_file().exists() {
+            true => format!("the last good checkpoint is {}", run.checkpoint_file().display()),
+            false => "no checkpoint was saved yet".into(),
+        };
+        Error::Diverged {
+            step,
+            problem: format!(
+                "{}: expected a finite loss, found {loss}, in the batch of {}",
+                self.stage,
+                films.join(", ")
+            ),
+            remedy: format!("{saved}; try --set optim.lr with a tenth of the rate"),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A training step on the device: recorded once, run for every batch.
+
+use super::inputs::Inputs;
+use crate::{
+    Error, Result,
+    gpu::{Gpu, Program, Readback, Recording},
+    ops::{accumulate::Accumulate, meter::Meter},
+    tensor::{Arena, Step, Tensor},
+};
+
+/// What a step is made of; `Stepper` puts the parts together.
+pub trait Steps {
+    /// Records the forward and backward pass of a batch: loss into `meter`, gradients into
+    /// [`Steps::gradients`]. `first` is false for all but the first of several micro-batches.
+    ///
+    /// # Errors
+    /// A request beyond the adapter's limits asks for smaller micro-batches.
+    fn pass(&self, rec: &Recording, inputs: &Inputs, meter: &Tensor, n: usize, first: bool) -> Result<()>;
+    /// Records the update of the weights.
+    ///
+    /// # Errors
+    /// More than the adapter binds at once.
+    fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()>;
+    /// Where [`Steps::pass`] leaves gradients and [`Steps::update`] finds them.
+    fn gradients(&self) -> &Arena;
+    /// Films of a batch, pixels of a film, numbers of a target.
+    fn extent(&self) -> [usize; 3];
+    /// Smaller batches must be a multiple of this.
+    fn multiple(&self) -> usize {
+        1
+    }
+}
+
+/// A recorded step, not yet planned.
+pub struct Recorded {
+    inputs: Inputs,
+    recordings: Vec<Recording>,
+    micro: usize,
+    /// Films of a micro-batch, and numbers of a film and of its target.
+    extent: [usize; 3],
+    meter: Tensor,
+}
+
+/// A step, ready to run.
+pub struct Stepper {
+    inputs: Inputs,
+    programs: Vec<Program>,
+    micro: usize,
+    extent: [usize; 3],
+    meter: Tensor,
+    readback: Readback,
+    gpu: Gpu,
+}
+
+impl Recorded {
+    /// Records a step; where a batch goes beyond the adapter's limits it is cut into micro-batches,
+    /// whose gradients are averaged. Batch norm then normalises each micro-batch by itself.
+    ///
+    /// # Errors
+    /// Even one film goes beyond the adapter's limits, or shapes do not fit.
+    pub fn new(gpu: &Gpu, steps: &dyn Steps) -> Result<Self> {
+        let [batch, pixels, targets] = steps.extent();
+        let meter = Tensor::alloc(gpu, &[size_of::<Meter>() / 4])?;
+        let mut refusal = None;
+        for micro in 1..=batch {
+            if !batch.is_multiple_of(micro) || !(batch / micro).is_multiple_of(steps.multiple()) {
+                continue;
+            }
+            let n = batch / micro;
+            let inputs = Inputs::new(gpu, n, pixels, targets)?;
+            let extent = [n, pixels, targets.max(1)];
+            match Self::record(gpu, steps, &inputs, &meter, n, micro) {
+                Ok(recordings) => {
+                    return Ok(Self { inputs, recordings, micro, extent, meter });
+                }
+                Err(Error::Adapter(why)) => refusal = Some(Error::Adapter(why)),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Error::shape("step", format!("a batch of {batch}"))))
+    }
+    fn record(
+        gpu: &Gpu,
+        steps: &dyn Steps,
+        inputs: &Inputs,
+        meter: &Tensor,
+        n: usize,
+        micro: usize,
+    ) -> Result<Vec<Recording>> {
+        let first = Recording::new(gpu);
+        steps.pass(&first, inputs, meter, n, true)?;
+        if micro == 1 {
+            steps.update(&first, inputs)?;
+            return Ok(vec![first]);
+        }
+        let gradients = steps.gradients();
+        let sum = Arena::zeros(gpu, &gradients.layout)?;
+        let mean = Accumulate { scale: 1.0 / micro as f32 };
+        mean.set(&first, &gradients.data, &sum.data)?;
+        let rest = Recording::new(gpu);
+        steps.pass(&rest, inputs, meter, n, false)?;
+        mean.add(&rest, &gradients.data, &sum.data)?;
+        let update = Recording::new(gpu);
+        update.copy(&sum.data, &gradients.data);
+        steps.update(&update, inputs)?;
+        Ok(vec![first, rest, update])
+    }
+}
+
+impl Stepper {
+    /// Plans steps that never run at the same time, in the same arenas.
+    ///
+    /// # Errors
+    /// A kernel that does not compile, or too little device memory.
+    pub fn share(gpu: &Gpu, recorded: Vec<Recorded>) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        let mut parts = Vec::new();
+        for r in recorded {
+            parts.push((r.inputs, r.micro, r.extent, r.meter, r.recordings.len()));
+            all.extend(r.recordings);
+        }
+        let mut programs = Program::share(all)?.into_iter();
+        let build = |(inputs, micro, extent, meter, count): (Inputs, usize, [usize; 3], Tensor, usize)| {
+            let programs = programs.by_ref().take(count).collect();
+            let readback = Readback::new(gpu, meter.data.bytes)?;
+            Ok(Self { inputs, programs, micro, extent, meter, readback, gpu: gpu.clone() })
+        };
+        parts.into_iter().map(build).collect()
+    }
+    /// Runs a step on a batch: one upload, one submission for each micro-batch, nothing down.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn run(&mut self, step: &Step, pixels: &[f32], targets: &[f32]) -> Result<()> {
+        let [n, film, width] = self.extent;
+        let mut step = *step;
+        for at in 0..self.micro {
+            let part = |all: &'_ [f32], each: usize| {
+                let (from, to) = (at * n * each, (at + 1) * n * each);
+                from.min(all.len())..to.min(all.len())
+            };
+            let (p, t) = (part(pixels, film), part(targets, width));
+            self.inputs.send(&step, &pixels[p], &targets[t])?;
+            let program = if self.micro == 1 { 0 } else { at.min(1) };
+            self.programs[program].run();
+            step.queue_at += n as u32;
+        }
+        if self.micro > 1 {
+            self.programs[2].run();
+        }
+        Ok(())
+    }
+    /// Micro-batches of a step.
+    pub fn micro(&self) -> usize {
+        self.micro
+    }
+    /// The programs of a step: one, or first micro-batch, further ones, update.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+    /// Takes what the meter has summed since the last reading, and sets it to zero.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn read_meter(&mut self) -> Result<Meter> {
+        self.readback.request(&self.meter.data);
+        let meter = bytemuck::pod_read_unaligned(&self.readback.wait()?);
+        self.gpu.write(&self.meter.data, bytemuck::bytes_of(&Meter::default()));
+        Ok(meter)
+    }
+}

@@ -1,0 +1,79 @@
+//! The update of all weights: one launch for each group that a step trains.
+
+use super::config::{L2sp, Optim, Scope};
+use crate::{
+    Result,
+    gpu::Recording,
+    ops::sgd::Sgd,
+    tensor::{Arena, Group, Tensor},
+};
+
+/// SGD with momentum, weight decay and L²-SP, with a strength for each group of parameters.
+///
+/// ```text
+/// g ← g + decay · w + alpha · (w − w⁰);   v ← momentum · v + g;   w ← w − lr · v
+/// ```
+/// Eq. 5: the backbone is pulled to its anchor w⁰ by α, the head to zero by β.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    momentum: f32,
+    decay: f32,
+    /// α and β, and whether they act on biases and batch norm too.
+    l2sp: Option<(f32, f32, bool)>,
+}
+
+/// The memory that an update works on.
+pub struct Memory<'a> {
+    /// What is trained.
+    pub weights: &'a Arena,
+    /// Its gradient.
+    pub gradients: &'a Arena,
+    /// Its momentum.
+    pub momentum: &'a Arena,
+    /// w⁰, if the backbone is held to it.
+    pub anchor: Option<&'a Arena>,
+}
+
+impl Update {
+    /// The update that a configuration asks for.
+    pub fn new(optim: &Optim, l2sp: Option<&L2sp>) -> Self {
+        Self {
+            momentum: optim.momentum as f32,
+            decay: optim.weight_decay as f32,
+            l2sp: l2sp.map(|l| (l.alpha as f32, l.beta as f32, l.scope == Scope::All)),
+        }
+    }
+    /// Records the update of the backbone and of the head of this number.
+    ///
+    /// # Errors
+    /// More than the adapter binds at once.
+    pub fn record(&self, rec: &Recording, memory: &Memory, head: usize, step: &Tensor) -> Result<()> {
+        for (group, range) in memory.weights.layout.groups() {
+            let (alpha, beta) = match (self.l2sp, group) {
+                (Some((alpha, _, _)), Group::Weights) => (alpha, 0.0),
+                (Some((alpha, _, true)), Group::Vectors) => (alpha, 0.0),
+                (Some((_, beta, _)), Group::HeadWeights(_)) => (0.0, beta),
+                (Some((_, beta, true)), Group::HeadVectors(_)) => (0.0, beta),
+                _ => (0.0, 0.0),
+            };
+            if let Group::HeadWeights(of) | Group::HeadVectors(of) = group
+                && of != head
+            {
+                continue;
+            }
+            let sgd = Sgd { momentum: self.momentum, decay: self.decay + beta, alpha };
+            // A group beyond what the adapter binds at once is updated in several launches.
+            let most = rec.gpu.caps().limits.max_storage_buffer_binding_size / 256 * 256;
+            let mut offset = range.start;
+            while offset < range.end {
+                let bytes = (range.end - offset).min(most);
+                let part = |arena: &Arena| arena.slice(offset, bytes);
+                let anchor = memory.anchor.map(part);
+                let [w, g, v] = [memory.weights, memory.gradients, memory.momentum].map(part);
+                sgd.step(rec, &w, &g, &v, anchor.as_ref(), step)?;
+                offset += bytes;
+            }
+        }
+        Ok(())
+    }
+}

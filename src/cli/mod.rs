@@ -1,13 +1,19 @@
 //! Words become a run: the command line.
 
+mod demo;
+mod run_model;
 mod run_op;
+mod run_steps;
+mod stages;
+mod watch;
 
 use crate::{
-    Result,
+    Error, Result,
     gpu::{Choice, Gpu},
+    train::checkpoint::{self, Tensors},
 };
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 /// MTPret on any GPU: pretrain one backbone on X-ray films, then fine-tune it for many tasks.
 ///
@@ -21,7 +27,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    Pretrain(stages::Pretrain),
+    Multitask(stages::Multitask),
+    Finetune(stages::Finetune),
+    Evaluate(stages::Evaluate),
+    Predict(stages::Predict),
     RunOp(run_op::Args),
+    RunModel(run_model::Args),
+    RunSteps(run_steps::Args),
 }
 
 /// Which adapter to run on.
@@ -44,10 +58,25 @@ impl Device {
     }
 }
 
+/// The tensors of a safetensors file that a request names.
+fn tensors(path: &Path) -> Result<Tensors> {
+    let read = checkpoint::read(path, None);
+    let fault = |e| Error::request(path.display().to_string(), format!("expected a safetensors file: {e}"));
+    Ok(read.map_err(fault)?.0)
+}
+
 /// Parses the command line, runs it, prints the error if there is one.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Pretrain(args) => stages::pretrain(&args),
+        Command::Multitask(args) => stages::multitask(&args),
+        Command::Finetune(args) => stages::finetune(&args),
+        Command::Evaluate(args) => stages::evaluate(&args),
+        Command::Predict(args) => stages::predict(&args),
         Command::RunOp(args) => run_op::run(&args),
+        Command::RunModel(args) => run_model::run(&args),
+        Command::RunSteps(args) => run_steps::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,7 +23,7 @@ pub const SIGNATURE: Signature = Signature {
     variants: &["plain"],
 };
 
-/// A view of films and how each is seen, `[N, 4]`.
+/// A view of films, with the zeros that fill its pixels, and how each film is seen, `[N, 4]`.
 fn solve(gpu: &Gpu, op: Warp, pixels: &Array, axes: [usize; 3], step: Step) -> Result<[Array; 2]> {
     let (pixels, step) = (Tensor::upload(gpu, pixels)?, step.upload(gpu)?);
     let ([y, views], program) = gpu.eager(|rec| {
@@ -31,7 +31,8 @@ fn solve(gpu: &Gpu, op: Warp, pixels: &Array, axes: [usize; 3], step: Step) -> R
         out.iter().for_each(|t| rec.keep(&t.data));
         Ok(out)
     })?;
-    Ok([y.read(&program)?, views.read(&program)?])
+    let [n, h, w] = axes;
+    Ok([y.reshape(&[n, h, w, 4]).read(&program)?, views.read(&program)?])
 }
 
 /// A view without flip, rotation or shift.
@@ -56,7 +57,8 @@ fn case(why: &str, axes: [usize; 3], op: Warp, allowed: f64) -> Case {
         });
         let mut report = Report::default();
         report.compare("views", &views, &Array::new(&[n, 4], drawn.collect()), 0.0);
-        report.compare("y", &y, &op.reference(&pixels, axes, &step), allowed);
+        let want = op.reference(&pixels, axes, &step).resized(3, 4);
+        report.compare("y", &y, &want, allowed);
         Ok(report)
     };
     let record = move |rec: &Recording| {
@@ -94,9 +96,9 @@ pub fn random(random: &mut Philox) -> Case {
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.ranked("x", 4)?;
     let [n, h, w] = [x.shape[0], x.shape[2], x.shape[3]];
+    let refused = |problem: String| Err(Error::request(&external.place, problem));
     if x.shape[1] != 1 || x.data.is_empty() {
-        let problem = format!("expected x [N, 1, H, W], found {:?}", x.shape);
-        return Err(Error::request(&external.place, problem));
+        return refused(format!("expected x [N, 1, H, W], found {:?}", x.shape));
     }
     let op = Warp {
         mean: external.attribute("mean", STILL.mean)?,
@@ -106,6 +108,9 @@ pub fn run(external: &External) -> Result<Outputs> {
         shift: external.attribute("shift", USUAL.shift)?,
         view: external.attribute("view", 0)?,
     };
+    if op.std.is_nan() || op.std <= 0.0 {
+        return refused(format!("expected `std` above 0, found {}", op.std));
+    }
     let seed: u64 = external.attribute("seed", 0)?;
     let step = Step {
         step: external.attribute("step", 0)?,
@@ -116,5 +121,5 @@ pub fn run(external: &External) -> Result<Outputs> {
     };
     let pixels = Array::new(&[n * h * w], x.data.clone());
     let [y, views] = solve(&external.gpu, op, &pixels, [n, h, w], step)?;
-    Ok(vec![("y".to_owned(), y.permuted(&[0, 3, 1, 2])), ("views".to_owned(), views)])
+    Ok(vec![("y".to_owned(), y.resized(3, 3).permuted(&[0, 3, 1, 2])), ("views".to_owned(), views)])
 }

@@ -1,0 +1,320 @@
+//! `mtpret demo`: the three stages on real films, and fine-tuning from scratch beside them.
+
+use super::{
+    Device,
+    stages::{score_columns, score_row},
+    watch::Console,
+};
+use crate::{
+    Error, Result,
+    data::{self, Format, Source, Split},
+    gpu::Gpu,
+    report::{
+        chart::{self, Axis, Estimate, Group, IntervalChart, LineChart, Panel, Series},
+        html::{Block, Report},
+        table::Table,
+    },
+    train::{
+        config::{self, Demo},
+        finetune::finetune,
+        metrics::ClassifyScores,
+        multitask::multitask,
+        pretrain::pretrain,
+        run::{Run, Watch},
+    },
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// All three stages of MTPret on real films, in minutes: pretraining, multitask learning, fine-tuning, and fine-tuning
+/// from scratch to compare with.
+///
+/// Without --data it trains on 1232 films that come with the program. With --data it does the same on your own: a
+/// folder with a folder a class in it, a folder with a `manifest.csv` (columns path, label, patient, split), or
+/// NIH's folder with its `Data_Entry*.csv`; several --data are several tasks.
+///
+/// Example: mtpret demo --data films/pneumonia --data films/fracture
+#[derive(clap::Args)]
+pub struct Args {
+    /// A folder of your own films; may be given several times.
+    #[arg(long, value_name = "DIR")]
+    data: Vec<PathBuf>,
+    /// Folder of the run [default: the first free of runs/demo, runs/demo-2, …].
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Go on with a demo that was interrupted.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "run"])]
+    resume: Option<PathBuf>,
+    /// One setting of configs/demo.toml, for example --set data.width=96.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Seed of every random number.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Films that may turn out unreadable before the run stops.
+    #[arg(long, value_name = "N")]
+    max_bad: Option<usize>,
+    /// Print readings and the result as JSON, one object a line, on standard output.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: Device,
+}
+
+/// One cell of the comparison.
+struct Outcome {
+    task: String,
+    initialisation: &'static str,
+    scores: ClassifyScores,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever the configuration, files, the device or the person may cause.
+pub fn run(args: &Args) -> Result<()> {
+    let begun = Instant::now();
+    let mut settings = args.settings.clone();
+    settings.extend(args.seed.map(|s| format!("seed={s}")));
+    settings.extend(args.max_bad.map(|n| format!("data.max_bad={n}")));
+    let watch = Console::new(args.json)?;
+    let gpu = args.device.open()?;
+    let (config, run) = match &args.resume {
+        Some(folder) => {
+            let config = config::load(&folder.join("config.resolved.toml"), &settings)?;
+            (config, Run::new(folder, &watch, true)?)
+        }
+        None => {
+            let folder = args.run.clone().unwrap_or_else(free_folder);
+            let run = Run::new(&folder, &watch, false)?;
+            let mut config: Demo = config::load(Path::new("demo"), &settings)?;
+            sources(&mut config, &args.data, &folder)?;
+            (config, run)
+        }
+    };
+    run.write_config(&config)?;
+    let info = gpu.info();
+    watch.note(&format!("adapter: {} ({} {})", info.name, info.driver, info.driver_info));
+    let outcomes = stages(&gpu, &config, &run)?;
+    let tables = tables(&outcomes);
+    let minutes = begun.elapsed().as_secs_f64() / 60.0;
+    let report = report(&gpu, &config, &run, &outcomes, &tables, minutes)?;
+    if args.json {
+        let cells = outcomes.iter().map(|o| {
+            serde_json::json!({
+                "task": o.task, "initialisation": o.initialisation, "scores": o.scores,
+            })
+        });
+        let cells: Vec<_> = cells.collect();
+        println!("{}", serde_json::json!({ "run": run.folder, "minutes": minutes, "cells": cells }));
+        return Ok(());
+    }
+    for (task, table) in &tables {
+        println!("\n{task}\n{}", table.to_text());
+    }
+    println!("95 % intervals resample patients. Not for diagnostic use.");
+    println!("loss curves  {}", run.folder.join("curves.svg").display());
+    println!("report       {}", report.display());
+    println!("run folder   {} ({minutes:.1} min)", run.folder.display());
+    println!("on your own films: mtpret demo --data DIR   (DIR/<class>/*.png, or DIR/manifest.csv)");
+    Ok(())
+}
+
+fn free_folder() -> PathBuf {
+    let named = |n: usize| match n {
+        1 => PathBuf::from("runs/demo"),
+        n => PathBuf::from(format!("runs/demo-{n}")),
+    };
+    let mut n = 1;
+    while named(n).exists() {
+        n += 1;
+    }
+    named(n)
+}
+
+/// Puts the person's folders, or the sample's, in the place of the configuration's sources.
+fn sources(config: &mut Demo, folders: &[PathBuf], run: &Path) -> Result<()> {
+    if folders.is_empty() {
+        let sample = run.join("sample");
+        data::unpack(&sample)?;
+        for source in config.source.iter_mut().filter(|s| s.root.is_relative()) {
+            source.root = sample.join(&source.root);
+        }
+        return Ok(());
+    }
+    config.source = folders.iter().map(|folder| own(folder)).collect::<Result<_>>()?;
+    config.multitask.tasks = config.source.iter().map(|s| s.name.clone()).collect();
+    if let Some(monitor) = &mut config.pretrain.monitor {
+        monitor.source = config.source[0].name.clone();
+    }
+    Ok(())
+}
+
+/// A source for a folder of one's own, by what lies in it.
+fn own(folder: &Path) -> Result<Source> {
+    let names = fs::read_dir(folder)
+        .map_err(|e| Error::io(folder, e, "name a folder of films"))?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect::<Vec<_>>();
+    let whole = folder
+        .canonicalize()
+        .map_err(|e| Error::io(folder, e, "name a folder of films"))?;
+    let name = whole.file_name().map_or("films".into(), |n| n.to_string_lossy().into_owned());
+    let table = |start: &str| names.iter().find(|n| n.starts_with(start) && n.ends_with(".csv"));
+    if table("Data_Entry").is_some() {
+        return Ok(Source::new(name, Format::Nih, whole));
+    }
+    let Some(manifest) = table("manifest") else {
+        let mut source = Source::new(name, Format::Folder, whole);
+        source.split = Split::Patient;
+        return Ok(source);
+    };
+    let mut source = Source::new(name, Format::Csv, &whole);
+    let path = whole.join(manifest);
+    let mut reader = csv::Reader::from_path(&path)
+        .map_err(|e| Error::data(path.display().to_string(), e.to_string(), "check the file"))?;
+    let header = reader
+        .headers()
+        .map_err(|e| Error::data(path.display().to_string(), e.to_string(), "check the file"))?;
+    let has = |column: &str| header.iter().any(|h| h == column).then(|| column.to_owned());
+    source.table = Some(manifest.into());
+    source.label_columns = has("label").into_iter().collect();
+    source.patient_column = has("patient");
+    source.split_column = has("split");
+    Ok(source)
+}
+
+fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<Vec<Outcome>> {
+    let moco = pretrain(gpu, &config.pretrain(), &run.part("pretrain")?)?;
+    let mtpret = multitask(gpu, &config.multitask(Some(moco)), &run.part("multitask")?)?;
+    let mut outcomes = Vec::new();
+    for task in &config.multitask.tasks {
+        for (initialisation, weights) in [("scratch", None), ("MTPret", Some(mtpret.clone()))] {
+            let part = format!("finetune-{task}-{}", initialisation.to_lowercase());
+            run.watch.note(&format!("fine-tuning {task} from {initialisation}"));
+            let scores = finetune(gpu, &config.finetune(task, weights), &run.part(&part)?)?;
+            outcomes.push(Outcome { task: task.clone(), initialisation, scores });
+        }
+    }
+    Ok(outcomes)
+}
+
+/// One table a task: a row for each initialisation and label.
+fn tables(outcomes: &[Outcome]) -> Vec<(String, Table)> {
+    let mut tables: Vec<(String, Table)> = Vec::new();
+    for o in outcomes {
+        let positive = o.scores.positive_class.as_ref();
+        let title = match positive {
+            Some(class) => format!("{} (positive: {class}, {} test films)", o.task, o.scores.images),
+            None => format!("{} ({} test films)", o.task, o.scores.images),
+        };
+        if tables.last().is_none_or(|(t, _)| *t != title) {
+            tables.push((title, Table::new(score_columns("initialisation"))));
+        }
+        let (_, table) = tables.last_mut().expect("a table was pushed above");
+        for (label, _) in &o.scores.measures.auc.0 {
+            let first = match positive {
+                Some(_) => o.initialisation.to_owned(),
+                None => format!("{}, {label}", o.initialisation),
+            };
+            table.push(score_row(&first, label, &o.scores));
+        }
+    }
+    tables
+}
+
+/// A loss curve for each stage in the run's `metrics.jsonl` files.
+fn curves(config: &Demo, run: &Run) -> Vec<Panel> {
+    let series = |folder: &str, stage: &str| {
+        let text = fs::read_to_string(run.folder.join(folder).join("metrics.jsonl"));
+        let rows = text.unwrap_or_default();
+        let rows = rows.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+        let of_stage = rows.filter(|r| r["stage"].as_str().is_some_and(|s| s.contains(stage)));
+        of_stage
+            .filter_map(|r| Some([r["step"].as_f64()?, r["loss"].as_f64()?]))
+            .collect::<Vec<_>>()
+    };
+    let panel = |title: String, series: Vec<Series>| {
+        Panel::Lines(LineChart { title, x: Axis::linear("step"), y: Axis::linear("loss"), series })
+    };
+    let named = |name: &str, points| Series { name: name.into(), points };
+    let mut panels = vec![
+        panel("1 pretraining".into(), vec![named("InfoNCE", series("pretrain", "pretrain"))]),
+        panel(
+            "2 multitask".into(),
+            config.multitask.tasks.iter().map(|t| named(t, series("multitask", t))).collect(),
+        ),
+    ];
+    for task in &config.multitask.tasks {
+        let of = |name: &str| series(&format!("finetune-{task}-{name}"), "finetune");
+        let lines = vec![named("scratch", of("scratch")), named("MTPret", of("mtpret"))];
+        panels.push(panel(format!("3 fine-tuning: {task}"), lines));
+    }
+    panels
+}
+
+fn auc_chart(outcomes: &[Outcome], tasks: &[String]) -> Panel {
+    let names = ["scratch", "MTPret"];
+    let group = |task: &String| Group {
+        name: task.clone(),
+        estimates: names
+            .iter()
+            .map(|name| {
+                let o = outcomes.iter().find(|o| o.task == *task && o.initialisation == *name)?;
+                let interval = o.scores.ci.as_ref().and_then(|ci| ci.measures.mauc);
+                Some(Estimate { value: o.scores.measures.mauc?, interval })
+            })
+            .collect(),
+    };
+    Panel::Intervals(IntervalChart {
+        title: "AUC on the test part, 95 % intervals".into(),
+        axis: Axis::linear("AUC"),
+        series: names.map(String::from).into(),
+        groups: tasks.iter().map(group).collect(),
+    })
+}
+
+fn report(
+    gpu: &Gpu,
+    config: &Demo,
+    run: &Run,
+    outcomes: &[Outcome],
+    tables: &[(String, Table)],
+    minutes: f64,
+) -> Result<PathBuf> {
+    let panels = curves(config, run);
+    run.write("curves.svg", &chart::svg(&panels, 2))?;
+    let info = gpu.info();
+    let pair = |key: &str, value: String| (key.to_owned(), value);
+    let mut blocks = vec![Block::Heading("Fine-tuning, from scratch and after MTPret".into())];
+    for (caption, table) in tables {
+        blocks.push(Block::Table { caption: caption.clone(), table: table.clone() });
+    }
+    let chart = auc_chart(outcomes, &config.multitask.tasks);
+    blocks.push(Block::Figure { caption: "AUC".into(), panels: vec![chart], columns: 1 });
+    blocks.push(Block::Heading("Loss".into()));
+    blocks.push(Block::Figure { caption: "Loss by step".into(), panels, columns: 2 });
+    blocks.push(Block::Note(
+        "Intervals are percentile bootstraps over patients. A demonstration on small films: the \
+         figures say that the program runs, not how well MTPret does on full data. Not for \
+         diagnostic use."
+            .into(),
+    ));
+    let report = Report {
+        title: "MTPret demo".into(),
+        provenance: vec![
+            pair("adapter", format!("{} ({} {})", info.name, info.driver, info.driver_info)),
+            pair("program", format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
+            pair("seed", config.seed.to_string()),
+            pair("image size", format!("{} × {} px", config.data.width, config.data.height)),
+            pair("time", format!("{minutes:.1} min")),
+            pair("run folder", run.folder.display().to_string()),
+        ],
+        blocks,
+    };
+    run.write("report.html", &report.to_html())?;
+    Ok(run.folder.join("report.html"))
+}

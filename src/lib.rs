@@ -9,11 +9,11 @@ pub mod tensor;
 #[macro_use]
 pub mod ops;
 pub mod autograd;
-pub mod nn;
-pub mod models;
-pub mod data;
-pub mod train;
-pub mod report;
 pub mod cli;
+pub mod data;
+pub mod models;
+pub mod nn;
+pub mod report;
+pub mod train;
 
 pub use error::{Error, Result};

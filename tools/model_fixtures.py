@@ -35,7 +35,7 @@ What is stored. `cases.json`: {"formula": {name: first four u}, "cases": [...]};
 features under their names, running statistics under theirs, gradients as grad.<parameter>. Of a
 tensor with a stride s only the elements 0, s, 2s, ... of the flat tensor are kept.
 
-The truth is float64. float32 is the worst of three runs from weights moved by one unit in the last
+The truth is float64. float32 is the worst of twelve runs (three for traces) from weights moved by one unit in the last
 place at most; it tells how far float32 can be expected to go.
 """
 import argparse
@@ -50,7 +50,7 @@ from safetensors.torch import save_file
 import reference as pytorch
 
 KEPT = {"features": 4096, "grad": 256}  # elements kept of a feature map, of a gradient
-ROUNDINGS = 3
+ROUNDINGS = {"train": 12, "steps": 3}  # float32 runs from weights moved by rounding
 
 
 def bits(name, count):
@@ -114,10 +114,10 @@ def strided(tensor, most):
     return flat[::stride].float().clone(), stride
 
 
-def float64_and_float32(model, state):
+def float64_and_float32(model, state, roundings):
     """The model in float64, then in float32 from weights moved by rounding."""
     yield pytorch.in_dtype(model, state, torch.float64)
-    for seed in range(ROUNDINGS):
+    for seed in range(roundings):
         yield pytorch.in_dtype(model, pytorch.moved_by_rounding(state, seed), torch.float32)
 
 
@@ -135,7 +135,7 @@ def train_case(case):
     model = pytorch.resnet(case["model"], case["classes"])
     target = target_of(case["target"], "target", case["x"][0], case["classes"])
     runs = [pytorch.train_once(m, image("x", case["x"]).to(m.fc.weight.dtype), target)
-            for m in float64_and_float32(model, formula_state(model))]
+            for m in float64_and_float32(model, formula_state(model), ROUNDINGS["train"])]
     (loss, running, gradients), singles = runs[0], runs[1:]
     case["loss"] = {"f64": loss, "f32_error": max(abs(s[0] - loss) / loss for s in singles)}
     tensors, case["gradients"] = {k: v.float() for k, v in running.items()}, {}
@@ -165,7 +165,7 @@ def steps_case(case, steps):
         queue = signed("queue", case["queue"])
         tensors["queue"] = (queue / queue.norm(dim=0)).float()
     curves = [pytorch.train_steps(m, case["task"], tensors, case["settings"], steps)
-              for m in float64_and_float32(model, formula_state(model))]
+              for m in float64_and_float32(model, formula_state(model), ROUNDINGS["steps"])]
     case["losses"] = {"f64": curves[0], "f32": curves[1:]}
     return {}
 

@@ -1,4 +1,4 @@
-// y = max(0, x)
+// y = max(0, x); NaN stays NaN
 //
 // One thread per four elements.
 
@@ -14,6 +14,7 @@ var<immediate> p: Params;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = element(id, groups);
     if i < p.quads {
-        y[i] = max(x[i], vec4f());
+        // NaN fails every comparison and so passes, as in PyTorch: a loss shall show what went wrong below.
+        y[i] = select(x[i], vec4f(), x[i] <= vec4f());
     }
 }

@@ -109,7 +109,10 @@ pub fn run(args: &Args) -> Result<()> {
             })
         });
         let cells: Vec<_> = cells.collect();
-        println!("{}", serde_json::json!({ "run": run.folder, "minutes": minutes, "cells": cells }));
+        println!(
+            "{}",
+            serde_json::json!({ "run": run.folder, "minutes": minutes, "cells": cells })
+        );
         return Ok(());
     }
     for (task, table) in &tables {
@@ -119,7 +122,9 @@ pub fn run(args: &Args) -> Result<()> {
     println!("loss curves  {}", run.folder.join("curves.svg").display());
     println!("report       {}", report.display());
     println!("run folder   {} ({minutes:.1} min)", run.folder.display());
-    println!("on your own films: mtpret demo --data DIR   (DIR/<class>/*.png, or DIR/manifest.csv)");
+    println!(
+        "on your own films: mtpret demo --data DIR   (DIR/<class>/*.png, or DIR/manifest.csv)"
+    );
     Ok(())
 }
 
@@ -159,9 +164,8 @@ fn own(folder: &Path) -> Result<Source> {
         .map_err(|e| Error::io(folder, e, "name a folder of films"))?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .collect::<Vec<_>>();
-    let whole = folder
-        .canonicalize()
-        .map_err(|e| Error::io(folder, e, "name a folder of films"))?;
+    let whole =
+        folder.canonicalize().map_err(|e| Error::io(folder, e, "name a folder of films"))?;
     let name = whole.file_name().map_or("films".into(), |n| n.to_string_lossy().into_owned());
     let table = |start: &str| names.iter().find(|n| n.starts_with(start) && n.ends_with(".csv"));
     if table("Data_Entry").is_some() {
@@ -208,7 +212,9 @@ fn tables(outcomes: &[Outcome]) -> Vec<(String, Table)> {
     for o in outcomes {
         let positive = o.scores.positive_class.as_ref();
         let title = match positive {
-            Some(class) => format!("{} (positive: {class}, {} test films)", o.task, o.scores.images),
+            Some(class) => {
+                format!("{} (positive: {class}, {} test films)", o.task, o.scores.images)
+            }
             None => format!("{} ({} test films)", o.task, o.scores.images),
         };
         if tables.last().is_none_or(|(t, _)| *t != title) {

@@ -1,6 +1,9 @@
 //! Words become a run: the command line.
 
+mod bench;
 mod demo;
+mod doctor;
+mod inspect;
 mod run_model;
 mod run_op;
 mod run_steps;
@@ -28,11 +31,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Doctor(doctor::Args),
     Pretrain(stages::Pretrain),
     Multitask(stages::Multitask),
     Finetune(stages::Finetune),
     Evaluate(stages::Evaluate),
     Predict(stages::Predict),
+    Inspect(inspect::Args),
+    Bench(bench::Args),
     RunOp(run_op::Args),
     RunModel(run_model::Args),
     RunSteps(run_steps::Args),
@@ -61,7 +67,8 @@ impl Device {
 /// The tensors of a safetensors file that a request names.
 fn tensors(path: &Path) -> Result<Tensors> {
     let read = checkpoint::read(path, None);
-    let fault = |e| Error::request(path.display().to_string(), format!("expected a safetensors file: {e}"));
+    let fault =
+        |e| Error::request(path.display().to_string(), format!("expected a safetensors file: {e}"));
     Ok(read.map_err(fault)?.0)
 }
 
@@ -69,6 +76,9 @@ fn tensors(path: &Path) -> Result<Tensors> {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Pretrain(args) => stages::pretrain(&args),
         Command::Multitask(args) => stages::multitask(&args),
         Command::Finetune(args) => stages::finetune(&args),

@@ -210,8 +210,7 @@ pub fn image_array(inputs: &Tensors, name: &str, path: &Path) -> Result<Array> {
     let (n, c, h, w) = match tensor.shape[..] {
         [n, c @ (1 | 3), h, w] if n * h * w > 0 => (n, c, h, w),
         _ => {
-            let problem =
-                format!("expected `{name}` [N, 3 or 1, H, W], found {:?}", tensor.shape);
+            let problem = format!("expected `{name}` [N, 3 or 1, H, W], found {:?}", tensor.shape);
             return Err(Error::request(path.display().to_string(), problem));
         }
     };

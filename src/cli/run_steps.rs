@@ -166,9 +166,8 @@ fn classify(
         anchor: held.then_some(&anchor),
     };
     let image = |t: usize| run_model::image_array(batches, &format!("x.{t}"), &args.batches);
-    let target = |t: usize| {
-        run_model::target_array(batches, &format!("target.{t}"), labels, &args.batches)
-    };
+    let target =
+        |t: usize| run_model::target_array(batches, &format!("target.{t}"), labels, &args.batches);
     let record = |x: &Array, y: &Array, classes: bool| -> Result<Recorded> {
         let batch = vec![Tensor::alloc(gpu, &x.shape)?, Tensor::alloc(gpu, &y.shape)?];
         let step = Step::default().upload(gpu)?;
@@ -281,16 +280,13 @@ fn step(
 ) -> Result<Row> {
     let run = Span { at: t as u64, of: count as u64 };
     let lr = settings.optim.lr(&Progress { run, epoch: run, round: run });
-    let numbers = Step {
-        lr: lr as f32,
-        step: t as u32,
-        queue_at: queue_at as u32,
-        ..Step::default()
-    };
+    let numbers =
+        Step { lr: lr as f32, step: t as u32, queue_at: queue_at as u32, ..Step::default() };
     gpu.write(&recorded.step.data, bytemuck::bytes_of(&numbers));
     for (tensor, array) in recorded.batch.iter().zip(batch) {
         if tensor.shape != array.shape {
-            let problem = format!("expected {:?} at step {t}, found {:?}", tensor.shape, array.shape);
+            let problem =
+                format!("expected {:?} at step {t}, found {:?}", tensor.shape, array.shape);
             return Err(Error::request("batches", problem));
         }
         gpu.write(&tensor.data, bytemuck::cast_slice(&array.padded()));

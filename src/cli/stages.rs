@@ -277,19 +277,24 @@ pub fn predict(args: &Predict) -> Result<()> {
             source.labelled = false;
             source.split = data::Split::Unchecked;
             (source.val_share, source.test_share) = (0.0, 0.0);
-            samples.extend(source.read()?.train);
+            let set = source.read()?;
+            samples.extend([set.train, set.val, set.test].into_iter().flatten());
         } else if path.exists() {
             let patient = path.display().to_string();
             samples.push(Sample { path: path.clone(), patient, target: Vec::new() });
         } else {
             let place = path.display().to_string();
-            return Err(Error::data(place, "expected a film or a folder, found none", "check the path"));
+            return Err(Error::data(
+                place,
+                "expected a film or a folder, found none",
+                "check the path",
+            ));
         }
     }
     let mut t = Trained::open(&args.run, None, &args.device)?;
     t.config.data.max_bad = samples.len();
     let mut inference = t.learner.inference(&t.gpu, &t.config.data, 0)?;
-    let (read, outputs) = infer(&mut inference, &t.config.data, &samples)?;
+    let (read, outputs, bad) = infer(&mut inference, &t.config.data, &samples)?;
     let (names, probabilities) = t.task.probabilities(&outputs);
     let mut rows = read.iter().zip(probabilities.chunks(names.len())).peekable();
     let mut lines: Vec<serde_json::Map<String, serde_json::Value>> = Vec::new();
@@ -301,14 +306,16 @@ pub fn predict(args: &Predict) -> Result<()> {
                 line.extend(names.iter().cloned().zip(row.iter().map(|p| (*p).into())));
             }
             None => {
-                let why = data::decode(&sample.path).err().map(|e| e.to_string());
-                line.insert("error".into(), why.unwrap_or_default().into());
+                let why = bad.iter().find(|film| film.path == sample.path);
+                line.insert("error".into(), why.map_or("", |film| film.why.as_str()).into());
             }
         }
         lines.push(line);
     }
     let text = match args.json {
-        true => lines.into_iter().map(|l| serde_json::Value::Object(l).to_string() + "\n").collect(),
+        true => {
+            lines.into_iter().map(|l| serde_json::Value::Object(l).to_string() + "\n").collect()
+        }
         false => table(&names, &lines),
     };
     match &args.output {

@@ -38,8 +38,8 @@ impl Console {
             eprintln!("\nstopping after this step; the run is being saved (Ctrl-C again: at once)");
         })
         .map_err(|e| Error::Adapter(format!("Ctrl-C cannot be listened for: {e}")))?;
-        let bar = (!json && std::io::stderr().is_terminal())
-            .then(|| RefCell::new(ProgressBar::hidden()));
+        let bar =
+            (!json && std::io::stderr().is_terminal()).then(|| RefCell::new(ProgressBar::hidden()));
         Ok(Self { stop, bar, json })
     }
 }

@@ -14,6 +14,7 @@ mod split;
 mod table;
 mod walk;
 
+use crate::{Error, Result};
 use std::path::PathBuf;
 
 pub use decode::{Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
@@ -82,4 +83,22 @@ pub struct Dataset {
     pub missing: usize,
     /// Rows of a table of classes that were left out because their label is blank.
     pub unlabelled: usize,
+}
+
+impl Dataset {
+    /// Refuses a part (`val`, `test`) without films.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the number of films in each part.
+    pub fn needs(&self, part: &str, films: &[Sample]) -> Result<()> {
+        if !films.is_empty() {
+            return Ok(());
+        }
+        let [train, val, test] = [&self.train, &self.val, &self.test].map(Vec::len);
+        let problem = format!(
+            "expected films in the part {part}, found none ({train} train, {val} val, {test} test)"
+        );
+        let remedy = format!("raise {part}_share of the source, or put films in that part");
+        Err(Error::data(format!("data set {}", self.name), problem, remedy))
+    }
 }

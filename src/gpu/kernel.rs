@@ -91,8 +91,7 @@ impl<P> Kernel<P> {
     /// # Errors
     /// An unknown import or constant, or WGSL that naga refuses.
     pub fn specialise(&self, constants: &[(&'static str, u32)]) -> Result<Source> {
-        let fault =
-            |problem: String| Error::Shader { kernel: self.name.into(), problem };
+        let fault = |problem: String| Error::Shader { kernel: self.name.into(), problem };
         let mut wgsl = String::with_capacity(self.source.len() + 2048);
         let mut set = vec![false; constants.len()];
         for (i, line) in self.source.lines().enumerate() {
@@ -115,12 +114,13 @@ impl<P> Kernel<P> {
                 wgsl += "\n";
             }
         }
-        let module = naga::front::wgsl::parse_str(&wgsl)
-            .map_err(|e| fault(e.emit_to_string(&wgsl)))?;
+        let module =
+            naga::front::wgsl::parse_str(&wgsl).map_err(|e| fault(e.emit_to_string(&wgsl)))?;
         let mut overrides = Vec::new();
         for (&(name, value), set) in constants.iter().zip(set) {
             if !set {
-                let declared = module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name));
+                let declared =
+                    module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name));
                 if !declared {
                     return Err(fault(format!("no `const {name}` or `override {name}` to set")));
                 }

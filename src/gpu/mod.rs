@@ -5,6 +5,7 @@
 //! ```
 
 mod adapter;
+mod ceiling;
 mod kernel;
 mod plan;
 mod program;
@@ -12,6 +13,7 @@ mod recording;
 mod transfer;
 
 pub use adapter::{Caps, Choice, adapters};
+pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub use kernel::{Access, Constants, Kernel, Params, Source};
 pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;

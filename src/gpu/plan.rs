@@ -90,7 +90,9 @@ pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
         plan.places[t] = Some(place);
     }
     plan.live_peak = (0..state.commands.len())
-        .map(|c| lives.iter().flatten().filter(|l| l.first <= c && c <= l.last).map(|l| l.bytes).sum())
+        .map(|c| {
+            lives.iter().flatten().filter(|l| l.first <= c && c <= l.last).map(|l| l.bytes).sum()
+        })
         .max()
         .unwrap_or(0);
     plan

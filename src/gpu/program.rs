@@ -248,9 +248,7 @@ impl Gpu {
         });
         match pollster::block_on(scope.pop()) {
             None => Ok(Pipeline { pipeline, layout }),
-            Some(e) => {
-                Err(Error::Shader { kernel: source.name.into(), problem: e.to_string() })
-            }
+            Some(e) => Err(Error::Shader { kernel: source.name.into(), problem: e.to_string() }),
         }
     }
 }

@@ -73,9 +73,7 @@ impl Command {
     /// Every slice the command touches, and how.
     pub fn slices(&self) -> Vec<(&Slice, Access)> {
         match self {
-            Command::Launch(l) => {
-                l.slices.iter().zip(l.source.bindings.iter().copied()).collect()
-            }
+            Command::Launch(l) => l.slices.iter().zip(l.source.bindings.iter().copied()).collect(),
             Command::Copy { from, to } => vec![(from, Access::Read), (to, Access::Write)],
         }
     }

@@ -132,7 +132,8 @@ impl Readback {
     pub fn wait(&mut self) -> Result<Vec<u8>> {
         self.staging.wait(&self.gpu)?;
         let range = ..self.bytes;
-        let view = self.staging.buffer.get_mapped_range(range).expect("the staging buffer is mapped");
+        let view =
+            self.staging.buffer.get_mapped_range(range).expect("the staging buffer is mapped");
         let bytes = view.to_vec();
         drop(view);
         self.staging.buffer.unmap();

@@ -4,9 +4,7 @@ use crate::{
     Result,
     autograd::{Tape, Var},
     nn::{BatchNorm, Conv2d, Linear},
-    ops::{
-        add::Add, conv2d, global_avg_pool::GlobalAvgPool, max_pool2d::MaxPool2d, relu::Relu,
-    },
+    ops::{add::Add, conv2d, global_avg_pool::GlobalAvgPool, max_pool2d::MaxPool2d, relu::Relu},
     tensor::Scope,
 };
 
@@ -77,9 +75,7 @@ impl Block {
         // Channels, kernel and stride of each convolution on the path.
         let path: &[([usize; 2], usize, usize)] = match depth {
             Depth::R18 => &[([c, width], 3, stride), ([width, width], 3, 1)],
-            Depth::R50 => {
-                &[([c, width], 1, 1), ([width, width], 3, stride), ([width, out], 1, 1)]
-            }
+            Depth::R50 => &[([c, width], 1, 1), ([width, width], 3, stride), ([width, out], 1, 1)],
         };
         let path = path.iter().enumerate().map(|(i, (channels, kernel, stride))| {
             let names = [format!("conv{}", i + 1), format!("bn{}", i + 1)];

@@ -30,12 +30,17 @@ impl Report {
     /// What is further off than allowed. NaN is.
     pub fn faults(&self) -> Vec<String> {
         let off = self.0.iter().filter(|(_, error, allowed)| !(error <= allowed));
-        off.map(|(what, error, allowed)| format!("{what}: error {error:.1e}, allowed {allowed:.0e}"))
-            .collect()
+        off.map(|(what, error, allowed)| {
+            format!("{what}: error {error:.1e}, allowed {allowed:.0e}")
+        })
+        .collect()
     }
     /// The largest error as a share of what is allowed.
     pub fn worst(&self) -> f64 {
-        self.0.iter().map(|(_, e, a)| if e.is_nan() { f64::INFINITY } else { e / a }).fold(0.0, f64::max)
+        self.0
+            .iter()
+            .map(|(_, e, a)| if e.is_nan() { f64::INFINITY } else { e / a })
+            .fold(0.0, f64::max)
     }
 }
 

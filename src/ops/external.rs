@@ -74,9 +74,8 @@ impl External {
     /// It has another type.
     pub fn attribute<T: serde::de::DeserializeOwned>(&self, name: &str, default: T) -> Result<T> {
         let Some(value) = self.attributes.get(name) else { return Ok(default) };
-        serde_json::from_value(value.clone()).map_err(|e| {
-            Error::request(&self.place, format!("attribute `{name}` = {value}: {e}"))
-        })
+        serde_json::from_value(value.clone())
+            .map_err(|e| Error::request(&self.place, format!("attribute `{name}` = {value}: {e}")))
     }
     /// The value of an op and, if the file holds `dy` or `dloss`, the gradients of its inputs.
     ///

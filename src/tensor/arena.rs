@@ -9,11 +9,7 @@ use crate::{
     Result,
     gpu::{ALIGNMENT, Gpu, Memory, Slice},
 };
-use std::{
-    cell::RefCell,
-    ops::Range,
-    rc::Rc,
-};
+use std::{cell::RefCell, ops::Range, rc::Rc};
 
 /// How a tensor is stored here and in torchvision's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +91,7 @@ pub struct Scope {
 impl Scope {
     /// The root of a new model.
     pub fn root() -> Self {
-        Self {
-            prefix: String::new(),
-            head: None,
-            params: Rc::default(),
-            statistics: Rc::default(),
-        }
+        Self { prefix: String::new(), head: None, params: Rc::default(), statistics: Rc::default() }
     }
     /// The scope `name` below this one.
     pub fn at(&self, name: &str) -> Self {
@@ -304,7 +295,9 @@ fn from_engine(entry: &Entry, padded: &[f32]) -> Vec<f32> {
         Order::Conv => here.resized(2, entry.file_shape[1]).permuted(&[3, 2, 0, 1]),
         Order::Linear => {
             let [i, o] = [entry.file_shape[1], entry.file_shape[0]];
-            Array { shape: vec![entry.shape[2], o], data: here.data }.resized(0, i).permuted(&[1, 0])
+            Array { shape: vec![entry.shape[2], o], data: here.data }
+                .resized(0, i)
+                .permuted(&[1, 0])
         }
         Order::Vector => here,
     };

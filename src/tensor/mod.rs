@@ -61,7 +61,10 @@ impl Tensor {
     /// # Errors
     /// The device is lost.
     pub fn read(&self, program: &Program) -> Result<Array> {
-        Ok(Array::from_padded(&self.shape, &bytemuck::pod_collect_to_vec(&program.read(&self.data)?)))
+        Ok(Array::from_padded(
+            &self.shape,
+            &bytemuck::pod_collect_to_vec(&program.read(&self.data)?),
+        ))
     }
     /// The same bytes under another shape with the same padded length.
     ///

@@ -1,7 +1,7 @@
 //! Stage 3: fine-tuning on one task, and its evaluation.
 
 use super::{
-    checkpoint::{self, Metadata, Tensors},
+    checkpoint::{Metadata, Tensors},
     config::{Finetune, Metric},
     learner::{Inference, Learner, TaskStep, depth, infer},
     metrics::{Bootstrap, ClassifyScores},
@@ -12,7 +12,6 @@ use super::{
     stepper::{Recorded, Stepper},
     task::{Classify, Task},
     update::Update,
-    weights,
 };
 use crate::{
     Error, Result,
@@ -52,12 +51,15 @@ pub fn task_of(config: &Finetune) -> Result<(Dataset, Classify)> {
 pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<ClassifyScores> {
     run.write_config(config)?;
     let (set, task) = task_of(config)?;
+    set.needs("val", &set.val)?;
+    set.needs("test", &set.test)?;
     let depth = depth(config.model.backbone);
     let learner = Learner::new(gpu, depth, &[&task as &dyn Task], false, config.seed)?;
     if let Some(path) = &config.model.weights {
         state::load(gpu, &learner.state, path, true)?;
     }
     let mut inference = learner.inference(gpu, &config.data, 0)?;
+    let mut steps = 0;
     if run.is_done() {
         state::load(gpu, &learner.state, &run.weights_file(), false)?;
     } else {
@@ -65,9 +67,10 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<ClassifyScore
         gpu.copy(&best.state.weights.data, &learner.state.weights.data);
         gpu.copy(&best.state.statistics.data, &learner.state.statistics.data);
         run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
+        steps = (best.epoch + 1) * (set.train.len() / config.data.batch) as u64;
     }
     let scores = evaluate(config, run, &task, &mut inference, &set.test)?;
-    weights::save(&run.weights_file(), state::network(gpu, &learner.state)?)?;
+    run.finish(steps, state::network(gpu, &learner.state)?)?;
     Ok(scores)
 }
 
@@ -106,9 +109,17 @@ fn train(
     announce(run, &run_name(config), set.train.len(), steps, &stepper);
     let mut pace = Pace::new(run_name(config), steps, config.log.every);
     while at < steps {
+        // At the start of an epoch, so that a run resumed there stops where it would have stopped.
+        let since = (at / epoch).saturating_sub(best.epoch + 1);
+        if config.patience > 0 && at.is_multiple_of(epoch) && since >= config.patience as u64 {
+            let text = format!("{}: no better figure for {since} epochs", run_name(config));
+            run.watch.note(&text);
+            break;
+        }
         let batch = loader.next_batch()?;
         let here = Span { at: at % epoch, of: epoch };
-        let lr = config.optim.lr(&Progress { run: Span { at, of: steps }, epoch: here, round: here });
+        let lr =
+            config.optim.lr(&Progress { run: Span { at, of: steps }, epoch: here, round: here });
         let step = Step {
             lr: lr as f32,
             step: at as u32,
@@ -135,16 +146,11 @@ fn train(
         }
         if save {
             let tensors = tensors(gpu, learner, &best)?;
-            checkpoint::write(&run.checkpoint_file(), &tensors, &metadata(at, &best))?;
+            run.save(at, &tensors, &metadata(at, &best))?;
+            run.list_bad(&loader.bad())?;
         }
         if stop {
             return Err(Error::Interrupted(run.folder.clone()));
-        }
-        let since = (at / epoch).saturating_sub(best.epoch + 1);
-        if config.patience > 0 && at.is_multiple_of(epoch) && since >= config.patience as u64 {
-            let text = format!("{}: no better figure for {since} epochs", run_name(config));
-            run.watch.note(&text);
-            break;
         }
     }
     run.list_bad(&loader.bad())?;
@@ -170,7 +176,8 @@ fn validate(
     best: &mut Best,
     epoch: u64,
 ) -> Result<()> {
-    let (samples, outputs) = infer(inference, &config.data, &set.val)?;
+    let (samples, outputs, bad) = infer(inference, &config.data, &set.val)?;
+    run.list_bad(&bad)?;
     let scores = task.score(&samples, &outputs, Bootstrap { replicates: 0, seed: 0 })?;
     let figure = match config.metric {
         Metric::Auc => scores.measures.mauc,
@@ -179,11 +186,7 @@ fn validate(
     };
     let shown = figure.map_or("undefined".into(), |f| format!("{f:.4}"));
     let name = format!("{:?}", config.metric).to_lowercase();
-    run.watch.note(&format!(
-        "{} epoch {}: validation {name} {shown}",
-        run_name(config),
-        epoch + 1
-    ));
+    run.watch.note(&format!("{} epoch {}: validation {name} {shown}", run_name(config), epoch + 1));
     run.record(&Validation { stage: run_name(config), epoch, validation: &scores })?;
     // An undefined figure (one class only) still lets the first epoch be kept.
     let figure = figure.unwrap_or(f64::MIN);
@@ -206,7 +209,8 @@ pub fn evaluate(
     inference: &mut Inference,
     samples: &[Sample],
 ) -> Result<ClassifyScores> {
-    let (samples, outputs) = infer(inference, &config.data, samples)?;
+    let (samples, outputs, bad) = infer(inference, &config.data, samples)?;
+    run.list_bad(&bad)?;
     let bootstrap = Bootstrap { replicates: REPLICATES, seed: config.seed };
     let scores = task.score(&samples, &outputs, bootstrap)?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");

@@ -64,7 +64,8 @@ impl Inputs {
         let at = self.targets.data.offset as usize;
         let (rows, width) = (self.targets.rows(), self.targets.channels());
         let mut padded = vec![-1.0f32; rows * width.next_multiple_of(4)];
-        for (row, target) in padded.chunks_mut(width.next_multiple_of(4)).zip(targets.chunks(width)) {
+        for (row, target) in padded.chunks_mut(width.next_multiple_of(4)).zip(targets.chunks(width))
+        {
             for (to, v) in row.iter_mut().zip(target) {
                 // A missing label is NaN on the host; kernels may not count on NaN.
                 *to = if v.is_nan() { -1.0 } else { *v };

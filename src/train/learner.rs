@@ -8,9 +8,9 @@ use super::{
     update::{Memory, Update},
 };
 use crate::{
-    Result,
+    Error, Result,
     autograd::{Mode, Tape, Var},
-    data::{Loader, Sample},
+    data::{BadFilm, Loader, Sample},
     gpu::{Gpu, Program, Recording},
     models::{Depth, ResNet},
     ops::{meter, warp::Warp},
@@ -163,27 +163,45 @@ impl Steps for TaskStep<'_> {
 /// Recorded inference: raw outputs of one head, or any other rows of numbers, for batches of films.
 pub struct Inference {
     inputs: Inputs,
+    /// Pixels of a film.
+    film: usize,
     program: Program,
     rows: Tensor,
 }
 
 impl Inference {
-    /// Records `network` on batches of `data`'s size and keeps the rows `[N, L]` it gives.
+    /// Records `network` on batches of `data`'s size and keeps the rows `[N, L]` it gives. A batch that
+    /// goes beyond the adapter's limits runs in parts; no row depends on another, so the rows are the same.
     ///
     /// # Errors
-    /// Shapes that do not fit, or a request beyond the adapter's limits.
+    /// Shapes that do not fit, or one film beyond the adapter's limits.
     pub fn new(
         gpu: &Gpu,
         data: &Data,
-        network: impl FnOnce(&Recording, &Tensor) -> Result<Tensor>,
+        network: impl Fn(&Recording, &Tensor) -> Result<Tensor>,
     ) -> Result<Self> {
-        let inputs = Inputs::new(gpu, data.batch, data.height * data.width, 1)?;
+        let mut n = data.batch;
+        loop {
+            match Self::record(gpu, data, n, &network) {
+                Err(Error::Adapter(_)) if n > 1 => n = n.div_ceil(2),
+                recorded => return recorded,
+            }
+        }
+    }
+    fn record(
+        gpu: &Gpu,
+        data: &Data,
+        n: usize,
+        network: impl Fn(&Recording, &Tensor) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let film = data.height * data.width;
+        let inputs = Inputs::new(gpu, n, film, 1)?;
         let rec = Recording::new(gpu);
-        let size = [data.batch, data.height, data.width];
+        let size = [n, data.height, data.width];
         let x = view(data, None, 0).forward(&rec, &inputs.pixels, size, &inputs.step)?;
         let rows = network(&rec, &x)?;
         rec.keep(&rows.data);
-        Ok(Self { inputs, program: Program::new(rec)?, rows })
+        Ok(Self { inputs, film, program: Program::new(rec)?, rows })
     }
     /// Runs one pass over a loader; rows of the films that could be read, and their numbers.
     ///
@@ -193,21 +211,20 @@ impl Inference {
         let (mut numbers, mut rows) = (Vec::new(), Vec::new());
         for _ in 0..loader.epoch_len() {
             let batch = loader.next_batch()?;
-            if batch.n == 0 {
-                continue;
+            for films in batch.pixels.chunks(self.rows.rows() * self.film) {
+                self.inputs.send(&Step::default(), films, &[])?;
+                self.program.run();
+                let all = self.rows.read(&self.program)?;
+                let known = films.len() / self.film * self.rows.channels();
+                rows.extend(all.data[..known].iter().map(|v| *v as f32));
             }
-            self.inputs.send(&Step::default(), &batch.pixels, &[])?;
-            self.program.run();
-            let all = self.rows.read(&self.program)?;
-            let width = self.rows.channels();
-            rows.extend(all.data[..batch.n * width].iter().map(|v| *v as f32));
             numbers.extend(batch.indices);
         }
         Ok((numbers, rows))
     }
 }
 
-/// Raw outputs of a learner's head for `samples`, and the samples they belong to.
+/// Raw outputs of a learner's head for `samples`, the samples they belong to, and those that are bad.
 ///
 /// # Errors
 /// Too many films that cannot be read, or a lost device.
@@ -215,10 +232,10 @@ pub fn infer<'s>(
     inference: &mut Inference,
     data: &Data,
     samples: &'s [Sample],
-) -> Result<(Vec<&'s Sample>, Vec<f32>)> {
+) -> Result<(Vec<&'s Sample>, Vec<f32>, Vec<BadFilm>)> {
     let mut loader = Loader::new(samples.to_vec(), super::run::evaluating(data))?;
     let (numbers, rows) = inference.run(&mut loader)?;
-    Ok((numbers.into_iter().map(|i| &samples[i]).collect(), rows))
+    Ok((numbers.into_iter().map(|i| &samples[i]).collect(), rows, loader.bad()))
 }
 
 impl Learner {

@@ -4,7 +4,7 @@
 //! to its anchor by L²-SP (Eq. 5), the rate moves in cycles (Eq. 4), heads keep their state.
 
 use super::{
-    checkpoint::{self, Metadata, Tensors},
+    checkpoint::{Metadata, Tensors},
     config::{Anchor, Multitask},
     learner::{Learner, TaskStep, depth},
     pretrain::{announce, step_of},
@@ -14,7 +14,6 @@ use super::{
     stepper::{Recorded, Stepper},
     task::{Classify, Task},
     update::Update,
-    weights,
 };
 use crate::{
     Error, Result,
@@ -84,7 +83,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         let stepper = &mut steppers[visit.task];
         at = self::visit(gpu, config, run, &learner, stepper, &sets[visit.task], visit, at, steps)?;
     }
-    weights::save(&run.weights_file(), state::network(gpu, &learner.state)?)?;
+    run.finish(steps, state::network(gpu, &learner.state)?)?;
     Ok(run.weights_file())
 }
 
@@ -101,7 +100,8 @@ fn tasks(config: &Multitask) -> Result<(Vec<Dataset>, Vec<Classify>)> {
 
 /// Algorithm 2's outer loops as a list: round after round, each in its own order.
 fn visits(config: &Multitask, sets: &[Dataset]) -> Result<Vec<Visit>> {
-    let lengths: Vec<u64> = sets.iter().map(|s| (s.train.len() / config.data.batch) as u64).collect();
+    let lengths: Vec<u64> =
+        sets.iter().map(|s| (s.train.len() / config.data.batch) as u64).collect();
     if let Some(short) = lengths.iter().position(|steps| *steps == 0) {
         let problem = format!(
             "expected at least one batch of {} films, found {} in source {}",
@@ -115,7 +115,9 @@ fn visits(config: &Multitask, sets: &[Dataset]) -> Result<Vec<Visit>> {
     let mut visits = Vec::new();
     for round in 0..config.rounds as u64 {
         let order = match config.reshuffle {
-            true => Philox::new(config.seed, u64::from(STAGE) << 32 | round).permutation(sets.len()),
+            true => {
+                Philox::new(config.seed, u64::from(STAGE) << 32 | round).permutation(sets.len())
+            }
             false => (0..sets.len()).collect(),
         };
         let mut before = 0;
@@ -199,7 +201,8 @@ fn visit(
             run.record(&reading)?;
         }
         if save {
-            checkpoint::write(&run.checkpoint_file(), &tensors(gpu, learner)?, &metadata(at))?;
+            run.save(at, &tensors(gpu, learner)?, &metadata(at))?;
+            run.list_bad(&loader.bad())?;
         }
         if stop {
             return Err(Error::Interrupted(run.folder.clone()));

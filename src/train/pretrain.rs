@@ -1,7 +1,7 @@
 //! Stage 1: MD-MoCo, contrastive pretraining over several data sets (MTPret §II-B, Algorithm 1).
 
 use super::{
-    checkpoint::{self, HostTensor, Metadata, Tensors},
+    checkpoint::{HostTensor, Metadata, Tensors},
     config::{Backbone, KeyBn, Monitor, Pretrain},
     inputs::Inputs,
     learner::{Inference, depth, view},
@@ -12,7 +12,6 @@ use super::{
     stepper::{Recorded, Stepper, Steps},
     task::{Classify, Task},
     update::{Memory, Update},
-    weights,
 };
 use crate::{
     Error, Result,
@@ -20,7 +19,11 @@ use crate::{
     data::{Dataset, Loader, Sample},
     gpu::{Gpu, Recording},
     models::{Encoder, interleave, interleaved},
-    ops::{ema::Ema, info_nce::{InfoNce, enqueue}, meter},
+    ops::{
+        ema::Ema,
+        info_nce::{InfoNce, enqueue},
+        meter,
+    },
     tensor::{Arena, Array, Philox, Scope, State, Step, Tensor},
 };
 use std::path::PathBuf;
@@ -61,7 +64,8 @@ impl MocoLearner {
         let key = query.duplicate(gpu)?;
         let layout = query.weights.layout.clone();
         let mut random = Philox::new(seed, u64::from(STAGE) << 32);
-        let mut rows = Array::new(&[queue, dim], (0..queue * dim).map(|_| random.normal()).collect());
+        let mut rows =
+            Array::new(&[queue, dim], (0..queue * dim).map(|_| random.normal()).collect());
         for row in rows.data.chunks_mut(dim) {
             let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
             row.iter_mut().for_each(|v| *v /= length);
@@ -191,9 +195,8 @@ impl Steps for MocoStep<'_> {
 /// # Errors
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
 pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
-    let weights_file = run.weights_file();
     if run.is_done() {
-        return Ok(weights_file);
+        return Ok(run.weights_file());
     }
     run.write_config(config)?;
     let sets = config.source.iter().map(|s| s.read()).collect::<Result<Vec<_>>>()?;
@@ -224,12 +227,14 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
     let recorded = Recorded::new(gpu, &MocoStep { moco: &moco, config, contrast, update })?;
     let mut stepper = Stepper::share(gpu, vec![recorded])?.remove(0);
     announce(run, "pretrain", samples.len(), steps, &stepper);
-    let mut monitor = config.monitor.as_ref().map(|m| Online::new(gpu, config, &moco, m, &sets));
+    let monitor = config.monitor.as_ref().map(|m| Online::new(gpu, config, &moco, m, &sets));
+    let mut monitor = monitor.transpose()?;
     let mut pace = Pace::new("pretrain", steps, config.log.every);
     while at < steps {
         let batch = loader.next_batch()?;
         let here = Span { at: at % epoch, of: epoch };
-        let lr = config.optim.lr(&Progress { run: Span { at, of: steps }, epoch: here, round: here });
+        let lr =
+            config.optim.lr(&Progress { run: Span { at, of: steps }, epoch: here, round: here });
         let step = Step {
             lr: lr as f32,
             step: at as u32,
@@ -251,7 +256,8 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
             run.record(&reading)?;
         }
         if save {
-            checkpoint::write(&run.checkpoint_file(), &tensors(gpu, &moco)?, &metadata(at))?;
+            run.save(at, &tensors(gpu, &moco)?, &metadata(at))?;
+            run.list_bad(&loader.bad())?;
         }
         if stop {
             return Err(Error::Interrupted(run.folder.clone()));
@@ -259,22 +265,18 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         if let (Some(monitor), Some(set)) = (&mut monitor, &config.monitor)
             && at.is_multiple_of(epoch * set.every_epochs as u64)
         {
-            monitor.as_mut().map_err(take)?.read(run, at)?;
+            monitor.read(run, at)?;
         }
     }
     run.list_bad(&loader.bad())?;
-    weights::save(&weights_file, state::network(gpu, &moco.query)?)?;
-    Ok(weights_file)
-}
-
-/// Moves an error out of a place that will not be looked at again.
-fn take(error: &mut Error) -> Error {
-    std::mem::replace(error, Error::Adapter("already reported".into()))
+    run.finish(steps, state::network(gpu, &moco.query)?)?;
+    Ok(run.weights_file())
 }
 
 /// One line that says what is about to run.
 pub(super) fn announce(run: &Run, stage: &str, films: usize, steps: u64, stepper: &Stepper) {
-    let peak: u64 = stepper.programs().iter().map(|p| p.plan().arenas.iter().sum()).max().unwrap_or(0);
+    let peak: u64 =
+        stepper.programs().iter().map(|p| p.plan().arenas.iter().sum()).max().unwrap_or(0);
     let launches: usize = stepper.programs().iter().map(|p| p.commands().len()).sum();
     run.watch.note(&format!(
         "{stage}: {films} films, {steps} steps of {launches} launches, {} MiB of activations",
@@ -374,12 +376,16 @@ impl Online {
             Ok(moco.encoder.features(&tape, &tape.input(x))?.value)
         })?;
         let task = Classify::new(source, set)?;
+        set.needs("val", &set.val)?;
         let (train, val) = (set.train.clone(), set.val.clone());
         Ok(Self { features, task, train, val, k: monitor.k, data: config.data.clone() })
     }
     fn read(&mut self, run: &Run, step: u64) -> Result<()> {
         let mut rows = |samples: &[Sample]| -> Result<(Vec<usize>, Vec<f32>)> {
-            self.features.run(&mut Loader::new(samples.to_vec(), evaluating(&self.data))?)
+            let mut loader = Loader::new(samples.to_vec(), evaluating(&self.data))?;
+            let rows = self.features.run(&mut loader)?;
+            run.list_bad(&loader.bad())?;
+            Ok(rows)
         };
         let (of_train, train) = rows(&self.train)?;
         let (of_val, val) = rows(&self.val)?;
@@ -387,8 +393,7 @@ impl Online {
         let targets: Vec<f64> =
             of_train.iter().flat_map(|i| self.task.indicator(&self.train[*i])).collect();
         let samples: Vec<&Sample> = val_samples.iter().map(|i| &self.val[*i]).collect();
-        let (train, val) =
-            (Features { values: &train, width }, Features { values: &val, width });
+        let (train, val) = (Features { values: &train, width }, Features { values: &val, width });
         let vote = Vote::Similarity { temperature: 0.07 };
         let near = knn(train, &targets, val, self.k, vote)?;
         let probe = linear_probe(train, &targets, val, 1.0)?;

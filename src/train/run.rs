@@ -1,8 +1,8 @@
 //! A run: its folder, what it writes there, and the person who watches it.
 
 use super::{
-    checkpoint::{self, Metadata, Tensors},
-    config,
+    checkpoint::{self, HostTensor, Metadata, Tensors},
+    config, weights,
 };
 use crate::{
     Error, Result,
@@ -12,7 +12,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -71,8 +71,8 @@ impl<'a> Run<'a> {
     /// The folder cannot be made, or holds a run already and `resume` is not asked for.
     pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
         let run = Self { folder: folder.into(), watch, resume };
-        if !resume && run.checkpoint_file().exists() {
-            let problem = "expected an empty run folder, found a checkpoint in it";
+        if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
+            let problem = "expected an empty run folder, found a checkpoint or weights in it";
             let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
             return Err(Error::config(folder.display().to_string(), problem, remedy));
         }
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
     }
     /// The weights that the stage ended with.
     pub fn weights_file(&self) -> PathBuf {
-        self.folder.join(super::weights::FILE)
+        self.folder.join(weights::FILE)
     }
     /// Whether the stage has ended: its weights are written last.
     pub fn is_done(&self) -> bool {
@@ -117,6 +117,44 @@ impl<'a> Run<'a> {
                 Err(Error::weights(file.display().to_string(), problem, remedy))
             }
         }
+    }
+    /// Writes the checkpoint after `step` steps.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if a tensor is not finite, [`Error::Io`] if the disk is full; the last
+    /// checkpoint stays.
+    pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
+        self.finite(step, tensors)?;
+        checkpoint::write(&self.checkpoint_file(), tensors, metadata)
+    }
+    /// Writes the weights that the stage ended with after `step` steps.
+    ///
+    /// # Errors
+    /// As [`Run::save`].
+    pub fn finish(&self, step: u64, tensors: Tensors) -> Result<()> {
+        self.finite(step, &tensors)?;
+        weights::save(&self.weights_file(), tensors)
+    }
+    /// Refuses tensors that are not finite: a loss can be finite all the same, since ReLU and pooling
+    /// take the larger of NaN and a number to be the number.
+    fn finite(&self, step: u64, tensors: &Tensors) -> Result<()> {
+        let sick = |t: &HostTensor| t.as_f32().is_some_and(|v| v.iter().any(|v| !v.is_finite()));
+        match tensors.iter().find(|(_, tensor)| sick(tensor)) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::Diverged {
+                step: step.saturating_sub(1),
+                problem: format!("expected finite weights, found infinities or NaN in {name}"),
+                remedy: self.way_on(),
+            }),
+        }
+    }
+    /// What is saved, and how to go on after a divergence.
+    fn way_on(&self) -> String {
+        let saved = match self.checkpoint_file().exists() {
+            true => format!("the last good checkpoint is {}", self.checkpoint_file().display()),
+            false => "no checkpoint was saved yet".into(),
+        };
+        format!("{saved}; try --set optim.lr with a tenth of the rate")
     }
     /// Writes a text file of the run, whole or not at all.
     ///
@@ -144,21 +182,21 @@ impl<'a> Run<'a> {
         file.and_then(|mut f| f.write_all(line.as_bytes()))
             .map_err(|e| Error::io(&path, e, "make room on the disk"))
     }
-    /// Lists films that could not be used, once.
+    /// Adds films that could not be used to `bad_films.txt`, each once.
     ///
     /// # Errors
     /// As [`Run::write`].
     pub fn list_bad(&self, bad: &[BadFilm]) -> Result<()> {
-        if bad.is_empty() {
+        let listed = fs::read_to_string(self.folder.join("bad_films.txt")).unwrap_or_default();
+        let mut lines: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+        let known = lines.len();
+        lines.extend(bad.iter().map(|b| format!("{}: {}", b.path.display(), b.why)));
+        if lines.len() == known {
             return Ok(());
         }
-        let lines: Vec<_> =
-            bad.iter().map(|b| format!("{}: {}", b.path.display(), b.why)).collect();
-        self.watch.note(&format!(
-            "{} films could not be used; bad_films.txt lists them",
-            lines.len()
-        ));
-        self.write("bad_films.txt", &(lines.join("\n") + "\n"))
+        let found = lines.len() - known;
+        self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
+        self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
     }
 }
 
@@ -256,10 +294,6 @@ impl Pace {
     fn diverged(&self, step: u64, loss: f32, run: &Run) -> Error {
         let films = self.recent.iter().find(|(s, _)| *s == step).map(|(_, films)| films);
         let films: Vec<_> = films.into_iter().flatten().map(|p| p.display().to_string()).collect();
-        let saved = match run.checkpoint_file().exists() {
-            true => format!("the last good checkpoint is {}", run.checkpoint_file().display()),
-            false => "no checkpoint was saved yet".into(),
-        };
         Error::Diverged {
             step,
             problem: format!(
@@ -267,7 +301,7 @@ impl Pace {
                 self.stage,
                 films.join(", ")
             ),
-            remedy: format!("{saved}; try --set optim.lr with a tenth of the rate"),
+            remedy: run.way_on(),
         }
     }
 }

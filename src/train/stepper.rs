@@ -15,7 +15,14 @@ pub trait Steps {
     ///
     /// # Errors
     /// A request beyond the adapter's limits asks for smaller micro-batches.
-    fn pass(&self, rec: &Recording, inputs: &Inputs, meter: &Tensor, n: usize, first: bool) -> Result<()>;
+    fn pass(
+        &self,
+        rec: &Recording,
+        inputs: &Inputs,
+        meter: &Tensor,
+        n: usize,
+        first: bool,
+    ) -> Result<()>;
     /// Records the update of the weights.
     ///
     /// # Errors
@@ -120,11 +127,12 @@ impl Stepper {
             all.extend(r.recordings);
         }
         let mut programs = Program::share(all)?.into_iter();
-        let build = |(inputs, micro, extent, meter, count): (Inputs, usize, [usize; 3], Tensor, usize)| {
-            let programs = programs.by_ref().take(count).collect();
-            let readback = Readback::new(gpu, meter.data.bytes)?;
-            Ok(Self { inputs, programs, micro, extent, meter, readback, gpu: gpu.clone() })
-        };
+        let build =
+            |(inputs, micro, extent, meter, count): (Inputs, usize, [usize; 3], Tensor, usize)| {
+                let programs = programs.by_ref().take(count).collect();
+                let readback = Readback::new(gpu, meter.data.bytes)?;
+                Ok(Self { inputs, programs, micro, extent, meter, readback, gpu: gpu.clone() })
+            };
         parts.into_iter().map(build).collect()
     }
     /// Runs a step on a batch: one upload, one submission for each micro-batch, nothing down.

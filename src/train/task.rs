@@ -22,7 +22,12 @@ pub trait Task {
     ///
     /// # Errors
     /// Predictions that do not fit the samples.
-    fn score(&self, samples: &[&Sample], outputs: &[f32], bootstrap: Bootstrap) -> Result<ClassifyScores>;
+    fn score(
+        &self,
+        samples: &[&Sample],
+        outputs: &[f32],
+        bootstrap: Bootstrap,
+    ) -> Result<ClassifyScores>;
     /// Probabilities from raw outputs, and their column names.
     fn probabilities(&self, outputs: &[f32]) -> (Vec<String>, Vec<f64>);
 }
@@ -58,7 +63,8 @@ impl Classify {
         let labels = dataset.labels.clone();
         let place = format!("source {}", source.name);
         if labels.kind == Kind::None || (labels.kind == Kind::Classes && labels.names.len() < 2) {
-            let problem = format!("expected labels of two classes or more, found {:?}", labels.names);
+            let problem =
+                format!("expected labels of two classes or more, found {:?}", labels.names);
             return Err(Error::data(place, problem, "a task needs a labelled source"));
         }
         let positive = match &source.positive {
@@ -119,7 +125,8 @@ impl Classify {
         let target = |s: &&Sample| s.target.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
         let predict = |names: &[String], probabilities: &[f64], targets: Targets| {
             let patients = Some(&patients[..]);
-            Predictions { names, probabilities, targets, patients, threshold: 0.5 }.scores(bootstrap)
+            Predictions { names, probabilities, targets, patients, threshold: 0.5 }
+                .scores(bootstrap)
         };
         match self.labels.kind {
             // Two classes are one label: the presence of the positive class.

@@ -47,7 +47,13 @@ impl Update {
     ///
     /// # Errors
     /// More than the adapter binds at once.
-    pub fn record(&self, rec: &Recording, memory: &Memory, head: usize, step: &Tensor) -> Result<()> {
+    pub fn record(
+        &self,
+        rec: &Recording,
+        memory: &Memory,
+        head: usize,
+        step: &Tensor,
+    ) -> Result<()> {
         for (group, range) in memory.weights.layout.groups() {
             let (alpha, beta) = match (self.l2sp, group) {
                 (Some((alpha, _, _)), Group::Weights) => (alpha, 0.0),

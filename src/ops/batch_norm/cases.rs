@@ -4,8 +4,8 @@ use crate::{
     gpu::{Gpu, Program, Recording},
     ops::{
         Case, External, Op, Outputs, Reference, Report, Signature,
-        case::size,
         case::derivative_error,
+        case::size,
         external::{nchw, nhwc},
     },
     tensor::{Array, Philox, Tensor},

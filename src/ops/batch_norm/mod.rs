@@ -89,11 +89,7 @@ impl BatchNorm {
 impl Op<3> for BatchNorm {
     type Saved = Saved;
 
-    fn forward(
-        &self,
-        rec: &Recording,
-        [x, weight, bias]: [&Tensor; 3],
-    ) -> Result<(Tensor, Saved)> {
+    fn forward(&self, rec: &Recording, [x, weight, bias]: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
         let c = x.channels();
         if [weight, bias, &self.running[0], &self.running[1]].iter().any(|t| t.shape != [c]) {
             let problem = format!("x has {c} channels, weight is {:?}", weight.shape);
@@ -184,14 +180,8 @@ impl Op<3> for BatchNorm {
         let (centre, slope) = (Tensor::new(rec, &[groups, c]), Tensor::new(rec, &[groups, c]));
         let Chunks { groups: g, rows: r, chunks, quads: q, .. } = p;
         let p = BackwardMerge { groups: g, rows: r, chunks, quads: q };
-        let slices = [
-            &partials.data,
-            &inverse.data,
-            &dweight.data,
-            &dbias.data,
-            &centre.data,
-            &slope.data,
-        ];
+        let slices =
+            [&partials.data, &inverse.data, &dweight.data, &dbias.data, &centre.data, &slope.data];
         let constants = [("TRAINING", u32::from(self.training))];
         let small = Cost { flops: 0, shape: format!("[{groups}, {c}]") };
         rec.launch(&BACKWARD_MERGE, &constants, p, &slices, fold(quads.div_ceil(64)), small)?;

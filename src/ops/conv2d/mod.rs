@@ -8,11 +8,7 @@ mod weight;
 pub use cases::{SIGNATURE, cases, random, run};
 
 use super::Op;
-use crate::{
-    Error, Result,
-    gpu::Recording,
-    tensor::Tensor,
-};
+use crate::{Error, Result, gpu::Recording, tensor::Tensor};
 
 /// Kernels of this op, the plain one first.
 pub const VARIANTS: &[&str] = &["plain", "subgroup", "shared"];

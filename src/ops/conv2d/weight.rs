@@ -80,7 +80,9 @@ pub(super) fn grad_weight(
     match variant {
         "subgroup" => rec.launch(&SUBGROUP, &[], p, &slices, grid, cost)?,
         "shared" => rec.launch(&SHARED, &[], p, &slices, grid, cost)?,
-        _ => rec.launch(&PLAIN, &[], p, &slices, Gpu::grid(parts * row_quads * dy.quads()), cost)?,
+        _ => {
+            rec.launch(&PLAIN, &[], p, &slices, Gpu::grid(parts * row_quads * dy.quads()), cost)?
+        }
     }
     if parts > 1 {
         let quads = dw.rows() * dw.quads();

@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// What `run-op relu` takes.
-pub const SIGNATURE: Signature = Signature { inputs: &["x"], attributes: &[], variants: &["plain"] };
+pub const SIGNATURE: Signature =
+    Signature { inputs: &["x"], attributes: &[], variants: &["plain"] };
 
 fn case(why: &str, shape: &[usize]) -> Case {
     // Differences must not straddle the kink at 0.

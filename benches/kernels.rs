@@ -1,0 +1,37 @@
+//! Every op on a ResNet-18's shapes, in every variant: a launch and the wait for it.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mtpret::{
+    cli::bench::problems,
+    gpu::{Choice, Gpu, Program, Recording},
+};
+use std::time::Duration;
+
+fn kernels(criterion: &mut Criterion) {
+    let gpu = Gpu::open(Choice::default()).expect("an adapter");
+    for problem in problems(&gpu).expect("memory for the tensors") {
+        let mut group = criterion.benchmark_group(format!("{} {}", problem.op, problem.pass));
+        for variant in problem.variants {
+            let mut rec = Recording::new(&gpu);
+            rec.variant = Some((*variant).to_owned());
+            (problem.record)(&rec).expect("a problem is recorded");
+            let program = Program::new(rec).expect("its kernels compile");
+            group.bench_function(format!("{} {variant}", problem.shape), |bencher| {
+                bencher.iter(|| {
+                    program.run();
+                    gpu.wait().expect("the device answers");
+                });
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(300));
+    targets = kernels
+}
+criterion_main!(benches);

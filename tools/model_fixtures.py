@@ -35,8 +35,8 @@ What is stored. `cases.json`: {"formula": {name: first four u}, "cases": [...]};
 features under their names, running statistics under theirs, gradients as grad.<parameter>. Of a
 tensor with a stride s only the elements 0, s, 2s, ... of the flat tensor are kept.
 
-The truth is float64. float32 is the worst of twelve runs (three for traces) from weights moved by one unit in the last
-place at most; it tells how far float32 can be expected to go.
+The truth is float64. float32 is the worst of twelve runs (three for traces) from weights moved by one
+unit in the last place at most; it tells how far float32 can be expected to go.
 """
 import argparse
 import json

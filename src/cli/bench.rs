@@ -22,7 +22,7 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
     train::stepper::Stepper,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
 
 /// Measure kernels on a ResNet-18's shapes, or a whole training step.
@@ -80,27 +80,21 @@ pub fn run(args: &Args) -> Result<()> {
     let gpu = args.device.open()?;
     let ceiling = Ceiling { gflops: fma_gflops(&gpu)?, gbps: copy_gbps(&gpu)? };
     let info = gpu.info();
-    let head = format!(
-        "{}: {:.1} GFLOP/s multiply-adds, {:.1} GB/s copy",
-        info.name, ceiling.gflops, ceiling.gbps
-    );
-    let (text, body) = match args.what {
-        What::Kernel => kernels(&gpu, args, &ceiling)?,
-        What::Step => step(&gpu, args, depth, &ceiling)?,
-    };
-    if args.json {
-        let mut out = json!({
-            "adapter": info.name,
-            "driver": format!("{} {}", info.driver, info.driver_info),
-            "fma_gflops": ceiling.gflops,
-            "copy_gbps": ceiling.gbps,
-        });
-        if let (Some(out), serde_json::Value::Object(body)) = (out.as_object_mut(), body) {
-            out.extend(body);
+    let (text, key, body) = match args.what {
+        What::Kernel => {
+            kernels(&gpu, args, &ceiling).map(|(text, json)| (text, "kernels", json))?
         }
+        What::Step => step(&gpu, args, depth, &ceiling).map(|(text, json)| (text, "step", json))?,
+    };
+    let Ceiling { gflops, gbps } = ceiling;
+    if args.json {
+        let driver = format!("{} {}", info.driver, info.driver_info);
+        let out = json!({
+            "adapter": info.name, "driver": driver, "fma_gflops": gflops, "copy_gbps": gbps, key: body,
+        });
         println!("{out}");
     } else {
-        print!("{head}\n\n{text}");
+        print!("{}: {gflops:.1} GFLOP/s multiply-adds, {gbps:.1} GB/s copy\n\n{text}", info.name);
     }
     Ok(())
 }
@@ -152,7 +146,9 @@ const WEIGHTS: usize = 11_689_512;
 pub fn problems(gpu: &Gpu) -> Result<Vec<Problem>> {
     let mut all = Vec::new();
     for shape in CONVOLUTIONS {
-        all.extend(convolution(gpu, shape)?);
+        // Films need no gradient.
+        let trained = |p: &Problem| shape[1] > 3 || p.pass != "grad_input";
+        all.extend(convolution(gpu, shape)?.into_iter().filter(trained));
     }
     for [side, c] in [[32, 64], [16, 64], [8, 128], [4, 256], [2, 512]] {
         let x = vec![BATCH, side, side, c];
@@ -167,9 +163,8 @@ pub fn problems(gpu: &Gpu) -> Result<Vec<Problem>> {
     let pool = MaxPool2d { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
     all.extend(passes(gpu, "max_pool2d", pool, [stem])?);
     all.extend(passes(gpu, "global_avg_pool", GlobalAvgPool, [vec![BATCH, 2, 2, 512]])?);
-    let rows = |n: usize| vec![n, 128];
-    let contrast = InfoNce { temperature: 0.2 };
-    all.extend(passes(gpu, "info_nce", contrast, [rows(BATCH), rows(BATCH), rows(4096)])?);
+    let (keys, queue) = (vec![BATCH, 128], vec![4096, 128]);
+    all.extend(passes(gpu, "info_nce", InfoNce { temperature: 0.2 }, [keys.clone(), keys, queue])?);
     all.extend(updates(gpu)?);
     Ok(all)
 }
@@ -242,13 +237,9 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     let (w, g, v) = (flat()?, flat()?, flat()?);
     let step = Step { lr: 0.01, ..Step::default() }.upload(gpu)?;
     let pixels = random(gpu, &[BATCH * 64 * 64])?;
-    let problem = |op, shape: String, record| Problem {
-        op,
-        pass: "forward",
-        shape,
-        variants: &["plain"],
-        record,
-    };
+    let variants = &["plain"];
+    let problem =
+        |op, shape: String, record| Problem { op, pass: "forward", shape, variants, record };
     let (step1, [w1, g1]) = (step.clone(), [w.clone(), g.clone()]);
     let sgd = Sgd { momentum: 0.9, decay: 1e-4, alpha: 0.0 };
     let sgd = move |rec: &Recording| sgd.step(rec, &w1.data, &g1.data, &v.data, None, &step1);
@@ -265,7 +256,7 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     ])
 }
 
-fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, serde_json::Value)> {
+fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let words = ["op", "pass", "shape", "variant"];
     let numbers = ["ms", "± %", "GFLOP/s", "% of peak", "GB/s", "% of copy"];
     let mut table = columns(&words, &numbers);
@@ -281,11 +272,8 @@ fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, serde_j
         };
         for variant in variants {
             let t = time(gpu, variant, usize::from(args.steps), &p.record)?;
-            let name = variant.unwrap_or("default");
-            let mut row: Vec<_> =
-                [p.op, p.pass, &p.shape, name].map(Cell::words).into_iter().collect();
-            row.extend(figures(&t, ceiling));
-            table.push(row);
+            let words = [p.op, p.pass, &p.shape, variant.unwrap_or("default")].map(Cell::words);
+            table.push(words.into_iter().chain(figures(&t, ceiling)).collect());
             rows.push(json!({
                 "op": p.op, "pass": p.pass, "shape": p.shape, "variant": variant,
                 "ms": t.median() * 1e3, "spread": t.spread(), "launches": t.launches,
@@ -299,7 +287,7 @@ fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, serde_j
             "expected an op and a variant that `mtpret run-op --list` knows, found neither";
         return Err(Error::request("command line", problem));
     }
-    Ok((table.to_text(), json!({ "kernels": rows })))
+    Ok((table.to_text(), rows.into()))
 }
 
 fn columns(words: &[&str], numbers: &[&str]) -> Table {
@@ -320,12 +308,7 @@ fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
     ]
 }
 
-fn step(
-    gpu: &Gpu,
-    args: &Args,
-    depth: Depth,
-    ceiling: &Ceiling,
-) -> Result<(String, serde_json::Value)> {
+fn step(gpu: &Gpu, args: &Args, depth: Depth, ceiling: &Ceiling) -> Result<(String, Value)> {
     let (batch, side) = (usize::from(args.batch), usize::from(args.size));
     let mut stepper = inspect::classify(gpu, depth, batch, side)?;
     let mut draw = Philox::new(1, 0);
@@ -369,11 +352,11 @@ fn step(
         text += &format!("\nEach launch alone, with the cost of a submission:\n\n{table}");
         out["profile"] = rows;
     }
-    Ok((text, json!({ "step": out })))
+    Ok((text, out))
 }
 
 /// Time, operations and bytes of each kernel of a step, the dearest first.
-fn profile(stepper: &Stepper, ceiling: &Ceiling) -> Result<(String, serde_json::Value)> {
+fn profile(stepper: &Stepper, ceiling: &Ceiling) -> Result<(String, Value)> {
     let mut kernels: BTreeMap<&str, Timing> = BTreeMap::new();
     for program in stepper.programs() {
         for (command, took) in program.commands().iter().zip(program.profile()?) {

@@ -38,9 +38,13 @@ impl Timing {
     pub fn median(&self) -> f64 {
         self.seconds[self.seconds.len() / 2]
     }
+    /// Seconds of one repetition in the fastest run: the one that others disturbed least.
+    pub fn best(&self) -> f64 {
+        self.seconds[0]
+    }
     /// Half the distance between the slowest and the fastest run, as a share of the median.
     pub fn spread(&self) -> f64 {
-        (self.seconds[self.seconds.len() - 1] - self.seconds[0]) / 2.0 / self.median()
+        (self.seconds[self.seconds.len() - 1] - self.best()) / 2.0 / self.median()
     }
     /// Thousand million floating-point operations a second, by the median.
     pub fn gflops(&self) -> f64 {
@@ -180,5 +184,5 @@ pub fn copy_gbps(gpu: &Gpu) -> Result<f64> {
             bytes >> 20
         )));
     }
-    Ok(bytes as f64 * 2.0 / timing.seconds[0] / 1e9)
+    Ok(bytes as f64 * 2.0 / timing.best() / 1e9)
 }

@@ -135,7 +135,8 @@ fn train(
         at += 1;
         let stop = run.watch.interrupted();
         let save = at % config.log.save_every == 0 || stop;
-        if at % config.log.every == 0 || save || at == steps {
+        // At an epoch's end too: the loss tells a divergence more plainly than a figure can.
+        if at % config.log.every == 0 || save || at % epoch == 0 {
             let reading = pace.reading(gpu, stepper.read_meter()?, at, lr, &loader, run)?;
             run.watch.reading(&reading);
             run.record(&reading)?;

@@ -13,6 +13,7 @@ pub mod finetune;
 pub mod inputs;
 pub mod learner;
 pub mod metrics;
+mod monitor;
 pub mod multitask;
 pub mod pretrain;
 pub mod run;

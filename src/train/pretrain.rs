@@ -2,15 +2,14 @@
 
 use super::{
     checkpoint::{HostTensor, Metadata, Tensors},
-    config::{Backbone, KeyBn, Monitor, Pretrain},
+    config::{Backbone, KeyBn, Pretrain},
     inputs::Inputs,
-    learner::{Inference, depth, view},
-    metrics::{Features, Vote, knn, linear_probe},
-    run::{Pace, Run, evaluating, training},
+    learner::{depth, view},
+    monitor::Online,
+    run::{Pace, Run, training},
     schedule::{Progress, Span},
     state,
     stepper::{Recorded, Stepper, Steps},
-    task::{Classify, Task},
     update::{Memory, Update},
 };
 use crate::{
@@ -43,7 +42,7 @@ pub struct MocoLearner {
     pub gradients: Arena,
     /// Momentum of f_q.
     pub momentum: Arena,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
 }
 
 impl MocoLearner {
@@ -250,7 +249,8 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         at += 1;
         let stop = run.watch.interrupted();
         let save = at % config.log.save_every == 0 || stop;
-        if at % config.log.every == 0 || save || at == steps {
+        // At an epoch's end too: the loss tells a divergence more plainly than a figure can.
+        if at % config.log.every == 0 || save || at % epoch == 0 {
             let reading = pace.reading(gpu, stepper.read_meter()?, at, lr, &loader, run)?;
             run.watch.reading(&reading);
             run.record(&reading)?;
@@ -340,78 +340,4 @@ pub(super) fn step_of(metadata: &Metadata) -> Result<u64> {
         let remedy = "use a checkpoint that this program wrote";
         Error::weights("checkpoint", "expected a `step` in the metadata, found none", remedy)
     })
-}
-
-/// The online figure: nearest neighbours and a linear probe on f_q's features of a labelled set.
-struct Online {
-    features: Inference,
-    task: Classify,
-    train: Vec<Sample>,
-    val: Vec<Sample>,
-    k: usize,
-    data: super::config::Data,
-}
-
-#[derive(serde::Serialize)]
-struct OnlineReading {
-    stage: &'static str,
-    step: u64,
-    source: String,
-    knn_auc: Option<f64>,
-    probe_auc: Option<f64>,
-}
-
-impl Online {
-    fn new(
-        gpu: &Gpu,
-        config: &Pretrain,
-        moco: &MocoLearner,
-        monitor: &Monitor,
-        sets: &[Dataset],
-    ) -> Result<Self> {
-        let named = config.source.iter().zip(sets).find(|(s, _)| s.name == monitor.source);
-        let (source, set) = named.expect("the configuration was checked to name a source");
-        let features = Inference::new(gpu, &config.data, |rec, x| {
-            let tape = Tape::new(rec, &moco.query, Mode::Eval);
-            Ok(moco.encoder.features(&tape, &tape.input(x))?.value)
-        })?;
-        let task = Classify::new(source, set)?;
-        set.needs("val", &set.val)?;
-        let (train, val) = (set.train.clone(), set.val.clone());
-        Ok(Self { features, task, train, val, k: monitor.k, data: config.data.clone() })
-    }
-    fn read(&mut self, run: &Run, step: u64) -> Result<()> {
-        let mut rows = |samples: &[Sample]| -> Result<(Vec<usize>, Vec<f32>)> {
-            let mut loader = Loader::new(samples.to_vec(), evaluating(&self.data))?;
-            let rows = self.features.run(&mut loader)?;
-            run.list_bad(&loader.bad())?;
-            Ok(rows)
-        };
-        let (of_train, train) = rows(&self.train)?;
-        let (of_val, val) = rows(&self.val)?;
-        let (width, val_samples) = (train.len() / of_train.len().max(1), of_val);
-        let targets: Vec<f64> =
-            of_train.iter().flat_map(|i| self.task.indicator(&self.train[*i])).collect();
-        let samples: Vec<&Sample> = val_samples.iter().map(|i| &self.val[*i]).collect();
-        let (train, val) = (Features { values: &train, width }, Features { values: &val, width });
-        let vote = Vote::Similarity { temperature: 0.07 };
-        let near = knn(train, &targets, val, self.k, vote)?;
-        let probe = linear_probe(train, &targets, val, 1.0)?;
-        let auc = |scores: &[f64]| self.task.auc(&samples, scores);
-        let reading = OnlineReading {
-            stage: "monitor",
-            step,
-            source: self.task.name().to_owned(),
-            knn_auc: auc(&near)?,
-            probe_auc: auc(&probe)?,
-        };
-        let show = |v: Option<f64>| v.map_or("undefined".into(), |v| format!("{v:.3}"));
-        run.watch.note(&format!(
-            "monitor {}: kNN AUC {}, linear probe AUC {}",
-            reading.source,
-            show(reading.knn_auc),
-            show(reading.probe_auc)
-        ));
-        run.record(&reading)
-    }
 }

@@ -1,0 +1,98 @@
+//! The online figure of pretraining: whether the features tell the classes of a labelled set apart.
+
+use super::{
+    config::{Data, Monitor, Pretrain},
+    learner::Inference,
+    metrics::{Features, Vote, knn, linear_probe},
+    pretrain::MocoLearner,
+    run::{Run, evaluating},
+    task::{Classify, Task},
+};
+use crate::{
+    Result,
+    autograd::{Mode, Tape},
+    data::{Dataset, Loader, Sample},
+    gpu::Gpu,
+};
+
+/// The online figure: nearest neighbours and a linear probe on f_q's features of a labelled set.
+pub(super) struct Online {
+    features: Inference,
+    task: Classify,
+    train: Vec<Sample>,
+    val: Vec<Sample>,
+    k: usize,
+    data: Data,
+}
+
+#[derive(serde::Serialize)]
+struct OnlineReading {
+    stage: &'static str,
+    step: u64,
+    source: String,
+    knn_auc: Option<f64>,
+    probe_auc: Option<f64>,
+}
+
+impl Online {
+    /// For the labelled source that `monitor` names.
+    ///
+    /// # Errors
+    /// It has no labels or no validation films.
+    pub fn new(
+        gpu: &Gpu,
+        config: &Pretrain,
+        moco: &MocoLearner,
+        monitor: &Monitor,
+        sets: &[Dataset],
+    ) -> Result<Self> {
+        let named = config.source.iter().zip(sets).find(|(s, _)| s.name == monitor.source);
+        let (source, set) = named.expect("the configuration was checked to name a source");
+        let features = Inference::new(gpu, &config.data, |rec, x| {
+            let tape = Tape::new(rec, &moco.query, Mode::Eval);
+            Ok(moco.encoder.features(&tape, &tape.input(x))?.value)
+        })?;
+        let task = Classify::new(source, set)?;
+        set.needs("val", &set.val)?;
+        let (train, val) = (set.train.clone(), set.val.clone());
+        Ok(Self { features, task, train, val, k: monitor.k, data: config.data.clone() })
+    }
+    /// Computes the figures as they are after `step` steps, and records them.
+    ///
+    /// # Errors
+    /// Films that cannot be read, or a lost device.
+    pub fn read(&mut self, run: &Run, step: u64) -> Result<()> {
+        let mut rows = |samples: &[Sample]| -> Result<(Vec<usize>, Vec<f32>)> {
+            let mut loader = Loader::new(samples.to_vec(), evaluating(&self.data))?;
+            let rows = self.features.run(&mut loader)?;
+            run.list_bad(&loader.bad())?;
+            Ok(rows)
+        };
+        let (of_train, train) = rows(&self.train)?;
+        let (of_val, val) = rows(&self.val)?;
+        let (width, val_samples) = (train.len() / of_train.len().max(1), of_val);
+        let targets: Vec<f64> =
+            of_train.iter().flat_map(|i| self.task.indicator(&self.train[*i])).collect();
+        let samples: Vec<&Sample> = val_samples.iter().map(|i| &self.val[*i]).collect();
+        let (train, val) = (Features { values: &train, width }, Features { values: &val, width });
+        let vote = Vote::Similarity { temperature: 0.07 };
+        let near = knn(train, &targets, val, self.k, vote)?;
+        let probe = linear_probe(train, &targets, val, 1.0)?;
+        let auc = |scores: &[f64]| self.task.auc(&samples, scores);
+        let reading = OnlineReading {
+            stage: "monitor",
+            step,
+            source: self.task.name().to_owned(),
+            knn_auc: auc(&near)?,
+            probe_auc: auc(&probe)?,
+        };
+        let show = |v: Option<f64>| v.map_or("undefined".into(), |v| format!("{v:.3}"));
+        run.watch.note(&format!(
+            "monitor {}: kNN AUC {}, linear probe AUC {}",
+            reading.source,
+            show(reading.knn_auc),
+            show(reading.probe_auc)
+        ));
+        run.record(&reading)
+    }
+}

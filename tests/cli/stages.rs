@@ -1,0 +1,125 @@
+//! The three stages, `evaluate` and `predict`, one after another.
+
+use super::{PROGRAM, Place, refused, runners::resnet18, succeeded};
+use std::{fs, process::Command};
+
+/// Every line of `metrics.jsonl`.
+fn metrics(place: &Place, run: &str) -> Vec<serde_json::Value> {
+    let text = place.text(&format!("{run}/metrics.jsonl"));
+    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// The names in a run's weights.
+fn names(place: &Place, run: &str) -> Vec<String> {
+    let bytes = place.read(&format!("{run}/weights.safetensors"));
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    tensors.names().into_iter().map(str::to_owned).collect()
+}
+
+fn has_the_backbone(names: &[String], heads: &[&str]) {
+    let mut expected: Vec<_> = resnet18().into_iter().map(|(name, _)| name).collect();
+    expected.extend(heads.iter().map(|h| (*h).to_owned()));
+    expected.sort();
+    let mut names = names.to_vec();
+    names.sort();
+    assert_eq!(names, expected);
+}
+
+/// `evaluate` or `predict` on a run.
+fn on(place: &Place, command: &str, run: &str, arguments: &[&str]) -> Command {
+    let mut program = Command::new(PROGRAM);
+    program.current_dir(place.0.path()).arg(command).arg(run).args(arguments);
+    program
+}
+
+#[test]
+fn the_three_stages_and_what_follows_run_from_end_to_end() {
+    let place = Place::new();
+    let printed = succeeded(place.stage("pretrain", "moco", &["seed=5"]));
+    assert!(printed.err.contains("pretrain 4/8") || printed.err.contains("pretrain 8/8"));
+    has_the_backbone(
+        &names(&place, "moco"),
+        &["fc.0.weight", "fc.0.bias", "fc.2.weight", "fc.2.bias"],
+    );
+    let rows = metrics(&place, "moco");
+    assert!(rows.iter().any(|r| r["stage"] == "monitor" && r["knn_auc"].is_f64()));
+    assert!(rows.iter().any(|r| r["step"] == 8 && r["loss"].as_f64().unwrap().is_finite()));
+
+    let mut multitask = place.stage("multitask", "mt", &[]);
+    multitask.args(["--weights", "moco"]);
+    succeeded(multitask);
+    let heads = ["pneumonia", "mura"]
+        .map(|task| [format!("heads.{task}.weight"), format!("heads.{task}.bias")]);
+    let heads: Vec<&str> = heads.iter().flatten().map(String::as_str).collect();
+    has_the_backbone(&names(&place, "mt"), &heads);
+    assert_eq!(metrics(&place, "mt").len(), 8);
+
+    let mut finetune = place.stage("finetune", "ft", &[]);
+    finetune.args(["--weights", "mt", "--json"]);
+    let printed = succeeded(finetune).out;
+    printed.lines().for_each(|l| drop(serde_json::from_str::<serde_json::Value>(l).unwrap()));
+    has_the_backbone(&names(&place, "ft"), &["fc.weight", "fc.bias"]);
+    assert!(metrics(&place, "ft").iter().any(|r| r["validation"]["auc"]["light"].is_f64()));
+    predictions_and_figures_follow(&place);
+    the_resolved_configuration_runs_again(&place);
+}
+
+fn predictions_and_figures_follow(place: &Place) {
+    let first: serde_json::Value = serde_json::from_str(&place.text("ft/scores.json")).unwrap();
+    let printed = succeeded(on(place, "evaluate", "ft", &["--json"])).out;
+    let again: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(first, again);
+    assert!(again["auc"]["light"].is_f64() && again["images"] == 4, "{again}");
+
+    fs::write(place.path("text.png"), "no film").unwrap();
+    let films = ["films/dark/d1.png", "text.png", "films/light"];
+    let csv = succeeded(on(place, "predict", "ft", &films)).out;
+    let mut table = csv::Reader::from_reader(csv.as_bytes());
+    assert_eq!(table.headers().unwrap(), vec!["image", "dark", "light", "error"]);
+    let rows: Vec<_> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2 + 11);
+    for row in &rows {
+        let broken = &row[0] == "text.png";
+        assert_eq!(row[3].contains("expected JPEG, PNG, BMP or TIFF"), broken, "{row:?}");
+        let sum = || row[1].parse::<f64>().unwrap() + row[2].parse::<f64>().unwrap();
+        assert!(broken || (sum() - 1.0).abs() < 1e-5, "{row:?}");
+    }
+
+    let output = ["films/dark/d1.png", "text.png", "--json", "-o", "p.jsonl"];
+    assert_eq!(succeeded(on(place, "predict", "ft", &output)).out, "");
+    let text = place.text("p.jsonl");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let known: f64 = rows[0][2].parse().unwrap();
+    assert!((lines[0]["light"].as_f64().unwrap() - known).abs() < 1e-5);
+    assert!(lines[1]["error"].as_str().unwrap().contains("found a file that begins with"));
+    refused(on(place, "predict", "ft", &["nothing.png"]), 1, &["nothing.png: expected", "found"]);
+    refused(
+        on(place, "evaluate", "moco", &[]),
+        1,
+        &["moco/config.resolved.toml:", "expected", "found"],
+    );
+}
+
+/// `config.resolved.toml` holds what was set, and is a whole configuration by itself.
+fn the_resolved_configuration_runs_again(place: &Place) {
+    let resolved: toml::Table = place.text("moco/config.resolved.toml").parse().unwrap();
+    assert_eq!(resolved["seed"].as_integer(), Some(5));
+    assert_eq!(resolved["data"]["batch"].as_integer(), Some(4));
+    let mut again = Command::new(PROGRAM);
+    again.current_dir(place.0.path()).args([
+        "pretrain",
+        "moco/config.resolved.toml",
+        "--run",
+        "again",
+    ]);
+    succeeded(again);
+    assert_eq!(place.text("again/config.resolved.toml"), place.text("moco/config.resolved.toml"));
+    let weights = "weights.safetensors";
+    assert!(place.read(&format!("again/{weights}")) == place.read(&format!("moco/{weights}")));
+    refused(
+        place.stage("pretrain", "again", &[]),
+        1,
+        &["expected an empty run folder", "--resume"],
+    );
+}

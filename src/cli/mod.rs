@@ -3,7 +3,7 @@
 mod bench;
 mod demo;
 mod doctor;
-mod inspect;
+pub mod inspect;
 pub mod problems;
 mod run_model;
 mod run_op;

@@ -92,13 +92,41 @@ impl Network {
     }
 }
 
+/// The fault of what was asked for, as a malformed request (exit code 2).
+pub fn posed(fault: Error) -> Error {
+    match fault {
+        Error::Config { place, problem, remedy } | Error::Weights { place, problem, remedy } => {
+            Error::request(place, format!("{problem}; {remedy}"))
+        }
+        Error::Shape { op, problem } => Error::request(op, problem),
+        other => other,
+    }
+}
+
+/// The weights that a request names.
+///
+/// # Errors
+/// The file is missing, or holds no weights.
+pub fn load(path: &Path) -> Result<Tensors> {
+    weights::load(path).map_err(|fault| match fault {
+        Error::Io { path, source, remedy } => {
+            Error::request(path.display().to_string(), format!("{source}; {remedy}"))
+        }
+        other => other,
+    })
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// Weights or images that do not fit.
 pub fn run(args: &Args) -> Result<()> {
+    compute(args).map_err(posed)
+}
+
+fn compute(args: &Args) -> Result<()> {
     let depth = depth(&args.name)?;
-    let found = weights::load(&args.weights)?;
+    let found = load(&args.weights)?;
     let labels = match args.classes {
         Some(classes) => classes,
         None => labels_of(&found, &args.weights)?,

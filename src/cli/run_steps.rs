@@ -123,10 +123,14 @@ struct Recorded {
 /// # Errors
 /// Weights or batches that do not fit.
 pub fn run(args: &Args) -> Result<()> {
+    train(args).map_err(run_model::posed)
+}
+
+fn train(args: &Args) -> Result<()> {
     let settings = config::set(Settings::new(), &args.settings)?;
     let depth = run_model::depth(&args.name)?;
     let batches = tensors(&args.batches)?;
-    let found = weights::load(&args.weights)?;
+    let found = run_model::load(&args.weights)?;
     let gpu = args.device.open()?;
     match args.task {
         Kind::Classify => classify(&gpu, args, &settings, depth, &batches, found),

@@ -143,6 +143,7 @@ fn train(
         }
         // The figure comes before the checkpoint, so that a resumed run has it too.
         if at.is_multiple_of(epoch) {
+            run.finite(at, &state::network(gpu, &learner.state)?)?;
             validate(gpu, config, run, set, task, learner, inference, &mut best, at / epoch - 1)?;
         }
         if save {

@@ -135,9 +135,11 @@ impl<'a> Run<'a> {
         self.finite(step, &tensors)?;
         weights::save(&self.weights_file(), tensors)
     }
-    /// Refuses tensors that are not finite: a loss can be finite all the same, since ReLU and pooling
-    /// take the larger of NaN and a number to be the number.
-    fn finite(&self, step: u64, tensors: &Tensors) -> Result<()> {
+    /// Refuses tensors that are not finite after `step` steps: the loss shows it only a step later.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the tensor.
+    pub fn finite(&self, step: u64, tensors: &Tensors) -> Result<()> {
         let sick = |t: &HostTensor| t.as_f32().is_some_and(|v| v.iter().any(|v| !v.is_finite()));
         match tensors.iter().find(|(_, tensor)| sick(tensor)) {
             None => Ok(()),

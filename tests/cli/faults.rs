@@ -119,7 +119,7 @@ fn a_queue_that_is_no_multiple_of_the_batch_is_refused() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run_and_the_last_good_checkpoint_stays() {
     let place = Place::new();
-    let heat = ["epochs=50", "optim.lr=100", "optim.momentum=0.99", "log.save_every=1"];
+    let heat = ["data.batch=2", "optim.lr=100", "optim.momentum=0.99", "log.save_every=3"];
     let line = refused(place.stage("finetune", "run", &heat), 1, &["optim.lr with a tenth"]);
     assert!(line.starts_with("mtpret: step ") && line.contains("expected a finite "), "{line}");
     assert!(line.contains("found") && line.contains("films/"), "{line}");

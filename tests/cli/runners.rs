@@ -121,7 +121,7 @@ fn a_malformed_op_is_refused_in_one_line() {
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"stride": "two"}"#, "`stride`");
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"stride": [0, 1]}"#, "stride");
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"dilation": [0, 0]}"#, "dilation");
-    wrong(&[image(), kernel(3, 3)], "conv2d", "{}", "conv2d");
+    wrong(&[image(), kernel(3, 3)], "conv2d", "{}", "w expects 3 input channels, x has 4");
     wrong(&[image(), kernel(4, 9)], "conv2d", "{}", "conv2d");
     wrong(&[image(), kernel(4, 3), ("dy", vec![1], vec![1.0])], "conv2d", "{}", "`dy`");
     wrong(&[("x", vec![6], ramp(&[6]))], "max_pool2d", r#"{"kernel": [2, 2]}"#, "`x`");

@@ -2,14 +2,14 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mtpret::{
-    cli::bench::problems,
+    cli::problems,
     gpu::{Choice, Gpu, Program, Recording},
 };
 use std::time::Duration;
 
 fn kernels(criterion: &mut Criterion) {
     let gpu = Gpu::open(Choice::default()).expect("an adapter");
-    for problem in problems(&gpu).expect("memory for the tensors") {
+    for problem in problems::kernels(&gpu).expect("memory for the tensors") {
         let mut group = criterion.benchmark_group(format!("{} {}", problem.op, problem.pass));
         for variant in problem.variants {
             let mut rec = Recording::new(&gpu);

@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mtpret::{
-    cli::inspect::classify,
+    cli::problems::classify,
     gpu::{Choice, Gpu},
     models::Depth,
     tensor::Step,

@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    gpu::Recording,
+    gpu::{Memory, Recording},
     ops::{Op, add::Add},
     tensor::{Arena, Array, Param, State, Tensor},
 };
@@ -118,10 +118,16 @@ impl<'a> Tape<'a> {
                 pending.insert(id, sum);
             }
         }
-        for (id, gradient) in pending {
-            let Id::Param(param) = id else { continue };
+        let transient = |tensor: &Tensor| match tensor.data.memory {
+            Memory::Transient(number) => Some(number),
+            Memory::Buffer(_) => None,
+        };
+        for (id, gradient) in &pending {
+            let Id::Param(param) = *id else { continue };
             let at = gradients.tensor(param).data;
-            if self.rec.is_free(&gradient.data) {
+            // A tensor has one place: what two parameters share is copied to both.
+            let same = |other: &&Tensor| transient(other) == transient(gradient);
+            if pending.values().filter(same).count() == 1 && self.rec.is_free(&gradient.data) {
                 self.rec.place(&gradient.data, at);
             } else {
                 self.rec.copy(&gradient.data, &at);

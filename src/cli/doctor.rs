@@ -1,6 +1,6 @@
 //! `mtpret doctor`: what adapters there are, whether every op is right on them, how fast they are.
 
-use super::{Device, bench::random};
+use super::{Device, problems::random};
 use crate::{
     Error, Result,
     gpu::{Choice, Gpu, Recording, adapters, copy_gbps, fma_gflops, time},

@@ -1,24 +1,18 @@
 //! `mtpret inspect`: what a file of weights holds, and what a training step does.
 
-use super::{Device, run_model};
+use super::{
+    Device,
+    problems::{classify, flops, moco},
+    run_model,
+};
 use crate::{
     Result,
-    data::{Dataset, Kind, Labels, Source},
-    gpu::{Command, Gpu, Recording},
+    gpu::Command,
     models::{Classifier, Depth, ResNet},
-    ops::meter,
     report::table::{Cell, Column, Table},
-    tensor::{Arena, Scope, Tensor},
+    tensor::Scope,
     train::{
         checkpoint::{self, Metadata, Tensors},
-        config::{Augment, Backbone, Data, KeyBn, Optim},
-        inputs::Inputs,
-        learner::{Learner, TaskStep, view},
-        pretrain::{Contrast, MocoLearner},
-        schedule::Schedule,
-        stepper::{Recorded, Stepper, Steps},
-        task::Classify,
-        update::Update,
         weights,
     },
 };
@@ -262,139 +256,4 @@ fn recording(args: &Args) -> Result<(String, Value)> {
 
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-/// Floating-point operations of a whole step.
-pub fn flops(stepper: &Stepper) -> u64 {
-    let of = |command: &Command| if let Command::Launch(l) = command { l.cost.flops } else { 0 };
-    over_step(stepper, |commands| commands.iter().map(of).sum())
-}
-
-/// Launches and copies of a whole step.
-pub fn launches(stepper: &Stepper) -> usize {
-    over_step(stepper, |commands| commands.len() as u64) as usize
-}
-
-/// A sum over the commands of a step: the second of three programs runs for every micro-batch but
-/// the first.
-fn over_step(stepper: &Stepper, of: impl Fn(&[Command]) -> u64) -> u64 {
-    let times = |at: usize| if at == 1 { stepper.micro() as u64 - 1 } else { 1 };
-    stepper.programs().iter().enumerate().map(|(at, p)| times(at) * of(p.commands())).sum()
-}
-
-/// Classes of [`classify`].
-pub const CLASSES: usize = 10;
-const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
-
-fn films(batch: usize, side: usize) -> Data {
-    Data {
-        width: side,
-        height: side,
-        batch,
-        threads: 0,
-        cache_mb: 0,
-        max_bad: 0,
-        mean: 122.786,
-        std: 18.39,
-    }
-}
-
-fn momentum_sgd() -> Update {
-    let optim = Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 1e-4,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-    };
-    Update::new(&optim, None)
-}
-
-/// A step of fine-tuning on [`CLASSES`] classes of square films: warp, forward, cross-entropy,
-/// backward, SGD with momentum.
-///
-/// # Errors
-/// A request beyond the adapter's limits.
-pub fn classify(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
-    let names = (0..CLASSES).map(|i| i.to_string()).collect();
-    let set = Dataset {
-        name: "classes".into(),
-        labels: Labels { kind: Kind::Classes, names },
-        train: vec![],
-        val: vec![],
-        test: vec![],
-        missing: 0,
-        unlabelled: 0,
-    };
-    let source = json!({ "name": "classes", "format": "folder", "root": "." });
-    let source: Source = serde_json::from_value(source).expect("the keys a source needs");
-    let task = Classify::new(&source, &set)?;
-    let learner = Learner::new(gpu, depth, &[&task], false, 1)?;
-    let step = TaskStep {
-        learner: &learner,
-        head: 0,
-        target: 1,
-        data: &films(batch, side),
-        augment: &AUGMENT,
-        update: momentum_sgd(),
-    };
-    Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
-}
-
-/// A step of contrastive pretraining, as `train::pretrain` runs it.
-struct MocoStep {
-    moco: MocoLearner,
-    data: Data,
-    contrast: Contrast,
-}
-
-impl Steps for MocoStep {
-    fn pass(
-        &self,
-        rec: &Recording,
-        inputs: &Inputs,
-        meter: &Tensor,
-        n: usize,
-        first: bool,
-    ) -> Result<()> {
-        let size = [n, self.data.height, self.data.width];
-        let see = |number: u32| {
-            view(&self.data, Some(&AUGMENT), number).forward(
-                rec,
-                &inputs.pixels,
-                size,
-                &inputs.step,
-            )
-        };
-        let views = [&see(0)?, &see(1)?];
-        let loss = self.contrast.record(rec, &self.moco, views, &inputs.step, first)?;
-        meter::add(rec, &loss, meter, &inputs.step)
-    }
-    fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
-        momentum_sgd().record(rec, &self.moco.memory(), 0, &inputs.step)
-    }
-    fn gradients(&self) -> &Arena {
-        &self.moco.gradients
-    }
-    fn extent(&self) -> [usize; 3] {
-        [self.data.batch, self.data.height * self.data.width, 0]
-    }
-    fn multiple(&self) -> usize {
-        self.contrast.splits
-    }
-}
-
-fn moco(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
-    let backbone = match depth {
-        Depth::R18 => Backbone::Resnet18,
-        Depth::R50 => Backbone::Resnet50,
-    };
-    let splits = if batch.is_multiple_of(2) { 2 } else { 1 };
-    let contrast =
-        Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
-    let moco = MocoLearner::new(gpu, backbone, [128, 4096], true, 1)?;
-    let step = MocoStep { moco, data: films(batch, side), contrast };
-    Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
 }

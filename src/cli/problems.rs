@@ -1,8 +1,11 @@
-//! The problems of `mtpret bench kernel` and of the benches: a ResNet-18's ops on its own shapes.
+//! The problems of `mtpret bench`, `mtpret inspect --recording` and of the benches: a ResNet-18's ops
+//! on its own shapes, and whole training steps.
 
 use crate::{
     Result,
-    gpu::{Gpu, Recording},
+    data::{Dataset, Kind, Labels, Source},
+    gpu::{Command, Gpu, Recording},
+    models::Depth,
     ops::{
         Op, SUITES,
         add::Add,
@@ -12,12 +15,25 @@ use crate::{
         global_avg_pool::GlobalAvgPool,
         info_nce::InfoNce,
         max_pool2d::MaxPool2d,
+        meter,
         relu::Relu,
         sgd::Sgd,
         warp::Warp,
     },
-    tensor::{Array, Step, Tensor},
+    tensor::{Arena, Array, Step, Tensor},
+    train::{
+        config::{Augment, Backbone, Data, KeyBn, Optim},
+        inputs::Inputs,
+        learner::{Learner, TaskStep, view},
+        pretrain::{Contrast, MocoLearner},
+        schedule::Schedule,
+        stepper::{Recorded, Stepper, Steps},
+        task::Classify,
+        update::Update,
+    },
 };
+
+type Record = dyn Fn(&Recording) -> Result<()>;
 
 /// An op on a network's shapes.
 pub struct Problem {
@@ -30,7 +46,7 @@ pub struct Problem {
     /// The kernels to choose from.
     pub variants: &'static [&'static str],
     /// Records it.
-    pub record: Box<dyn Fn(&Recording) -> Result<()>>,
+    pub record: Box<Record>,
 }
 
 /// The distinct convolutions of a ResNet-18 at 64 × 64: side and channels of x, channels of y,
@@ -57,10 +73,12 @@ const WEIGHTS: usize = 11_689_512;
 ///
 /// # Errors
 /// Too little device memory.
-pub fn problems(gpu: &Gpu) -> Result<Vec<Problem>> {
+pub fn kernels(gpu: &Gpu) -> Result<Vec<Problem>> {
     let mut all = Vec::new();
     for shape in CONVOLUTIONS {
-        all.extend(convolution(gpu, shape)?);
+        // Films need no gradient.
+        let trained = |p: &Problem| shape[1] > 3 || p.pass != "grad_input";
+        all.extend(convolution(gpu, shape)?.into_iter().filter(trained));
     }
     for [side, c] in [[32, 64], [16, 64], [8, 128], [4, 256], [2, 512]] {
         let x = vec![BATCH, side, side, c];
@@ -75,9 +93,8 @@ pub fn problems(gpu: &Gpu) -> Result<Vec<Problem>> {
     let pool = MaxPool2d { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
     all.extend(passes(gpu, "max_pool2d", pool, [stem])?);
     all.extend(passes(gpu, "global_avg_pool", GlobalAvgPool, [vec![BATCH, 2, 2, 512]])?);
-    let rows = |n: usize| vec![n, 128];
-    let contrast = InfoNce { temperature: 0.2 };
-    all.extend(passes(gpu, "info_nce", contrast, [rows(BATCH), rows(BATCH), rows(4096)])?);
+    let (keys, queue) = (vec![BATCH, 128], vec![4096, 128]);
+    all.extend(passes(gpu, "info_nce", InfoNce { temperature: 0.2 }, [keys.clone(), keys, queue])?);
     all.extend(updates(gpu)?);
     Ok(all)
 }
@@ -150,13 +167,9 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     let (w, g, v) = (flat()?, flat()?, flat()?);
     let step = Step { lr: 0.01, ..Step::default() }.upload(gpu)?;
     let pixels = random(gpu, &[BATCH * 64 * 64])?;
-    let problem = |op, shape: String, record| Problem {
-        op,
-        pass: "forward",
-        shape,
-        variants: &["plain"],
-        record,
-    };
+    let variants = &["plain"];
+    let problem =
+        |op, shape: String, record| Problem { op, pass: "forward", shape, variants, record };
     let (step1, [w1, g1]) = (step.clone(), [w.clone(), g.clone()]);
     let sgd = Sgd { momentum: 0.9, decay: 1e-4, alpha: 0.0 };
     let sgd = move |rec: &Recording| sgd.step(rec, &w1.data, &g1.data, &v.data, None, &step1);
@@ -171,4 +184,144 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
         problem("ema", format!("{WEIGHTS} floats"), Box::new(ema)),
         problem("warp", format!("{BATCH} × 64 × 64"), Box::new(warp)),
     ])
+}
+
+/// Floating-point operations of a whole step.
+pub fn flops(stepper: &Stepper) -> u64 {
+    let of = |command: &Command| if let Command::Launch(l) = command { l.cost.flops } else { 0 };
+    over_step(stepper, |commands| commands.iter().map(of).sum())
+}
+
+/// Launches and copies of a whole step.
+pub fn launches(stepper: &Stepper) -> usize {
+    over_step(stepper, |commands| commands.len() as u64) as usize
+}
+
+/// A sum over the commands of a step: the second of three programs runs for every micro-batch but
+/// the first.
+fn over_step(stepper: &Stepper, of: impl Fn(&[Command]) -> u64) -> u64 {
+    let times = |at: usize| if at == 1 { stepper.micro() as u64 - 1 } else { 1 };
+    stepper.programs().iter().enumerate().map(|(at, p)| times(at) * of(p.commands())).sum()
+}
+
+/// Classes of [`classify`].
+pub const CLASSES: usize = 10;
+const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
+
+fn films(batch: usize, side: usize) -> Data {
+    Data {
+        width: side,
+        height: side,
+        batch,
+        threads: 0,
+        cache_mb: 0,
+        max_bad: 0,
+        mean: 122.786,
+        std: 18.39,
+    }
+}
+
+fn momentum_sgd() -> Update {
+    let optim = Optim {
+        lr: 0.01,
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        schedule: Schedule::Constant,
+        lr_min: 0.0,
+        warmup_steps: 0,
+        period: None,
+    };
+    Update::new(&optim, None)
+}
+
+/// A step of fine-tuning on [`CLASSES`] classes of square films: warp, forward, cross-entropy,
+/// backward, SGD with momentum.
+///
+/// # Errors
+/// A request beyond the adapter's limits.
+pub fn classify(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
+    let names = (0..CLASSES).map(|i| i.to_string()).collect();
+    let set = Dataset {
+        name: "classes".into(),
+        labels: Labels { kind: Kind::Classes, names },
+        train: vec![],
+        val: vec![],
+        test: vec![],
+        missing: 0,
+        unlabelled: 0,
+    };
+    let source = serde_json::json!({ "name": "classes", "format": "folder", "root": "." });
+    let source: Source = serde_json::from_value(source).expect("the keys a source needs");
+    let task = Classify::new(&source, &set)?;
+    let learner = Learner::new(gpu, depth, &[&task], false, 1)?;
+    let step = TaskStep {
+        learner: &learner,
+        head: 0,
+        target: 1,
+        data: &films(batch, side),
+        augment: &AUGMENT,
+        update: momentum_sgd(),
+    };
+    Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
+}
+
+/// A step of contrastive pretraining, as `train::pretrain` runs it.
+struct MocoStep {
+    moco: MocoLearner,
+    data: Data,
+    contrast: Contrast,
+}
+
+impl Steps for MocoStep {
+    fn pass(
+        &self,
+        rec: &Recording,
+        inputs: &Inputs,
+        meter: &Tensor,
+        n: usize,
+        first: bool,
+    ) -> Result<()> {
+        let size = [n, self.data.height, self.data.width];
+        let see = |number: u32| {
+            view(&self.data, Some(&AUGMENT), number).forward(
+                rec,
+                &inputs.pixels,
+                size,
+                &inputs.step,
+            )
+        };
+        let views = [&see(0)?, &see(1)?];
+        let loss = self.contrast.record(rec, &self.moco, views, &inputs.step, first)?;
+        meter::add(rec, &loss, meter, &inputs.step)
+    }
+    fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
+        momentum_sgd().record(rec, &self.moco.memory(), 0, &inputs.step)
+    }
+    fn gradients(&self) -> &Arena {
+        &self.moco.gradients
+    }
+    fn extent(&self) -> [usize; 3] {
+        [self.data.batch, self.data.height * self.data.width, 0]
+    }
+    fn multiple(&self) -> usize {
+        self.contrast.splits
+    }
+}
+
+/// A step of contrastive pretraining with 4096 keys: two views, queries, keys, loss, backward,
+/// SGD with momentum, moving average, queue.
+///
+/// # Errors
+/// A request beyond the adapter's limits.
+pub fn moco(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
+    let backbone = match depth {
+        Depth::R18 => Backbone::Resnet18,
+        Depth::R50 => Backbone::Resnet50,
+    };
+    let splits = if batch.is_multiple_of(2) { 2 } else { 1 };
+    let contrast =
+        Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
+    let moco = MocoLearner::new(gpu, backbone, [128, 4096], true, 1)?;
+    let step = MocoStep { moco, data: films(batch, side), contrast };
+    Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
 }

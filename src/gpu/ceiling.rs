@@ -150,7 +150,8 @@ fn check(gpu: &Gpu, sums: &Slice, workgroups: u32, chains: u32, links: u32) -> R
         let start = 16 * (i / 4 % 64) + 16 * (i % 4) + 4 * 120;
         let want = f64::from(chains) * f64::from(links) + start as f64;
         // The chains are exact; their sum is rounded.
-        if !((f64::from(*v) - want).abs() <= 1e-5 * want) {
+        let near = (f64::from(*v) - want).abs() <= 1e-5 * want;
+        if !near {
             return Err(Error::Adapter(format!(
                 "{} adds up {chains} chains of {links} multiply-adds to {v} instead of {want}; \
                  update its driver",

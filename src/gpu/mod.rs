@@ -174,6 +174,15 @@ impl Gpu {
         self.0.traffic.uploads.set(self.0.traffic.uploads.get() + 1);
         self.0.queue.write_buffer(existing(to), to.offset, bytes);
     }
+    /// Sets existing memory to zero; unlike [`Gpu::write`] it sends nothing and needs no staging.
+    ///
+    /// # Panics
+    /// If it is a transient.
+    pub fn clear(&self, slice: &Slice) {
+        let mut encoder = self.0.device.create_command_encoder(&Default::default());
+        encoder.clear_buffer(existing(slice), slice.offset, Some(slice.bytes));
+        self.0.queue.submit([encoder.finish()]);
+    }
     /// Copies between existing slices at once.
     pub fn copy(&self, from: &Slice, to: &Slice) {
         assert_eq!(from.bytes, to.bytes, "a copy keeps its length");

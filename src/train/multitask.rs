@@ -149,9 +149,7 @@ fn begin(gpu: &Gpu, config: &Multitask, learner: &Learner, visit: &Visit) -> Res
             }
         };
         if !kept {
-            let bytes = range.end - range.start;
-            let momentum = learner.momentum.slice(range.start, bytes);
-            gpu.write(&momentum, &vec![0; bytes as usize]);
+            gpu.clear(&learner.momentum.slice(range.start, range.end - range.start));
         }
     }
     Ok(())

@@ -173,7 +173,7 @@ impl Stepper {
     pub fn read_meter(&mut self) -> Result<Meter> {
         self.readback.request(&self.meter.data);
         let meter = bytemuck::pod_read_unaligned(&self.readback.wait()?);
-        self.gpu.write(&self.meter.data, bytemuck::bytes_of(&Meter::default()));
+        self.gpu.clear(&self.meter.data);
         Ok(meter)
     }
 }

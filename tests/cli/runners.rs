@@ -122,7 +122,7 @@ fn a_malformed_op_is_refused_in_one_line() {
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"stride": [0, 1]}"#, "stride");
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"dilation": [0, 0]}"#, "dilation");
     wrong(&[image(), kernel(3, 3)], "conv2d", "{}", "w expects 3 input channels, x has 4");
-    wrong(&[image(), kernel(4, 9)], "conv2d", "{}", "conv2d");
+    wrong(&[image(), kernel(4, 9)], "conv2d", "{}", "does not fit");
     wrong(&[image(), kernel(4, 3), ("dy", vec![1], vec![1.0])], "conv2d", "{}", "`dy`");
     wrong(&[("x", vec![6], ramp(&[6]))], "max_pool2d", r#"{"kernel": [2, 2]}"#, "`x`");
     wrong(&[image()], "max_pool2d", r#"{"kernel": [0, 0]}"#, "kernel");
@@ -209,7 +209,7 @@ fn steps_run_and_malformed_requests_are_refused_in_one_line() {
 
     malformed(run("m", "--batches q.safetensors --task moco --set moco.bn_splits=3"), "3");
     malformed(run("m", "--batches q.safetensors --task moco --set moco.splits=2"), "splits");
-    batches(queue(vec![8, 10]));
+    batches(queue(vec![8, 2]));
     malformed(run("m", moco), "queue");
     batches(queue(vec![6, 12]));
     malformed(run("m", moco), "fc");

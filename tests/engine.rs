@@ -1,0 +1,155 @@
+//! The engine: a step is recorded once, planned, and replayed; nothing is made or read on the way.
+#![allow(clippy::unwrap_used)]
+
+use mtpret::{
+    Result,
+    data::{Dataset, Kind, Labels, Source},
+    gpu::{Choice, Gpu, Recording},
+    models::Depth,
+    ops::meter,
+    tensor::{Arena, Philox, Step, Tensor},
+    train::{
+        config::{Augment, Backbone, Data, KeyBn, Optim},
+        inputs::Inputs,
+        learner::{Learner, TaskStep, view},
+        pretrain::{Contrast, MocoLearner},
+        schedule::Schedule,
+        stepper::{Recorded, Stepper, Steps},
+        task::{Classify, Task},
+        update::Update,
+    },
+};
+use std::path::Path;
+
+#[path = "engine/limits.rs"]
+mod limits;
+#[path = "engine/plan.rs"]
+mod plan;
+#[path = "engine/replay.rs"]
+mod replay;
+#[path = "engine/tape.rs"]
+mod tape;
+#[path = "engine/updates.rs"]
+mod updates;
+
+/// Classes of the films.
+const CLASSES: usize = 3;
+
+fn open() -> Gpu {
+    Gpu::open(Choice::default()).unwrap()
+}
+
+fn data(batch: usize, [height, width]: [usize; 2]) -> Data {
+    let (mean, std) = (122.786, 18.390);
+    Data { width, height, batch, threads: 1, cache_mb: 16, max_bad: 0, mean, std }
+}
+
+/// Random views, so that a step draws from its seed.
+fn augment() -> Augment {
+    Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 }
+}
+
+fn optim() -> Optim {
+    Optim {
+        lr: 0.01,
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        schedule: Schedule::Constant,
+        lr_min: 0.0,
+        warmup_steps: 0,
+        period: None,
+    }
+}
+
+/// A source of films in a folder per class.
+fn source(name: &str, root: &Path, labelled: bool) -> Source {
+    let root = root.display();
+    let text =
+        format!("name = '{name}'\nformat = 'folder'\nroot = '{root}'\nlabelled = {labelled}");
+    toml::from_str(&text).unwrap()
+}
+
+/// A task of [`CLASSES`] classes.
+fn task() -> Classify {
+    let names = (0..CLASSES).map(|class| class.to_string()).collect();
+    let labels = Labels { kind: Kind::Classes, names };
+    let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
+    let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
+    Classify::new(&source("t", Path::new("."), true), &set).unwrap()
+}
+
+fn learner(gpu: &Gpu, seed: u64) -> Learner {
+    Learner::new(gpu, Depth::R18, &[&task() as &dyn Task], false, seed).unwrap()
+}
+
+fn task_step<'a>(learner: &'a Learner, data: &'a Data, augment: &'a Augment) -> TaskStep<'a> {
+    let update = Update::new(&optim(), None);
+    TaskStep { learner, head: 0, target: 1, data, augment, update }
+}
+
+fn stepper(gpu: &Gpu, steps: &dyn Steps) -> Stepper {
+    Stepper::share(gpu, vec![Recorded::new(gpu, steps).unwrap()]).unwrap().remove(0)
+}
+
+/// Grey films on 0–255 and their classes.
+fn films(data: &Data, seed: u64) -> (Vec<f32>, Vec<f32>) {
+    let mut random = Philox::new(seed, 0);
+    let count = data.batch * data.height * data.width;
+    let pixels = (0..count).map(|_| random.below(256) as f32).collect();
+    (pixels, (0..data.batch).map(|_| random.below(CLASSES) as f32).collect())
+}
+
+/// The record of a step of the run with this seed.
+fn numbers(seed: u32, step: u32, queue_at: u32) -> Step {
+    Step { lr: 0.01, step, seed_low: seed, queue_at, stage: 1, ..Step::default() }
+}
+
+fn moco(gpu: &Gpu, seed: u64) -> MocoLearner {
+    MocoLearner::new(gpu, Backbone::Resnet18, [32, 16], true, seed).unwrap()
+}
+
+/// A contrastive step as stage 1 records it.
+struct MocoSteps<'a> {
+    moco: &'a MocoLearner,
+    data: &'a Data,
+    augment: &'a Augment,
+}
+
+impl Steps for MocoSteps<'_> {
+    fn pass(
+        &self,
+        rec: &Recording,
+        inputs: &Inputs,
+        meter: &Tensor,
+        n: usize,
+        first: bool,
+    ) -> Result<()> {
+        let contrast = Contrast {
+            temperature: 0.2,
+            ema: 0.9,
+            splits: self.multiple(),
+            key_bn: KeyBn::Split,
+            shuffle: true,
+        };
+        let size = [n, self.data.height, self.data.width];
+        let see = |number| {
+            let warp = view(self.data, Some(self.augment), number);
+            warp.forward(rec, &inputs.pixels, size, &inputs.step)
+        };
+        let views = [&see(0)?, &see(1)?];
+        let loss = contrast.record(rec, self.moco, views, &inputs.step, first)?;
+        meter::add(rec, &loss, meter, &inputs.step)
+    }
+    fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
+        Update::new(&optim(), None).record(rec, &self.moco.memory(), 0, &inputs.step)
+    }
+    fn gradients(&self) -> &Arena {
+        &self.moco.gradients
+    }
+    fn extent(&self) -> [usize; 3] {
+        [self.data.batch, self.data.height * self.data.width, 0]
+    }
+    fn multiple(&self) -> usize {
+        2
+    }
+}

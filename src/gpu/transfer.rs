@@ -67,7 +67,10 @@ impl Upload {
     /// # Errors
     /// The device is lost.
     pub fn send(&mut self, to: &Slice, bytes: &[u8]) -> Result<()> {
-        assert!(bytes.len() as u64 <= to.bytes && bytes.len() % 4 == 0, "an upload fits its slice");
+        assert!(
+            bytes.len() as u64 <= to.bytes && bytes.len().is_multiple_of(4),
+            "an upload fits its slice"
+        );
         let staging = &self.ring[self.turn];
         staging.wait(&self.gpu)?;
         let range = ..bytes.len() as u64;

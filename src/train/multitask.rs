@@ -192,8 +192,8 @@ fn visit(
         pace.batch(at, &batch, &set.train);
         at += 1;
         let stop = run.watch.interrupted();
-        let save = at % config.log.save_every == 0 || stop;
-        if at % config.log.every == 0 || save || at == end {
+        let save = at.is_multiple_of(config.log.save_every) || stop;
+        if at.is_multiple_of(config.log.every) || save || at == end {
             let reading = pace.reading(gpu, stepper.read_meter()?, at, lr, &loader, run)?;
             run.watch.reading(&reading);
             run.record(&reading)?;

@@ -1,6 +1,6 @@
 //! What goes wrong in practice, and what is said about it.
 
-use super::{Place, Running, is_whole, refused, succeeded};
+use super::{Place, Running, refused, succeeded};
 use safetensors::{Dtype, tensor::TensorView};
 use std::fs;
 
@@ -126,7 +126,9 @@ fn a_loss_that_is_not_finite_stops_the_run_and_the_last_good_checkpoint_stays() 
     let hot = |more: &[&str]| {
         let mut command = place.resume("multitask", "run");
         let heat = ["optim.lr=100", "optim.momentum=0.99", "l2sp.alpha=0", "l2sp.beta=100"];
-        heat.iter().chain(more).for_each(|s| drop(command.args(["--set", s])));
+        heat.iter().chain(more).for_each(|s| {
+            command.args(["--set", s]);
+        });
         command
     };
     let words =

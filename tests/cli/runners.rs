@@ -169,7 +169,7 @@ fn a_model_runs_and_malformed_requests_are_refused_in_one_line() {
     };
     wrong(&[("y", vec![1], vec![0.0])], "`x`");
     wrong(&[("x", vec![1, 2, 32, 32], ramp(&[1, 2, 32, 32]))], "`x`");
-    wrong(&[x.clone()], "`target`");
+    wrong(std::slice::from_ref(&x), "`target`");
     wrong(&[x.clone(), ("target", vec![2], vec![0.0, 3.0])], "`target`");
     wrong(&[x, ("target", vec![3], vec![0.0; 3])], "target");
 }

@@ -138,7 +138,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         groups: external.attribute("groups", 1)?,
         running: [vector("running_mean")?, vector("running_var")?],
     };
-    let dy = external.tensors.get("dy").map(nhwc);
+    let dy = external.image_dy()?;
     let inputs = [&x, &vector("weight")?, &vector("bias")?];
     let (y, gradients, running) = solve(&external.gpu, &at, inputs, dy.as_ref())?;
     let mut out = vec![("y".to_owned(), nchw(&y))];

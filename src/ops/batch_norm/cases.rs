@@ -3,10 +3,8 @@ use crate::{
     Error, Result,
     gpu::{Gpu, Program, Recording},
     ops::{
-        Case, External, Op, Outputs, Reference, Report, Signature,
-        case::derivative_error,
-        case::size,
-        external::{nchw, nhwc},
+        Case, External, Op, Outputs, Reference, Report, Signature, case::derivative_error,
+        case::size, external::nchw,
     },
     tensor::{Array, Philox, Tensor},
 };

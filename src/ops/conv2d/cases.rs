@@ -4,7 +4,7 @@ use crate::{
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
-        external::{nchw, nhwc},
+        external::nchw,
     },
     tensor::{Array, Philox},
 };
@@ -90,7 +90,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         return Err(Error::request(&external.place, "the kernel does not fit into the image"));
     }
     let w = w.permuted(&[2, 3, 1, 0]).resized(2, c.next_multiple_of(4));
-    let dy = external.tensors.get("dy").map(nhwc);
+    let dy = external.image_dy()?;
     let mut out = Outputs::new();
     let (y, [dx, dw, db]) = match external.tensors.get("b") {
         Some(b) if b.shape != [k] => {

@@ -353,7 +353,7 @@ fn ten_steps_of_classification_follow_pytorchs() {
 }
 
 #[test]
-fn ten_steps_of_masked_labels_with_l2sp_follow_pytorchs() {
+fn ten_steps_where_labels_are_missing_follow_pytorchs() {
     steps("classify_l2sp");
 }
 

@@ -136,9 +136,8 @@ fn a_loss_that_is_not_finite_stops_the_run_and_the_last_good_checkpoint_stays() 
     let line = refused(hot(&[]), 1, &words);
     assert!(line.starts_with("mtpret: step "), "{line}");
     assert!(bytes == place.read("run/checkpoint.safetensors"));
-    // A run that saves each step sees it in the weights, a step before the loss shows it.
-    let words =
-        ["expected finite weights, found infinities or NaN in", "the last good checkpoint is"];
+    // A run that saves each step may see it in the weights, a step before the loss shows it.
+    let words = ["mtpret: step ", "expected", "finite", "found", "the last good checkpoint is"];
     refused(hot(&["log.save_every=1"]), 1, &words);
     let bytes = place.read("run/checkpoint.safetensors");
     for (name, tensor) in safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors() {

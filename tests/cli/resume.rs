@@ -54,8 +54,8 @@ fn fine_tuning_goes_on_bit_for_bit() {
 #[test]
 fn a_run_killed_at_any_moment_has_a_whole_checkpoint_and_goes_on() {
     let place = Place::new();
-    let mut command = place.stage("finetune", "run", &["log.save_every=1", "epochs=2"]);
-    for milliseconds in [0, 300, 900] {
+    let mut command = place.stage("finetune", "run", &["log.save_every=2", "epochs=2"]);
+    for milliseconds in [0, 700] {
         let mut running = Running::new(command);
         running.until("/8 ");
         sleep(Duration::from_millis(milliseconds));

@@ -110,6 +110,7 @@ fn a_malformed_op_is_refused_in_one_line() {
     let place = Place::new();
     let image = || ("x", vec![1, 4, 6, 6], ramp(&[1, 4, 6, 6]));
     let kernel = |c: usize, r: usize| ("w", vec![4, c, r, r], ramp(&[4, c, r, r]));
+    let dy = |shape: &[usize]| ("dy", shape.to_vec(), ramp(shape));
     let wrong = |tensors: &[Named], op: &str, attributes: &str, word: &str| {
         write(&place, "c.safetensors", tensors, &[("op", op), ("attrs", attributes)]);
         malformed(program(&place, "run-op c.safetensors -o y.safetensors"), word);
@@ -123,13 +124,19 @@ fn a_malformed_op_is_refused_in_one_line() {
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"dilation": [0, 0]}"#, "dilation");
     wrong(&[image(), kernel(3, 3)], "conv2d", "{}", "w expects 3 input channels, x has 4");
     wrong(&[image(), kernel(4, 9)], "conv2d", "{}", "does not fit");
-    wrong(&[image(), kernel(4, 3), ("dy", vec![1], vec![1.0])], "conv2d", "{}", "`dy`");
     wrong(&[("x", vec![6], ramp(&[6]))], "max_pool2d", r#"{"kernel": [2, 2]}"#, "`x`");
     wrong(&[image()], "max_pool2d", r#"{"kernel": [0, 0]}"#, "kernel");
     wrong(&[image()], "max_pool2d", r#"{"kernel": [2, 2], "stride": [0, 0]}"#, "stride");
     wrong(&[("x", vec![0, 4], vec![])], "l2_normalize", "{}", "`x`");
+    wrong(&[image(), dy(&[1])], "relu", "{}", "dy");
+    wrong(&[image(), dy(&[1])], "global_avg_pool", "{}", "dy");
+    wrong(&[image(), dy(&[1])], "max_pool2d", r#"{"kernel": [2, 2]}"#, "`dy`");
+    let [w, b] = ["weight", "bias"].map(|name| (name, vec![4], ramp(&[4])));
+    let [m, v] = ["running_mean", "running_var"].map(|name| (name, vec![4], vec![1.0; 4]));
+    wrong(&[image(), w, b, m, v, dy(&[1])], "batch_norm", "{}", "`dy`");
+    wrong(&[image(), kernel(4, 3), dy(&[1])], "conv2d", "{}", "`dy`");
     let (a, b) = (("a", vec![2, 4], ramp(&[2, 4])), ("b", vec![4, 2], ramp(&[4, 2])));
-    wrong(&[a, b], "add", "{}", "add");
+    wrong(&[a, b], "add", "{}", "expected a and b alike");
     let logits = ("logits", vec![2, 3], ramp(&[2, 3]));
     wrong(&[logits.clone(), ("target", vec![3], vec![0.0; 3])], "cross_entropy", "{}", "target");
     wrong(&[logits, ("target", vec![2], vec![0.0, 9.0])], "cross_entropy", "{}", "target");

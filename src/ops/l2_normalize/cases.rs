@@ -40,13 +40,14 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// A problem of random shape. A short row's gradient is a difference of nearly equal numbers, so
-/// that rounding would decide it; no row is shorter than 0.25.
+/// A problem of random shape. A short row's gradient is a difference of nearly equal numbers, and
+/// that of a row of one number is 0, so that rounding would decide them: no row is shorter than
+/// 0.25 or has one number only (a case has).
 pub fn random(random: &mut Philox) -> Case {
     fn away_from_zero(x: &mut [Array; 1], _: &mut Philox) {
         x[0].data.iter_mut().for_each(|v| *v += 0.25_f64.copysign(*v));
     }
-    let shape = vec![size(random, 100), size(random, 300)];
+    let shape = vec![size(random, 100), 1 + size(random, 300)];
     let setup = Setup { inputs: away_from_zero, ..Setup::default() };
     Case::new("random", L2Normalize { eps: 1e-12 }, [shape], setup)
 }

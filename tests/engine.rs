@@ -2,17 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 use mtpret::{
-    Result,
     data::{Dataset, Kind, Labels, Source},
-    gpu::{Choice, Gpu, Recording},
+    gpu::{Choice, Gpu},
     models::Depth,
-    ops::meter,
-    tensor::{Arena, Philox, Step, Tensor},
+    tensor::{Philox, Step},
     train::{
-        config::{Augment, Backbone, Data, KeyBn, Optim},
-        inputs::Inputs,
-        learner::{Learner, TaskStep, view},
-        pretrain::{Contrast, MocoLearner},
+        config::{Augment, Data, KeyBn, Optim},
+        learner::{Learner, TaskStep},
+        moco::{Contrast, MocoLearner, MocoStep},
         schedule::Schedule,
         stepper::{Recorded, Stepper, Steps},
         task::{Classify, Task},
@@ -70,21 +67,22 @@ fn source(name: &str, root: &Path, labelled: bool) -> Source {
 }
 
 /// A task of [`CLASSES`] classes.
-fn task() -> Classify {
+fn task(data: &Data) -> Classify {
     let names = (0..CLASSES).map(|class| class.to_string()).collect();
     let labels = Labels { kind: Kind::Classes, names };
     let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
     let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
-    Classify::new(&source("t", Path::new("."), true), &set).unwrap()
+    Classify::new(&source("t", Path::new("."), true), &set, data).unwrap()
 }
 
 fn learner(gpu: &Gpu, seed: u64) -> Learner {
-    Learner::new(gpu, Depth::R18, &[&task() as &dyn Task], false, seed).unwrap()
+    let task = task(&data(4, [32, 32]));
+    Learner::new(gpu, Depth::R18, &[&task as &dyn Task], false, seed).unwrap()
 }
 
-fn task_step<'a>(learner: &'a Learner, data: &'a Data, augment: &'a Augment) -> TaskStep<'a> {
+fn task_step<'a>(learner: &'a Learner, task: &'a Classify, augment: &'a Augment) -> TaskStep<'a> {
     let update = Update::new(&optim(), None);
-    TaskStep { learner, head: 0, target: 1, data, augment, update }
+    TaskStep { learner, task, head: 0, target: 1, augment, update }
 }
 
 fn stepper(gpu: &Gpu, steps: &dyn Steps) -> Stepper {
@@ -105,51 +103,12 @@ fn numbers(seed: u32, step: u32, queue_at: u32) -> Step {
 }
 
 fn moco(gpu: &Gpu, seed: u64) -> MocoLearner {
-    MocoLearner::new(gpu, Backbone::Resnet18, [32, 16], true, seed).unwrap()
+    MocoLearner::new(gpu, Depth::R18, [32, 16], true, seed).unwrap()
 }
 
 /// A contrastive step as stage 1 records it.
-struct MocoSteps<'a> {
-    moco: &'a MocoLearner,
-    data: &'a Data,
-    augment: &'a Augment,
-}
-
-impl Steps for MocoSteps<'_> {
-    fn pass(
-        &self,
-        rec: &Recording,
-        inputs: &Inputs,
-        meter: &Tensor,
-        n: usize,
-        first: bool,
-    ) -> Result<()> {
-        let contrast = Contrast {
-            temperature: 0.2,
-            ema: 0.9,
-            splits: self.multiple(),
-            key_bn: KeyBn::Split,
-            shuffle: true,
-        };
-        let size = [n, self.data.height, self.data.width];
-        let see = |number| {
-            let warp = view(self.data, Some(self.augment), number);
-            warp.forward(rec, &inputs.pixels, size, &inputs.step)
-        };
-        let views = [&see(0)?, &see(1)?];
-        let loss = contrast.record(rec, self.moco, views, &inputs.step, first)?;
-        meter::add(rec, &loss, meter, &inputs.step)
-    }
-    fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
-        Update::new(&optim(), None).record(rec, &self.moco.memory(), 0, &inputs.step)
-    }
-    fn gradients(&self) -> &Arena {
-        &self.moco.gradients
-    }
-    fn extent(&self) -> [usize; 3] {
-        [self.data.batch, self.data.height * self.data.width, 0]
-    }
-    fn multiple(&self) -> usize {
-        2
-    }
+fn moco_step<'a>(moco: &'a MocoLearner, data: &'a Data, augment: &'a Augment) -> MocoStep<'a> {
+    let key_bn = KeyBn::Split;
+    let contrast = Contrast { temperature: 0.2, ema: 0.9, splits: 2, key_bn, shuffle: true };
+    MocoStep { moco, data, augment, contrast, update: Update::new(&optim(), None) }
 }

@@ -160,7 +160,7 @@ fn step(gpu: &Gpu, args: &Args, depth: Depth, ceiling: &Ceiling) -> Result<(Stri
     for number in 0..u32::from(args.steps) + 2 {
         let start = Instant::now();
         let record = Step { lr: 0.01, step: number, ..Step::default() };
-        stepper.run(&record, &pixels, &targets)?;
+        stepper.run(&record, &pixels, &targets, &[])?;
         gpu.wait()?;
         seconds.push(start.elapsed().as_secs_f64());
     }

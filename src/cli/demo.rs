@@ -1,10 +1,6 @@
 //! `mtpret demo`: the three stages on real films, and fine-tuning from scratch beside them.
 
-use super::{
-    Device,
-    stages::{score_columns, score_row},
-    watch::Console,
-};
+use super::{Device, figures::Figures, watch::Console};
 use crate::{
     Error, Result,
     data::{self, Format, Source, Split},
@@ -17,10 +13,10 @@ use crate::{
     train::{
         config::{self, Demo},
         finetune::finetune,
-        metrics::ClassifyScores,
         multitask::multitask,
         pretrain::pretrain,
         run::{Run, Watch},
+        task::Scores,
     },
 };
 use std::{
@@ -68,7 +64,7 @@ pub struct Args {
 struct Outcome {
     task: String,
     initialisation: &'static str,
-    scores: ClassifyScores,
+    scores: Scores,
 }
 
 /// Runs the command.
@@ -210,23 +206,22 @@ fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<Vec<Outcome>> {
 fn tables(outcomes: &[Outcome]) -> Vec<(String, Table)> {
     let mut tables: Vec<(String, Table)> = Vec::new();
     for o in outcomes {
-        let positive = o.scores.positive_class.as_ref();
-        let title = match positive {
-            Some(class) => {
-                format!("{} (positive: {class}, {} test films)", o.task, o.scores.images)
-            }
-            None => format!("{} ({} test films)", o.task, o.scores.images),
+        let figures = Figures::of(&o.scores);
+        let films = o.scores.images();
+        let title = match &figures.positive {
+            Some(class) => format!("{} (positive: {class}, {films} test films)", o.task),
+            None => format!("{} ({films} test films)", o.task),
         };
         if tables.last().is_none_or(|(t, _)| *t != title) {
-            tables.push((title, Table::new(score_columns("initialisation"))));
+            tables.push((title, Table::new(figures.columns("initialisation"))));
         }
         let (_, table) = tables.last_mut().expect("a table was pushed above");
-        for (label, _) in &o.scores.measures.auc.0 {
-            let first = match positive {
-                Some(_) => o.initialisation.to_owned(),
-                None => format!("{}, {label}", o.initialisation),
+        for (label, row) in &figures.rows {
+            let first = match figures.rows.len() {
+                1 => o.initialisation.to_owned(),
+                _ => format!("{}, {label}", o.initialisation),
             };
-            table.push(score_row(&first, label, &o.scores));
+            table.push(Figures::row(&first, row));
         }
     }
     tables
@@ -270,8 +265,8 @@ fn auc_chart(outcomes: &[Outcome], tasks: &[String]) -> Panel {
             .iter()
             .map(|name| {
                 let o = outcomes.iter().find(|o| o.task == *task && o.initialisation == *name)?;
-                let interval = o.scores.ci.as_ref().and_then(|ci| ci.measures.mauc);
-                Some(Estimate { value: o.scores.measures.mauc?, interval })
+                let (value, interval) = o.scores.main();
+                Some(Estimate { value: value?, interval })
             })
             .collect(),
     };

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod doctor;
+mod figures;
 pub mod inspect;
 pub mod problems;
 mod run_model;

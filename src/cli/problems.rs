@@ -15,19 +15,17 @@ use crate::{
         global_avg_pool::GlobalAvgPool,
         info_nce::InfoNce,
         max_pool2d::MaxPool2d,
-        meter,
         relu::Relu,
         sgd::Sgd,
         warp::Warp,
     },
-    tensor::{Arena, Array, Step, Tensor},
+    tensor::{Array, Step, Tensor},
     train::{
-        config::{Augment, Backbone, Data, KeyBn, Optim},
-        inputs::Inputs,
-        learner::{Learner, TaskStep, view},
-        pretrain::{Contrast, MocoLearner},
+        config::{Augment, Data, KeyBn, Optim},
+        learner::{Learner, TaskStep},
+        moco::{Contrast, MocoLearner, MocoStep},
         schedule::Schedule,
-        stepper::{Recorded, Stepper, Steps},
+        stepper::{Recorded, Stepper},
         task::Classify,
         update::Update,
     },
@@ -252,60 +250,17 @@ pub fn classify(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<St
     };
     let source = serde_json::json!({ "name": "classes", "format": "folder", "root": "." });
     let source: Source = serde_json::from_value(source).expect("the keys a source needs");
-    let task = Classify::new(&source, &set)?;
+    let task = Classify::new(&source, &set, &films(batch, side))?;
     let learner = Learner::new(gpu, depth, &[&task], false, 1)?;
     let step = TaskStep {
         learner: &learner,
+        task: &task,
         head: 0,
         target: 1,
-        data: &films(batch, side),
         augment: &AUGMENT,
         update: momentum_sgd(),
     };
     Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
-}
-
-/// A step of contrastive pretraining, as `train::pretrain` runs it.
-struct MocoStep {
-    moco: MocoLearner,
-    data: Data,
-    contrast: Contrast,
-}
-
-impl Steps for MocoStep {
-    fn pass(
-        &self,
-        rec: &Recording,
-        inputs: &Inputs,
-        meter: &Tensor,
-        n: usize,
-        first: bool,
-    ) -> Result<()> {
-        let size = [n, self.data.height, self.data.width];
-        let see = |number: u32| {
-            view(&self.data, Some(&AUGMENT), number).forward(
-                rec,
-                &inputs.pixels,
-                size,
-                &inputs.step,
-            )
-        };
-        let views = [&see(0)?, &see(1)?];
-        let loss = self.contrast.record(rec, &self.moco, views, &inputs.step, first)?;
-        meter::add(rec, &loss, meter, &inputs.step)
-    }
-    fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
-        momentum_sgd().record(rec, &self.moco.memory(), 0, &inputs.step)
-    }
-    fn gradients(&self) -> &Arena {
-        &self.moco.gradients
-    }
-    fn extent(&self) -> [usize; 3] {
-        [self.data.batch, self.data.height * self.data.width, 0]
-    }
-    fn multiple(&self) -> usize {
-        self.contrast.splits
-    }
 }
 
 /// A step of contrastive pretraining with 4096 keys: two views, queries, keys, loss, backward,
@@ -314,14 +269,11 @@ impl Steps for MocoStep {
 /// # Errors
 /// A request beyond the adapter's limits.
 pub fn moco(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
-    let backbone = match depth {
-        Depth::R18 => Backbone::Resnet18,
-        Depth::R50 => Backbone::Resnet50,
-    };
     let splits = if batch.is_multiple_of(2) { 2 } else { 1 };
     let contrast =
         Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
-    let moco = MocoLearner::new(gpu, backbone, [128, 4096], true, 1)?;
-    let step = MocoStep { moco, data: films(batch, side), contrast };
+    let moco = &MocoLearner::new(gpu, depth, [128, 4096], true, 1)?;
+    let (data, update) = (&films(batch, side), momentum_sgd());
+    let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
     Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
 }

@@ -139,8 +139,7 @@ fn compute(args: &Args) -> Result<()> {
     let network = Network { backbone, head, state: State::init(&gpu, &root, 0)? };
     let shapes = network.state.shapes();
     let found = weights::matched(&args.weights, found, &shapes, Unexpected::Refuse)?;
-    state::take(&gpu, &found, "", &network.state.weights)?;
-    state::take(&gpu, &found, "", &network.state.statistics)?;
+    state::take(&gpu, &found, "", network.state.arenas())?;
     let x = image(&gpu, &inputs, "x", &args.input)?;
     let results = match args.mode {
         Pass::Eval => eval(&gpu, &network, &x)?,
@@ -197,9 +196,9 @@ fn train(gpu: &Gpu, network: &Network, x: &Tensor, target: &Target, grad: bool) 
     let mut results = Tensors::new();
     let value = loss.value.read(&program)?.data[0] as f32;
     results.insert("losses.class".into(), HostTensor::f32(Vec::new(), vec![value]));
-    state::put(gpu, &mut results, "", &network.state.statistics)?;
+    state::put(gpu, &mut results, "", [&network.state.statistics])?;
     if grad {
-        state::put(gpu, &mut results, "grad.", &gradients)?;
+        state::put(gpu, &mut results, "grad.", [&gradients])?;
     }
     Ok(results)
 }

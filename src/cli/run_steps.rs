@@ -10,8 +10,8 @@ use crate::{
     tensor::{Arena, Array, Scope, State, Step, Tensor},
     train::{
         checkpoint::{self, Tensors},
-        config::{self, Backbone, L2sp, Moco, Optim},
-        pretrain::{Contrast, MocoLearner},
+        config::{self, L2sp, Moco, Optim},
+        moco::{Contrast, MocoLearner},
         schedule::{Progress, Span},
         state,
         update::{Memory, Update},
@@ -140,8 +140,7 @@ fn train(args: &Args) -> Result<()> {
 
 fn set_state(gpu: &Gpu, args: &Args, state: &State, found: Tensors) -> Result<()> {
     let found = weights::matched(&args.weights, found, &state.shapes(), Unexpected::Refuse)?;
-    state::take(gpu, &found, "", &state.weights)?;
-    state::take(gpu, &found, "", &state.statistics)
+    state::take(gpu, &found, "", state.arenas())
 }
 
 fn classify(
@@ -218,15 +217,10 @@ fn moco(
         return Err(Error::request(place, "expected `queue` [D, K] in f32, found none"));
     };
     let [dim, keys] = [shape[0], shape[1]];
-    let backbone = match depth {
-        Depth::R18 => Backbone::Resnet18,
-        Depth::R50 => Backbone::Resnet50,
-    };
     let mlp = found.contains_key("fc.0.weight");
-    let learner = MocoLearner::new(gpu, backbone, [dim, keys], mlp, 0)?;
+    let learner = MocoLearner::new(gpu, depth, [dim, keys], mlp, 0)?;
     set_state(gpu, args, &learner.query, found)?;
-    gpu.copy(&learner.query.weights.data, &learner.key.weights.data);
-    gpu.copy(&learner.query.statistics.data, &learner.key.statistics.data);
+    learner.restart_keys(gpu);
     let start = Array::new(&[dim, keys], start.iter().map(|v| f64::from(*v)).collect());
     let rows = start.permuted(&[1, 0]).padded();
     gpu.write(&learner.queue.data, bytemuck::cast_slice(&rows));

@@ -1,22 +1,23 @@
 //! The stages one by one: `pretrain`, `multitask`, `finetune`, and `evaluate`, `predict` on what they made.
 
-use super::{Device, watch::Console};
+use super::{Device, figures::Figures, watch::Console};
 use crate::{
     Error, Result,
-    data::{self, Sample},
+    data::{self, Loader, LoaderOptions, Sample},
     report::table::{Cell, Column, Table},
     train::{
         self,
         config::{self, Stage},
         finetune,
-        learner::{Learner, depth, infer},
-        metrics::ClassifyScores,
-        run::Run,
-        state,
-        task::{Classify, Task},
+        learner::{Learner, depth},
+        run::{Run, evaluating},
+        task::{self, Scores, Task},
     },
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// What the three stages have in common.
 #[derive(clap::Args)]
@@ -142,37 +143,17 @@ pub fn finetune(args: &Finetune) -> Result<()> {
 }
 
 /// Figures as a table, or as JSON.
-fn show(json: bool, task: &str, scores: &ClassifyScores) {
+fn show(json: bool, task: &str, scores: &Scores) {
     if json {
         println!("{}", serde_json::to_string(scores).expect("scores are plain data"));
         return;
     }
-    let mut table = Table::new(score_columns("label"));
-    for (name, _) in &scores.measures.auc.0 {
-        table.push(score_row(name, name, scores));
+    let figures = Figures::of(scores);
+    let mut table = Table::new(figures.columns("label"));
+    for (name, row) in &figures.rows {
+        table.push(Figures::row(name, row));
     }
-    println!("{task}, {} films\n{}", scores.images, table.to_text());
-}
-
-/// The columns of a table of figures.
-pub fn score_columns(first: &str) -> Vec<Column> {
-    let titles = ["AUC", "accuracy", "sensitivity", "specificity"];
-    let numbers = titles.map(|title| Column::numbers(title, None));
-    std::iter::once(Column::words(first)).chain(numbers).collect()
-}
-
-/// One label's figures with their 95 % intervals.
-pub fn score_row(first: &str, label: &str, scores: &ClassifyScores) -> Vec<Cell> {
-    let m = &scores.measures;
-    let values = [&m.auc, &m.accuracy, &m.sensitivity, &m.specificity];
-    let ci = scores.ci.as_ref().map(|ci| &ci.measures);
-    let intervals = ci.map(|m| [&m.auc, &m.accuracy, &m.sensitivity, &m.specificity]);
-    let cell = |i: usize| {
-        let value = values[i].get(label).copied().flatten();
-        let interval = intervals.and_then(|all| all[i].get(label).copied().flatten());
-        Cell::interval(value, interval, 3)
-    };
-    std::iter::once(Cell::words(first)).chain((0..4).map(cell)).collect()
+    println!("{task}, {} films\n{}", scores.images(), table.to_text());
 }
 
 /// Compute the figures of a fine-tuned run again, on its test or validation part.
@@ -206,7 +187,7 @@ enum Part {
 struct Trained {
     config: config::Finetune,
     set: data::Dataset,
-    task: Classify,
+    task: Box<dyn Task>,
     learner: Learner,
     gpu: crate::gpu::Gpu,
 }
@@ -215,11 +196,11 @@ impl Trained {
     fn open(run: &Path, seed: Option<u64>, device: &Device) -> Result<Self> {
         let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
         let config: config::Finetune = config::load(&run.join("config.resolved.toml"), &settings)?;
-        let (set, task) = finetune::task_of(&config)?;
+        let (set, task) = task::open(&config.source, &config.task, &config.data)?;
         let gpu = device.open()?;
         let depth = depth(config.model.backbone);
-        let learner = Learner::new(&gpu, depth, &[&task as &dyn Task], false, 0)?;
-        state::load(&gpu, &learner.state, &run.join(train::weights::FILE), false)?;
+        let learner = Learner::new(&gpu, depth, &[&*task], false, 0)?;
+        learner.load(&gpu, 0, &run.join(train::weights::FILE))?;
         Ok(Self { config, set, task, learner, gpu })
     }
 }
@@ -237,8 +218,8 @@ pub fn evaluate(args: &Evaluate) -> Result<()> {
     };
     let watch = Console::new(args.json)?;
     let run = Run::new(&args.run, &watch, true)?;
-    let mut inference = t.learner.inference(&t.gpu, &t.config.data, 0)?;
-    let scores = finetune::evaluate(&t.config, &run, &t.task, &mut inference, samples)?;
+    let mut inference = t.learner.inference(&t.gpu, t.task.data(), 0)?;
+    let scores = finetune::evaluate(&t.config, &run, &*t.task, &mut inference, samples)?;
     show(args.json, &t.config.task, &scores);
     Ok(())
 }
@@ -281,7 +262,7 @@ pub fn predict(args: &Predict) -> Result<()> {
             samples.extend([set.train, set.val, set.test].into_iter().flatten());
         } else if path.exists() {
             let patient = path.display().to_string();
-            samples.push(Sample { path: path.clone(), patient, target: Vec::new() });
+            samples.push(Sample { path: path.clone(), patient, target: Vec::new().into() });
         } else {
             let place = path.display().to_string();
             return Err(Error::data(
@@ -291,23 +272,25 @@ pub fn predict(args: &Predict) -> Result<()> {
             ));
         }
     }
-    let mut t = Trained::open(&args.run, None, &args.device)?;
-    t.config.data.max_bad = samples.len();
-    let mut inference = t.learner.inference(&t.gpu, &t.config.data, 0)?;
-    let (read, outputs, bad) = infer(&mut inference, &t.config.data, &samples)?;
-    let (names, probabilities) = t.task.probabilities(&outputs);
-    let mut rows = read.iter().zip(probabilities.chunks(names.len())).peekable();
-    let mut lines: Vec<serde_json::Map<String, serde_json::Value>> = Vec::new();
+    let t = Trained::open(&args.run, None, &args.device)?;
+    let options = LoaderOptions { max_bad: samples.len(), ..evaluating(t.task.data()) };
+    let mut loader = Loader::new(samples.clone(), options)?;
+    let mut inference = t.learner.inference(&t.gpu, t.task.data(), 0)?;
+    let mut rows = BTreeMap::new();
+    inference.run(&mut loader, &samples, |predicted| {
+        rows.insert(predicted.sample.path.clone(), t.task.describe(predicted));
+        Ok(())
+    })?;
+    let bad: BTreeMap<_, _> = loader.bad().into_iter().map(|f| (f.path, f.why)).collect();
+    let mut lines = Vec::new();
     for sample in &samples {
         let mut line = serde_json::Map::new();
         line.insert("image".into(), sample.path.display().to_string().into());
-        match rows.next_if(|(s, _)| s.path == sample.path) {
-            Some((_, row)) => {
-                line.extend(names.iter().cloned().zip(row.iter().map(|p| (*p).into())));
-            }
+        match rows.remove(&sample.path) {
+            Some(row) => line.extend(row),
             None => {
-                let why = bad.iter().find(|film| film.path == sample.path);
-                line.insert("error".into(), why.map_or("", |film| film.why.as_str()).into());
+                let why = bad.get(&sample.path).map_or("", String::as_str);
+                line.insert("error".into(), why.into());
             }
         }
         lines.push(line);
@@ -316,7 +299,7 @@ pub fn predict(args: &Predict) -> Result<()> {
         true => {
             lines.into_iter().map(|l| serde_json::Value::Object(l).to_string() + "\n").collect()
         }
-        false => table(&names, &lines),
+        false => table(&lines),
     };
     match &args.output {
         None => print!("{text}"),
@@ -328,15 +311,22 @@ pub fn predict(args: &Predict) -> Result<()> {
     Ok(())
 }
 
-fn table(names: &[String], lines: &[serde_json::Map<String, serde_json::Value>]) -> String {
-    let columns: Vec<&str> =
-        ["image"].into_iter().chain(names.iter().map(String::as_str)).chain(["error"]).collect();
+/// Every key that occurs is a column; the error comes last.
+fn table(lines: &[serde_json::Map<String, serde_json::Value>]) -> String {
+    let mut columns: Vec<&str> = Vec::new();
+    for key in lines.iter().flat_map(|line| line.keys()).map(String::as_str) {
+        if key != "error" && !columns.contains(&key) {
+            columns.push(key);
+        }
+    }
+    columns.push("error");
     let mut table = Table::new(columns.iter().map(|c| Column::words(*c)).collect());
     for line in lines {
         let cell = |name: &&str| match line.get(*name) {
             Some(serde_json::Value::Number(n)) => Cell::number(n.as_f64(), 6),
             Some(serde_json::Value::String(s)) => Cell::words(s.as_str()),
-            _ => Cell::words(""),
+            Some(other) => Cell::words(other.to_string()),
+            None => Cell::words(""),
         };
         table.push(columns.iter().map(cell).collect());
     }

@@ -7,7 +7,7 @@
 use super::{Array, Philox, Tensor, bytes};
 use crate::{
     Result,
-    gpu::{ALIGNMENT, Gpu, Memory, Slice},
+    gpu::{ALIGNMENT, Gpu, Slice},
 };
 use std::{cell::RefCell, ops::Range, rc::Rc};
 
@@ -177,10 +177,6 @@ impl Layout {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
-    /// Numbers in all tensors, without padding.
-    pub fn numbers(&self) -> usize {
-        self.entries.iter().map(|e| e.file_shape.iter().product::<usize>()).sum()
-    }
     /// Every group that occurs, and its bytes in an arena.
     pub fn groups(&self) -> Vec<(Group, Range<u64>)> {
         let mut groups: Vec<(Group, Range<u64>)> = Vec::new();
@@ -250,13 +246,6 @@ impl Arena {
     /// A range of the buffer.
     pub fn slice(&self, offset: u64, bytes: u64) -> Slice {
         Slice { memory: self.data.memory.clone(), offset: self.data.offset + offset, bytes }
-    }
-    /// Whether this is the same buffer.
-    pub fn is(&self, other: &Self) -> bool {
-        match (&self.data.memory, &other.data.memory) {
-            (Memory::Buffer(a), Memory::Buffer(b)) => Rc::ptr_eq(a, b),
-            _ => false,
-        }
     }
     /// Sets every tensor to what `values` gives for it, in its file's order.
     ///
@@ -334,6 +323,16 @@ impl State {
             weights: self.weights.duplicate(gpu)?,
             statistics: self.statistics.duplicate(gpu)?,
         })
+    }
+    /// Both arenas.
+    pub fn arenas(&self) -> [&Arena; 2] {
+        [&self.weights, &self.statistics]
+    }
+    /// Gives `other`, of the same layout, the same values.
+    pub fn copy_to(&self, gpu: &Gpu, other: &Self) {
+        for (from, to) in self.arenas().into_iter().zip(other.arenas()) {
+            gpu.copy(&from.data, &to.data);
+        }
     }
     /// Names and shapes of all tensors, as in files.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {

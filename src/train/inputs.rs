@@ -12,20 +12,33 @@ pub struct Inputs {
     pub step: Tensor,
     /// Grey films `[N·H·W]` on 0–255.
     pub pixels: Tensor,
-    /// Targets `[N, T]`; negative where a label is missing.
+    /// Targets `[N, T]`, negative where a label is missing; packed ones `[N·T]`.
     pub targets: Tensor,
+    /// Width and height that each film fills of the input, `[N, 2]`.
+    pub extents: Tensor,
     all: Slice,
     upload: Upload,
     staged: Vec<u8>,
 }
 
 impl Inputs {
-    /// For `n` films of `pixels` pixels each and `targets` numbers a film.
+    /// For `n` films of `pixels` pixels each and `targets` numbers a film, which `packed` leaves without
+    /// padding.
     ///
     /// # Errors
     /// Too little device memory.
-    pub fn new(gpu: &Gpu, n: usize, pixels: usize, targets: usize) -> Result<Self> {
-        let shapes = [vec![size_of::<Step>() / 4], vec![n * pixels], vec![n, targets.max(1)]];
+    pub fn new(
+        gpu: &Gpu,
+        n: usize,
+        pixels: usize,
+        targets: usize,
+        packed: bool,
+    ) -> Result<Self> {
+        let targets = match packed {
+            true => vec![n * targets],
+            false => vec![n, targets.max(1)],
+        };
+        let shapes = [vec![size_of::<Step>() / 4], vec![n * pixels], targets, vec![n, 2]];
         let mut offset = 0;
         let offsets = shapes.each_ref().map(|shape| {
             let at = offset;
@@ -45,6 +58,7 @@ impl Inputs {
             step: part(0),
             pixels: part(1),
             targets: part(2),
+            extents: part(3),
             upload: Upload::new(gpu, offset)?,
             staged: vec![0; offset as usize],
             all,
@@ -54,25 +68,33 @@ impl Inputs {
     ///
     /// # Errors
     /// The device is lost.
-    pub fn send(&mut self, step: &Step, pixels: &[f32], targets: &[f32]) -> Result<()> {
+    pub fn send(
+        &mut self,
+        step: &Step,
+        pixels: &[f32],
+        targets: &[f32],
+        extents: &[[f32; 2]],
+    ) -> Result<()> {
         self.staged[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
-        let at = self.pixels.data.offset as usize;
-        let room = &mut self.staged[at..at + self.pixels.data.bytes as usize];
-        let films: &[u8] = bytemuck::cast_slice(pixels);
-        room[..films.len()].copy_from_slice(films);
-        room[films.len()..].fill(0);
-        let at = self.targets.data.offset as usize;
-        let (rows, width) = (self.targets.rows(), self.targets.channels());
-        let mut padded = vec![-1.0f32; rows * width.next_multiple_of(4)];
-        for (row, target) in padded.chunks_mut(width.next_multiple_of(4)).zip(targets.chunks(width))
-        {
-            for (to, v) in row.iter_mut().zip(target) {
-                // A missing label is NaN on the host; kernels may not count on NaN.
-                *to = if v.is_nan() { -1.0 } else { *v };
-            }
-        }
-        let padded: &[u8] = bytemuck::cast_slice(&padded);
-        self.staged[at..at + padded.len()].copy_from_slice(padded);
+        stage(&mut self.staged, &self.pixels, pixels, 0.0);
+        stage(&mut self.staged, &self.targets, targets, -1.0);
+        stage(&mut self.staged, &self.extents, extents.as_flattened(), 0.0);
         self.upload.send(&self.all, &self.staged)
+    }
+}
+
+/// Writes rows to a tensor's place among the staged bytes; what they do not reach becomes `missing`.
+fn stage(staged: &mut [u8], tensor: &Tensor, values: &[f32], missing: f32) {
+    let at = tensor.data.offset as usize;
+    let room = &mut staged[at..at + tensor.data.bytes as usize];
+    let width = tensor.channels();
+    let mut rows = values.chunks(width);
+    for room in room.chunks_mut(4 * width.next_multiple_of(4)) {
+        let row = rows.next().unwrap_or_default();
+        let padded = row.iter().copied().chain(std::iter::repeat(missing));
+        for (to, v) in room.as_chunks_mut::<4>().0.iter_mut().zip(padded) {
+            // A missing label is NaN on the host; kernels may not count on NaN.
+            *to = (if v.is_nan() { missing } else { v }).to_ne_bytes();
+        }
     }
 }

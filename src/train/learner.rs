@@ -1,21 +1,24 @@
 //! One backbone with a head for each task: what multitask learning, fine-tuning and evaluation share.
 
 use super::{
+    checkpoint::Tensors,
     config::{Augment, Backbone, Data},
     inputs::Inputs,
+    state,
     stepper::Steps,
-    task::{Head, Task},
+    task::{Head, Task, View},
     update::{Memory, Update},
+    weights::{self, Unexpected},
 };
 use crate::{
-    Error, Result,
-    autograd::{Mode, Tape, Var},
-    data::{BadFilm, Loader, Sample},
-    gpu::{Gpu, Program, Recording},
+    Result,
+    autograd::Tape,
+    gpu::{Gpu, Recording},
     models::{Depth, ResNet},
-    ops::{meter, warp::Warp},
-    tensor::{Arena, Scope, State, Step, Tensor},
+    ops::{Op, add::Add, meter, warp::Warp},
+    tensor::{Arena, Entry, Group, Scope, State, Tensor},
 };
+use std::path::Path;
 
 /// The depth that a configuration names.
 pub fn depth(backbone: Backbone) -> Depth {
@@ -48,13 +51,17 @@ pub struct Learner {
     pub momentum: Arena,
     /// L²-SP's w⁰, if the backbone is held to it.
     pub anchor: Option<Arena>,
-    backbone: ResNet,
-    heads: Vec<Box<dyn Head>>,
+    /// The network below the heads.
+    pub backbone: ResNet,
+    /// One head for each task.
+    pub heads: Vec<Box<dyn Head>>,
+    /// What the names of each head's parameters begin with.
+    scopes: Vec<String>,
 }
 
 impl Learner {
-    /// First values from `seed`. The only head is called `fc`, as in torchvision; several are
-    /// called `heads.<task>`.
+    /// First values from `seed`. The parameters of the only head have torchvision's names; of several
+    /// heads, those of each stand below `heads.<task>`.
     ///
     /// # Errors
     /// Too little device memory.
@@ -67,45 +74,37 @@ impl Learner {
     ) -> Result<Self> {
         let root = Scope::root();
         let backbone = ResNet::new(&root, depth);
+        let scopes: Vec<String> = match tasks {
+            [_] => vec![String::new()],
+            _ => tasks.iter().map(|task| format!("heads.{}.", task.name())).collect(),
+        };
         let head = |(i, task): (usize, &&dyn Task)| {
             let scope = match tasks.len() {
-                1 => root.at("fc"),
-                _ => root.at("heads").at(task.name()),
+                1 => root.head(i),
+                _ => root.at("heads").at(task.name()).head(i),
             };
-            task.head(scope.head(i), depth)
+            task.head(scope, depth)
         };
         let heads = tasks.iter().enumerate().map(head).collect();
         let state = State::init(gpu, &root, seed)?;
         let layout = state.weights.layout.clone();
         let anchor = anchored.then(|| state.weights.duplicate(gpu)).transpose()?;
         let (gradients, momentum) = (Arena::zeros(gpu, &layout)?, Arena::zeros(gpu, &layout)?);
-        Ok(Self { state, gradients, momentum, anchor, backbone, heads })
+        Ok(Self { state, gradients, momentum, anchor, backbone, heads, scopes })
     }
-    /// Raw outputs of the head of this number.
-    ///
-    /// # Errors
-    /// An image that is too small.
-    pub fn outputs(&self, tape: &Tape, x: &Var, head: usize) -> Result<([Var; 4], Var)> {
-        let features = self.backbone.forward(tape, x)?;
-        let outputs = self.heads[head].forward(tape, &features)?;
-        Ok((features, outputs))
-    }
-    /// Records forward, loss and backward of a batch that is on the device.
+    /// Records forward, losses and backward of a batch `x` that is on the device; returns the sum of
+    /// the losses `[1]`.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
-    pub fn pass(
-        &self,
-        rec: &Recording,
-        x: &Tensor,
-        targets: &Tensor,
-        head: usize,
-    ) -> Result<Tensor> {
-        let tape = Tape::new(rec, &self.state, Mode::Train { groups: 1 });
-        let (_, outputs) = self.outputs(&tape, &tape.input(x), head)?;
-        let loss = self.heads[head].loss(&tape, &outputs, targets)?;
-        tape.backward(&[&loss], &self.gradients)?;
-        Ok(loss.value)
+    pub fn pass(&self, rec: &Recording, x: &Tensor, view: &View, head: usize) -> Result<Tensor> {
+        let head = &self.heads[head];
+        let tape = Tape::new(rec, &self.state, head.mode());
+        let losses = head.losses(&tape, &self.backbone, &tape.input(x), view)?;
+        tape.backward(&losses.iter().collect::<Vec<_>>(), &self.gradients)?;
+        let mut values = losses.into_iter().map(|loss| loss.value);
+        let first = values.next().expect("a task has a loss");
+        values.try_fold(first, |sum, loss| Ok(Add.forward(rec, [&sum, &loss])?.0))
     }
     /// What an update works on.
     pub fn memory(&self) -> Memory<'_> {
@@ -116,18 +115,62 @@ impl Learner {
             anchor: self.anchor.as_ref(),
         }
     }
+    /// A tensor's name in torchvision's network of this head, if the network has it.
+    fn file_name(&self, entry: &Entry, head: usize) -> Option<String> {
+        match entry.group {
+            Group::Weights | Group::Vectors => {
+                Some(format!("{}{}", self.heads[head].backbone(), entry.name))
+            }
+            Group::HeadWeights(of) | Group::HeadVectors(of) if of == head => {
+                entry.name.strip_prefix(&self.scopes[head]).map(str::to_owned)
+            }
+            Group::HeadWeights(_) | Group::HeadVectors(_) => None,
+        }
+    }
+    /// Backbone and one head, as torchvision would save them.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn network(&self, gpu: &Gpu, head: usize) -> Result<Tensors> {
+        let mut tensors = Tensors::new();
+        for arena in self.state.arenas() {
+            for (entry, values) in arena.read(gpu)? {
+                if let Some(name) = self.file_name(&entry, head) {
+                    tensors.insert(name, state::host(&entry, values));
+                }
+            }
+        }
+        Ok(tensors)
+    }
+    /// Sets backbone and one head from a file with torchvision's names.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a tensor is missing or has another shape.
+    pub fn load(&self, gpu: &Gpu, head: usize, path: &Path) -> Result<()> {
+        let entries = || self.state.arenas().into_iter().flat_map(|a| a.layout.entries());
+        let names: Vec<_> =
+            entries().filter_map(|e| Some((e.clone(), self.file_name(e, head)?))).collect();
+        let expected: Vec<_> =
+            names.iter().map(|(e, name)| (name.clone(), e.file_shape.clone())).collect();
+        let mut found = weights::matched(path, weights::load(path)?, &expected, Unexpected::Drop)?;
+        let mut tensors = state::network(gpu, &self.state)?;
+        for (entry, name) in names {
+            tensors.extend(found.remove(&name).map(|tensor| (entry.name, tensor)));
+        }
+        state::take(gpu, &tensors, "", self.state.arenas())
+    }
 }
 
 /// The training step of one task.
 pub struct TaskStep<'a> {
     /// Backbone and heads.
     pub learner: &'a Learner,
-    /// The task's head.
+    /// The task.
+    pub task: &'a dyn Task,
+    /// The number of its head.
     pub head: usize,
-    /// Numbers of a target.
+    /// Numbers of a film's target.
     pub target: usize,
-    /// How films become batches.
-    pub data: &'a Data,
     /// The random view.
     pub augment: &'a Augment,
     /// How weights move.
@@ -143,10 +186,11 @@ impl Steps for TaskStep<'_> {
         n: usize,
         _: bool,
     ) -> Result<()> {
-        let size = [n, self.data.height, self.data.width];
-        let warp = view(self.data, Some(self.augment), 0);
+        let data = self.task.data();
+        let warp = view(data, Some(self.augment), 0);
+        let size = [n, data.height, data.width];
         let x = warp.forward(rec, &inputs.pixels, size, &inputs.step)?;
-        let loss = self.learner.pass(rec, &x, &inputs.targets, self.head)?;
+        let loss = self.learner.pass(rec, &x, &View { inputs, warp, size }, self.head)?;
         meter::add(rec, &loss, meter, &inputs.step)
     }
     fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
@@ -156,97 +200,10 @@ impl Steps for TaskStep<'_> {
         &self.learner.gradients
     }
     fn extent(&self) -> [usize; 3] {
-        [self.data.batch, self.data.height * self.data.width, self.target]
+        let data = self.task.data();
+        [data.batch, data.height * data.width, self.target]
     }
-}
-
-/// Recorded inference: raw outputs of one head, or any other rows of numbers, for batches of films.
-pub struct Inference {
-    inputs: Inputs,
-    /// Pixels of a film.
-    film: usize,
-    program: Program,
-    rows: Tensor,
-}
-
-impl Inference {
-    /// Records `network` on batches of `data`'s size and keeps the rows `[N, L]` it gives. A batch that
-    /// goes beyond the adapter's limits runs in parts; no row depends on another, so the rows are the same.
-    ///
-    /// # Errors
-    /// Shapes that do not fit, or one film beyond the adapter's limits.
-    pub fn new(
-        gpu: &Gpu,
-        data: &Data,
-        network: impl Fn(&Recording, &Tensor) -> Result<Tensor>,
-    ) -> Result<Self> {
-        let mut n = data.batch;
-        loop {
-            match Self::record(gpu, data, n, &network) {
-                Err(Error::Adapter(_)) if n > 1 => n = n.div_ceil(2),
-                recorded => return recorded,
-            }
-        }
-    }
-    fn record(
-        gpu: &Gpu,
-        data: &Data,
-        n: usize,
-        network: impl Fn(&Recording, &Tensor) -> Result<Tensor>,
-    ) -> Result<Self> {
-        let film = data.height * data.width;
-        let inputs = Inputs::new(gpu, n, film, 1)?;
-        let rec = Recording::new(gpu);
-        let size = [n, data.height, data.width];
-        let x = view(data, None, 0).forward(&rec, &inputs.pixels, size, &inputs.step)?;
-        let rows = network(&rec, &x)?;
-        rec.keep(&rows.data);
-        Ok(Self { inputs, film, program: Program::new(rec)?, rows })
-    }
-    /// Runs one pass over a loader; rows of the films that could be read, and their numbers.
-    ///
-    /// # Errors
-    /// Too many films that cannot be read, or a lost device.
-    pub fn run(&mut self, loader: &mut Loader) -> Result<(Vec<usize>, Vec<f32>)> {
-        let (mut numbers, mut rows) = (Vec::new(), Vec::new());
-        for _ in 0..loader.epoch_len() {
-            let batch = loader.next_batch()?;
-            for films in batch.pixels.chunks(self.rows.rows() * self.film) {
-                self.inputs.send(&Step::default(), films, &[])?;
-                self.program.run();
-                let all = self.rows.read(&self.program)?;
-                let known = films.len() / self.film * self.rows.channels();
-                rows.extend(all.data[..known].iter().map(|v| *v as f32));
-            }
-            numbers.extend(batch.indices);
-        }
-        Ok((numbers, rows))
-    }
-}
-
-/// Raw outputs of a learner's head for `samples`, the samples they belong to, and those that are bad.
-///
-/// # Errors
-/// Too many films that cannot be read, or a lost device.
-pub fn infer<'s>(
-    inference: &mut Inference,
-    data: &Data,
-    samples: &'s [Sample],
-) -> Result<(Vec<&'s Sample>, Vec<f32>, Vec<BadFilm>)> {
-    let mut loader = Loader::new(samples.to_vec(), super::run::evaluating(data))?;
-    let (numbers, rows) = inference.run(&mut loader)?;
-    Ok((numbers.into_iter().map(|i| &samples[i]).collect(), rows, loader.bad()))
-}
-
-impl Learner {
-    /// Recorded inference with the head of this number.
-    ///
-    /// # Errors
-    /// As [`Inference::new`].
-    pub fn inference(&self, gpu: &Gpu, data: &Data, head: usize) -> Result<Inference> {
-        Inference::new(gpu, data, |rec, x| {
-            let tape = Tape::new(rec, &self.state, Mode::Eval);
-            Ok(self.outputs(&tape, &tape.input(x), head)?.1.value)
-        })
+    fn packed(&self) -> bool {
+        self.task.packed()
     }
 }

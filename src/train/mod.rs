@@ -10,9 +10,11 @@
 pub mod checkpoint;
 pub mod config;
 pub mod finetune;
+pub mod inference;
 pub mod inputs;
 pub mod learner;
 pub mod metrics;
+pub mod moco;
 mod monitor;
 pub mod multitask;
 pub mod pretrain;
@@ -21,5 +23,6 @@ pub mod schedule;
 pub mod state;
 pub mod stepper;
 pub mod task;
+pub mod trainer;
 pub mod update;
 pub mod weights;

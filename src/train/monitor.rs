@@ -2,9 +2,9 @@
 
 use super::{
     config::{Data, Monitor, Pretrain},
-    learner::Inference,
+    inference::Inference,
     metrics::{Features, Vote, knn, linear_probe},
-    pretrain::MocoLearner,
+    moco::MocoLearner,
     run::{Run, evaluating},
     task::{Classify, Task},
 };
@@ -48,11 +48,11 @@ impl Online {
     ) -> Result<Self> {
         let named = config.source.iter().zip(sets).find(|(s, _)| s.name == monitor.source);
         let (source, set) = named.expect("the configuration was checked to name a source");
-        let features = Inference::new(gpu, &config.data, |rec, x| {
+        let features = Inference::new(gpu, &config.data, |rec, x, _| {
             let tape = Tape::new(rec, &moco.query, Mode::Eval);
-            Ok(moco.encoder.features(&tape, &tape.input(x))?.value)
+            Ok(vec![moco.encoder.features(&tape, &tape.input(x))?.value])
         })?;
-        let task = Classify::new(source, set)?;
+        let task = Classify::new(source, set, &config.data)?;
         set.needs("val", &set.val)?;
         let (train, val) = (set.train.clone(), set.val.clone());
         Ok(Self { features, task, train, val, k: monitor.k, data: config.data.clone() })
@@ -62,18 +62,22 @@ impl Online {
     /// # Errors
     /// Films that cannot be read, or a lost device.
     pub fn read(&mut self, run: &Run, step: u64) -> Result<()> {
-        let mut rows = |samples: &[Sample]| -> Result<(Vec<usize>, Vec<f32>)> {
+        let mut rows = |samples: &[Sample]| -> Result<(Vec<Sample>, Vec<f32>)> {
+            let (mut read, mut rows) = (Vec::new(), Vec::new());
             let mut loader = Loader::new(samples.to_vec(), evaluating(&self.data))?;
-            let rows = self.features.run(&mut loader)?;
+            self.features.run(&mut loader, samples, |predicted| {
+                read.push(predicted.sample.clone());
+                rows.extend(predicted.row);
+                Ok(())
+            })?;
             run.list_bad(&loader.bad())?;
-            Ok(rows)
+            Ok((read, rows))
         };
         let (of_train, train) = rows(&self.train)?;
         let (of_val, val) = rows(&self.val)?;
-        let (width, val_samples) = (train.len() / of_train.len().max(1), of_val);
-        let targets: Vec<f64> =
-            of_train.iter().flat_map(|i| self.task.indicator(&self.train[*i])).collect();
-        let samples: Vec<&Sample> = val_samples.iter().map(|i| &self.val[*i]).collect();
+        let width = train.len() / of_train.len().max(1);
+        let targets: Vec<f64> = of_train.iter().flat_map(|s| self.task.indicator(s)).collect();
+        let samples: Vec<&Sample> = of_val.iter().collect();
         let (train, val) = (Features { values: &train, width }, Features { values: &val, width });
         let vote = Vote::Similarity { temperature: 0.07 };
         let near = knn(train, &targets, val, self.k, vote)?;

@@ -7,19 +7,19 @@ use super::{
     checkpoint::{Metadata, Tensors},
     config::{Anchor, Multitask},
     learner::{Learner, TaskStep, depth},
-    pretrain::{announce, step_of},
-    run::{Pace, Run, training},
-    schedule::{Progress, Span},
+    run::{Run, training},
+    schedule::Span,
     state,
     stepper::{Recorded, Stepper},
-    task::{Classify, Task},
+    task::{self, Task},
+    trainer::{Hooks, Pass, Trainer, metadata, step_of},
     update::Update,
 };
 use crate::{
     Error, Result,
     data::{Dataset, Loader},
     gpu::Gpu,
-    tensor::{Arena, Group, Philox, Step},
+    tensor::{Arena, Group, Philox},
 };
 use std::path::PathBuf;
 
@@ -46,66 +46,102 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
-    let (sets, tasks) = tasks(config)?;
-    let all: Vec<&dyn Task> = tasks.iter().map(|t| t as &dyn Task).collect();
+    let opened = config.tasks.iter().map(|name| task::open(&config.source, name, &config.data));
+    let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let all: Vec<&dyn Task> = tasks.iter().map(|t| &**t).collect();
     let learner = Learner::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
     if let Some(path) = &config.model.weights {
-        state::load(gpu, &learner.state, path, true)?;
+        state::load_backbone(gpu, &learner.state, path)?;
     }
     let anchor = learner.anchor.as_ref().expect("it was made with an anchor");
     gpu.copy(&learner.state.weights.data, &anchor.data);
-    let visits = visits(config, &sets)?;
+    let visits = visits(config, &sets, &tasks)?;
     let steps = visits.last().map_or(0, |v| v.begin + v.steps);
     let mut at = 0;
     if let Some((tensors, metadata)) = run.checkpoint("multitask")? {
-        at = restore(gpu, &learner, &tensors, &metadata)?;
+        for (prefix, arena) in arenas(&learner) {
+            state::take(gpu, &tensors, prefix, [arena])?;
+        }
+        at = step_of(&metadata)?;
         run.watch.note(&format!("multitask: going on at step {at}"));
     }
+    let mut loaders = loaders(config, &sets, &tasks, &visits, at)?;
     let step = |head: usize| TaskStep {
         learner: &learner,
+        task: &*tasks[head],
         head,
-        target: tasks[head].widths()[0],
-        data: &config.data,
+        target: loaders[head].row_len(),
         augment: &config.augment,
         update: Update::new(&config.optim, Some(&config.l2sp)),
     };
     let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
     let mut steppers = Stepper::share(gpu, recorded)?;
+    let (optim, log, seed) = (&config.optim, &config.log, config.seed);
+    let trainer = Trainer { gpu, run, optim, log, seed, stage: STAGE, steps, queue: [0, 1] };
     let films = sets.iter().map(|s| s.train.len()).sum();
-    announce(run, "multitask", films, steps, &steppers[0]);
+    trainer.announce("multitask", films, &steppers[0]);
     for visit in &visits {
         if visit.begin + visit.steps <= at {
             continue;
         }
         if visit.begin == at {
-            begin(gpu, config, &learner, visit)?;
+            begin(gpu, config, &learner, visit);
         }
-        let stepper = &mut steppers[visit.task];
-        at = self::visit(gpu, config, run, &learner, stepper, &sets[visit.task], visit, at, steps)?;
+        let pass = Pass {
+            name: format!("round {} {}", visit.round + 1, sets[visit.task].name),
+            samples: &sets[visit.task].train,
+            loader: &mut loaders[visit.task],
+            stepper: &mut steppers[visit.task],
+            begin: visit.begin,
+            steps: visit.steps,
+            round: visit.in_round,
+        };
+        at = trainer.pass(pass, at, &mut Learning { gpu, learner: &learner })?;
     }
     run.finish(steps, state::network(gpu, &learner.state)?)?;
     Ok(run.weights_file())
 }
 
-fn tasks(config: &Multitask) -> Result<(Vec<Dataset>, Vec<Classify>)> {
-    let read = |name: &String| {
-        let source = config.source.iter().find(|s| s.name == *name);
-        let source = source.expect("the configuration was checked to name a source");
-        let set = source.read()?;
-        let task = Classify::new(source, &set)?;
-        Ok((set, task))
+/// A loader for each task, at the task's next batch after `at` steps of the stage: a visit is one of its epochs.
+fn loaders(config: &Multitask, sets: &[Dataset], visits: &[Visit], at: u64) -> Result<Vec<Loader>> {
+    let open = |(task, set): (usize, &Dataset)| {
+        let mine = visits.iter().filter(|v| v.task == task);
+        let done = mine.map(|v| at.saturating_sub(v.begin).min(v.steps)).sum();
+        let mut options = training(tasks[task].data(), config.seed, done);
+        options.cache_bytes /= sets.len();
+        Loader::new(set.train.clone(), options)
     };
-    Ok(config.tasks.iter().map(read).collect::<Result<Vec<_>>>()?.into_iter().unzip())
+    sets.iter().enumerate().map(open).collect()
+}
+
+/// What the stage does between steps.
+struct Learning<'a> {
+    gpu: &'a Gpu,
+    learner: &'a Learner,
+}
+
+impl Hooks for Learning<'_> {
+    fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
+        let mut tensors = Tensors::new();
+        for (prefix, arena) in arenas(self.learner) {
+            state::put(self.gpu, &mut tensors, prefix, [arena])?;
+        }
+        Ok((tensors, metadata("multitask", at)))
+    }
 }
 
 /// Algorithm 2's outer loops as a list: round after round, each in its own order.
-fn visits(config: &Multitask, sets: &[Dataset]) -> Result<Vec<Visit>> {
-    let lengths: Vec<u64> =
-        sets.iter().map(|s| (s.train.len() / config.data.batch) as u64).collect();
+fn visits(
+    config: &Multitask,
+    sets: &[Dataset],
+    tasks: &[Box<dyn Task>],
+) -> Result<Vec<Visit>> {
+    let batches = |(set, task): (&Dataset, &Box<dyn Task>)| set.train.len() / task.data().batch;
+    let lengths: Vec<u64> = sets.iter().zip(tasks).map(|pair| batches(pair) as u64).collect();
     if let Some(short) = lengths.iter().position(|steps| *steps == 0) {
         let problem = format!(
             "expected at least one batch of {} films, found {} in source {}",
-            config.data.batch,
+            tasks[short].data().batch,
             sets[short].train.len(),
             sets[short].name
         );
@@ -132,7 +168,7 @@ fn visits(config: &Multitask, sets: &[Dataset]) -> Result<Vec<Visit>> {
 }
 
 /// What happens before a visit's first step: the anchor is renewed, momenta are kept or cleared.
-fn begin(gpu: &Gpu, config: &Multitask, learner: &Learner, visit: &Visit) -> Result<()> {
+fn begin(gpu: &Gpu, config: &Multitask, learner: &Learner, visit: &Visit) {
     let renewed = match config.l2sp.anchor {
         Anchor::Moco => false,
         Anchor::PrevTask => true,
@@ -152,68 +188,6 @@ fn begin(gpu: &Gpu, config: &Multitask, learner: &Learner, visit: &Visit) -> Res
             gpu.clear(&learner.momentum.slice(range.start, range.end - range.start));
         }
     }
-    Ok(())
-}
-
-#[expect(clippy::too_many_arguments, reason = "all of a stage's state, once a visit")]
-fn visit(
-    gpu: &Gpu,
-    config: &Multitask,
-    run: &Run,
-    learner: &Learner,
-    stepper: &mut Stepper,
-    set: &Dataset,
-    visit: &Visit,
-    mut at: u64,
-    steps: u64,
-) -> Result<u64> {
-    let end = visit.begin + visit.steps;
-    // The loader counts the task's own steps: one epoch a round.
-    let start = visit.round * visit.steps + (at - visit.begin);
-    let mut loader = Loader::new(set.train.clone(), training(&config.data, config.seed, start))?;
-    let stage = format!("round {} {}", visit.round + 1, set.name);
-    let mut pace = Pace::new(stage, steps, config.log.every);
-    while at < end {
-        let batch = loader.next_batch()?;
-        let epoch = Span { at: at - visit.begin, of: visit.steps };
-        let round = Span { at: visit.in_round.at + epoch.at, of: visit.in_round.of };
-        let lr = config.optim.lr(&Progress { run: Span { at, of: steps }, epoch, round });
-        let step = Step {
-            lr: lr as f32,
-            step: at as u32,
-            seed_low: config.seed as u32,
-            seed_high: (config.seed >> 32) as u32,
-            queue_at: 0,
-            epoch: visit.round as u32,
-            stage: STAGE,
-            pad: 0,
-        };
-        stepper.run(&step, &batch.pixels, &batch.targets)?;
-        pace.batch(at, &batch, &set.train);
-        at += 1;
-        let stop = run.watch.interrupted();
-        let save = at.is_multiple_of(config.log.save_every) || stop;
-        if at.is_multiple_of(config.log.every) || save || at == end {
-            let reading = pace.reading(gpu, stepper.read_meter()?, at, lr, &loader, run)?;
-            run.watch.reading(&reading);
-            run.record(&reading)?;
-        }
-        if save {
-            run.save(at, &tensors(gpu, learner)?, &metadata(at))?;
-            run.list_bad(&loader.bad())?;
-        }
-        if stop {
-            return Err(Error::Interrupted(run.folder.clone()));
-        }
-    }
-    run.list_bad(&loader.bad())?;
-    Ok(at)
-}
-
-fn metadata(step: u64) -> Metadata {
-    [("stage", "multitask".to_owned()), ("step", step.to_string())]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into()
 }
 
 fn arenas(learner: &Learner) -> [(&'static str, &Arena); 4] {
@@ -224,19 +198,4 @@ fn arenas(learner: &Learner) -> [(&'static str, &Arena); 4] {
         ("momentum.", &learner.momentum),
         ("anchor.", anchor),
     ]
-}
-
-fn tensors(gpu: &Gpu, learner: &Learner) -> Result<Tensors> {
-    let mut tensors = Tensors::new();
-    for (prefix, arena) in arenas(learner) {
-        state::put(gpu, &mut tensors, prefix, arena)?;
-    }
-    Ok(tensors)
-}
-
-fn restore(gpu: &Gpu, learner: &Learner, tensors: &Tensors, metadata: &Metadata) -> Result<u64> {
-    for (prefix, arena) in arenas(learner) {
-        state::take(gpu, tensors, prefix, arena)?;
-    }
-    step_of(metadata)
 }

@@ -225,22 +225,24 @@ pub fn evaluating(data: &config::Data) -> LoaderOptions {
 }
 
 /// Pace, losses and the films of the last batches.
-pub struct Pace {
+pub struct Pace<'a> {
     stage: String,
+    samples: &'a [Sample],
     steps: u64,
     begun: Instant,
     done: u64,
     images: usize,
     waited: Duration,
-    recent: VecDeque<(u64, Vec<PathBuf>)>,
+    recent: VecDeque<(u64, Vec<usize>)>,
     keep: usize,
 }
 
-impl Pace {
-    /// Of a stage of `steps` steps whose metrics are read every `every` steps.
-    pub fn new(stage: impl Into<String>, steps: u64, every: u64) -> Self {
+impl<'a> Pace<'a> {
+    /// Of a stage of `steps` steps on `samples` whose metrics are read every `every` steps.
+    pub fn new(stage: String, steps: u64, every: u64, samples: &'a [Sample]) -> Self {
         Self {
-            stage: stage.into(),
+            stage,
+            samples,
             steps,
             begun: Instant::now(),
             done: 0,
@@ -251,11 +253,10 @@ impl Pace {
         }
     }
     /// A batch went into step `step`.
-    pub fn batch(&mut self, step: u64, batch: &Batch, samples: &[Sample]) {
+    pub fn batch(&mut self, step: u64, batch: Batch) {
         self.done += 1;
         self.images += batch.n;
-        let films = batch.indices.iter().map(|i| samples[*i].path.clone()).collect();
-        self.recent.push_back((step, films));
+        self.recent.push_back((step, batch.indices));
         if self.recent.len() > self.keep {
             self.recent.pop_front();
         }
@@ -295,7 +296,8 @@ impl Pace {
     }
     fn diverged(&self, step: u64, loss: f32, run: &Run) -> Error {
         let films = self.recent.iter().find(|(s, _)| *s == step).map(|(_, films)| films);
-        let films: Vec<_> = films.into_iter().flatten().map(|p| p.display().to_string()).collect();
+        let path = |film: &usize| self.samples[*film].path.display().to_string();
+        let films: Vec<_> = films.into_iter().flatten().map(path).collect();
         Error::Diverged {
             step,
             problem: format!(

@@ -11,30 +11,48 @@ use crate::{
 };
 use std::path::Path;
 
-/// Adds an arena's tensors to `tensors`, each name behind `prefix`.
+/// Adds the tensors of arenas to `tensors`, each name behind `prefix`.
 ///
 /// # Errors
 /// The device is lost.
-pub fn put(gpu: &Gpu, tensors: &mut Tensors, prefix: &str, arena: &Arena) -> Result<()> {
-    for (entry, values) in arena.read(gpu)? {
-        let tensor = HostTensor::f32(entry.file_shape.clone(), values);
-        tensors.insert(format!("{prefix}{}", entry.name), tensor);
+pub fn put<'a>(
+    gpu: &Gpu,
+    tensors: &mut Tensors,
+    prefix: &str,
+    arenas: impl IntoIterator<Item = &'a Arena>,
+) -> Result<()> {
+    for arena in arenas {
+        for (entry, values) in arena.read(gpu)? {
+            tensors.insert(format!("{prefix}{}", entry.name), host(&entry, values));
+        }
     }
     Ok(())
 }
 
-/// Sets an arena from `tensors`, each name behind `prefix`.
+/// An arena's tensor as a file has it.
+pub fn host(entry: &Entry, values: Vec<f32>) -> HostTensor {
+    HostTensor::f32(entry.file_shape.clone(), values)
+}
+
+/// Sets arenas from `tensors`, each name behind `prefix`.
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
-pub fn take(gpu: &Gpu, tensors: &Tensors, prefix: &str, arena: &Arena) -> Result<()> {
-    for entry in arena.layout.entries() {
-        find(tensors, prefix, entry)?;
+pub fn take<'a>(
+    gpu: &Gpu,
+    tensors: &Tensors,
+    prefix: &str,
+    arenas: impl IntoIterator<Item = &'a Arena>,
+) -> Result<()> {
+    for arena in arenas {
+        for entry in arena.layout.entries() {
+            find(tensors, prefix, entry)?;
+        }
+        arena.write(gpu, |entry| {
+            let values = find(tensors, prefix, entry).expect("every name was looked up above");
+            values.iter().map(|v| f64::from(*v)).collect()
+        });
     }
-    arena.write(gpu, |entry| {
-        let values = find(tensors, prefix, entry).expect("every name was looked up above");
-        values.iter().map(|v| f64::from(*v)).collect()
-    });
     Ok(())
 }
 
@@ -54,23 +72,20 @@ fn find<'a>(tensors: &'a Tensors, prefix: &str, entry: &Entry) -> Result<&'a [f3
 /// The device is lost.
 pub fn network(gpu: &Gpu, state: &State) -> Result<Tensors> {
     let mut tensors = Tensors::new();
-    put(gpu, &mut tensors, "", &state.weights)?;
-    put(gpu, &mut tensors, "", &state.statistics)?;
+    put(gpu, &mut tensors, "", state.arenas())?;
     Ok(tensors)
 }
 
-/// Sets a network, or with `backbone_only` all of it but its heads, from a file of weights.
+/// Sets a network's backbone from a file of weights, whatever heads the file has.
 ///
 /// # Errors
 /// The file cannot be read, or a tensor is missing or has another shape.
-pub fn load(gpu: &Gpu, state: &State, path: &Path, backbone_only: bool) -> Result<()> {
-    let wanted = |e: &Entry| !backbone_only || matches!(e.group, Group::Weights | Group::Vectors);
-    let entries = || state.weights.layout.entries().chain(state.statistics.layout.entries());
-    let expected: Vec<_> =
-        entries().filter(|e| wanted(e)).map(|e| (e.name.clone(), e.file_shape.clone())).collect();
+pub fn load_backbone(gpu: &Gpu, state: &State, path: &Path) -> Result<()> {
+    let entries = state.arenas().into_iter().flat_map(|arena| arena.layout.entries());
+    let backbone = entries.filter(|e| matches!(e.group, Group::Weights | Group::Vectors));
+    let expected: Vec<_> = backbone.map(|e| (e.name.clone(), e.file_shape.clone())).collect();
     let found = weights::matched(path, weights::load(path)?, &expected, Unexpected::Drop)?;
     let mut tensors = network(gpu, state)?;
     tensors.extend(found);
-    take(gpu, &tensors, "", &state.weights)?;
-    take(gpu, &tensors, "", &state.statistics)
+    take(gpu, &tensors, "", state.arenas())
 }

@@ -32,6 +32,10 @@ pub trait Steps {
     fn gradients(&self) -> &Arena;
     /// Films of a batch, pixels of a film, numbers of a target.
     fn extent(&self) -> [usize; 3];
+    /// Whether targets go to the device as one run of numbers, without padding.
+    fn packed(&self) -> bool {
+        false
+    }
     /// Smaller batches must be a multiple of this.
     fn multiple(&self) -> usize {
         1
@@ -74,7 +78,7 @@ impl Recorded {
                 continue;
             }
             let n = batch / micro;
-            let inputs = Inputs::new(gpu, n, pixels, targets)?;
+            let inputs = Inputs::new(gpu, n, pixels, targets, steps.packed())?;
             let extent = [n, pixels, targets.max(1)];
             match Self::record(gpu, steps, &inputs, &meter, n, micro) {
                 Ok(recordings) => {
@@ -139,16 +143,23 @@ impl Stepper {
     ///
     /// # Errors
     /// The device is lost.
-    pub fn run(&mut self, step: &Step, pixels: &[f32], targets: &[f32]) -> Result<()> {
+    pub fn run(
+        &mut self,
+        step: &Step,
+        pixels: &[f32],
+        targets: &[f32],
+        extents: &[[f32; 2]],
+    ) -> Result<()> {
         let [n, film, width] = self.extent;
         let mut step = *step;
         for at in 0..self.micro {
-            let part = |all: &'_ [f32], each: usize| {
+            let part = |len: usize, each: usize| {
                 let (from, to) = (at * n * each, (at + 1) * n * each);
-                from.min(all.len())..to.min(all.len())
+                from.min(len)..to.min(len)
             };
-            let (p, t) = (part(pixels, film), part(targets, width));
-            self.inputs.send(&step, &pixels[p], &targets[t])?;
+            let pixels = &pixels[part(pixels.len(), film)];
+            let targets = &targets[part(targets.len(), width)];
+            self.inputs.send(&step, pixels, targets, &extents[part(extents.len(), 1)])?;
             let program = if self.micro == 1 { 0 } else { at.min(1) };
             self.programs[program].run();
             step.queue_at += n as u32;

@@ -125,8 +125,8 @@ fn dtype(dtype: DType) -> Dtype {
     }
 }
 
-/// The `expected` tensors out of those that [`load`] read from `path`; below `backbone.` if the
-/// file has them there. `num_batches_tracked` may be missing, and is then missing in the result.
+/// The `expected` tensors out of those that [`load`] read from `path`; below `backbone.body.`
+/// (Faster R-CNN) or `backbone.` (DeepLabV3) if the file has them there. `num_batches_tracked` may be missing, and is then missing in the result.
 ///
 /// # Errors
 /// [`Error::Weights`] for the first tensor that is missing (the nearest name is given), of
@@ -138,7 +138,7 @@ pub fn matched(
     unexpected: Unexpected,
 ) -> Result<Tensors> {
     if !expected.iter().any(|(name, _)| tensors.contains_key(name)) {
-        tensors = unwrap(tensors, "backbone.");
+        tensors = unwrap(unwrap(tensors, "backbone.body."), "backbone.");
     }
     // A counter on one side only is no misfit.
     let counter = |name: &str| name.ends_with(COUNTER);

@@ -1,6 +1,6 @@
 //! Requests beyond what an adapter binds at once.
 
-use super::{CLASSES, augment, data, films, learner, numbers, open, stepper, task_step};
+use super::{CLASSES, augment, data, films, learner, numbers, open, stepper, task, task_step};
 use mtpret::{
     Error, Result,
     autograd::{Mode, Tape},
@@ -12,6 +12,7 @@ use mtpret::{
         inputs::Inputs,
         learner::{TaskStep, view},
         stepper::{Recorded, Steps},
+        task::View,
         update::{Memory, Update},
     },
 };
@@ -157,7 +158,7 @@ fn micro_batches_average_to_the_whole_batch() {
         let limited = Limited::new(&regression, most);
         let mut stepper = stepper(&gpu, &limited);
         for (at, [pixels, targets]) in (0..).zip(&batches) {
-            stepper.run(&numbers(1, at, 0), pixels, targets).unwrap();
+            stepper.run(&numbers(1, at, 0), pixels, targets, &[]).unwrap();
         }
         let meter = stepper.read_meter().unwrap();
         let loss = meter.sum / meter.count as f32;
@@ -191,23 +192,25 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let (whole, part) = (data(4, [32, 32]), data(2, [32, 32]));
     let (pixels, targets) = films(&whole, 8);
     let cut = learner(&gpu, 2);
-    let step = task_step(&cut, &whole, &augment);
+    let task = task(&whole);
+    let step = task_step(&cut, &task, &augment);
     let limited = Limited::new(&step, 2);
     let mut stepper = stepper(&gpu, &limited);
     assert_eq!(stepper.micro(), 2);
-    stepper.run(&Step { lr: 0.0, ..numbers(1, 0, 0) }, &pixels, &targets).unwrap();
+    stepper.run(&Step { lr: 0.0, ..numbers(1, 0, 0) }, &pixels, &targets, &[]).unwrap();
 
     // By hand: two passes of two films, one after the other.
     let by_hand = learner(&gpu, 2);
-    let mut inputs = Inputs::new(&gpu, 2, 32 * 32, 1).unwrap();
+    let mut inputs = Inputs::new(&gpu, 2, 32 * 32, 1, false).unwrap();
     let rec = Recording::new(&gpu);
     let x = view(&part, Some(&augment), 0);
     let x = x.forward(&rec, &inputs.pixels, [2, 32, 32], &inputs.step).unwrap();
-    by_hand.pass(&rec, &x, &inputs.targets, 0).unwrap();
+    let seen = View { inputs: &inputs, warp: view(&part, Some(&augment), 0), size: [2, 32, 32] };
+    by_hand.pass(&rec, &x, &seen, 0).unwrap();
     let program = Program::new(rec).unwrap();
     let mut mean = vec![0.0; by_hand.gradients.data.bytes as usize / 4];
     for (pixels, targets) in pixels.chunks(2 * 32 * 32).zip(targets.chunks(2)) {
-        inputs.send(&numbers(1, 0, 0), pixels, targets).unwrap();
+        inputs.send(&numbers(1, 0, 0), pixels, targets, &[]).unwrap();
         program.run();
         let gradients = floats(&gpu, &by_hand.gradients);
         mean.iter_mut().zip(gradients).for_each(|(m, g)| *m += g / 2.0);
@@ -216,7 +219,7 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let [found, wanted] = [&cut, &by_hand].map(|l| floats(&gpu, &l.state.statistics));
     assert!(found == wanted, "running statistics follow both micro-batches");
     let before = floats(&gpu, &cut.state.weights);
-    stepper.run(&numbers(1, 0, 0), &pixels, &targets).unwrap();
+    stepper.run(&numbers(1, 0, 0), &pixels, &targets, &[]).unwrap();
     assert!(floats(&gpu, &cut.state.weights) != before, "the update is part of the step");
 }
 
@@ -225,7 +228,8 @@ fn films_of_full_size_are_cut_to_what_the_adapter_binds() {
     let gpu = open();
     let (data, augment) = (data(64, [500, 800]), augment());
     let learner = learner(&gpu, 1);
-    let step: TaskStep = task_step(&learner, &data, &augment);
+    let task = task(&data);
+    let step: TaskStep = task_step(&learner, &task, &augment);
     let watched = Limited::new(&step, usize::MAX);
     Recorded::new(&gpu, &watched).unwrap();
     // The largest tensors are those of the first convolution: 64 channels at half the size.

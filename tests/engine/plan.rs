@@ -1,6 +1,6 @@
 //! Where transients lie.
 
-use super::{MocoSteps, augment, data, learner, moco, open, stepper, task_step};
+use super::{augment, data, learner, moco, moco_step, open, stepper, task, task_step};
 use mtpret::{
     gpu::{Access, Choice, Gpu, Memory, Program, Recording},
     ops::{Op, add::Add, relu::Relu},
@@ -85,8 +85,8 @@ fn a_training_step_needs_little_more_memory_than_what_is_alive_at_once() {
     for [batch, height, width] in [[4, 32, 32], [8, 64, 64], [6, 100, 61]] {
         let data = data(batch, [height, width]);
         let size = format!("{batch} films of {height} x {width}");
-        hold(format!("classify, {size}"), &task_step(&learner, &data, &augment), 1.10);
-        let contrast = MocoSteps { moco: &moco, data: &data, augment: &augment };
+        hold(format!("classify, {size}"), &task_step(&learner, &task(&data), &augment), 1.10);
+        let contrast = moco_step(&moco, &data, &augment);
         hold(format!("moco, {size}"), &contrast, 1.15);
     }
 }

@@ -1,8 +1,8 @@
 //! What a step does once it is recorded: the same, and nothing else.
 
 use super::{
-    MocoSteps, augment, data, films, learner, moco, numbers, open, optim, source, stepper,
-    task_step,
+    augment, data, films, learner, moco, moco_step, numbers, open, optim, source, stepper,
+    task, task_step,
 };
 use mtpret::{
     gpu::{Choice, Counters, Gpu},
@@ -165,14 +165,14 @@ fn five_steps(choice: Choice, seed: u32) -> Vec<Vec<u8>> {
     let gpu = Gpu::open(choice).unwrap();
     let (data, augment) = (data(4, [32, 32]), augment());
     let (learner, moco) = (learner(&gpu, 5), moco(&gpu, 5));
-    let contrast = MocoSteps { moco: &moco, data: &data, augment: &augment };
-    let mut classify = stepper(&gpu, &task_step(&learner, &data, &augment));
+    let contrast = moco_step(&moco, &data, &augment);
+    let mut classify = stepper(&gpu, &task_step(&learner, &task(&data), &augment));
     let mut contrast = stepper(&gpu, &contrast);
     for at in 0..5 {
         let (pixels, targets) = films(&data, at.into());
         let step = numbers(seed, at, at * 4 % 16);
-        classify.run(&step, &pixels, &targets).unwrap();
-        contrast.run(&step, &pixels, &[]).unwrap();
+        classify.run(&step, &pixels, &targets, &[]).unwrap();
+        contrast.run(&step, &pixels, &[], &[]).unwrap();
     }
     let left = [
         &learner.state.weights.data,

@@ -1,54 +1,24 @@
-//! A task: a head on the backbone, its loss, and what its figures are computed from.
+//! Classification: one class of several, or several labels.
 
-use super::metrics::{Bootstrap, ClassifyScores, Predictions, Targets};
+use super::{Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
     Error, Result,
     autograd::{Tape, Var},
     data::{Dataset, Kind, Labels, Sample, Source},
-    models::{Classifier, Depth},
+    models::{Classifier, Depth, ResNet},
     ops::{bce_with_logits::BceWithLogits, cross_entropy::CrossEntropy},
     tensor::{Scope, Tensor},
+    train::{
+        config::Data,
+        metrics::{Bootstrap, ClassifyScores, Predictions, Targets},
+        run::Run,
+    },
 };
-
-/// What multitask learning and fine-tuning ask of a task, whatever its kind.
-pub trait Task {
-    /// The data set's name.
-    fn name(&self) -> &str;
-    /// Numbers of a target, and of a prediction.
-    fn widths(&self) -> [usize; 2];
-    /// Declares the head's parameters in `scope` on a backbone of this depth.
-    fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head>;
-    /// Figures of predictions `[n · width]` for `samples`; a larger `better` is better.
-    ///
-    /// # Errors
-    /// Predictions that do not fit the samples.
-    fn score(
-        &self,
-        samples: &[&Sample],
-        outputs: &[f32],
-        bootstrap: Bootstrap,
-    ) -> Result<ClassifyScores>;
-    /// Probabilities from raw outputs, and their column names.
-    fn probabilities(&self, outputs: &[f32]) -> (Vec<String>, Vec<f64>);
-}
-
-/// A task's layers above the backbone.
-pub trait Head {
-    /// Raw outputs `[N, L]` from C2 … C5.
-    ///
-    /// # Errors
-    /// Feature maps of other channels.
-    fn forward(&self, tape: &Tape, features: &[Var; 4]) -> Result<Var>;
-    /// The loss `[1]` of raw outputs against `[N, T]`.
-    ///
-    /// # Errors
-    /// Shapes that do not fit.
-    fn loss(&self, tape: &Tape, outputs: &Var, targets: &Tensor) -> Result<Var>;
-}
 
 /// Classification: one class of several, or several labels that may each be present or missing.
 pub struct Classify {
     name: String,
+    data: Data,
     labels: Labels,
     /// Of two classes, the one whose presence is called positive.
     positive: usize,
@@ -59,7 +29,7 @@ impl Classify {
     ///
     /// # Errors
     /// No labels, fewer than two classes, or a positive class that is none of them.
-    pub fn new(source: &Source, dataset: &Dataset) -> Result<Self> {
+    pub fn new(source: &Source, dataset: &Dataset, data: &Data) -> Result<Self> {
         let labels = dataset.labels.clone();
         let place = format!("source {}", source.name);
         if labels.kind == Kind::None || (labels.kind == Kind::Classes && labels.names.len() < 2) {
@@ -75,7 +45,7 @@ impl Classify {
                 Error::config(&place, problem, "name one of the classes")
             })?,
         };
-        Ok(Self { name: dataset.name.clone(), labels, positive })
+        Ok(Self { name: dataset.name.clone(), data: data.clone(), labels, positive })
     }
 }
 
@@ -97,22 +67,14 @@ impl Classify {
     pub fn auc(&self, samples: &[&Sample], scores: &[f64]) -> Result<Option<f64>> {
         Ok(self.figures(samples, scores, Bootstrap { replicates: 0, seed: 0 })?.measures.mauc)
     }
-    /// Mean cross-entropy of raw outputs, over what is labelled.
-    pub fn loss(&self, samples: &[&Sample], outputs: &[f32]) -> f64 {
-        let (names, probabilities) = self.probabilities(outputs);
-        let (mut sum, mut count) = (0.0, 0);
-        for (sample, row) in samples.iter().zip(probabilities.chunks(names.len())) {
-            for (p, present) in row.iter().zip(self.indicator(sample)) {
-                let likelihood = match (self.labels.kind == Kind::Classes, present) {
-                    (_, 1.0) => *p,
-                    (false, 0.0) => 1.0 - p,
-                    _ => continue,
-                };
-                sum -= likelihood.max(1e-12).ln();
-                count += 1;
-            }
-        }
-        sum / f64::from(count.max(1))
+    /// The names of the labels, and their probabilities from raw outputs `[n · L]`.
+    pub fn probabilities(&self, outputs: &[f32]) -> (&[String], Vec<f64>) {
+        let rows = outputs.chunks(self.labels.names.len());
+        let probabilities = match self.labels.kind {
+            Kind::Classes => rows.flat_map(softmax).collect(),
+            _ => outputs.iter().map(|v| 1.0 / (1.0 + (-f64::from(*v)).exp())).collect(),
+        };
+        (&self.labels.names, probabilities)
     }
     fn figures(
         &self,
@@ -156,28 +118,20 @@ impl Task for Classify {
     fn name(&self) -> &str {
         &self.name
     }
-    fn widths(&self) -> [usize; 2] {
-        [self.labels.target_len(), self.labels.names.len()]
+    fn data(&self) -> &Data {
+        &self.data
     }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
-        let head = Classifier::new(scope, depth.features(), self.labels.names.len());
+        let head = Classifier::new(scope.at("fc"), depth.features(), self.labels.names.len());
         Box::new(ClassifyHead { head, classes: self.labels.kind == Kind::Classes })
     }
-    fn probabilities(&self, outputs: &[f32]) -> (Vec<String>, Vec<f64>) {
-        let rows = outputs.chunks(self.labels.names.len());
-        let probabilities = match self.labels.kind {
-            Kind::Classes => rows.flat_map(softmax).collect(),
-            _ => outputs.iter().map(|v| 1.0 / (1.0 + (-f64::from(*v)).exp())).collect(),
-        };
-        (self.labels.names.clone(), probabilities)
+    /// The probability of each label.
+    fn describe(&self, predicted: &Predicted) -> serde_json::Map<String, serde_json::Value> {
+        let (names, probabilities) = self.probabilities(predicted.row);
+        names.iter().cloned().zip(probabilities.into_iter().map(Into::into)).collect()
     }
-    fn score(
-        &self,
-        samples: &[&Sample],
-        outputs: &[f32],
-        bootstrap: Bootstrap,
-    ) -> Result<ClassifyScores> {
-        self.figures(samples, &self.probabilities(outputs).1, bootstrap)
+    fn scorer(&self) -> Box<dyn Scorer + '_> {
+        Box::new(ClassifyScorer { task: self, samples: Vec::new(), probabilities: Vec::new() })
     }
 }
 
@@ -194,14 +148,79 @@ struct ClassifyHead {
 }
 
 impl Head for ClassifyHead {
-    fn forward(&self, tape: &Tape, features: &[Var; 4]) -> Result<Var> {
-        self.head.forward(tape, &features[3])
+    fn backbone(&self) -> &'static str {
+        ""
     }
-    fn loss(&self, tape: &Tape, outputs: &Var, targets: &Tensor) -> Result<Var> {
-        let targets = tape.input(targets);
-        match self.classes {
-            true => tape.apply(CrossEntropy, [outputs, &targets]),
-            false => tape.apply(BceWithLogits, [outputs, &targets]),
+    fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
+        let logits = self.head.forward(tape, &backbone.forward(tape, x)?[3])?;
+        let targets = tape.input(&view.inputs.targets);
+        let loss = match self.classes {
+            true => tape.apply(CrossEntropy, [&logits, &targets]),
+            false => tape.apply(BceWithLogits, [&logits, &targets]),
+        };
+        Ok(vec![loss?])
+    }
+    fn outputs(
+        &self,
+        tape: &Tape,
+        backbone: &ResNet,
+        x: &Var,
+        _: &Tensor,
+    ) -> Result<Vec<Tensor>> {
+        let features = backbone.forward(tape, x)?;
+        Ok(vec![self.head.forward(tape, &features[3])?.value])
+    }
+}
+
+struct ClassifyScorer<'a> {
+    task: &'a Classify,
+    samples: Vec<Sample>,
+    /// A row of the labels' probabilities for each sample.
+    probabilities: Vec<f64>,
+}
+
+impl Scorer for ClassifyScorer<'_> {
+    fn add(&mut self, predicted: &Predicted) -> Result<()> {
+        self.samples.push(predicted.sample.clone());
+        self.probabilities.extend(self.task.probabilities(predicted.row).1);
+        Ok(())
+    }
+    fn scores(&self, bootstrap: Bootstrap) -> Result<Scores> {
+        let samples: Vec<&Sample> = self.samples.iter().collect();
+        Ok(Scores::Classify(self.task.figures(&samples, &self.probabilities, bootstrap)?))
+    }
+    /// Mean cross-entropy over what is labelled.
+    fn loss(&self) -> Option<f64> {
+        let (mut sum, mut count) = (0.0, 0);
+        let rows = self.probabilities.chunks(self.task.labels.names.len());
+        for (sample, row) in self.samples.iter().zip(rows) {
+            for (p, present) in row.iter().zip(self.task.indicator(sample)) {
+                let likelihood = match (self.task.labels.kind == Kind::Classes, present) {
+                    (_, 1.0) => *p,
+                    (false, 0.0) => 1.0 - p,
+                    _ => continue,
+                };
+                sum -= likelihood.max(1e-12).ln();
+                count += 1;
+            }
         }
+        Some(sum / f64::from(count.max(1)))
+    }
+    /// `predictions.csv`: one row for each film, its path and the probability of each label.
+    fn write(&self, run: &Run) -> Result<()> {
+        let names = &self.task.labels.names;
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let header = std::iter::once("image".to_owned()).chain(names.iter().cloned());
+        let mut rows = vec![header.collect::<Vec<_>>()];
+        for (sample, row) in self.samples.iter().zip(self.probabilities.chunks(names.len())) {
+            let path = sample.path.display().to_string();
+            let numbers = row.iter().map(|p| format!("{p:.6}"));
+            rows.push(std::iter::once(path).chain(numbers).collect());
+        }
+        for row in rows {
+            table.write_record(row).expect("memory takes every row");
+        }
+        let bytes = table.into_inner().expect("memory is flushed");
+        run.write("predictions.csv", &String::from_utf8(bytes).expect("rows are UTF-8"))
     }
 }

@@ -1,0 +1,159 @@
+//! The loop that all stages share: batch, step, reading, checkpoint.
+
+use super::{
+    checkpoint::{Metadata, Tensors},
+    config::{Log, Optim},
+    run::{Pace, Run},
+    schedule::{Progress, Span},
+    stepper::Stepper,
+};
+use crate::{
+    Error, Result,
+    data::{Loader, Sample},
+    gpu::Gpu,
+    tensor::Step,
+};
+
+/// What a stage trains with from its first step to its last.
+pub struct Trainer<'a> {
+    /// The device.
+    pub gpu: &'a Gpu,
+    /// Where readings and checkpoints go.
+    pub run: &'a Run<'a>,
+    /// The rate.
+    pub optim: &'a Optim,
+    /// When to read and when to save.
+    pub log: &'a Log,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Separates this stage's random numbers from other stages'.
+    pub stage: u32,
+    /// Steps of the whole stage.
+    pub steps: u64,
+    /// Keys that a step puts into MoCo's queue, and the queue's length; 0 and 1 without a queue.
+    pub queue: [u64; 2],
+}
+
+/// One pass over a task's films: an epoch, or a visit of multitask learning.
+pub struct Pass<'a> {
+    /// What readings are called.
+    pub name: String,
+    /// The films.
+    pub samples: &'a [Sample],
+    /// Their batches, from the pass's next one on.
+    pub loader: &'a mut Loader,
+    /// The recorded step.
+    pub stepper: &'a mut Stepper,
+    /// Steps of the stage before this pass.
+    pub begin: u64,
+    /// Steps of this pass.
+    pub steps: u64,
+    /// Where the pass begins in its round, and the round's length.
+    pub round: Span,
+}
+
+/// What a stage does between steps.
+pub trait Hooks {
+    /// Everything a resumed run needs, after `at` steps.
+    ///
+    /// # Errors
+    /// The device is lost.
+    fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)>;
+    /// A pass has ended after `at` steps of the stage; its checkpoint is not yet written, so that a
+    /// resumed run has what this computes.
+    ///
+    /// # Errors
+    /// Whatever files, the device or the person may cause.
+    fn pass_ended(&mut self, _at: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Trainer<'_> {
+    /// Runs a pass from step `at` of the stage to the pass's end; returns the step after it.
+    ///
+    /// # Errors
+    /// A loss that is not finite, films that cannot be read, a full disk, a lost device, or
+    /// [`Error::Interrupted`]; the last checkpoint stays.
+    pub fn pass(&self, pass: Pass, mut at: u64, hooks: &mut dyn Hooks) -> Result<u64> {
+        let end = pass.begin + pass.steps;
+        let mut pace = Pace::new(pass.name, self.steps, self.log.every, pass.samples);
+        while at < end {
+            let batch = pass.loader.next_batch()?;
+            let epoch = Span { at: at - pass.begin, of: pass.steps };
+            let round = Span { at: pass.round.at + epoch.at, of: pass.round.of };
+            let run = Span { at, of: self.steps };
+            let lr = self.optim.lr(&Progress { run, epoch, round });
+            let step = Step {
+                lr: lr as f32,
+                step: at as u32,
+                seed_low: self.seed as u32,
+                seed_high: (self.seed >> 32) as u32,
+                queue_at: (at * self.queue[0] % self.queue[1]) as u32,
+                epoch: batch.epoch as u32,
+                stage: self.stage,
+                pad: 0,
+            };
+            pass.stepper.run(&step, &batch.pixels, &batch.targets, &batch.extents)?;
+            pace.batch(at, batch);
+            at += 1;
+            let stop = self.run.watch.interrupted();
+            let save = at.is_multiple_of(self.log.save_every) || stop;
+            // At a pass's end too: the loss tells a divergence more plainly than a figure can.
+            if at.is_multiple_of(self.log.every) || save || at == end {
+                let meter = pass.stepper.read_meter()?;
+                let reading = pace.reading(self.gpu, meter, at, lr, pass.loader, self.run)?;
+                self.run.watch.reading(&reading);
+                self.run.record(&reading)?;
+            }
+            if at == end {
+                hooks.pass_ended(at)?;
+            }
+            if save {
+                let (tensors, metadata) = hooks.checkpoint(at)?;
+                self.run.save(at, &tensors, &metadata)?;
+                self.run.list_bad(&pass.loader.bad())?;
+            }
+            if stop {
+                return Err(Error::Interrupted(self.run.folder.clone()));
+            }
+        }
+        self.run.list_bad(&pass.loader.bad())?;
+        Ok(at)
+    }
+    /// Says in one line what is about to run.
+    pub fn announce(&self, name: &str, films: usize, stepper: &Stepper) {
+        let programs = stepper.programs();
+        let peak: u64 = programs.iter().map(|p| p.plan().arenas.iter().sum()).max().unwrap_or(0);
+        let launches: usize = programs.iter().map(|p| p.commands().len()).sum();
+        self.run.watch.note(&format!(
+            "{name}: {films} films, {} steps of {launches} launches, {} MiB of activations",
+            self.steps,
+            peak >> 20
+        ));
+        if stepper.micro() > 1 {
+            self.run.watch.note(&format!(
+                "{name}: a batch goes beyond what this adapter binds at once; it is cut into {} \
+                 micro-batches, each with batch statistics of its own",
+                stepper.micro()
+            ));
+        }
+    }
+}
+
+/// The metadata of a checkpoint that `stage` wrote after `step` steps.
+pub fn metadata(stage: &str, step: u64) -> Metadata {
+    let pair = |key: &str, value: String| (key.to_owned(), value);
+    [pair("stage", stage.into()), pair("step", step.to_string())].into()
+}
+
+/// The step that a checkpoint was written after.
+///
+/// # Errors
+/// Its metadata names none.
+pub fn step_of(metadata: &Metadata) -> Result<u64> {
+    metadata.get("step").and_then(|s| s.parse().ok()).ok_or_else(|| {
+        let remedy = "use a checkpoint that this program wrote";
+        Error::weights("checkpoint", "expected a `step` in the metadata, found none", remedy)
+    })
+}

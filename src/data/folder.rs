@@ -90,5 +90,9 @@ fn empty_class(folder: &Path) -> Error {
 
 fn row(path: PathBuf, part: Option<Part>, target: Vec<f32>) -> Row {
     let patient = patient(&stem(&path)).to_string();
-    Row { place: path.display().to_string(), part, sample: Sample { path, patient, target } }
+    Row {
+        place: path.display().to_string(),
+        part,
+        sample: Sample { path, patient, target: target.into() },
+    }
 }

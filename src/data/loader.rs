@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::decode::{Fault, read};
+use super::annotation::box_row;
+use super::decode::Fault;
+use super::fit::Fitted;
 use super::order::permutation;
-use super::{MAX_SIDE, Sample};
+use super::{Annotation, Fit, MAX_SIDE, Sample};
 use crate::{Error, Result};
 
 /// How a [`Loader`] serves its films.
@@ -21,6 +23,8 @@ pub struct LoaderOptions {
     pub width: usize,
     /// Rows, after resizing.
     pub height: usize,
+    /// How a film comes to that size.
+    pub fit: Fit,
     /// Films a batch.
     pub batch: usize,
     /// Seed of the order; with the epoch it is all that the order depends on.
@@ -52,8 +56,15 @@ pub struct Batch {
     pub indices: Vec<usize>,
     /// `n * height * width` grey values, 0-255.
     pub pixels: Vec<f32>,
-    /// `n` targets, one after the other.
+    /// `n` rows of [`Loader::row_len`] numbers, one after the other: labels as the samples have
+    /// them; a mask as `height * width` numbers 0 or 1; boxes as `x1 y1 x2 y2 class` each, in
+    /// pixels of the input, where an unused place has class −1.
     pub targets: Vec<f32>,
+    /// Width and height that each film fills of the input, pixels; less than the whole only in a
+    /// [`Fit::Letterbox`].
+    pub extents: Vec<[f32; 2]>,
+    /// Width and height of each film as decoded.
+    pub sizes: Vec<[usize; 2]>,
     /// Films: [`LoaderOptions::batch`], or fewer in a last batch that is not full and, without
     /// shuffling, in a batch that lost bad films (then possibly 0). With shuffling bad films make
     /// it fewer only where the samples hold fewer good ones than a batch.
@@ -91,6 +102,7 @@ struct Made {
 
 struct Plan {
     samples: Vec<Sample>,
+    row_len: usize,
     options: LoaderOptions,
     cache: Mutex<Cache>,
 }
@@ -98,7 +110,7 @@ struct Plan {
 /// Decoded and resized films, and the faults of bad ones, by number.
 #[derive(Default)]
 struct Cache {
-    films: HashMap<usize, Result<Arc<Vec<f32>>, Fault>>,
+    films: HashMap<usize, Result<Arc<Fitted>, Fault>>,
     bytes: usize,
 }
 
@@ -107,7 +119,8 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Config`] if a size is 0 or too large, or if there is no full batch where only full
-    /// ones are wanted; [`Error::Data`] without samples or with targets of different lengths.
+    /// ones are wanted; [`Error::Data`] without samples or with targets of different kinds or
+    /// lengths.
     pub fn new(samples: Vec<Sample>, options: LoaderOptions) -> Result<Self> {
         check(&samples, &options)?;
         let pool = rayon::ThreadPoolBuilder::new()
@@ -117,7 +130,12 @@ impl Loader {
             .map_err(|e| {
                 Error::config("loader, threads", format!("no threads: {e}"), "ask for fewer")
             })?;
-        let plan = Arc::new(Plan { samples, options, cache: Mutex::default() });
+        let plan = Arc::new(Plan {
+            row_len: row_len(&samples, &options),
+            samples,
+            options,
+            cache: Mutex::default(),
+        });
         let (sender, ready) = sync_channel(plan.options.prefetch);
         let reader = std::thread::spawn({
             let plan = Arc::clone(&plan);
@@ -147,6 +165,12 @@ impl Loader {
     /// Batches an epoch.
     pub fn epoch_len(&self) -> u64 {
         self.plan.epoch_len()
+    }
+
+    /// Numbers in one row of [`Batch::targets`]; for boxes, five for each on the film that has most
+    /// of them.
+    pub fn row_len(&self) -> usize {
+        self.plan.row_len
     }
 
     /// The time that [`Loader::next_batch`] has spent waiting for films, in all.
@@ -241,28 +265,42 @@ impl Plan {
         Made { batch: self.batch(step, epoch, &good), bad }
     }
 
-    fn batch(&self, step: u64, epoch: u64, films: &[(usize, Arc<Vec<f32>>)]) -> Batch {
+    fn batch(&self, step: u64, epoch: u64, films: &[(usize, Arc<Fitted>)]) -> Batch {
         let size = self.options.width * self.options.height;
         let mut pixels = Vec::with_capacity(films.len() * size);
-        films.iter().for_each(|(_, film)| pixels.extend_from_slice(film));
+        let mut targets = Vec::with_capacity(films.len() * self.row_len);
+        for (at, film) in films {
+            pixels.extend_from_slice(&film.pixels);
+            match &self.samples[*at].target {
+                Annotation::Labels(labels) => targets.extend(labels),
+                Annotation::Mask(_) | Annotation::Polygons { .. } => {
+                    targets.extend(film.mask.iter().map(|v| f32::from(*v)));
+                }
+                Annotation::Boxes { size, boxes } => {
+                    targets.extend(box_row(boxes, *size, film.extent, self.row_len));
+                }
+            }
+        }
         Batch {
             step,
             epoch,
             indices: films.iter().map(|(at, _)| *at).collect(),
             pixels,
-            targets: films.iter().flat_map(|(at, _)| self.samples[*at].target.clone()).collect(),
+            targets,
+            extents: films.iter().map(|(_, film)| film.extent.map(|side| side as f32)).collect(),
+            sizes: films.iter().map(|(_, film)| film.size).collect(),
             n: films.len(),
         }
     }
 
     /// Film `at`, decoded and resized, from memory or disk.
-    fn film(&self, at: usize) -> Result<Arc<Vec<f32>>, Fault> {
+    fn film(&self, at: usize) -> Result<Arc<Fitted>, Fault> {
         if let Some(known) = self.cache().films.get(&at) {
             return known.clone();
         }
-        let film = read(&self.samples[at].path)
-            .map(|film| Arc::new(film.resize(self.options.width, self.options.height).pixels));
-        let bytes = film.as_ref().map_or(0, |film| size_of_val(film.as_slice()));
+        let input = [self.options.width, self.options.height];
+        let film = Fitted::read(&self.samples[at], self.options.fit, input).map(Arc::new);
+        let bytes = film.as_ref().map_or(0, |film| film.bytes());
         let mut cache = self.cache();
         if cache.bytes + bytes <= self.options.cache_bytes {
             cache.bytes += bytes;
@@ -294,14 +332,7 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
             "see that this part of the data set is not empty",
         ));
     };
-    let odd = samples.iter().find(|sample| sample.target.len() != first.target.len());
-    if let Some(odd) = odd {
-        return Err(Error::data(
-            odd.path.display().to_string(),
-            format!("expected {} labels, found {}", first.target.len(), odd.target.len()),
-            "load data sets with different labels one by one",
-        ));
-    }
+    check_targets(samples, first)?;
     let (films, batch) = (samples.len(), options.batch);
     if batch == 0 || (options.drop_last && films < batch) {
         return Err(Error::config(
@@ -311,4 +342,26 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Targets of one kind, and labels of one length.
+fn check_targets(samples: &[Sample], first: &Sample) -> Result<()> {
+    let about = |sample: &Sample| match &sample.target {
+        Annotation::Labels(labels) => format!("{} labels", labels.len()),
+        Annotation::Mask(_) | Annotation::Polygons { .. } => "a mask".into(),
+        Annotation::Boxes { .. } => "boxes".into(),
+    };
+    match samples.iter().find(|sample| about(sample) != about(first)) {
+        None => Ok(()),
+        Some(odd) => Err(Error::data(
+            odd.path.display().to_string(),
+            format!("expected {}, found {}", about(first), about(odd)),
+            "load data sets with different labels one by one",
+        )),
+    }
+}
+
+fn row_len(samples: &[Sample], options: &LoaderOptions) -> usize {
+    let pixels = options.width * options.height;
+    samples.iter().map(|sample| sample.target.row_len(pixels)).max().unwrap_or(0)
 }

@@ -1,9 +1,12 @@
 //! Files become batches: films are found and labelled ([`Source`]), divided by patient,
 //! decoded to grey ([`decode`]), resized and served in a fixed order ([`Loader`]).
 
+mod annotation;
 mod decode;
+mod fit;
 mod folder;
 mod loader;
+mod mask;
 mod nih;
 mod order;
 mod patient;
@@ -17,7 +20,9 @@ mod walk;
 use crate::{Error, Result};
 use std::path::PathBuf;
 
+pub use annotation::{Annotation, BoxLabel};
 pub use decode::{Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+pub use fit::Fit;
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use nih::NIH_LABELS;
 pub use sample::unpack;
@@ -30,6 +35,10 @@ pub enum Kind {
     Classes,
     /// Any of several findings; a target holds 0, 1 or NaN (not known) for each name.
     Multi,
+    /// A mask of one kind of foreground.
+    Mask,
+    /// Boxes, each of one class of several.
+    Boxes,
     /// Unlabelled; a target is empty.
     None,
 }
@@ -40,17 +49,19 @@ pub struct Labels {
     /// What a target holds.
     pub kind: Kind,
     /// The names of the classes or findings; a name's index is its place in a target
-    /// ([`Kind::Multi`]) or the target's value ([`Kind::Classes`]).
+    /// ([`Kind::Multi`]), the target's value ([`Kind::Classes`]) or a box's class
+    /// ([`Kind::Boxes`]). Of a mask, the name of its foreground.
     pub names: Vec<String>,
 }
 
 impl Labels {
-    /// Numbers in one target: 1 for classes, one per name for findings, 0 without labels.
+    /// Numbers in one target of labels: 1 for classes, one per name for findings, 0 otherwise (the
+    /// rows of masks and boxes depend on input and films: [`Loader::row_len`]).
     pub fn target_len(&self) -> usize {
         match self.kind {
             Kind::Classes => 1,
             Kind::Multi => self.names.len(),
-            Kind::None => 0,
+            Kind::Mask | Kind::Boxes | Kind::None => 0,
         }
     }
 }
@@ -63,7 +74,7 @@ pub struct Sample {
     /// The patient, from a table or the file name; films of one patient stay in one part.
     pub patient: String,
     /// What [`Labels`] says.
-    pub target: Vec<f32>,
+    pub target: Annotation,
 }
 
 /// A data set, divided so that no patient is in two parts.

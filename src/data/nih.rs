@@ -71,6 +71,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
             continue;
         };
         let part = lists.as_ref().map(|lists| lists.part(&place, image)).transpose()?;
+        let target = target.into();
         let sample = Sample { path: path.clone(), patient: patient.clone(), target };
         rows.push(Row { sample, part, place });
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::{Dataset, Kind, Labels, Sample, Source, Split};
+use super::{Annotation, Dataset, Kind, Labels, Sample, Source, Split};
 use crate::{Error, Result};
 
 /// One of the three parts of a data set.
@@ -159,12 +159,13 @@ fn take_missing_parts(
     parts
 }
 
-/// The group of a target: its class, or whether there is any finding.
-fn stratum(labels: &Labels, target: &[f32]) -> u32 {
+/// The group of a target: its class, or whether there is any finding or box.
+fn stratum(labels: &Labels, target: &Annotation) -> u32 {
     match labels.kind {
-        Kind::Classes => target[0] as u32,
-        Kind::Multi => u32::from(target.contains(&1.0)),
-        Kind::None => 0,
+        Kind::Classes => target.labels()[0] as u32,
+        Kind::Multi => u32::from(target.labels().contains(&1.0)),
+        Kind::Boxes => u32::from(!target.boxes().is_empty()),
+        Kind::Mask | Kind::None => 0,
     }
 }
 
@@ -186,7 +187,7 @@ fn check_train(source: &Source, dataset: &Dataset) -> Result<()> {
     }
     if dataset.labels.kind == Kind::Classes {
         for (class, name) in dataset.labels.names.iter().enumerate() {
-            if !dataset.train.iter().any(|s| s.target[0] == class as f32) {
+            if !dataset.train.iter().any(|s| s.target.labels() == [class as f32]) {
                 let what = format!("no film of class {name} is left");
                 return lacks(&what, "add films of this class to the training part");
             }

@@ -103,6 +103,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
             }
             Some(cell) => cell.to_string(),
         };
+        let target = target.into();
         rows.push(Row { sample: Sample { path, patient, target }, part, place });
     }
     Ok(Listing { labels, rows, missing: 0, unlabelled })

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    data::{BadFilm, Batch, Loader, LoaderOptions, Sample},
+    data::{BadFilm, Batch, Fit, Loader, LoaderOptions, Sample},
     gpu::Gpu,
     ops::meter::Meter,
 };
@@ -207,6 +207,7 @@ pub fn training(data: &config::Data, seed: u64, start: u64) -> LoaderOptions {
     LoaderOptions {
         width: data.width,
         height: data.height,
+        fit: Fit::Stretch,
         batch: data.batch,
         seed,
         shuffle: true,

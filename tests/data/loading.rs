@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use mtpret::Error;
-use mtpret::data::{Batch, Loader, LoaderOptions, Sample};
+use mtpret::data::{Batch, Fit, Loader, LoaderOptions, Sample};
 use tempfile::TempDir;
 
 use super::film;
@@ -12,7 +12,7 @@ fn films(n: usize) -> (TempDir, Vec<Sample>) {
     let sample = |i: usize| {
         let path = dir.path().join(format!("{i}.png"));
         film(&path, i as u8);
-        Sample { path, patient: i.to_string(), target: vec![i as f32] }
+        Sample { path, patient: i.to_string(), target: vec![i as f32].into() }
     };
     let samples = (0..n).map(sample).collect();
     (dir, samples)
@@ -22,6 +22,7 @@ fn options() -> LoaderOptions {
     LoaderOptions {
         width: 4,
         height: 3,
+        fit: Fit::Stretch,
         batch: 4,
         seed: 11,
         shuffle: true,
@@ -188,7 +189,7 @@ fn options_that_cannot_be_met_are_errors() {
     assert!(error(&samples, LoaderOptions { batch: 0, ..options() }).contains("found 0"));
     assert!(error(&samples, LoaderOptions { width: 0, ..options() }).contains("width"));
     assert!(error(&[], options()).contains("expected films, found none"));
-    let odd = Sample { path: Path::new("odd").into(), patient: "0".into(), target: vec![] };
+    let odd = Sample { path: Path::new("odd").into(), patient: "0".into(), target: vec![].into() };
     let mixed = [samples[0].clone(), odd];
     assert!(error(&mixed, options()).starts_with("odd: expected 1 labels, found 0"));
 }

@@ -28,7 +28,7 @@ fn csv(dir: &TempDir, table: &str) -> Source {
 }
 
 fn targets(dataset: &Dataset) -> Vec<Vec<f32>> {
-    dataset.train.iter().map(|s| s.target.clone()).collect()
+    dataset.train.iter().map(|s| s.target.labels().to_vec()).collect()
 }
 
 #[test]
@@ -69,7 +69,10 @@ fn kermanys_layout_is_read_with_its_quirks() {
     );
     assert_eq!(dataset.train[1].patient, "person12");
     assert_eq!(dataset.val[0].patient, "NORMAL2-IM-0604");
-    assert_eq!((dataset.train[0].target[0], dataset.train[1].target[0]), (0.0, 1.0));
+    assert_eq!(
+        (dataset.train[0].target.labels()[0], dataset.train[1].target.labels()[0]),
+        (0.0, 1.0)
+    );
     assert_eq!((dataset.val.len(), dataset.test.len()), (2, 2));
 }
 
@@ -84,7 +87,7 @@ fn a_folder_without_parts_is_divided_by_patient_and_balanced_by_class() {
     assert_eq!([&dataset.train, &dataset.val, &dataset.test].map(Vec::len), [140, 20, 40]);
     assert_eq!(shared_patients(&dataset), [""; 0]);
     for (part, of_each) in [(&dataset.train, 70), (&dataset.val, 10), (&dataset.test, 20)] {
-        assert_eq!(part.iter().filter(|s| s.target == [0.0]).count(), of_each);
+        assert_eq!(part.iter().filter(|s| s.target.labels() == [0.0]).count(), of_each);
     }
     let again = source.read().unwrap();
     assert_eq!(dataset.test, again.test);
@@ -115,7 +118,7 @@ fn a_folder_without_labels_yields_every_film_below_it() {
     let dataset = source.read().unwrap();
     assert_eq!(dataset.labels.kind, Kind::None);
     assert_eq!(names(&dataset.train, dir.path()), ["1.png", "deep/er/2.TIF", "labels/3.bmp"]);
-    assert!(dataset.train.iter().all(|s| s.target.is_empty()));
+    assert!(dataset.train.iter().all(|s| s.target.labels().is_empty()));
 }
 
 #[test]
@@ -195,9 +198,12 @@ fn nihs_table_is_read_by_place_and_absent_images_are_counted() {
     let dataset = source.read().unwrap();
     assert_eq!((dataset.train.len(), dataset.missing), (3, 1));
     assert_eq!(dataset.labels.names, NIH_LABELS);
-    let sums: Vec<f32> = dataset.train.iter().map(|s| s.target.iter().sum()).collect();
+    let sums: Vec<f32> = dataset.train.iter().map(|s| s.target.labels().iter().sum()).collect();
     assert_eq!(sums, [0.0, 2.0, 1.0]);
-    assert_eq!((dataset.train[1].target[13], dataset.train[1].target[4]), (1.0, 1.0));
+    assert_eq!(
+        (dataset.train[1].target.labels()[13], dataset.train[1].target.labels()[4]),
+        (1.0, 1.0)
+    );
     assert_eq!(dataset.train[2].patient, "2");
     source.label_columns = vec!["Mass".into()];
     assert_eq!(targets(&source.read().unwrap()), [[0.0], [1.0], [0.0]]);

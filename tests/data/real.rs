@@ -96,7 +96,7 @@ fn real_nih_is_divided_by_patient() {
     // 00000193_019.png lies among the normal ones and is listed with a pneumonia.
     let odd = parts.into_iter().flatten().filter(|sample| {
         let normal = sample.path.parent().unwrap().ends_with("0_normal");
-        normal == sample.target.contains(&1.0)
+        normal == sample.target.labels().contains(&1.0)
     });
     assert_eq!(odd.count(), 1);
 }

@@ -19,7 +19,7 @@ fn fracatlas(root: &Path) -> Dataset {
 }
 
 fn balanced(part: &[Sample]) -> bool {
-    part.iter().filter(|s| s.target == [0.0]).count() * 2 == part.len()
+    part.iter().filter(|s| s.target.labels() == [0.0]).count() * 2 == part.len()
 }
 
 #[test]

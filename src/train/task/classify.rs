@@ -32,7 +32,9 @@ impl Classify {
     pub fn new(source: &Source, dataset: &Dataset, data: &Data) -> Result<Self> {
         let labels = dataset.labels.clone();
         let place = format!("source {}", source.name);
-        if labels.kind == Kind::None || (labels.kind == Kind::Classes && labels.names.len() < 2) {
+        if !matches!(labels.kind, Kind::Classes | Kind::Multi)
+            || (labels.kind == Kind::Classes && labels.names.len() < 2)
+        {
             let problem =
                 format!("expected labels of two classes or more, found {:?}", labels.names);
             return Err(Error::data(place, problem, "a task needs a labelled source"));
@@ -54,10 +56,10 @@ impl Classify {
     pub fn indicator(&self, sample: &Sample) -> Vec<f64> {
         match self.labels.kind {
             Kind::Classes => {
-                let class = sample.target[0] as usize;
+                let class = sample.target.labels()[0] as usize;
                 (0..self.labels.names.len()).map(|i| f64::from(u8::from(i == class))).collect()
             }
-            _ => sample.target.iter().map(|v| f64::from(*v)).collect(),
+            _ => sample.target.labels().iter().map(|v| f64::from(*v)).collect(),
         }
     }
     /// Mean AUC of scores `[n · L]` for samples.
@@ -84,7 +86,8 @@ impl Classify {
     ) -> Result<ClassifyScores> {
         let names = &self.labels.names;
         let patients: Vec<String> = samples.iter().map(|s| s.patient.clone()).collect();
-        let target = |s: &&Sample| s.target.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+        let target =
+            |s: &&Sample| s.target.labels().iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
         let predict = |names: &[String], probabilities: &[f64], targets: Targets| {
             let patients = Some(&patients[..]);
             Predictions { names, probabilities, targets, patients, threshold: 0.5 }
@@ -95,14 +98,17 @@ impl Classify {
             Kind::Classes if names.len() == 2 => {
                 let of = |row: &[f64]| row[self.positive];
                 let probabilities: Vec<f64> = probabilities.chunks(2).map(of).collect();
-                let present =
-                    |s: &&Sample| f64::from(u8::from(s.target[0] as usize == self.positive));
+                let present = |s: &&Sample| {
+                    f64::from(u8::from(s.target.labels()[0] as usize == self.positive))
+                };
                 let labels: Vec<f64> = samples.iter().map(present).collect();
                 let names = &names[self.positive..=self.positive];
                 predict(names, &probabilities, Targets::Labels(&labels))
             }
             Kind::Classes => {
-                let class = |s: &&Sample| (s.target[0] >= 0.0).then_some(s.target[0] as usize);
+                let class = |s: &&Sample| {
+                    (s.target.labels()[0] >= 0.0).then_some(s.target.labels()[0] as usize)
+                };
                 let classes: Vec<_> = samples.iter().map(class).collect();
                 predict(names, probabilities, Targets::Classes(&classes))
             }

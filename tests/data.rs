@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use mtpret::Error;
 use mtpret::data::{Dataset, Sample};
 
+#[path = "data/annotated.rs"]
+mod annotated;
+#[path = "data/bad_annotations.rs"]
+mod bad_annotations;
 #[path = "data/decoding.rs"]
 mod decoding;
 #[path = "data/faults.rs"]
@@ -18,6 +22,8 @@ mod reading;
 mod real;
 #[path = "data/shipped.rs"]
 mod shipped;
+#[path = "data/targets.rs"]
+mod targets;
 
 /// The folder of the sample.
 fn sample() -> PathBuf {

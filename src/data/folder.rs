@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Reads `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
 pub(super) fn read(source: &Source) -> Result<Listing> {
-    let root = unwrap_archive(&source.root)?;
+    let root = unwrap_archive(&source.films())?;
     let mut parts: Vec<(Option<Part>, PathBuf)> = list(&root)?
         .0
         .into_iter()

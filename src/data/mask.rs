@@ -9,9 +9,9 @@ use crate::{Error, Result};
 
 /// Grey values above this are foreground.
 const THRESHOLD: f32 = 127.0;
-/// Share of a mask's pixels that may be neither dark (below 64) nor bright (above 191):
-/// anti-aliased edges stay far below it, photographs far above.
-const BETWEEN: f64 = 0.1;
+/// Share of a mask's pixels that may be neither dark (below 64) nor bright (above 191): the
+/// anti-aliased edges of a mask stay below it, most photographs do not.
+const BETWEEN: f64 = 0.25;
 
 impl Sample {
     /// The film's mask at the film's own size, row by row: 1 is foreground.

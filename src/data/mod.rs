@@ -2,6 +2,10 @@
 //! decoded to grey ([`decode`]), resized and served in a fixed order ([`Loader`]).
 
 mod annotation;
+mod boxes;
+mod catalogue;
+mod class;
+mod coco;
 mod decode;
 mod fit;
 mod folder;
@@ -9,24 +13,29 @@ mod loader;
 mod mask;
 mod nih;
 mod order;
+mod pairs;
 mod patient;
 mod resize;
 mod sample;
 mod source;
 mod split;
+mod suffix;
 mod table;
+mod voc;
 mod walk;
 
 use crate::{Error, Result};
 use std::path::PathBuf;
 
 pub use annotation::{Annotation, BoxLabel};
+pub use catalogue::{KNOWN, Known, Purpose, Roots, Use};
+pub use class::Class;
 pub use decode::{Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 pub use fit::Fit;
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use nih::NIH_LABELS;
 pub use sample::unpack;
-pub use source::{Format, Source, Split};
+pub use source::{Format, Shape, Source, Split};
 
 /// What a label vector means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +99,10 @@ pub struct Dataset {
     pub val: Vec<Sample>,
     /// Films to report on.
     pub test: Vec<Sample>,
-    /// Films that an NIH table lists and the disk lacks.
+    /// Films that a table or an annotation lists and the disk lacks (NIH, [`Source::partial`]).
     pub missing: usize,
-    /// Rows of a table of classes that were left out because their label is blank.
+    /// Rows of a table of classes that were left out because their label is blank or no class,
+    /// and films that were left out because they have no mask.
     pub unlabelled: usize,
 }
 

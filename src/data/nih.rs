@@ -50,7 +50,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
     let names = findings(source)?;
     let lists = lists(source)?;
     let on_disk: HashMap<String, PathBuf> =
-        films_below(&source.root)?.into_iter().map(|path| (file_name(&path), path)).collect();
+        films_below(&source.films())?.into_iter().map(|path| (file_name(&path), path)).collect();
     let (mut rows, mut missing) = (Vec::new(), 0);
     for (line, cells) in &table.rows {
         let place = table.place(*line);

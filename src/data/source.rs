@@ -1,10 +1,15 @@
 //! What a user writes about a data set.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Dataset, folder, nih, split, table};
+use super::class::Class;
+use super::{
+    Dataset, Kind, Labels, Purpose, Roots, coco, folder, nih, pairs, split, suffix, table, voc,
+};
 use crate::{Error, Result};
 
 /// How the films and labels of a data set lie on disk.
@@ -17,6 +22,25 @@ pub enum Format {
     Csv,
     /// NIH ChestX-ray14: `Data_Entry_2017*.csv` and images anywhere below the root.
     Nih,
+    /// Films whose names end in their class (Shenzhen's `_0` and `_1`).
+    Suffix,
+    /// Films and masks in image files.
+    Masks,
+    /// COCO JSON, for boxes or outlines.
+    Coco,
+    /// Pascal VOC XML, for boxes.
+    Voc,
+}
+
+/// What is wanted of an annotation that holds boxes and outlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// The boxes.
+    #[default]
+    Boxes,
+    /// A mask of what lies inside the outlines.
+    Mask,
 }
 
 /// How films are divided into training, validation and test.
@@ -35,14 +59,28 @@ pub enum Split {
 
 /// A data set to read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Source {
     /// A name for reports.
     pub name: String,
-    /// How it lies on disk.
-    pub format: Format,
-    /// The folder that holds the films; paths of a table are relative to it.
+    /// The name of a data set that the program knows ([`super::KNOWN`]). Then every other key has
+    /// the value that suits this data set wherever it is left at its default.
+    #[serde(default)]
+    pub known: Option<String>,
+    /// Beside `known`: what the data set is used for, where it serves several purposes.
+    #[serde(default)]
+    pub task: Option<Purpose>,
+    /// How it lies on disk; needed without `known`.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// The folder of the data set, to which all other paths are relative; needed without `known`,
+    /// beside which it is found by [`Source::locate`].
+    #[serde(default)]
     pub root: PathBuf,
+    /// The folder of the films below `root`; the paths of a table or of annotations are relative
+    /// to it. Default: `root` itself.
+    #[serde(default)]
+    pub images: PathBuf,
     /// The table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the
     /// only `Data_Entry*.csv` in `root`.
     pub table: Option<PathBuf>,
@@ -56,6 +94,34 @@ pub struct Source {
     /// and blank (findings); none means unlabelled. `nih`: the findings wanted; none means all 14.
     #[serde(default)]
     pub label_columns: Vec<String>,
+    /// `csv` with one label column: which of its words are which class; rows of other words count
+    /// as unlabelled. `suffix`: which endings of names are which class. `coco`, `voc`: which names
+    /// are which class; without it all are. Masks: the name of the foreground.
+    #[serde(default)]
+    pub classes: Vec<Class>,
+    /// `csv`: only rows with these words in these columns.
+    #[serde(default)]
+    pub only: BTreeMap<String, String>,
+    /// `coco`: the JSON files; `train`, `val` or `test` in a name says the part. `voc`: the folders
+    /// of the XML files.
+    #[serde(default)]
+    pub annotations: Vec<PathBuf>,
+    /// `coco`: whether boxes or masks are wanted. Default `boxes`.
+    #[serde(default)]
+    pub shape: Shape,
+    /// `coco`, `voc`: a folder below `root` whose films have nothing on them where no annotation
+    /// names them.
+    #[serde(default)]
+    pub negatives: Option<PathBuf>,
+    /// `masks`: the mask of a film, relative to `root`, where `{}` stands for the film's name
+    /// without extension; `A|B` is B where there is no A, and several patterns are united
+    /// (`["left/{}.png", "right/{}.png"]`).
+    #[serde(default)]
+    pub masks: Vec<String>,
+    /// Leave out, and count, films that a table or an annotation names and the disk lacks, and
+    /// films without a mask. Default: they are errors.
+    #[serde(default)]
+    pub partial: bool,
     /// Of two classes, the one whose presence is called positive in all figures. Default: the
     /// second in alphabetical order.
     pub positive: Option<String>,
@@ -93,11 +159,30 @@ fn test_share() -> f64 {
 impl Source {
     /// A source with every optional setting at its default.
     pub fn new(name: impl Into<String>, format: Format, root: impl Into<PathBuf>) -> Self {
+        Self { format: Some(format), root: root.into(), ..Self::empty(name) }
+    }
+
+    /// A source of the data set that the program knows as `known`.
+    pub fn known(name: impl Into<String>, known: &str, task: Option<Purpose>) -> Self {
+        Self { known: Some(known.into()), task, ..Self::empty(name) }
+    }
+
+    pub(super) fn empty(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            format,
-            root: root.into(),
+            known: None,
+            task: None,
+            format: None,
+            root: PathBuf::new(),
+            images: PathBuf::new(),
             table: None,
+            classes: Vec::new(),
+            only: BTreeMap::new(),
+            annotations: Vec::new(),
+            shape: Shape::default(),
+            negatives: None,
+            masks: Vec::new(),
+            partial: false,
             labelled: yes(),
             path_column: path_column(),
             label_columns: Vec::new(),
@@ -111,25 +196,70 @@ impl Source {
         }
     }
 
-    /// Finds and labels the films and divides them. No image is opened.
+    /// Finds and labels the films and divides them. No image is opened. A known data set without
+    /// a root is sought as [`Roots::from_env`] says.
     ///
     /// # Errors
     /// [`Error::Config`] for settings that contradict one another; [`Error::Data`] or
-    /// [`Error::Io`] for a missing folder or table, an empty class, an unknown column, a label
-    /// that cannot be read, a path out of the root, a missing film, a patient in two parts.
+    /// [`Error::Io`] for a missing folder, table or annotation, an empty class, an unknown column,
+    /// a label, box or outline that cannot be read or lies outside, a path out of the root, a
+    /// missing film or mask, a patient in two parts.
     pub fn read(&self) -> Result<Dataset> {
-        self.check()?;
-        let listing = match self.format {
+        if self.known.is_some() && self.format.is_none() {
+            let mut found = self.clone();
+            found.locate(&Roots::from_env())?;
+            return found.read();
+        }
+        let format = self.check()?;
+        let listing = match format {
             Format::Folder => folder::read(self)?,
             Format::Csv => table::read(self)?,
             Format::Nih => nih::read(self)?,
+            Format::Suffix => suffix::read(self)?,
+            Format::Masks => pairs::read(self)?,
+            Format::Coco => coco::read(self)?,
+            Format::Voc => voc::read(self)?,
         };
         split::divide(self, listing)
     }
 
-    fn check(&self) -> Result<()> {
+    /// The folder of the films.
+    pub(super) fn films(&self) -> PathBuf {
+        self.root.join(&self.images)
+    }
+
+    /// The labels of a set of masks.
+    pub(super) fn mask_labels(&self) -> Labels {
+        let name = self.classes.first().map_or("foreground", |class| &class.name);
+        Labels { kind: Kind::Mask, names: vec![name.into()] }
+    }
+
+    /// The keys that are set and that only some formats use.
+    fn special(&self) -> [(&'static str, bool, &'static [Format]); 13] {
+        use Format::{Coco, Csv, Masks, Nih, Suffix, Voc};
+        [
+            ("table", self.table.is_some(), &[Csv, Nih]),
+            ("label_columns", !self.label_columns.is_empty(), &[Csv, Nih]),
+            ("path_column", self.path_column != path_column(), &[Csv]),
+            ("patient_column", self.patient_column.is_some(), &[Csv]),
+            ("split_column", self.split_column.is_some(), &[Csv]),
+            ("only", !self.only.is_empty(), &[Csv]),
+            ("classes", !self.classes.is_empty(), &[Csv, Suffix, Masks, Coco, Voc]),
+            ("annotations", !self.annotations.is_empty(), &[Coco, Voc]),
+            ("negatives", self.negatives.is_some(), &[Coco, Voc]),
+            ("shape", self.shape != Shape::default(), &[Coco]),
+            ("masks", !self.masks.is_empty(), &[Masks]),
+            ("partial", self.partial, &[Csv, Masks, Coco, Voc]),
+            ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix]),
+        ]
+    }
+
+    fn check(&self) -> Result<Format> {
         let wrong = |key: &str, problem: String, remedy: &str| {
             Err(Error::config(format!("data set {}, {key}", self.name), problem, remedy))
+        };
+        let Some(format) = self.format else {
+            return wrong("format", "expected a format, found none".into(), "add it, or known");
         };
         for (key, share) in [("val_share", self.val_share), ("test_share", self.test_share)] {
             if !(0.0..1.0).contains(&share) {
@@ -143,38 +273,64 @@ impl Source {
                 format!("val_share and test_share sum to {sum}, nothing is left to train");
             return wrong("test_share", problem, "lower one of them");
         }
-        let foreign = match self.format {
-            Format::Folder => [
-                ("table", self.table.is_some()),
-                ("label_columns", !self.label_columns.is_empty()),
-                ("patient_column", self.patient_column.is_some()),
-                ("split_column", self.split_column.is_some()),
-            ]
-            .into_iter()
-            .find(|(_, set)| *set),
-            Format::Nih => [
-                ("patient_column", self.patient_column.is_some()),
-                ("split_column", self.split_column.is_some()),
-            ]
-            .into_iter()
-            .find(|(_, set)| *set),
-            Format::Csv => None,
+        let special = self.special();
+        let foreign = special.iter().find(|(_, set, users)| *set && !users.contains(&format));
+        if let Some((key, _, users)) = foreign {
+            let problem = format!("the format {format:?} does not use this key").to_lowercase();
+            let last = format!("{:?}", users[0]).to_lowercase();
+            return wrong(key, problem, &format!("remove it, or set format = \"{last}\""));
+        }
+        let needed = match format {
+            Format::Csv => {
+                Some(("table", self.table.is_none(), "name the csv file, relative to root"))
+            }
+            Format::Suffix => {
+                Some(("classes", self.classes.is_empty(), "name the classes and endings"))
+            }
+            Format::Masks => Some(("masks", self.masks.is_empty(), "write it as \"masks/{}.png\"")),
+            Format::Coco => {
+                Some(("annotations", self.annotations.is_empty(), "name the JSON files"))
+            }
+            Format::Voc => Some(("annotations", self.annotations.is_empty(), "name the folder")),
+            Format::Folder | Format::Nih => None,
         };
-        if let Some((key, _)) = foreign {
-            let problem = format!("the format {:?} does not use this key", self.format);
-            return wrong(key, problem.to_lowercase(), "remove it, or set format = \"csv\"");
+        if let Some((key, true, remedy)) = needed {
+            let format = format!("{format:?}").to_lowercase();
+            let article = if key.ends_with('s') { "" } else { "a " };
+            return wrong(
+                key,
+                format!("the format {format} needs {article}{key}, found none"),
+                remedy,
+            );
         }
-        if self.format == Format::Csv && self.table.is_none() {
-            let problem = "the format csv needs a table, found none".to_string();
-            return wrong("table", problem, "name the csv file, relative to root");
-        }
-        if !self.root.is_dir() {
+        let films = self.films();
+        let absent = [&self.root, &films].into_iter().find(|folder| !folder.is_dir());
+        if let Some(absent) = absent {
             return Err(Error::data(
-                self.root.display().to_string(),
+                absent.display().to_string(),
                 format!("expected the folder of data set {}, found none", self.name),
                 "correct root, or download the data set there",
             ));
         }
-        Ok(())
+        Ok(format)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let source = Self::deserialize(from)?;
+        if source.known.is_none() && source.format.is_none() {
+            return Err(D::Error::missing_field("format"));
+        }
+        if source.known.is_none() && source.root.as_os_str().is_empty() {
+            return Err(D::Error::missing_field("root"));
+        }
+        Ok(source)
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, into)
     }
 }

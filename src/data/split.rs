@@ -24,6 +24,12 @@ impl Part {
             _ => None,
         }
     }
+
+    /// The part that a word of a file's name tells (`TBX11K_train`, `instances_val2017`).
+    pub(super) fn in_name(stem: &str) -> Option<Self> {
+        let mut words = stem.split(|c: char| !c.is_alphabetic());
+        words.find_map(Self::named)
+    }
 }
 
 /// A film as a reader found it.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::class::{class_of_cell, names};
 use super::patient::patient;
 use super::split::{Listing, Part, Row};
 use super::walk::{relative, stem};
@@ -82,12 +83,16 @@ fn csv_fault(path: &Path, error: csv::Error) -> Error {
 /// Reads the table of a [`super::Format::Csv`] source.
 pub(super) fn read(source: &Source) -> Result<Listing> {
     let path = source.root.join(source.table.as_deref().unwrap_or(Path::new("")));
-    let table = Table::read(path, false)?;
+    let mut table = Table::read(path, false)?;
+    for (column, word) in &source.only {
+        let column = table.column(column)?;
+        table.rows.retain(|(_, cells)| cells[column] == *word);
+    }
     let films = table.column(&source.path_column)?;
     let patients = source.patient_column.as_ref().map(|name| table.column(name)).transpose()?;
     let parts = source.split_column.as_ref().map(|name| table.column(name)).transpose()?;
     let (labels, targets) = labels(source, &table)?;
-    let (mut rows, mut unlabelled) = (Vec::new(), 0);
+    let (mut rows, mut missing, mut unlabelled) = (Vec::new(), 0, 0);
     for ((line, cells), target) in table.rows.iter().zip(targets) {
         let Some(target) = target else {
             unlabelled += 1;
@@ -95,6 +100,10 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         };
         let place = table.place(*line);
         let path = film(source, &place, &cells[films])?;
+        if !path.is_file() && source.partial {
+            missing += 1;
+            continue;
+        }
         let part = parts.map(|column| part(&place, &cells[column])).transpose()?;
         let patient = match patients.map(|column| cells[column].as_str()) {
             None => patient(&stem(&path)).to_string(),
@@ -106,19 +115,19 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         let target = target.into();
         rows.push(Row { sample: Sample { path, patient, target }, part, place });
     }
-    Ok(Listing { labels, rows, missing: 0, unlabelled })
+    Ok(Listing { labels, rows, missing, unlabelled })
 }
 
 fn film(source: &Source, place: &str, cell: &str) -> Result<PathBuf> {
     let inside = relative(cell).ok_or_else(|| {
         Error::data(
             place,
-            format!("expected a path below {}, found {cell:?}", source.root.display()),
+            format!("expected a path below {}, found {cell:?}", source.films().display()),
             "write the path relative to root, without ..",
         )
     })?;
-    let path = source.root.join(inside);
-    if path.is_file() {
+    let path = source.films().join(inside);
+    if path.is_file() || source.partial {
         return Ok(path);
     }
     Err(Error::data(
@@ -142,6 +151,18 @@ fn part(place: &str, cell: &str) -> Result<Part> {
 fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>>>)> {
     let columns = if source.labelled { source.label_columns.as_slice() } else { &[] };
     let at = columns.iter().map(|name| table.column(name)).collect::<Result<Vec<_>>>()?;
+    if !source.classes.is_empty() {
+        let [column] = at[..] else {
+            return Err(Error::config(
+                format!("data set {}, label_columns", source.name),
+                format!("expected the one column that holds the classes, found {}", at.len()),
+                "name one column, or leave classes out",
+            ));
+        };
+        let class = |cell: &String| class_of_cell(&source.classes, cell).map(|c| vec![c as f32]);
+        let targets = table.rows.iter().map(|(_, cells)| class(&cells[column])).collect();
+        return Ok((Labels { kind: Kind::Classes, names: names(&source.classes) }, targets));
+    }
     if let ([column], [name]) = (at.as_slice(), columns)
         && !table.rows.iter().all(|(_, cells)| finding(&cells[*column]).is_some())
     {

@@ -6,7 +6,7 @@ use mtpret::data::{Film, Format, Kind, Source, Split, decode, decode_bytes};
 use super::{data_error, shared_patients};
 
 /// The folder of real films, or `None`, said aloud.
-fn real(part: &str) -> Option<PathBuf> {
+pub fn real(part: &str) -> Option<PathBuf> {
     let root = std::env::var_os("MTPRET_DATA").map(|root| Path::new(&root).join(part));
     if root.is_none() {
         // Not `println!`, which the harness keeps to itself while tests pass.

@@ -19,6 +19,8 @@ mod faults;
 mod resume;
 #[path = "cli/runners.rs"]
 mod runners;
+#[path = "cli/score.rs"]
+mod score;
 #[path = "cli/stages.rs"]
 mod stages;
 

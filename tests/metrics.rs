@@ -1,5 +1,5 @@
-//! Metrics against scikit-learn and numpy (`tools/metric_fixtures.py` wrote the fixtures), against
-//! a second, naive computation, and on input that has no answer.
+//! Metrics against scikit-learn, numpy and pycocotools (`tools/metric_fixtures.py` wrote the
+//! fixtures), against a second, naive computation, and on input that has no answer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,6 +9,11 @@ use mtpret::train::metrics::{
     bootstrap, knn, linear_probe, mean_auc, one_hot, percentile, youden,
 };
 use serde_json::Value;
+
+#[path = "metrics/boxes.rs"]
+mod boxes;
+#[path = "metrics/masks.rs"]
+mod masks;
 
 const POINT: Bootstrap = Bootstrap { replicates: 0, seed: 0 };
 

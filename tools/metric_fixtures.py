@@ -1,18 +1,30 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/metrics/*.json: what scikit-learn and numpy make of small predictions.
+"""Writes tests/fixtures/metrics/*.json: what scikit-learn, numpy and pycocotools make of small predictions.
 
-Needs scikit-learn and numpy. Run from the repository's root:
+Needs scikit-learn, numpy and pycocotools. Run from the repository's root:
 
     python3 tools/metric_fixtures.py
 """
 
+import contextlib
+import io
 import json
 import warnings
 from pathlib import Path
 
 import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from sklearn.linear_model import Ridge
-from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    jaccard_score,
+    recall_score,
+    roc_auc_score,
+    roc_curve,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -196,13 +208,189 @@ def probes(rng):
     }
 
 
+def segment(rng):
+    """Masks of 6 x 5 pixels; f1_score is Dice, jaccard_score IoU."""
+
+    def masks(images, of):
+        truths = [(rng.random(30) < rng.uniform(0.1, 0.9)).astype(int) for _ in range(images)]
+        predicted = [np.where(rng.random(30) < 0.2, 1 - t, t) for t in truths]
+        return of([np.stack(predicted), np.stack(truths)])
+
+    def iou(p, t):
+        """Macro over the classes that either mask has."""
+        return float(jaccard_score(t, p, labels=np.union1d(t, p), average="macro"))
+
+    def case(masks):
+        p, t = masks
+        dice = [f1_score(a, b) for a, b in zip(t, p) if a.any() or b.any()]
+        return {
+            "predicted": p.tolist(),
+            "truths": t.tolist(),
+            "want": {
+                "images": len(p),
+                "dice": mean(dice),
+                "dice_pooled": float(f1_score(t.ravel(), p.ravel())) if dice else None,
+                "miou": iou(p.ravel(), t.ravel()),
+                "miou_per_image": float(np.mean([iou(a, b) for a, b in zip(p, t)])),
+            },
+        }
+
+    def with_empty(masks):
+        p, t = masks
+        p[0], t[0] = 0, 0
+        p[1] = 0
+        t[2] = 0
+        p[3], t[3] = 1, 1
+        return [p, t]
+
+    return {
+        "random": case(masks(8, lambda m: m)),
+        "one image": case(masks(1, lambda m: m)),
+        "empty and full masks": case(masks(6, with_empty)),
+        "nothing anywhere": case(masks(2, lambda m: [m[0] * 0, m[1] * 0])),
+    }
+
+
+def voc10(evaluated, category):
+    """Area below the precision envelope of VOC's devkit, over the matches of COCOeval at IoU .5."""
+    images = [e for e in evaluated if e is not None and e["category_id"] == category]
+    boxes = sum(int((np.array(e["gtIgnore"]) == 0).sum()) for e in images)
+    if boxes == 0:
+        return None
+    scores = np.concatenate([e["dtScores"] for e in images])
+    right = np.concatenate([e["dtMatches"][0] > 0 for e in images])
+    ignored = np.concatenate([e["dtIgnore"][0] for e in images])
+    order = np.argsort(-scores, kind="mergesort")
+    right = right[order][~ignored[order]]
+    tp, fp = np.cumsum(right), np.cumsum(~right)
+    recall = np.concatenate([[0.0], tp / boxes, [1.0]])
+    precision = np.concatenate([[0.0], tp / np.maximum(tp + fp, 1), [0.0]])
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall) * precision[1:]))
+
+
+def coco(targets, predictions):
+    """The figures of COCOeval."""
+
+    def evaluated(recalls=None, thresholds=None):
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = COCO()
+            truth.dataset = json.loads(json.dumps(targets))
+            truth.createIndex()
+            e = COCOeval(truth, truth.loadRes(json.loads(json.dumps(predictions))), "bbox")
+            e.params.areaRng, e.params.areaRngLbl = [[0, 1e10]], ["all"]
+            e.params.maxDets = [100]
+            if recalls is not None:
+                e.params.recThrs, e.params.iouThrs = recalls, np.array([0.5])
+            e.evaluate()
+            e.accumulate()
+        return e
+
+    def figure(precision):
+        return mean(precision[precision > -1].tolist())
+
+    e = evaluated()
+    p = e.eval["precision"]
+    names = {c["id"]: c["name"] for c in targets["categories"]}
+    eleven = evaluated(np.linspace(0, 1, 11))
+    areas = [voc10(eleven.evalImgs, k) for k in eleven.params.catIds]
+    return {
+        "images": len(targets["images"]),
+        "ap": figure(p),
+        "ap50": figure(p[0]),
+        "ap75": figure(p[5]),
+        "per_class": {
+            names[k]: {"ap": figure(p[:, :, i]), "ap50": figure(p[0, :, i])}
+            for i, k in enumerate(e.params.catIds)
+        },
+        "voc07_ap50": figure(eleven.eval["precision"]),
+        "voc10_ap50": mean(areas),
+    }
+
+
+def detect(rng):
+    """COCO ground truth and results: boxes near the true ones, and elsewhere."""
+    names = ["ActiveTuberculosis", "ObsoletePulmonaryTuberculosis", "Fracture"]
+
+    def problem(images, boxes, found, extra, decimals, shift=0.12, crowds=0.0, classes=3, whole=False):
+        ids = rng.permutation(np.arange(3, 3 + 2 * images, 2))
+        annotations, results = [], []
+        kinds = [7, 2, 11]
+
+        def bbox():
+            x, y, w, h = rng.uniform([0, 0, 8, 8], [60, 60, 40, 40])
+            return np.round([x, y, w, h], 0 if whole else 2).tolist()
+
+        def result(image, category, box):
+            score = float(np.round(rng.random(), decimals))
+            results.append(dict(image_id=int(image), category_id=category, bbox=box, score=score))
+
+        for image in ids:
+            for _ in range(rng.integers(0, boxes + 1)):
+                box, category = bbox(), int(rng.choice(kinds[:classes]))
+                annotations.append(
+                    dict(
+                        id=len(annotations) + 1,
+                        image_id=int(image),
+                        category_id=category,
+                        bbox=box,
+                        area=box[2] * box[3],
+                        iscrowd=int(rng.random() < crowds),
+                    )
+                )
+                for _ in range(rng.integers(0, found + 1)):
+                    moved = np.array(box) + rng.normal(size=4) * shift * np.array(box)[[2, 3, 2, 3]]
+                    moved[2:] = np.maximum(moved[2:], 1)
+                    kind = category if rng.random() < 0.9 else int(rng.choice(kinds))
+                    result(image, kind, np.round(moved, 0 if whole else 2).tolist())
+            for _ in range(rng.integers(0, extra + 1)):
+                result(image, int(rng.choice(kinds)), bbox())
+        order = rng.permutation(len(results))
+        return (
+            {
+                "images": [dict(id=int(i), file_name=f"{i}.png", width=100, height=100) for i in ids],
+                "annotations": annotations,
+                "categories": [dict(id=k, name=n) for k, n in zip(kinds, names)],
+            },
+            [results[i] for i in order],
+        )
+
+    def perfect():
+        targets, _ = problem(5, 3, 0, 0, 3)
+        return targets, [{**{k: a[k] for k in ("image_id", "category_id", "bbox")}, "score": 0.9} for a in targets["annotations"]]
+
+    def crowded():
+        targets, results = problem(2, 8, 4, 0, 2, classes=1)
+        results = [{**r, "category_id": 7} for r in results]
+        for image in targets["images"]:
+            for score in np.round(rng.random(110), 2).tolist():
+                box = np.round(rng.uniform([0, 0, 8, 8], [60, 60, 40, 40])).tolist()
+                results.append(dict(image_id=image["id"], category_id=7, bbox=box, score=score))
+        return targets, results
+
+    cases = {
+        "three classes": problem(12, 4, 2, 2, 4),
+        "tied scores": problem(12, 4, 3, 3, 1),
+        "equal boxes and tied scores": problem(10, 6, 3, 3, 1, shift=0.1, whole=True),
+        "crowds": problem(12, 5, 3, 2, 2, crowds=0.4),
+        "an absent class": problem(8, 3, 2, 2, 3, classes=2),
+        "most images empty": problem(30, 1, 1, 1, 2),
+        "more than a hundred on an image": crowded(),
+        "nothing found": problem(6, 3, 0, 4, 3, classes=1),
+        "perfect": perfect(),
+    }
+    return {
+        name: {"targets": t, "predictions": p, "want": coco(t, p)} for name, (t, p) in cases.items()
+    }
+
+
 def main():
     warnings.simplefilter("error")
     OUT.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(20240731)
-    for name, make in [("classify", classify), ("intervals", intervals), ("probes", probes)]:
+    for make in [classify, intervals, probes, segment, detect]:
         text = json.dumps(make(rng), separators=(",", ":"), allow_nan=False)
-        (OUT / f"{name}.json").write_text(text + "\n")
+        (OUT / f"{make.__name__}.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ pub mod problems;
 mod run_model;
 mod run_op;
 mod run_steps;
+mod score;
 mod stages;
 mod watch;
 
@@ -44,6 +45,7 @@ enum Command {
     RunOp(run_op::Args),
     RunModel(run_model::Args),
     RunSteps(run_steps::Args),
+    Score(score::Args),
 }
 
 /// Which adapter to run on.
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::RunOp(args) => run_op::run(&args),
         Command::RunModel(args) => run_model::run(&args),
         Command::RunSteps(args) => run_steps::run(&args),
+        Command::Score(args) => score::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,6 +36,8 @@ pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use nih::NIH_LABELS;
 pub use sample::unpack;
 pub use source::{Format, Shape, Source, Split};
+pub use table::{Table, finding};
+pub use walk::films_below;
 
 /// What a label vector means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

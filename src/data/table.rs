@@ -10,8 +10,10 @@ use super::{Kind, Labels, Sample, Source};
 use crate::{Error, Result};
 
 /// A CSV file in memory.
-pub(super) struct Table {
+pub struct Table {
+    /// Where it was read.
     pub path: PathBuf,
+    /// The names of the columns.
     pub header: Vec<String>,
     /// Line number and cells of each row below the header.
     pub rows: Vec<(u64, Vec<String>)>,
@@ -19,7 +21,10 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads a comma-separated file; `ragged` allows rows of more or fewer cells than the header.
-    pub(super) fn read(path: PathBuf, ragged: bool) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Data`] with file and line if it cannot be read or is no table.
+    pub fn read(path: PathBuf, ragged: bool) -> Result<Self> {
         let fault = |e: csv::Error| csv_fault(&path, e);
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
@@ -39,7 +44,7 @@ impl Table {
     }
 
     /// File and line, for errors.
-    pub(super) fn place(&self, line: u64) -> String {
+    pub fn place(&self, line: u64) -> String {
         format!("{}:{line}", self.path.display())
     }
 
@@ -186,7 +191,7 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>
 }
 
 /// 0, 1, or NaN for a blank; `None` for anything else.
-fn finding(cell: &str) -> Option<f32> {
+pub fn finding(cell: &str) -> Option<f32> {
     if blank(cell) {
         return Some(f32::NAN);
     }

@@ -33,7 +33,10 @@ pub(super) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 }
 
 /// Every film below `folder`, sorted by folder and name.
-pub(super) fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// [`Error::Io`] if a folder cannot be read.
+pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let (mut all, mut seen) = (Vec::new(), HashSet::new());
     let mut open = vec![folder.to_path_buf()];
     while let Some(next) = open.pop() {

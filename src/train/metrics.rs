@@ -1,16 +1,22 @@
-//! How good predictions are: AUC, accuracy, sensitivity, specificity, their intervals, and what
-//! kNN and a linear probe make of frozen features.
+//! How good predictions are: AUC, accuracy, sensitivity, specificity of classes; Dice and mIoU of
+//! masks; AP of boxes; their intervals; and what kNN and a linear probe make of frozen features.
 //!
-//! Everything is computed in f64 on the host and equals scikit-learn to 1e-6. Targets may be
-//! missing; a missing target leaves the image out for that label only.
+//! Everything is computed in f64 on the host and equals scikit-learn and pycocotools to 1e-6.
+//! Targets of classes may be missing; a missing target leaves the image out for that label only.
 
 mod bootstrap;
+mod detect;
 mod probe;
 mod scores;
+mod segment;
 
-pub use bootstrap::{Bootstrap, bootstrap, percentile};
+pub use bootstrap::{Bootstrap, Intervals, bootstrap, percentile};
+pub use detect::{
+    BoxPredictions, ClassAp, DetectMeasures, DetectScores, Detection, Truth, bbox_iou, match_boxes,
+};
 pub use probe::{Features, Vote, knn, linear_probe, one_hot};
-pub use scores::{ClassifyScores, Intervals, Measures, PerLabel, Predictions, Targets};
+pub use scores::{ClassifyScores, Measures, PerLabel, Predictions, Targets};
+pub use segment::{MaskPredictions, SegmentMeasures, SegmentScores};
 
 use serde::Serialize;
 
@@ -33,8 +39,14 @@ pub fn auc(scores: &[f64], positive: &[bool]) -> Option<f64> {
 /// Equals `roc_auc_score(average="macro")` where every label has both classes.
 #[must_use]
 pub fn mean_auc(aucs: &[Option<f64>]) -> (Option<f64>, usize) {
-    let (sum, count) = aucs.iter().flatten().fold((0.0, 0), |(s, n), a| (s + a, n + 1));
-    ((count > 0).then(|| sum / count as f64), count)
+    let count = aucs.iter().flatten().count();
+    (mean(aucs.iter().copied()), count)
+}
+
+/// The plain mean of the defined values; `None` if none is defined.
+fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
+    let (sum, count) = values.into_iter().flatten().fold((0.0, 0), |(s, n), v| (s + v, n + 1));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 /// How often a yes or no was right. Equals `sklearn.metrics.confusion_matrix`.
@@ -59,6 +71,12 @@ impl Confusion {
     pub fn at(threshold: f64, scores: &[f64], positive: &[bool]) -> Self {
         assert_eq!(scores.len(), positive.len(), "one score per target");
         Self::count(scores.iter().zip(positive).map(|(s, &actual)| (*s >= threshold, actual, 1)))
+    }
+
+    /// Counts the pixels of a mask: `(predicted foreground, is foreground)` of each.
+    #[must_use]
+    pub fn of_pixels(pixels: impl IntoIterator<Item = (bool, bool)>) -> Self {
+        Self::count(pixels.into_iter().map(|(called, actual)| (called, actual, 1)))
     }
 
     /// Counts `(called positive, is positive, how often)`.
@@ -88,6 +106,45 @@ impl Confusion {
     #[must_use]
     pub fn specificity(&self) -> Option<f64> {
         ratio(self.true_negative, self.true_negative + self.false_positive)
+    }
+
+    /// `2 TP / (2 TP + FP + FN)`, `sklearn.metrics.f1_score`; `None` if nothing is positive or
+    /// called so.
+    #[must_use]
+    pub fn dice(&self) -> Option<f64> {
+        let twice = 2 * self.true_positive;
+        ratio(twice, twice + self.false_positive + self.false_negative)
+    }
+
+    /// Mean over positive and negative of intersection over union, `TP / (TP + FP + FN)` and
+    /// `TN / (TN + FP + FN)`, `sklearn.metrics.jaccard_score(average="macro")`; a class without a
+    /// union is left out, and without any it is `None`.
+    #[must_use]
+    pub fn mean_iou(&self) -> Option<f64> {
+        let wrong = self.false_positive + self.false_negative;
+        mean([self.true_positive, self.true_negative].map(|right| ratio(right, right + wrong)))
+    }
+}
+
+impl std::ops::AddAssign for Confusion {
+    fn add_assign(&mut self, other: Self) {
+        self.true_positive += other.true_positive;
+        self.false_positive += other.false_positive;
+        self.true_negative += other.true_negative;
+        self.false_negative += other.false_negative;
+    }
+}
+
+impl std::ops::Mul<u64> for Confusion {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        Self {
+            true_positive: self.true_positive * times,
+            false_positive: self.false_positive * times,
+            true_negative: self.true_negative * times,
+            false_negative: self.false_negative * times,
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
 
 /// How often to resample, and from which seed. The same seed gives the same intervals on every
 /// machine.
@@ -12,6 +15,54 @@ pub struct Bootstrap {
     pub replicates: u32,
     /// Where the random numbers start.
     pub seed: u64,
+}
+
+/// Bootstrap intervals of every figure of a task.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Intervals<M> {
+    /// Lower and upper end.
+    #[serde(flatten)]
+    pub measures: M,
+    /// How much of the resampled figures lies within, in percent.
+    pub level: f64,
+    /// `"images"` or `"patients"`.
+    pub resampled: &'static str,
+    /// How often.
+    pub replicates: u32,
+    /// Where the random numbers started.
+    pub seed: u64,
+}
+
+impl Bootstrap {
+    /// Intervals of what `statistic` measures, see [`bootstrap`], named by `measures`; `None` if
+    /// no replicates are asked for.
+    pub(super) fn intervals<M>(
+        self,
+        images: usize,
+        patients: Option<&[String]>,
+        statistic: impl Fn(&[u64]) -> Vec<Option<f64>> + Sync,
+        measures: impl FnOnce(Vec<Option<[f64; 2]>>) -> M,
+    ) -> Option<Intervals<M>> {
+        (self.replicates > 0).then(|| Intervals {
+            measures: measures(bootstrap(images, patients, self, statistic)),
+            level: 95.0,
+            resampled: if patients.is_some() { "patients" } else { "images" },
+            replicates: self.replicates,
+            seed: self.seed,
+        })
+    }
+}
+
+/// Refuses another number of patients than of images.
+pub(super) fn check_patients(images: usize, patients: Option<&[String]>) -> Result<()> {
+    match patients.map(<[String]>::len) {
+        Some(found) if found != images => Err(Error::data(
+            "predictions",
+            format!("expected {images} patients, found {found}"),
+            "name the patient of each image, or of none",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// 95 % intervals of several statistics of `images` images.

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, Serializer};
 
-use super::bootstrap::{Bootstrap, bootstrap};
+use super::bootstrap::{Bootstrap, Intervals, check_patients};
 use super::{Confusion, OperatingPoint, Ranking, argmax, mean_auc};
 use crate::error::{Error, Result};
 
@@ -35,7 +35,7 @@ pub struct Predictions<'a> {
 pub struct PerLabel<T>(pub Vec<(String, T)>);
 
 impl<T> PerLabel<T> {
-    fn new(names: &[String], values: impl IntoIterator<Item = T>) -> Self {
+    pub(super) fn new(names: &[String], values: impl IntoIterator<Item = T>) -> Self {
         Self(names.iter().cloned().zip(values).collect())
     }
 
@@ -100,22 +100,6 @@ impl<T> Measures<T> {
     }
 }
 
-/// Bootstrap intervals of every figure.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Intervals {
-    /// Lower and upper end.
-    #[serde(flatten)]
-    pub measures: Measures<Option<[f64; 2]>>,
-    /// How much of the resampled figures lies within, in percent.
-    pub level: f64,
-    /// `"images"` or `"patients"`.
-    pub resampled: &'static str,
-    /// How often.
-    pub replicates: u32,
-    /// Where the random numbers started.
-    pub seed: u64,
-}
-
 /// A classification task, measured.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ClassifyScores {
@@ -141,7 +125,7 @@ pub struct ClassifyScores {
     pub youden: PerLabel<Option<OperatingPoint>>,
     /// 95 % intervals, if any replicates were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ci: Option<Intervals>,
+    pub ci: Option<Intervals<Measures<Option<[f64; 2]>>>>,
 }
 
 impl Predictions<'_> {
@@ -159,15 +143,8 @@ impl Predictions<'_> {
 
         let measures = Measures::from_values(self.names, measure(&vec![1; images]));
         let aucs: Vec<Option<f64>> = measures.auc.0.iter().map(|(_, auc)| *auc).collect();
-        let ci = (settings.replicates > 0).then(|| Intervals {
-            measures: Measures::from_values(
-                self.names,
-                bootstrap(images, self.patients, settings, measure),
-            ),
-            level: 95.0,
-            resampled: if self.patients.is_some() { "patients" } else { "images" },
-            replicates: settings.replicates,
-            seed: settings.seed,
+        let ci = settings.intervals(images, self.patients, measure, |ends| {
+            Measures::from_values(self.names, ends)
         });
         let binary = !classes && self.names.len() == 1;
         Ok(ClassifyScores {
@@ -205,12 +182,8 @@ impl Predictions<'_> {
         if found != expected {
             return fault(format!("expected {expected} targets, found {found}"));
         }
-        match self.patients {
-            Some(patients) if patients.len() != images => {
-                fault(format!("expected {images} patients, found {}", patients.len()))
-            }
-            _ => Ok(images),
-        }
+        check_patients(images, self.patients)?;
+        Ok(images)
     }
 
     fn check_values(&self) -> Result<()> {

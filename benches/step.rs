@@ -23,7 +23,7 @@ fn step(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let now = Step { lr: 0.01, ..Step::default() };
-                stepper.run(&now, &pixels, &targets).expect("a step runs");
+                stepper.run(&now, &pixels, &targets, &[]).expect("a step runs");
                 gpu.wait().expect("the device answers");
             });
         });

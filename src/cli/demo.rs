@@ -221,7 +221,7 @@ fn tables(outcomes: &[Outcome]) -> Vec<(String, Table)> {
                 1 => o.initialisation.to_owned(),
                 _ => format!("{}, {label}", o.initialisation),
             };
-            table.push(Figures::row(&first, row));
+            table.push(figures.row(&first, row));
         }
     }
     tables

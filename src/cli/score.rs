@@ -2,15 +2,12 @@
 
 mod coco;
 mod read;
-mod table;
 
-use super::stages::{score_columns, score_row};
+use super::figures::Figures;
 use crate::{
     Error, Result,
-    report::table::Table,
-    train::metrics::{Bootstrap, ClassifyScores},
+    train::{metrics::Bootstrap, task::Scores},
 };
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Measure predictions made by any program against what is true.
@@ -62,41 +59,20 @@ pub fn run(args: &Args) -> Result<()> {
 fn score(args: &Args) -> Result<String> {
     let settings = Bootstrap { replicates: args.replicates, seed: args.seed };
     let (predictions, targets) = (&args.predictions, &args.targets);
-    Ok(match args.task {
-        Task::Classify => {
-            let scores = read::classify(predictions, targets, settings)?;
-            written(args, &scores, || (scores.images, classify_table(&scores)))
-        }
-        Task::Segment => {
-            let scores = read::segment(predictions, targets, settings)?;
-            written(args, &scores, || (scores.images, table::segment(&scores)))
-        }
-        Task::Detect => {
-            let scores = coco::detect(predictions, targets, settings)?;
-            written(args, &scores, || (scores.images, table::detect(&scores)))
-        }
-    })
-}
-
-/// The scores as JSON, or their table below a line that says how many images there are.
-fn written(args: &Args, scores: &impl Serialize, table: impl FnOnce() -> (usize, Table)) -> String {
+    let scores = match args.task {
+        Task::Classify => Scores::Classify(read::classify(predictions, targets, settings)?),
+        Task::Segment => Scores::Segment(read::segment(predictions, targets, settings)?),
+        Task::Detect => Scores::Detect(coco::detect(predictions, targets, settings)?),
+    };
     if args.json {
-        return serde_json::to_string_pretty(scores).expect("scores are plain data") + "\n";
+        return Ok(serde_json::to_string_pretty(&scores).expect("scores are plain data") + "\n");
     }
-    let (images, table) = table();
     let intervals = match args.replicates {
         0 => String::new(),
         replicates => format!(", 95 % intervals over images ({replicates} replicates)"),
     };
-    format!("{images} images{intervals}\n{}", table.to_text())
-}
-
-fn classify_table(scores: &ClassifyScores) -> Table {
-    let mut table = Table::new(score_columns("label"));
-    for (name, _) in &scores.measures.auc.0 {
-        table.push(score_row(name, name, scores));
-    }
-    table
+    let table = Figures::of(&scores).table();
+    Ok(format!("{} images{intervals}\n{}", scores.images(), table.to_text()))
 }
 
 /// Whatever is wrong with the files is wrong with the request.

@@ -148,11 +148,7 @@ fn show(json: bool, task: &str, scores: &Scores) {
         println!("{}", serde_json::to_string(scores).expect("scores are plain data"));
         return;
     }
-    let figures = Figures::of(scores);
-    let mut table = Table::new(figures.columns("label"));
-    for (name, row) in &figures.rows {
-        table.push(Figures::row(name, row));
-    }
+    let table = Figures::of(scores).table();
     println!("{task}, {} films\n{}", scores.images(), table.to_text());
 }
 
@@ -196,7 +192,7 @@ impl Trained {
     fn open(run: &Path, seed: Option<u64>, device: &Device) -> Result<Self> {
         let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
         let config: config::Finetune = config::load(&run.join("config.resolved.toml"), &settings)?;
-        let (set, task) = task::open(&config.source, &config.task, &config.data)?;
+        let (set, task) = task::open(&config.source, &config.task, config.settings())?;
         let gpu = device.open()?;
         let depth = depth(config.model.backbone);
         let learner = Learner::new(&gpu, depth, &[&*task], false, 0)?;
@@ -218,7 +214,7 @@ pub fn evaluate(args: &Evaluate) -> Result<()> {
     };
     let watch = Console::new(args.json)?;
     let run = Run::new(&args.run, &watch, true)?;
-    let mut inference = t.learner.inference(&t.gpu, t.task.data(), 0)?;
+    let mut inference = t.learner.inference(&t.gpu, &*t.task, 0)?;
     let scores = finetune::evaluate(&t.config, &run, &*t.task, &mut inference, samples)?;
     show(args.json, &t.config.task, &scores);
     Ok(())
@@ -273,9 +269,9 @@ pub fn predict(args: &Predict) -> Result<()> {
         }
     }
     let t = Trained::open(&args.run, None, &args.device)?;
-    let options = LoaderOptions { max_bad: samples.len(), ..evaluating(t.task.data()) };
+    let options = LoaderOptions { max_bad: samples.len(), ..evaluating(&*t.task) };
     let mut loader = Loader::new(samples.clone(), options)?;
-    let mut inference = t.learner.inference(&t.gpu, t.task.data(), 0)?;
+    let mut inference = t.learner.inference(&t.gpu, &*t.task, 0)?;
     let mut rows = BTreeMap::new();
     inference.run(&mut loader, &samples, |predicted| {
         rows.insert(predicted.sample.path.clone(), t.task.describe(predicted));

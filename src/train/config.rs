@@ -5,7 +5,8 @@ mod sections;
 mod stages;
 
 pub use sections::{
-    Anchor, Augment, Backbone, Data, KeyBn, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Scope,
+    Anchor, Augment, Backbone, Data, Detect, DetectorNorm, DiceClasses, DiceReduce, KeyBn, L2sp,
+    Log, Metric, Moco, Model, Monitor, Optim, Preset, Scope, Segment,
 };
 pub use stages::{
     Demo, DemoFinetune, DemoMultitask, DemoPretrain, Finetune, Multitask, Pretrain, Stage,

@@ -32,7 +32,7 @@ const REPLICATES: u32 = 1000;
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
 pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Scores> {
     run.write_config(config)?;
-    let (set, task) = task::open(&config.source, &config.task, &config.data)?;
+    let (set, task) = task::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
     set.needs("test", &set.test)?;
     let depth = depth(config.model.backbone);
@@ -40,12 +40,12 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Scores> {
     if let Some(path) = &config.model.weights {
         state::load_backbone(gpu, &learner.state, path)?;
     }
-    let mut inference = learner.inference(gpu, task.data(), 0)?;
+    let mut inference = learner.inference(gpu, &*task, 0)?;
     let mut steps = 0;
     if run.is_done() {
         learner.load(gpu, 0, &run.weights_file())?;
     } else {
-        let mut options = evaluating(task.data());
+        let mut options = evaluating(&*task);
         options.cache_bytes /= 2;
         let tuning = Tuning {
             gpu,
@@ -107,7 +107,7 @@ impl Tuning<'_> {
             at = self.restore(&tensors, &metadata)?;
             run.watch.note(&format!("{}: going on at step {at}", run_name(config)));
         }
-        let mut options = training(self.task.data(), config.seed, at);
+        let mut options = training(self.task, config.seed, at);
         options.cache_bytes /= 2;
         let mut loader = Loader::new(set.train.clone(), options)?;
         let epoch = loader.epoch_len();
@@ -205,7 +205,7 @@ impl Hooks for Tuning<'_> {
         let scores = scorer.scores(Bootstrap { replicates: 0, seed: 0 })?;
         let figure = match config.metric {
             Metric::Loss => scorer.loss().map(|loss| -loss),
-            metric => scores.figure(metric),
+            metric => scores.figure(metric)?,
         };
         let shown = figure.map_or("undefined".into(), |f| format!("{f:.4}"));
         let metric = format!("{:?}", config.metric).to_lowercase();
@@ -234,7 +234,7 @@ pub fn evaluate(
     samples: &[Sample],
 ) -> Result<Scores> {
     let mut scorer = task.scorer();
-    run.list_bad(&inference.score(task.data(), samples, &mut *scorer)?)?;
+    run.list_bad(&inference.score(task, samples, &mut *scorer)?)?;
     let scores = scorer.scores(Bootstrap { replicates: REPLICATES, seed: config.seed })?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");
     run.write("scores.json", &(json + "\n"))?;

@@ -5,7 +5,7 @@ use super::{
     inputs::Inputs,
     learner::{Learner, view},
     run::evaluating,
-    task::{Predicted, Scorer},
+    task::{Predicted, Scorer, Task},
 };
 use crate::{
     Error, Result,
@@ -84,7 +84,8 @@ impl Inference {
                         let width = all.data.len() / n;
                         all.data[row * width..(row + 1) * width].iter().map(|v| *v as f32).collect()
                     };
-                    let row: Vec<f32> = outputs.iter().flat_map(|all| -> Vec<f32> { part(all) }).collect();
+                    let row: Vec<f32> =
+                        outputs.iter().flat_map(|all| -> Vec<f32> { part(all) }).collect();
                     each(&Predicted {
                         sample: &samples[batch.indices[film]],
                         row: &row,
@@ -102,11 +103,11 @@ impl Inference {
     /// As [`Inference::run`].
     pub fn score(
         &mut self,
-        data: &Data,
+        task: &dyn Task,
         samples: &[Sample],
         scorer: &mut dyn Scorer,
     ) -> Result<Vec<BadFilm>> {
-        let mut loader = Loader::new(samples.to_vec(), evaluating(data))?;
+        let mut loader = Loader::new(samples.to_vec(), evaluating(task))?;
         self.run(&mut loader, samples, |predicted| scorer.add(predicted))?;
         Ok(loader.bad())
     }
@@ -117,8 +118,8 @@ impl Learner {
     ///
     /// # Errors
     /// As [`Inference::new`].
-    pub fn inference(&self, gpu: &Gpu, data: &Data, head: usize) -> Result<Inference> {
-        Inference::new(gpu, data, |rec, x, extents| {
+    pub fn inference(&self, gpu: &Gpu, task: &dyn Task, head: usize) -> Result<Inference> {
+        Inference::new(gpu, task.data(), |rec, x, extents| {
             let tape = Tape::new(rec, &self.state, Mode::Eval);
             self.heads[head].outputs(&tape, &self.backbone, &tape.input(x), extents)
         })

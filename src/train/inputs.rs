@@ -27,13 +27,7 @@ impl Inputs {
     ///
     /// # Errors
     /// Too little device memory.
-    pub fn new(
-        gpu: &Gpu,
-        n: usize,
-        pixels: usize,
-        targets: usize,
-        packed: bool,
-    ) -> Result<Self> {
+    pub fn new(gpu: &Gpu, n: usize, pixels: usize, targets: usize, packed: bool) -> Result<Self> {
         let targets = match packed {
             true => vec![n * targets],
             false => vec![n, targets.max(1)],

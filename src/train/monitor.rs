@@ -5,7 +5,7 @@ use super::{
     inference::Inference,
     metrics::{Features, Vote, knn, linear_probe},
     moco::MocoLearner,
-    run::{Run, evaluating},
+    run::{Run, in_order},
     task::{Classify, Task},
 };
 use crate::{
@@ -64,7 +64,7 @@ impl Online {
     pub fn read(&mut self, run: &Run, step: u64) -> Result<()> {
         let mut rows = |samples: &[Sample]| -> Result<(Vec<Sample>, Vec<f32>)> {
             let (mut read, mut rows) = (Vec::new(), Vec::new());
-            let mut loader = Loader::new(samples.to_vec(), evaluating(&self.data))?;
+            let mut loader = Loader::new(samples.to_vec(), in_order(&self.data))?;
             self.features.run(&mut loader, samples, |predicted| {
                 read.push(predicted.sample.clone());
                 rows.extend(predicted.row);

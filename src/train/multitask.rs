@@ -46,7 +46,8 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
-    let opened = config.tasks.iter().map(|name| task::open(&config.source, name, &config.data));
+    let opened =
+        config.tasks.iter().map(|name| task::open(&config.source, name, config.settings()));
     let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let all: Vec<&dyn Task> = tasks.iter().map(|t| &**t).collect();
     let learner = Learner::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
@@ -103,11 +104,17 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
 }
 
 /// A loader for each task, at the task's next batch after `at` steps of the stage: a visit is one of its epochs.
-fn loaders(config: &Multitask, sets: &[Dataset], visits: &[Visit], at: u64) -> Result<Vec<Loader>> {
+fn loaders(
+    config: &Multitask,
+    sets: &[Dataset],
+    tasks: &[Box<dyn Task>],
+    visits: &[Visit],
+    at: u64,
+) -> Result<Vec<Loader>> {
     let open = |(task, set): (usize, &Dataset)| {
         let mine = visits.iter().filter(|v| v.task == task);
         let done = mine.map(|v| at.saturating_sub(v.begin).min(v.steps)).sum();
-        let mut options = training(tasks[task].data(), config.seed, done);
+        let mut options = training(&*tasks[task], config.seed, done);
         options.cache_bytes /= sets.len();
         Loader::new(set.train.clone(), options)
     };
@@ -131,11 +138,7 @@ impl Hooks for Learning<'_> {
 }
 
 /// Algorithm 2's outer loops as a list: round after round, each in its own order.
-fn visits(
-    config: &Multitask,
-    sets: &[Dataset],
-    tasks: &[Box<dyn Task>],
-) -> Result<Vec<Visit>> {
+fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Result<Vec<Visit>> {
     let batches = |(set, task): (&Dataset, &Box<dyn Task>)| set.train.len() / task.data().batch;
     let lengths: Vec<u64> = sets.iter().zip(tasks).map(|pair| batches(pair) as u64).collect();
     if let Some(short) = lengths.iter().position(|steps| *steps == 0) {

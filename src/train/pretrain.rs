@@ -6,7 +6,7 @@ use super::{
     learner::depth,
     moco::{Contrast, MocoLearner, MocoStep},
     monitor::Online,
-    run::{Run, training},
+    run::{Run, shuffled},
     schedule::Span,
     state,
     stepper::{Recorded, Stepper},
@@ -47,7 +47,7 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         at = step_of(&metadata)?;
         run.watch.note(&format!("pretrain: going on at step {at}"));
     }
-    let mut loader = Loader::new(samples.clone(), training(&config.data, config.seed, at))?;
+    let mut loader = Loader::new(samples.clone(), shuffled(&config.data, config.seed, at))?;
     let epoch = loader.epoch_len();
     let contrast = Contrast {
         temperature: m.temperature as f32,

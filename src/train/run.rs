@@ -2,7 +2,9 @@
 
 use super::{
     checkpoint::{self, HostTensor, Metadata, Tensors},
-    config, weights,
+    config,
+    task::Task,
+    weights,
 };
 use crate::{
     Error, Result,
@@ -10,6 +12,7 @@ use crate::{
     gpu::Gpu,
     ops::meter::Meter,
 };
+use image::GrayImage;
 use serde::Serialize;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -165,6 +168,19 @@ impl<'a> Run<'a> {
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         checkpoint::replace(&self.folder.join(name), |file| file.write_all(text.as_bytes()))
     }
+    /// Writes a picture of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn write_png(&self, name: &str, picture: &GrayImage) -> Result<()> {
+        let path = self.folder.join(name);
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Png).expect("memory takes every picture");
+        checkpoint::replace(&path, |file| file.write_all(bytes.get_ref()))
+    }
     /// Writes the configuration that the run really has.
     ///
     /// # Errors
@@ -202,27 +218,37 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The options of a loader that trains.
-pub fn training(data: &config::Data, seed: u64, start: u64) -> LoaderOptions {
+/// The options of a loader of films of `data` in the order of the data set, each once.
+pub fn in_order(data: &config::Data) -> LoaderOptions {
     LoaderOptions {
         width: data.width,
         height: data.height,
         fit: Fit::Stretch,
         batch: data.batch,
-        seed,
-        shuffle: true,
-        drop_last: true,
+        seed: 0,
+        shuffle: false,
+        drop_last: false,
         threads: data.threads,
         cache_bytes: data.cache_mb << 20,
         prefetch: 2,
         max_bad: data.max_bad,
-        start,
+        start: 0,
     }
 }
 
-/// The options of a loader that evaluates.
-pub fn evaluating(data: &config::Data) -> LoaderOptions {
-    LoaderOptions { shuffle: false, drop_last: false, ..training(data, 0, 0) }
+/// The options of a loader of full batches in a random order, from batch `start` on.
+pub fn shuffled(data: &config::Data, seed: u64, start: u64) -> LoaderOptions {
+    LoaderOptions { seed, shuffle: true, drop_last: true, start, ..in_order(data) }
+}
+
+/// The options of a loader that trains a task.
+pub fn training(task: &dyn Task, seed: u64, start: u64) -> LoaderOptions {
+    LoaderOptions { fit: task.fit(), ..shuffled(task.data(), seed, start) }
+}
+
+/// The options of a loader that evaluates a task.
+pub fn evaluating(task: &dyn Task) -> LoaderOptions {
+    LoaderOptions { fit: task.fit(), ..in_order(task.data()) }
 }
 
 /// Pace, losses and the films of the last batches.

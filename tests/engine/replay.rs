@@ -1,8 +1,8 @@
 //! What a step does once it is recorded: the same, and nothing else.
 
 use super::{
-    augment, data, films, learner, moco, moco_step, numbers, open, optim, source, stepper,
-    task, task_step,
+    augment, data, films, learner, moco, moco_step, numbers, open, optim, source, stepper, task,
+    task_step,
 };
 use mtpret::{
     gpu::{Choice, Counters, Gpu},
@@ -108,6 +108,8 @@ fn multitasking(roots: [&Path; 2]) -> Multitask {
         source: names.iter().zip(roots).map(|(name, root)| source(name, root, true)).collect(),
         augment: augment(),
         model: model(),
+        segment: None,
+        detect: None,
         optim: Optim { weight_decay: 0.0, ..optim() },
         l2sp: L2sp { anchor: Anchor::PrevTask, alpha: 0.1, beta: 0.01, scope: Scope::Weights },
         log: log(),

@@ -1,9 +1,10 @@
 //! The stages: one plain struct each, chosen by the subcommand.
 
 use super::sections::{
-    Augment, Data, L2sp, Log, Metric, Moco, Model, Monitor, Optim, among, sources, within,
+    Augment, Data, Detect, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Segment, among, sources,
+    within,
 };
-use crate::{Error, Result, data::Source};
+use crate::{Error, Result, data::Source, train::task::Settings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 
@@ -63,6 +64,10 @@ pub struct Multitask {
     pub augment: Augment,
     /// The network.
     pub model: Model,
+    /// Segmentation, where a task has masks.
+    pub segment: Option<Segment>,
+    /// Detection, where a task has boxes.
+    pub detect: Option<Detect>,
     /// The optimiser.
     pub optim: Optim,
     /// The penalty for forgetting.
@@ -93,6 +98,10 @@ pub struct Finetune {
     pub augment: Augment,
     /// The network.
     pub model: Model,
+    /// Segmentation, where a task has masks.
+    pub segment: Option<Segment>,
+    /// Detection, where a task has boxes.
+    pub detect: Option<Detect>,
     /// The optimiser.
     pub optim: Optim,
     /// Readings and checkpoints.
@@ -115,6 +124,10 @@ pub struct Demo {
     pub model: Model,
     /// Readings and checkpoints.
     pub log: Log,
+    /// Segmentation, where a task has masks.
+    pub segment: Option<Segment>,
+    /// Detection, where a task has boxes.
+    pub detect: Option<Detect>,
     /// Stage 1.
     pub pretrain: DemoPretrain,
     /// Stage 2.
@@ -169,6 +182,12 @@ fn shared(seed: u64, data: &Data, source: &[Source], augment: &Augment, log: &Lo
     log.check()
 }
 
+/// Checks the sections of the kinds of tasks.
+fn kinds(segment: &Option<Segment>, detect: &Option<Detect>) -> Result<()> {
+    segment.as_ref().map_or(Ok(()), Segment::check)?;
+    detect.as_ref().map_or(Ok(()), Detect::check)
+}
+
 impl Stage for Pretrain {
     fn validate(&self) -> Result<()> {
         shared(self.seed, &self.data, &self.source, &self.augment, &self.log)?;
@@ -177,6 +196,20 @@ impl Stage for Pretrain {
         self.optim.check()?;
         self.optim.check_no_rounds()?;
         self.monitor.as_ref().map_or(Ok(()), |monitor| monitor.check(&self.source))
+    }
+}
+
+impl Multitask {
+    /// How films of each kind of task become batches.
+    pub fn settings(&self) -> Settings<'_> {
+        Settings { data: &self.data, segment: &self.segment, detect: &self.detect }
+    }
+}
+
+impl Finetune {
+    /// How films of each kind of task become batches.
+    pub fn settings(&self) -> Settings<'_> {
+        Settings { data: &self.data, segment: &self.segment, detect: &self.detect }
     }
 }
 
@@ -193,6 +226,7 @@ impl Stage for Multitask {
                 return Err(Error::config(key, problem, "name it once"));
             }
         }
+        kinds(&self.segment, &self.detect)?;
         self.optim.check()?;
         self.l2sp.check(&self.optim)
     }
@@ -203,6 +237,7 @@ impl Stage for Finetune {
         shared(self.seed, &self.data, &self.source, &self.augment, &self.log)?;
         within("epochs", self.epochs, 1..=100_000, 30)?;
         among("task", &self.task, &self.source)?;
+        kinds(&self.segment, &self.detect)?;
         self.optim.check()?;
         self.optim.check_no_rounds()
     }
@@ -240,6 +275,8 @@ impl Demo {
             source: self.source.clone(),
             augment: self.augment.clone(),
             model: Model { weights, ..self.model.clone() },
+            segment: self.segment.clone(),
+            detect: self.detect.clone(),
             optim: own.optim,
             l2sp: own.l2sp,
             log: self.log.clone(),
@@ -259,6 +296,8 @@ impl Demo {
             source: self.source.clone(),
             augment: self.augment.clone(),
             model: Model { weights, ..self.model.clone() },
+            segment: self.segment.clone(),
+            detect: self.detect.clone(),
             optim: own.optim,
             log: self.log.clone(),
         }

@@ -166,13 +166,7 @@ impl Head for ClassifyHead {
         };
         Ok(vec![loss?])
     }
-    fn outputs(
-        &self,
-        tape: &Tape,
-        backbone: &ResNet,
-        x: &Var,
-        _: &Tensor,
-    ) -> Result<Vec<Tensor>> {
+    fn outputs(&self, tape: &Tape, backbone: &ResNet, x: &Var, _: &Tensor) -> Result<Vec<Tensor>> {
         let features = backbone.forward(tape, x)?;
         Ok(vec![self.head.forward(tape, &features[3])?.value])
     }

@@ -5,19 +5,20 @@ mod classify;
 pub use classify::Classify;
 
 use super::{
-    config::{Data, Metric},
+    config::{self, Data, Metric},
     inputs::Inputs,
-    metrics::{Bootstrap, ClassifyScores},
+    metrics::{Bootstrap, ClassifyScores, DetectScores, SegmentScores},
     run::Run,
 };
 use crate::{
-    Result,
+    Error, Result,
     autograd::{Mode, Tape, Var},
-    data::{Dataset, Sample, Source},
+    data::{Dataset, Fit, Kind, Sample, Source},
     models::{Depth, ResNet},
     ops::warp::Warp,
     tensor::{Scope, Tensor},
 };
+use image::GrayImage;
 use serde::Serialize;
 
 /// What multitask learning and fine-tuning ask of a task, whatever its kind.
@@ -26,6 +27,10 @@ pub trait Task {
     fn name(&self) -> &str;
     /// Size of films and batches.
     fn data(&self) -> &Data;
+    /// How a film comes to the input's size.
+    fn fit(&self) -> Fit {
+        Fit::Stretch
+    }
     /// Whether a row of targets goes to the device as one run of numbers (masks, boxes) or as a row
     /// of a tensor (labels).
     fn packed(&self) -> bool {
@@ -35,6 +40,10 @@ pub trait Task {
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head>;
     /// A film's prediction in words and numbers, for people and programs.
     fn describe(&self, predicted: &Predicted) -> serde_json::Map<String, serde_json::Value>;
+    /// A film's prediction as a picture of the film's size, where it is one: white is foreground.
+    fn picture(&self, _: &Predicted) -> Option<GrayImage> {
+        None
+    }
     /// Collects predictions and scores them.
     fn scorer(&self) -> Box<dyn Scorer + '_>;
 }
@@ -114,38 +123,83 @@ pub trait Scorer {
 pub enum Scores {
     /// Of classification.
     Classify(ClassifyScores),
+    /// Of segmentation.
+    Segment(SegmentScores),
+    /// Of detection.
+    Detect(DetectScores),
 }
 
 impl Scores {
     /// The figure that a configuration chooses by, larger is better; none where it is undefined.
-    pub fn figure(&self, metric: Metric) -> Option<f64> {
-        match (self, metric) {
+    ///
+    /// # Errors
+    /// A figure that tasks of this kind do not have.
+    pub fn figure(&self, metric: Metric) -> Result<Option<f64>> {
+        Ok(match (self, metric) {
+            (_, Metric::Main) => self.main().0,
+            (Self::Classify(s), Metric::Auc) => s.measures.mauc,
             (Self::Classify(s), Metric::Accuracy) => s.measures.overall_accuracy,
-            (Self::Classify(s), _) => s.measures.mauc,
-        }
+            (Self::Segment(s), Metric::Dice) => s.measures.dice,
+            (Self::Segment(s), Metric::Miou) => s.measures.miou,
+            (Self::Detect(s), Metric::Ap50) => s.measures.ap50,
+            (Self::Detect(s), Metric::Ap) => s.measures.ap,
+            (_, metric) => {
+                let problem = format!("expected a figure of this kind of task, found {metric:?}");
+                let remedy = "use `main`, which every kind has";
+                return Err(Error::config("metric", problem.to_lowercase(), remedy));
+            }
+        })
     }
-    /// The paper's main figure of such a task, and its 95 % interval: mean AUC.
+    /// The paper's main figure of such a task, and its 95 % interval: mean AUC, Dice, or AP at IoU .5.
     pub fn main(&self) -> (Option<f64>, Option<[f64; 2]>) {
         match self {
             Self::Classify(s) => (s.measures.mauc, s.ci.as_ref().and_then(|c| c.measures.mauc)),
+            Self::Segment(s) => (s.measures.dice, s.ci.as_ref().and_then(|c| c.measures.dice)),
+            Self::Detect(s) => (s.measures.ap50, s.ci.as_ref().and_then(|c| c.measures.ap50)),
         }
     }
     /// Films that were scored.
     pub fn images(&self) -> usize {
         match self {
             Self::Classify(s) => s.images,
+            Self::Segment(s) => s.images,
+            Self::Detect(s) => s.images,
         }
     }
 }
 
-/// The data set of the source of this name, and its task.
+/// How films of each kind of task become batches.
+#[derive(Clone, Copy)]
+pub struct Settings<'a> {
+    /// What all kinds share, and the size of classification's films.
+    pub data: &'a Data,
+    /// Of tasks with masks.
+    pub segment: &'a Option<config::Segment>,
+    /// Of tasks with boxes.
+    pub detect: &'a Option<config::Detect>,
+}
+
+/// The data set of the source of this name, and its task: what its films are annotated with says the kind.
 ///
 /// # Errors
-/// The source cannot be read, or has no labels.
-pub fn open(sources: &[Source], name: &str, data: &Data) -> Result<(Dataset, Box<dyn Task>)> {
+/// The source cannot be read, has no annotation, or its kind has no section in the configuration.
+pub fn open(
+    sources: &[Source],
+    name: &str,
+    settings: Settings,
+) -> Result<(Dataset, Box<dyn Task>)> {
     let source = sources.iter().find(|s| s.name == name);
     let source = source.expect("the configuration was checked to name a source");
     let set = source.read()?;
-    let task = Box::new(Classify::new(source, &set, data)?);
+    let missing = |section: &str| {
+        let problem = format!("expected a section [{section}] for source {name}, found none");
+        Error::config(section, problem, format!("add [{section}] as configs/demo.toml has it"))
+    };
+    let data = settings.data;
+    let task: Box<dyn Task> = match set.labels.kind {
+        Kind::Mask => return Err(missing("segment")),
+        Kind::Boxes => return Err(missing("detect")),
+        Kind::Classes | Kind::Multi | Kind::None => Box::new(Classify::new(source, &set, data)?),
+    };
     Ok((set, task))
 }

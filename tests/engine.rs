@@ -4,7 +4,7 @@
 use mtpret::{
     data::{Dataset, Kind, Labels, Source},
     gpu::{Choice, Gpu},
-    models::Depth,
+    models::{Depth, Projection},
     tensor::{Philox, Step},
     train::{
         config::{Augment, Data, KeyBn, Optim},
@@ -55,6 +55,7 @@ fn optim() -> Optim {
         lr_min: 0.0,
         warmup_steps: 0,
         period: None,
+        lars: None,
     }
 }
 
@@ -103,7 +104,7 @@ fn numbers(seed: u32, step: u32, queue_at: u32) -> Step {
 }
 
 fn moco(gpu: &Gpu, seed: u64) -> MocoLearner {
-    MocoLearner::new(gpu, Depth::R18, [32, 16], true, seed).unwrap()
+    MocoLearner::new(gpu, Depth::R18, [32, 16], Projection::Mlp, seed).unwrap()
 }
 
 /// A contrastive step as stage 1 records it.

@@ -6,7 +6,7 @@
 
 use mtpret::{
     gpu::{Choice, Gpu},
-    models::{Classifier, Depth, Encoder, ResNet},
+    models::{Classifier, Depth, Encoder, Projection, ResNet},
     tensor::{Layout, Order, Scope, State},
     train::{
         checkpoint::{self, Data, HostTensor, Metadata, Tensors},
@@ -132,7 +132,7 @@ impl Case {
     fn weights(&self, moco: bool) -> Tensors {
         let (root, depth) = (Scope::root(), Depth::named(self.text("model")).unwrap());
         if moco {
-            Encoder::new(&root, depth, 128, true);
+            Encoder::new(&root, depth, 128, Projection::Mlp);
         } else {
             ResNet::new(&root, depth);
             Classifier::new(root.head(0).at("fc"), depth.features(), self.classes());

@@ -195,7 +195,8 @@ fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<Vec<Outcome>> {
         for (initialisation, weights) in [("scratch", None), ("MTPret", Some(mtpret.clone()))] {
             let part = format!("finetune-{task}-{}", initialisation.to_lowercase());
             run.watch.note(&format!("fine-tuning {task} from {initialisation}"));
-            let scores = finetune(gpu, &config.finetune(task, weights), &run.part(&part)?)?;
+            let part = run.part(&part)?;
+            let scores = finetune(gpu, &config.finetune(task, weights), &part)?.scores;
             outcomes.push(Outcome { task: task.clone(), initialisation, scores });
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     Result,
     data::{Dataset, Kind, Labels, Source},
     gpu::{Command, Gpu, Recording},
-    models::Depth,
+    models::{Depth, Projection},
     ops::{
         Op, SUITES,
         add::Add,
@@ -228,6 +228,7 @@ fn momentum_sgd() -> Update {
         lr_min: 0.0,
         warmup_steps: 0,
         period: None,
+        lars: None,
     };
     Update::new(&optim, None)
 }
@@ -272,7 +273,7 @@ pub fn moco(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Steppe
     let splits = if batch.is_multiple_of(2) { 2 } else { 1 };
     let contrast =
         Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
-    let moco = &MocoLearner::new(gpu, depth, [128, 4096], true, 1)?;
+    let moco = &MocoLearner::new(gpu, depth, [128, 4096], Projection::Mlp, 1)?;
     let (data, update) = (&films(batch, side), momentum_sgd());
     let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
     Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))

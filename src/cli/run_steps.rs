@@ -5,13 +5,14 @@ use crate::{
     Error, Result,
     autograd::{Mode, Tape},
     gpu::{Gpu, Program, Recording},
-    models::{Classifier, Depth, ResNet},
+    models::{Classifier, Depth, Projection, ResNet},
     ops::{bce_with_logits::BceWithLogits, cross_entropy::CrossEntropy},
     tensor::{Arena, Array, Scope, State, Step, Tensor},
     train::{
         checkpoint::{self, Tensors},
         config::{self, L2sp, Moco, Optim},
         moco::{Contrast, MocoLearner},
+        pretrain::Contrastive,
         schedule::{Progress, Span},
         state,
         update::{Memory, Update},
@@ -80,6 +81,7 @@ impl Settings {
                 lr_min: 0.0,
                 warmup_steps: 0,
                 period: None,
+                lars: None,
             },
             l2sp: L2sp {
                 anchor: config::Anchor::Moco,
@@ -217,10 +219,13 @@ fn moco(
         return Err(Error::request(place, "expected `queue` [D, K] in f32, found none"));
     };
     let [dim, keys] = [shape[0], shape[1]];
-    let mlp = found.contains_key("fc.0.weight");
-    let learner = MocoLearner::new(gpu, depth, [dim, keys], mlp, 0)?;
+    let projection = match found.contains_key("fc.0.weight") {
+        true => Projection::Mlp,
+        false => Projection::Linear,
+    };
+    let learner = MocoLearner::new(gpu, depth, [dim, keys], projection, 0)?;
     set_state(gpu, args, &learner.query, found)?;
-    learner.restart_keys(gpu);
+    learner.loaded(gpu);
     let start = Array::new(&[dim, keys], start.iter().map(|v| f64::from(*v)).collect());
     let rows = start.permuted(&[1, 0]).padded();
     gpu.write(&learner.queue.data, bytemuck::cast_slice(&rows));

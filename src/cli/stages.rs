@@ -136,8 +136,8 @@ pub fn multitask(args: &Multitask) -> Result<()> {
 pub fn finetune(args: &Finetune) -> Result<()> {
     let watch = Console::new(args.common.json)?;
     let (config, run) = args.common.begin::<config::Finetune>("finetune", &watch)?;
-    let scores = finetune::finetune(&args.common.device.open()?, &config, &run)?;
-    show(args.common.json, &config.task, &scores);
+    let outcome = finetune::finetune(&args.common.device.open()?, &config, &run)?;
+    show(args.common.json, &config.task, &outcome.scores);
     say(args.common.json, "finetune", &run.weights_file());
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Networks, with torchvision's names.
 
-mod moco;
+mod contrastive;
 mod resnet;
 
-pub use moco::{Encoder, interleave, interleaved};
+pub use contrastive::{Encoder, Projection, interleave, interleaved};
 pub use resnet::{Classifier, Depth, ResNet};

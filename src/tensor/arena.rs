@@ -177,6 +177,11 @@ impl Layout {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+    /// Where the tensors of a group lie in an arena, bytes.
+    pub fn places(&self, group: Group) -> Vec<Range<u64>> {
+        let of_group = self.entries.iter().filter(|e| e.group == group);
+        of_group.map(|e| e.offset..e.offset + bytes(&e.shape)).collect()
+    }
     /// Every group that occurs, and its bytes in an arena.
     pub fn groups(&self) -> Vec<(Group, Range<u64>)> {
         let mut groups: Vec<(Group, Range<u64>)> = Vec::new();

@@ -1,15 +1,17 @@
 //! Configuration: one plain struct a stage, read from a complete TOML file. No key has a default
 //! in code; `configs/` holds them all, and the binary carries a copy of it.
 
+mod reproduce;
 mod sections;
 mod stages;
 
+pub use reproduce::{Column, Init, Reproduce};
 pub use sections::{
     Anchor, Augment, Backbone, Data, Detect, DetectorNorm, DiceClasses, DiceReduce, KeyBn, L2sp,
-    Log, Metric, Moco, Model, Monitor, Optim, Preset, Scope, Segment,
+    Log, Metric, Moco, Model, Monitor, Optim, Preset, Scope, Segment, Simclr,
 };
 pub use stages::{
-    Demo, DemoFinetune, DemoMultitask, DemoPretrain, Finetune, Multitask, Pretrain, Stage,
+    Demo, DemoFinetune, DemoMultitask, DemoPretrain, Finetune, Method, Multitask, Pretrain, Stage,
 };
 
 use crate::{Error, Result};

@@ -26,11 +26,23 @@ const STAGE: u32 = 3;
 /// Resamplings behind a 95 % interval.
 const REPLICATES: u32 = 1000;
 
-/// Runs the stage; returns the figures on the test part with the best epoch's weights.
+/// What fine-tuning came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Figures on the test part, with the best epoch's weights.
+    pub scores: Scores,
+    /// The figure on the validation part that chose the best epoch.
+    pub validation: Option<f64>,
+}
+
+/// The name of the file with the best epoch and its figure.
+const BEST: &str = "best.json";
+
+/// Runs the stage, and scores the test part with the best epoch's weights.
 ///
 /// # Errors
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
-pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Scores> {
+pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     run.write_config(config)?;
     let (set, task) = task::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
@@ -42,8 +54,10 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Scores> {
     }
     let mut inference = learner.inference(gpu, &*task, 0)?;
     let mut steps = 0;
+    let mut validation = None;
     if run.is_done() {
         learner.load(gpu, 0, &run.weights_file())?;
+        validation = best_of(run);
     } else {
         let mut options = evaluating(&*task);
         options.cache_bytes /= 2;
@@ -65,11 +79,20 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Scores> {
         let best = tuning.train(&set)?;
         best.state.copy_to(gpu, &learner.state);
         run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
+        validation = (best.figure > f64::MIN).then_some(best.figure);
+        let record = serde_json::json!({ "epoch": best.epoch + 1, "validation": validation });
+        run.write(BEST, &(record.to_string() + "\n"))?;
         steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
     }
     let scores = evaluate(config, run, &*task, &mut inference, &set.test)?;
     run.finish(steps, learner.network(gpu, 0)?)?;
-    Ok(scores)
+    Ok(Outcome { scores, validation })
+}
+
+/// The validation figure that a finished run noted.
+fn best_of(run: &Run) -> Option<f64> {
+    let text = std::fs::read_to_string(run.folder.join(BEST)).ok()?;
+    serde_json::from_str::<serde_json::Value>(&text).ok()?["validation"].as_f64()
 }
 
 fn run_name(config: &Finetune) -> String {

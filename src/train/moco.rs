@@ -3,9 +3,10 @@
 
 use super::{
     checkpoint::{HostTensor, Tensors},
-    config::{Augment, Data, KeyBn},
+    config::{self, Augment, Data, KeyBn},
     inputs::Inputs,
     learner::view,
+    pretrain::Contrastive,
     state,
     stepper::Steps,
     update::{Memory, Update},
@@ -14,7 +15,7 @@ use crate::{
     Error, Result,
     autograd::{Mode, Tape},
     gpu::{Gpu, Recording},
-    models::{Depth, Encoder, interleave, interleaved},
+    models::{Depth, Encoder, Projection, interleave, interleaved},
     ops::{
         ema::Ema,
         info_nce::{InfoNce, enqueue},
@@ -38,7 +39,7 @@ pub struct MocoLearner {
     pub gradients: Arena,
     /// Momentum of f_q.
     pub momentum: Arena,
-    pub(super) encoder: Encoder,
+    encoder: Encoder,
 }
 
 impl MocoLearner {
@@ -50,11 +51,11 @@ impl MocoLearner {
         gpu: &Gpu,
         depth: Depth,
         [dim, queue]: [usize; 2],
-        mlp: bool,
+        projection: Projection,
         seed: u64,
     ) -> Result<Self> {
         let root = Scope::root();
-        let encoder = Encoder::new(&root, depth, dim, mlp);
+        let encoder = Encoder::new(&root, depth, dim, projection);
         let query = State::init(gpu, &root, seed)?;
         let key = query.duplicate(gpu)?;
         let layout = query.weights.layout.clone();
@@ -73,10 +74,6 @@ impl MocoLearner {
             momentum: Arena::zeros(gpu, &layout)?,
             encoder,
         })
-    }
-    /// Gives the key encoder the query encoder's values.
-    pub fn restart_keys(&self, gpu: &Gpu) {
-        self.query.copy_to(gpu, &self.key);
     }
     /// What an update works on.
     pub fn memory(&self) -> Memory<'_> {
@@ -102,6 +99,18 @@ pub struct Contrast {
     pub key_bn: KeyBn,
     /// Deal the keys out to other parts than their queries.
     pub shuffle: bool,
+}
+
+impl From<&config::Moco> for Contrast {
+    fn from(moco: &config::Moco) -> Self {
+        Self {
+            temperature: moco.temperature as f32,
+            ema: moco.momentum as f32,
+            splits: moco.bn_splits,
+            key_bn: moco.key_bn,
+            shuffle: true,
+        }
+    }
 }
 
 impl Contrast {
@@ -194,12 +203,15 @@ impl Steps for MocoStep<'_> {
     }
 }
 
-impl MocoLearner {
+impl Contrastive for MocoLearner {
+    fn encoder(&self) -> (&Encoder, &State) {
+        (&self.encoder, &self.query)
+    }
+    fn loaded(&self, gpu: &Gpu) {
+        self.query.copy_to(gpu, &self.key);
+    }
     /// Both encoders, momentum and queue, under the names of MoCo's own checkpoints.
-    ///
-    /// # Errors
-    /// The device is lost.
-    pub fn tensors(&self, gpu: &Gpu) -> Result<Tensors> {
+    fn tensors(&self, gpu: &Gpu) -> Result<Tensors> {
         let mut tensors = Tensors::new();
         state::put(gpu, &mut tensors, "encoder_q.", self.query.arenas())?;
         state::put(gpu, &mut tensors, "encoder_k.", self.key.arenas())?;
@@ -209,11 +221,7 @@ impl MocoLearner {
         tensors.insert("queue".into(), HostTensor::f32(rows, queue));
         Ok(tensors)
     }
-    /// Takes what [`MocoLearner::tensors`] gave.
-    ///
-    /// # Errors
-    /// A tensor is missing or has another shape.
-    pub fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()> {
+    fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()> {
         state::take(gpu, tensors, "encoder_q.", self.query.arenas())?;
         state::take(gpu, tensors, "encoder_k.", self.key.arenas())?;
         state::take(gpu, tensors, "momentum.", [&self.momentum])?;

@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod config;
 pub mod finetune;
+pub mod forecast;
 pub mod inference;
 pub mod inputs;
 pub mod learner;
@@ -18,8 +19,10 @@ pub mod moco;
 mod monitor;
 pub mod multitask;
 pub mod pretrain;
+pub mod reproduce;
 pub mod run;
 pub mod schedule;
+pub mod simclr;
 pub mod state;
 pub mod stepper;
 pub mod task;

@@ -4,7 +4,7 @@ use super::{
     config::{Data, Monitor, Pretrain},
     inference::Inference,
     metrics::{Features, Vote, knn, linear_probe},
-    moco::MocoLearner,
+    pretrain::Contrastive,
     run::{Run, in_order},
     task::{Classify, Task},
 };
@@ -42,15 +42,16 @@ impl Online {
     pub fn new(
         gpu: &Gpu,
         config: &Pretrain,
-        moco: &MocoLearner,
+        method: &dyn Contrastive,
         monitor: &Monitor,
         sets: &[Dataset],
     ) -> Result<Self> {
         let named = config.source.iter().zip(sets).find(|(s, _)| s.name == monitor.source);
         let (source, set) = named.expect("the configuration was checked to name a source");
         let features = Inference::new(gpu, &config.data, |rec, x, _| {
-            let tape = Tape::new(rec, &moco.query, Mode::Eval);
-            Ok(vec![moco.encoder.features(&tape, &tape.input(x))?.value])
+            let (encoder, state) = method.encoder();
+            let tape = Tape::new(rec, state, Mode::Eval);
+            Ok(vec![encoder.features(&tape, &tape.input(x))?.value])
         })?;
         let task = Classify::new(source, set, &config.data)?;
         set.needs("val", &set.val)?;

@@ -1,15 +1,17 @@
-//! Stage 1: MD-MoCo, contrastive pretraining over several data sets (MTPret §II-B, Algorithm 1).
+//! Stage 1: contrastive pretraining over several data sets (MTPret §II-B, Algorithm 1), by MoCo or, to compare,
+//! by SimCLR.
 
 use super::{
     checkpoint::{Metadata, Tensors},
-    config::Pretrain,
+    config::{Method, Pretrain},
     learner::depth,
-    moco::{Contrast, MocoLearner, MocoStep},
+    moco::{MocoLearner, MocoStep},
     monitor::Online,
     run::{Run, shuffled},
     schedule::Span,
+    simclr::{SimclrLearner, SimclrStep},
     state,
-    stepper::{Recorded, Stepper},
+    stepper::{Recorded, Stepper, Steps},
     trainer::{Hooks, Pass, Trainer, metadata, step_of},
     update::Update,
 };
@@ -17,13 +19,59 @@ use crate::{
     Result,
     data::{Dataset, Loader, Sample},
     gpu::Gpu,
+    models::Encoder,
+    tensor::State,
 };
 use std::path::PathBuf;
 
 /// Separates this stage's random numbers from other stages'.
 const STAGE: u32 = 1;
 
-/// Runs the stage and returns the file of f_q's weights.
+/// What pretraining asks of a method of contrastive learning.
+pub trait Contrastive {
+    /// The encoder that is handed on, and its state.
+    fn encoder(&self) -> (&Encoder, &State);
+    /// The encoder has been given weights from a file; whatever follows it, follows.
+    fn loaded(&self, gpu: &Gpu);
+    /// Everything that a resumed run needs.
+    ///
+    /// # Errors
+    /// The device is lost.
+    fn tensors(&self, gpu: &Gpu) -> Result<Tensors>;
+    /// Takes what [`Contrastive::tensors`] gave.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()>;
+}
+
+/// A method's learner, its step, and the keys that a step puts into a queue of this length.
+type Prepared<'a, T> = dyn FnOnce(&dyn Contrastive, &dyn Steps, [u64; 2]) -> Result<T> + 'a;
+
+/// Makes what a configuration asks for and gives it to `then`.
+///
+/// # Errors
+/// Too little device memory, or what `then` gives.
+pub fn prepare<T>(gpu: &Gpu, config: &Pretrain, then: Box<Prepared<T>>) -> Result<T> {
+    let (data, augment) = (&config.data, &config.augment);
+    let depth = depth(config.model.backbone);
+    let update = Update::new(&config.optim, None);
+    match config.method() {
+        Method::Moco(m) => {
+            let size = [m.dim, m.queue];
+            let moco = &MocoLearner::new(gpu, depth, size, m.projection(), config.seed)?;
+            let step = MocoStep { moco, data, augment, contrast: m.into(), update };
+            then(moco, &step, [data.batch, m.queue].map(|n| n as u64))
+        }
+        Method::Simclr(s) => {
+            let simclr = &SimclrLearner::new(gpu, depth, s.dim, config.seed)?;
+            let temperature = s.temperature as f32;
+            then(simclr, &SimclrStep { simclr, data, augment, temperature, update }, [0, 1])
+        }
+    }
+}
+
+/// Runs the stage and returns the file of the encoder's weights.
 ///
 /// # Errors
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
@@ -32,34 +80,35 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
+    let then = |method: &dyn Contrastive, step: &dyn Steps, queue| {
+        train(gpu, config, run, method, step, queue)
+    };
+    prepare(gpu, config, Box::new(then))
+}
+
+fn train(
+    gpu: &Gpu,
+    config: &Pretrain,
+    run: &Run,
+    method: &dyn Contrastive,
+    step: &dyn Steps,
+    queue: [u64; 2],
+) -> Result<PathBuf> {
     let sets = config.source.iter().map(|s| s.read()).collect::<Result<Vec<_>>>()?;
     let samples: Vec<Sample> = sets.iter().flat_map(unlabelled).collect();
-    let m = &config.moco;
-    let moco =
-        MocoLearner::new(gpu, depth(config.model.backbone), [m.dim, m.queue], m.mlp, config.seed)?;
     if let Some(path) = &config.model.weights {
-        state::load_backbone(gpu, &moco.query, path)?;
-        moco.restart_keys(gpu);
+        state::load_backbone(gpu, method.encoder().1, path)?;
+        method.loaded(gpu);
     }
     let mut at = 0;
     if let Some((tensors, metadata)) = run.checkpoint("pretrain")? {
-        moco.restore(gpu, &tensors)?;
+        method.restore(gpu, &tensors)?;
         at = step_of(&metadata)?;
         run.watch.note(&format!("pretrain: going on at step {at}"));
     }
     let mut loader = Loader::new(samples.clone(), shuffled(&config.data, config.seed, at))?;
     let epoch = loader.epoch_len();
-    let contrast = Contrast {
-        temperature: m.temperature as f32,
-        ema: m.momentum as f32,
-        splits: m.bn_splits,
-        key_bn: m.key_bn,
-        shuffle: true,
-    };
-    let update = Update::new(&config.optim, None);
-    let (data, augment) = (&config.data, &config.augment);
-    let step = MocoStep { moco: &moco, data, augment, contrast, update };
-    let mut stepper = Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.remove(0);
+    let mut stepper = Stepper::share(gpu, vec![Recorded::new(gpu, step)?])?.remove(0);
     let trainer = Trainer {
         gpu,
         run,
@@ -68,16 +117,14 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         seed: config.seed,
         stage: STAGE,
         steps: epoch * config.epochs as u64,
-        queue: [config.data.batch, m.queue].map(|n| n as u64),
+        queue,
     };
     trainer.announce("pretrain", samples.len(), &stepper);
     let monitor = config.monitor.as_ref().map(|m| {
-        Ok(Monitored {
-            online: Online::new(gpu, config, &moco, m, &sets)?,
-            every: epoch * m.every_epochs as u64,
-        })
+        let every = epoch * m.every_epochs as u64;
+        Ok(Monitored { online: Online::new(gpu, config, method, m, &sets)?, every })
     });
-    let mut pretraining = Pretraining { gpu, run, moco: &moco, monitor: monitor.transpose()? };
+    let mut pretraining = Pretraining { gpu, run, method, monitor: monitor.transpose()? };
     while at < trainer.steps {
         let pass = Pass {
             name: "pretrain".into(),
@@ -90,7 +137,7 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         };
         at = trainer.pass(pass, at, &mut pretraining)?;
     }
-    run.finish(trainer.steps, state::network(gpu, &moco.query)?)?;
+    run.finish(trainer.steps, state::network(gpu, method.encoder().1)?)?;
     Ok(run.weights_file())
 }
 
@@ -104,13 +151,13 @@ struct Monitored {
 struct Pretraining<'a> {
     gpu: &'a Gpu,
     run: &'a Run<'a>,
-    moco: &'a MocoLearner,
+    method: &'a dyn Contrastive,
     monitor: Option<Monitored>,
 }
 
 impl Hooks for Pretraining<'_> {
     fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
-        Ok((self.moco.tensors(self.gpu)?, metadata("pretrain", at)))
+        Ok((self.method.tensors(self.gpu)?, metadata("pretrain", at)))
     }
     fn pass_ended(&mut self, at: u64) -> Result<()> {
         match &mut self.monitor {

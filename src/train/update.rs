@@ -4,22 +4,28 @@ use super::config::{L2sp, Optim, Scope};
 use crate::{
     Result,
     gpu::Recording,
-    ops::sgd::Sgd,
+    ops::{
+        lars::{self, Lars},
+        sgd::Sgd,
+    },
     tensor::{Arena, Group, Tensor},
 };
+use std::ops::Range;
 
 /// SGD with momentum, weight decay and L²-SP, with a strength for each group of parameters.
 ///
 /// ```text
 /// g ← g + decay · w + alpha · (w − w⁰);   v ← momentum · v + g;   w ← w − lr · v
 /// ```
-/// Eq. 5: the backbone is pulled to its anchor w⁰ by α, the head to zero by β.
+/// With a trust coefficient, LARS in its place. Eq. 5: the backbone is pulled to its anchor w⁰ by α, the head to zero by β.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     momentum: f32,
     decay: f32,
     /// α and β, and whether they act on biases and batch norm too.
     l2sp: Option<(f32, f32, bool)>,
+    /// Trust coefficient of LARS.
+    lars: Option<f32>,
 }
 
 /// The memory that an update works on.
@@ -41,6 +47,7 @@ impl Update {
             momentum: optim.momentum as f32,
             decay: optim.weight_decay as f32,
             l2sp: l2sp.map(|l| (l.alpha as f32, l.beta as f32, l.scope == Scope::All)),
+            lars: optim.lars.map(|trust| trust as f32),
         }
     }
     /// Records the update of the backbone and of the head of this number.
@@ -67,6 +74,10 @@ impl Update {
             {
                 continue;
             }
+            if let Some(trust) = self.lars {
+                self.scaled(rec, memory, (group, range), trust, step)?;
+                continue;
+            }
             let sgd = Sgd { momentum: self.momentum, decay: self.decay + beta, alpha };
             // A group beyond what the adapter binds at once is updated in several launches.
             let most = rec.gpu.caps().limits.max_storage_buffer_binding_size / 256 * 256;
@@ -81,5 +92,26 @@ impl Update {
             }
         }
         Ok(())
+    }
+    /// LARS on a group of weights; biases and batch norm take plain SGD without decay.
+    fn scaled(
+        &self,
+        rec: &Recording,
+        memory: &Memory,
+        (group, range): (Group, Range<u64>),
+        trust: f32,
+        step: &Tensor,
+    ) -> Result<()> {
+        let part = |arena: &Arena| arena.slice(range.start, range.end - range.start);
+        let [w, g, v] = [memory.weights, memory.gradients, memory.momentum].map(part);
+        if let Group::Vectors | Group::HeadVectors(_) = group {
+            let sgd = Sgd { momentum: self.momentum, decay: 0.0, alpha: 0.0 };
+            return sgd.step(rec, &w, &g, &v, None, step);
+        }
+        let places = memory.weights.layout.places(group);
+        let places: Vec<_> =
+            places.into_iter().map(|r| r.start - range.start..r.end - range.start).collect();
+        let lars = Lars { momentum: self.momentum, decay: self.decay, trust, eps: 1e-8 };
+        lars.step(rec, [&w, &g, &v], &lars::Tensors::new(&rec.gpu, &places)?, step)
     }
 }

@@ -80,7 +80,7 @@ fn pretraining(root: &Path) -> Pretrain {
         source: vec![source("films", root, false)],
         augment: augment(),
         model: model(),
-        moco: Moco {
+        moco: Some(Moco {
             dim: 32,
             queue: 16,
             momentum: 0.9,
@@ -88,7 +88,8 @@ fn pretraining(root: &Path) -> Pretrain {
             bn_splits: 2,
             key_bn: KeyBn::Split,
             mlp: true,
-        },
+        }),
+        simclr: None,
         optim: optim(),
         monitor: None,
         log: log(),

@@ -5,6 +5,7 @@ use crate::train::schedule::{Period, Progress, Schedule, rate, warmup};
 use crate::{
     Error, Result,
     data::{Fit, Source},
+    models::Projection,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -95,6 +96,16 @@ pub struct Moco {
     pub mlp: bool,
 }
 
+/// `[simclr]`: every film's two views against all other films of the batch (Chen et al. 2020).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simclr {
+    /// Length of an embedding.
+    pub dim: usize,
+    /// τ of NT-Xent.
+    pub temperature: f64,
+}
+
 /// `[optim]`: SGD with momentum and its rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +124,8 @@ pub struct Optim {
     pub warmup_steps: u64,
     /// T of `cyclic2pi` and `sgdr`, which need it; the other schedules do not look at it.
     pub period: Option<Period>,
+    /// Trust coefficient of LARS, which scales each tensor's rate; without it plain SGD.
+    pub lars: Option<f64>,
 }
 
 /// w⁰ of Eq. 5.
@@ -416,12 +429,34 @@ impl Moco {
     }
 }
 
+impl Simclr {
+    pub(super) fn check(&self, data: &Data) -> Result<()> {
+        within("simclr.dim", self.dim, 1..=4096, 128)?;
+        within("simclr.temperature", self.temperature, (POSITIVE, Bound::Included(10.0)), 0.1)?;
+        // One film has no other film to differ from.
+        within("data.batch", data.batch, 2.., 16)
+    }
+}
+
+impl Moco {
+    /// The projection head that it asks for.
+    pub fn projection(&self) -> Projection {
+        match self.mlp {
+            true => Projection::Mlp,
+            false => Projection::Linear,
+        }
+    }
+}
+
 impl Optim {
     pub(super) fn check(&self) -> Result<()> {
         within("optim.lr", self.lr, (POSITIVE, Bound::Included(100.0)), 0.01)?;
         within("optim.momentum", self.momentum, 0.0..1.0, 0.9)?;
         within("optim.weight_decay", self.weight_decay, 0.0..=1.0, 1e-4)?;
         within("optim.lr_min", self.lr_min, 0.0..=self.lr, 0.0)?;
+        if let Some(trust) = self.lars {
+            within("optim.lars", trust, (POSITIVE, Bound::Included(1.0)), 0.001)?;
+        }
         match (self.schedule, self.period) {
             (_, Some(Period::Steps(steps))) => within("optim.period.steps", steps, 1.., 500),
             (Schedule::Cyclic2pi | Schedule::Sgdr, None) => Err(Error::config(

@@ -1,7 +1,7 @@
 //! The stages: one plain struct each, chosen by the subcommand.
 
 use super::sections::{
-    Augment, Data, Detect, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Segment, among, sources,
+    Augment, Data, Detect, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Segment, Simclr, among, sources,
     within,
 };
 use crate::{Error, Result, data::Source, train::task::Settings};
@@ -30,8 +30,10 @@ pub struct Pretrain {
     pub augment: Augment,
     /// The network.
     pub model: Model,
-    /// The contrastive task.
-    pub moco: Moco,
+    /// Momentum contrast; this or SimCLR.
+    pub moco: Option<Moco>,
+    /// SimCLR; this or momentum contrast.
+    pub simclr: Option<Simclr>,
     /// The optimiser.
     pub optim: Optim,
     /// The online figure; without it none is computed.
@@ -192,10 +194,37 @@ impl Stage for Pretrain {
     fn validate(&self) -> Result<()> {
         shared(self.seed, &self.data, &self.source, &self.augment, &self.log)?;
         within("epochs", self.epochs, 1..=100_000, 20)?;
-        self.moco.check(&self.data)?;
+        match (&self.moco, &self.simclr) {
+            (Some(moco), None) => moco.check(&self.data)?,
+            (None, Some(simclr)) => simclr.check(&self.data)?,
+            (moco, _) => {
+                let found = if moco.is_some() { "both" } else { "none" };
+                let problem = format!("expected a section [moco] or [simclr], found {found}");
+                let remedy = "keep the one of the method that you want";
+                return Err(Error::config("moco", problem, remedy));
+            }
+        }
         self.optim.check()?;
         self.optim.check_no_rounds()?;
         self.monitor.as_ref().map_or(Ok(()), |monitor| monitor.check(&self.source))
+    }
+}
+
+/// A method of contrastive learning and its settings.
+pub enum Method<'a> {
+    /// Momentum contrast.
+    Moco(&'a Moco),
+    /// SimCLR.
+    Simclr(&'a Simclr),
+}
+
+impl Pretrain {
+    /// The method that it was checked to name.
+    pub fn method(&self) -> Method<'_> {
+        match (&self.moco, &self.simclr) {
+            (_, Some(simclr)) => Method::Simclr(simclr),
+            (moco, None) => Method::Moco(moco.as_ref().expect("checked: one method is there")),
+        }
     }
 }
 
@@ -254,7 +283,8 @@ impl Demo {
             source: self.source.clone(),
             augment: self.augment.clone(),
             model: self.model.clone(),
-            moco: own.moco,
+            moco: Some(own.moco),
+            simclr: None,
             optim: own.optim,
             monitor: own.monitor,
             log: self.log.clone(),

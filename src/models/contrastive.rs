@@ -1,31 +1,52 @@
-//! MoCo's encoder: a backbone and a projection to unit vectors (He et al. 2020, Chen et al. 2020).
+//! Contrastive encoders: a backbone and a projection head (He et al. 2020, Chen et al. 2020).
 
 use super::{Depth, ResNet};
 use crate::{
     Result,
     autograd::{Tape, Var},
     gpu::{Recording, Slice},
-    nn::Linear,
+    nn::{BatchNorm, Linear},
     ops::{global_avg_pool::GlobalAvgPool, l2_normalize::L2Normalize, relu::Relu},
     tensor::{Scope, Tensor, bytes},
 };
 
-/// f_q or f_k with its head g: films to unit vectors.
+/// What lies between features and embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// One Linear (`fc`), rows of unit length: MoCo v1.
+    Linear,
+    /// Linear-ReLU-Linear (`fc.0`, `fc.2`), rows of unit length: MoCo v2.
+    Mlp,
+    /// Linear-BN-ReLU-Linear-BN (`fc.0`, `fc.1`, `fc.3`, `fc.4`): SimCLR. The biases in front of batch norm
+    /// do nothing; the loss takes rows of any length.
+    Simclr,
+}
+
+/// A backbone with a projection head: films to embeddings.
 pub struct Encoder {
     backbone: ResNet,
-    head: Vec<Linear>,
+    projection: Projection,
+    linear: Vec<Linear>,
+    norms: Vec<BatchNorm>,
 }
 
 impl Encoder {
-    /// With `mlp` the head is Linear-ReLU-Linear (`fc.0`, `fc.2`), else one Linear (`fc`).
-    pub fn new(scope: &Scope, depth: Depth, dim: usize, mlp: bool) -> Self {
+    /// Declares backbone and head, whose embeddings have `dim` numbers.
+    pub fn new(scope: &Scope, depth: Depth, dim: usize, projection: Projection) -> Self {
         let backbone = ResNet::new(scope, depth);
         let (fc, c) = (scope.head(0).at("fc"), depth.features());
-        let head = match mlp {
-            true => vec![Linear::new(fc.at("0"), c, c), Linear::new(fc.at("2"), c, dim)],
-            false => vec![Linear::new(fc, c, dim)],
+        let two = |names: [&str; 2]| {
+            vec![Linear::new(fc.at(names[0]), c, c), Linear::new(fc.at(names[1]), c, dim)]
         };
-        Self { backbone, head }
+        let (linear, norms) = match projection {
+            Projection::Linear => (vec![Linear::new(fc, c, dim)], vec![]),
+            Projection::Mlp => (two(["0", "2"]), vec![]),
+            Projection::Simclr => {
+                let norms = vec![BatchNorm::new(fc.at("1"), c), BatchNorm::new(fc.at("4"), dim)];
+                (two(["0", "3"]), norms)
+            }
+        };
+        Self { backbone, projection, linear, norms }
     }
     /// Features before the head, `[N, C]`.
     ///
@@ -35,19 +56,25 @@ impl Encoder {
         let [.., c5] = self.backbone.forward(tape, x)?;
         tape.apply(GlobalAvgPool, [&c5])
     }
-    /// `[N, H, W, 3]` → unit vectors `[N, D]`.
+    /// `[N, H, W, 3]` → embeddings `[N, D]`.
     ///
     /// # Errors
     /// An image that is too small.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
         let mut z = self.features(tape, x)?;
-        for (i, linear) in self.head.iter().enumerate() {
+        for (i, linear) in self.linear.iter().enumerate() {
             if i > 0 {
                 z = tape.apply(Relu, [&z])?;
             }
             z = linear.forward(tape, &z)?;
+            if let Some(norm) = self.norms.get(i) {
+                z = norm.forward(tape, &z)?;
+            }
         }
-        tape.apply(L2Normalize { eps: 1e-12 }, [&z])
+        match self.projection {
+            Projection::Simclr => Ok(z),
+            Projection::Linear | Projection::Mlp => tape.apply(L2Normalize { eps: 1e-12 }, [&z]),
+        }
     }
 }
 

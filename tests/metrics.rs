@@ -14,6 +14,8 @@ use serde_json::Value;
 mod boxes;
 #[path = "metrics/masks.rs"]
 mod masks;
+#[path = "metrics/roc.rs"]
+mod roc;
 
 const POINT: Bootstrap = Bootstrap { replicates: 0, seed: 0 };
 

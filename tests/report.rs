@@ -6,6 +6,13 @@ use mtpret::report::chart::{Axis, Estimate, Group, IntervalChart, LineChart, Pan
 use mtpret::report::html::{Block, Report};
 use mtpret::report::table::{Best, Cell, Column, Table};
 
+#[path = "report/charts.rs"]
+mod charts;
+#[path = "report/papers.rs"]
+mod papers;
+#[path = "report/pictures.rs"]
+mod pictures;
+
 const NASTY: &str = "<script>alert(\"1\")</script> & 'x' \u{1b}[31m\u{0}";
 
 /// Asserts that the markup is well-formed: tags balance, attributes are quoted, text is escaped.

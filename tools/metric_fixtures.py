@@ -251,6 +251,29 @@ def segment(rng):
     }
 
 
+def roc(rng):
+    """ROC curves, with ties and without, and the sensitivities at given rates by numpy's random numbers."""
+    t = (rng.random(120) < 0.4).astype(int)
+    rates = np.linspace(0, 1, 11)
+
+    def case(p):
+        fpr, tpr, _ = roc_curve(t, p, drop_intermediate=False)
+        drawn = []
+        for _ in range(3000):
+            i = rng.integers(0, 120, size=120)
+            x, y, _ = roc_curve(t[i], p[i], drop_intermediate=False)
+            drawn.append(np.interp(rates, x, y))
+        band = np.percentile(drawn, [2.5, 97.5], axis=0)
+        return dict(probabilities=numbers(p), curve=np.stack([fpr, tpr], axis=1).tolist(), band=band.T.tolist())
+
+    return {
+        "targets": numbers(t),
+        "rates": numbers(rates),
+        "plain": case(noisy(rng, t, 1.5, 6)),
+        "ties": case(noisy(rng, t, 1.5, 1)),
+    }
+
+
 def voc10(evaluated, category):
     """Area below the precision envelope of VOC's devkit, over the matches of COCOeval at IoU .5."""
     images = [e for e in evaluated if e is not None and e["category_id"] == category]
@@ -388,7 +411,7 @@ def main():
     warnings.simplefilter("error")
     OUT.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(20240731)
-    for make in [classify, intervals, probes, segment, detect]:
+    for make in [classify, intervals, probes, segment, detect, roc]:
         text = json.dumps(make(rng), separators=(",", ":"), allow_nan=False)
         (OUT / f"{make.__name__}.json").write_text(text + "\n")
 

@@ -1,13 +1,18 @@
-//! Pictures as hand-written SVG: lines over training, and dots with their intervals.
+//! Pictures as hand-written SVG: lines over training, dots with their intervals, ROC curves, ablations.
 //!
 //! The pictures are 900 units wide, need no font file, style sheet or network, and use the
 //! colours of Okabe and Ito, which colour-blind readers can tell apart.
 
+mod ablation;
 mod axis;
+mod columns;
 mod dots;
 mod lines;
+mod roc;
 
+pub use ablation::{AblationChart, Step};
 pub use axis::Axis;
+pub use roc::{RocChart, RocCurve};
 
 use super::escape;
 
@@ -86,13 +91,21 @@ pub enum Panel {
     Lines(LineChart),
     /// Dots with whiskers.
     Intervals(IntervalChart),
+    /// The same dots upright, where there are many groups and series.
+    Columns(IntervalChart),
+    /// ROC curves.
+    Roc(RocChart),
+    /// Steps of a method.
+    Ablation(AblationChart),
 }
 
 impl Panel {
     fn title(&self) -> &str {
         match self {
             Self::Lines(chart) => &chart.title,
-            Self::Intervals(chart) => &chart.title,
+            Self::Intervals(chart) | Self::Columns(chart) => &chart.title,
+            Self::Roc(chart) => &chart.title,
+            Self::Ablation(chart) => &chart.title,
         }
     }
 
@@ -101,6 +114,9 @@ impl Panel {
         match self {
             Self::Lines(chart) => lines::height(chart, width),
             Self::Intervals(chart) => dots::height(chart, width),
+            Self::Columns(chart) => columns::height(chart, width),
+            Self::Roc(chart) => roc::height(chart, width),
+            Self::Ablation(chart) => ablation::height(chart, width),
         }
     }
 
@@ -108,6 +124,9 @@ impl Panel {
         match self {
             Self::Lines(chart) => lines::draw(chart, canvas, place),
             Self::Intervals(chart) => dots::draw(chart, canvas, place),
+            Self::Columns(chart) => columns::draw(chart, canvas, place),
+            Self::Roc(chart) => roc::draw(chart, canvas, place),
+            Self::Ablation(chart) => ablation::draw(chart, canvas, place),
         }
     }
 }
@@ -214,6 +233,17 @@ impl Canvas {
             "<polyline points=\"{points}\" fill=\"none\" stroke=\"{stroke}\" \
              stroke-linejoin=\"round\" stroke-linecap=\"round\" {style}/>"
         ));
+    }
+
+    /// A faint area; nothing without corners.
+    fn area(&mut self, corners: impl Iterator<Item = [f64; 2]>, fill: &str) {
+        let corners: Vec<String> = corners.map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
+        if !corners.is_empty() {
+            let corners = corners.join(" ");
+            self.element(format_args!(
+                "<polygon points=\"{corners}\" fill=\"{fill}\" fill-opacity=\"0.15\"/>"
+            ));
+        }
     }
 
     /// The mark of a series, a shape of its own for each, with a text that appears on pointing.

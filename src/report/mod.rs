@@ -1,10 +1,14 @@
-//! Numbers become tables and pictures: text for terminals, markdown, CSV, SVG and one HTML file.
+//! Numbers become tables and pictures: text for terminals, markdown, CSV, LaTeX, SVG, PNG and one
+//! HTML file.
 //!
 //! Knows numbers and names, not where they come from. Whatever text is given appears as text:
 //! each writer escapes it for its own format.
 
 pub mod chart;
 pub mod html;
+pub mod paper_tables;
+pub mod picture;
+pub mod results;
 pub mod table;
 
 /// What stands where there is no number.

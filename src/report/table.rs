@@ -205,7 +205,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn markdown(text: &str) -> String {
+/// Text that markdown shows as it is.
+pub(super) fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in one_line(text).chars() {
         if matches!(c, '\\' | '|' | '*' | '_' | '`' | '<' | '[' | '~') {
@@ -216,7 +217,8 @@ fn markdown(text: &str) -> String {
     escaped
 }
 
-fn inert(text: &str) -> String {
+/// Text that a spreadsheet does not run.
+pub(super) fn inert(text: &str) -> String {
     if text == MISSING {
         return String::new();
     }

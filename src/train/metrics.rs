@@ -7,6 +7,7 @@
 mod bootstrap;
 mod detect;
 mod probe;
+mod roc;
 mod scores;
 mod segment;
 
@@ -15,6 +16,7 @@ pub use detect::{
     BoxPredictions, ClassAp, DetectMeasures, DetectScores, Detection, Truth, bbox_iou, match_boxes,
 };
 pub use probe::{Features, Vote, knn, linear_probe, one_hot};
+pub use roc::{roc_band, roc_curve};
 pub use scores::{ClassifyScores, Measures, PerLabel, Predictions, Targets};
 pub use segment::{MaskPredictions, SegmentMeasures, SegmentScores};
 

@@ -1,0 +1,155 @@
+//! Films with what was found on them, as PNG: contours, areas, boxes, attention.
+
+mod layer;
+mod sheet;
+mod text;
+
+pub use sheet::{Cell, Row, Sheet};
+
+use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage, imageops};
+
+/// What is true: a reference contour, a box that was found.
+const GREEN: Rgb<u8> = Rgb([48, 219, 118]);
+/// What a model says of a mask, and a box that is not there.
+const RED: Rgb<u8> = Rgb([242, 54, 54]);
+/// A box that was not found.
+const YELLOW: Rgb<u8> = Rgb([255, 205, 40]);
+
+/// Numbers over a whole film, of whatever resolution: a mask of 0 and 1, or attention.
+pub type Map = ImageBuffer<Luma<f32>, Vec<f32>>;
+
+/// What became of a box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there and was found.
+    Found,
+    /// It was found but is not there.
+    False,
+    /// It is there but was not found.
+    Missed,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Found, Self::False, Self::Missed];
+
+    fn colour(self) -> Rgb<u8> {
+        match self {
+            Self::Found => GREEN,
+            Self::False => RED,
+            Self::Missed => YELLOW,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found (true positive)",
+            Self::False => "not there (false positive)",
+            Self::Missed => "missed (false negative)",
+        }
+    }
+}
+
+/// A box on a film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MarkedBox {
+    /// Left, top, right and bottom in pixels of the film.
+    pub corners: [f32; 4],
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Such as its class and score; may be empty.
+    pub label: String,
+}
+
+/// What lies over a film.
+#[derive(Debug, Clone, PartialEq)]
+enum Layer {
+    /// Where the map is above one half, in red.
+    Area(Map),
+    /// Where the map passes one half, in green.
+    Contour(Map),
+    Boxes(Vec<MarkedBox>),
+    /// Attention from 0 to 1, from none through blue and yellow to red.
+    Heat(Map),
+}
+
+/// A film and what lies over it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    film: GrayImage,
+    layers: Vec<Layer>,
+}
+
+impl Picture {
+    /// The film alone.
+    #[must_use]
+    pub fn film(film: GrayImage) -> Self {
+        Self { film, layers: Vec::new() }
+    }
+
+    /// The predicted mask as a red area below the contour of the reference in green, as the paper's
+    /// Fig. 6.
+    #[must_use]
+    pub fn segmentation(film: GrayImage, reference: Map, prediction: Map) -> Self {
+        Self { film, layers: vec![Layer::Area(prediction), Layer::Contour(reference)] }
+    }
+
+    /// Boxes in the colours of their outcomes.
+    #[must_use]
+    pub fn detection(film: GrayImage, boxes: Vec<MarkedBox>) -> Self {
+        Self { film, layers: vec![Layer::Boxes(boxes)] }
+    }
+
+    /// Where a model looks, as the paper's Fig. 5; the map is divided by its greatest value.
+    #[must_use]
+    pub fn attention(film: GrayImage, map: Map) -> Self {
+        Self { film, layers: vec![Layer::Heat(layer::normalised(map))] }
+    }
+
+    /// The picture, as large as fits into `width` and `height` at the film's proportions.
+    #[must_use]
+    pub fn draw(&self, width: u32, height: u32) -> RgbImage {
+        let [w, h] = [self.film.width(), self.film.height()].map(|side| f64::from(side.max(1)));
+        let scale = (f64::from(width) / w).min(f64::from(height) / h);
+        let [width, height] = [w, h].map(|side| ((side * scale).round() as u32).max(1));
+        let film = match self.film.is_empty() {
+            true => GrayImage::new(width, height),
+            false => imageops::resize(&self.film, width, height, imageops::FilterType::CatmullRom),
+        };
+        let mut picture = RgbImage::from_fn(width, height, |x, y| {
+            let [v] = film.get_pixel(x, y).0;
+            Rgb([v; 3])
+        });
+        for layer in &self.layers {
+            match layer {
+                Layer::Area(map) => layer::area(&mut picture, map, RED),
+                Layer::Contour(map) => layer::contour(&mut picture, map, GREEN),
+                Layer::Heat(map) => layer::heat(&mut picture, map),
+                Layer::Boxes(boxes) => layer::boxes(&mut picture, boxes, scale as f32),
+            }
+        }
+        picture
+    }
+}
+
+/// Mixes `colour` into a pixel, all of it where `alpha` is 1; nothing beyond the edges.
+fn blend(picture: &mut RgbImage, x: i64, y: i64, colour: Rgb<u8>, alpha: f32) {
+    let inside = u32::try_from(x).ok().zip(u32::try_from(y).ok());
+    let Some(pixel) = inside.and_then(|(x, y)| picture.get_pixel_mut_checked(x, y)) else { return };
+    let alpha = alpha.clamp(0.0, 1.0);
+    for (old, new) in pixel.0.iter_mut().zip(colour.0) {
+        *old = (f32::from(*old) + alpha * (f32::from(new) - f32::from(*old))).round() as u8;
+    }
+}
+
+/// Fills a rectangle whose edges may lie within pixels.
+fn fill(picture: &mut RgbImage, [x1, y1, x2, y2]: [f32; 4], colour: Rgb<u8>, alpha: f32) {
+    let covered = |from: f32, to: f32, at: i64| {
+        (to.min(at as f32 + 1.0) - from.max(at as f32)).clamp(0.0, 1.0)
+    };
+    let [width, height] = [picture.width(), picture.height()].map(|side| side as f32);
+    for y in y1.max(0.0).floor() as i64..y2.min(height).ceil() as i64 {
+        for x in x1.max(0.0).floor() as i64..x2.min(width).ceil() as i64 {
+            blend(picture, x, y, colour, alpha * covered(x1, x2, x) * covered(y1, y2, y));
+        }
+    }
+}

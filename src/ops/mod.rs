@@ -12,19 +12,30 @@ pub mod accumulate;
 pub mod add;
 pub mod batch_norm;
 pub mod bce_with_logits;
+pub mod box_decode;
+pub mod box_encode;
+pub mod box_iou;
 pub mod conv2d;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod ema;
+pub mod gather;
 pub mod global_avg_pool;
 pub mod info_nce;
 pub mod l2_normalize;
+pub mod lars;
 pub mod linear;
 pub mod max_pool2d;
 pub mod meter;
+pub mod nms;
+pub mod nt_xent;
 pub mod relu;
+pub mod roi_align;
 pub mod scale;
 pub mod sgd;
+pub mod smooth_l1;
+pub mod top_k;
 pub mod warp;
 
 pub use case::{Case, Report};
@@ -45,19 +56,30 @@ macro_rules! for_each_op {
             add
             batch_norm
             bce_with_logits
+            box_decode
+            box_encode
+            box_iou
             conv2d
             cosine
             cross_entropy
+            dropout
             ema
+            gather
             global_avg_pool
             info_nce
             l2_normalize
+            lars
             linear
             max_pool2d
             meter
+            nms
+            nt_xent
             relu
+            roi_align
             scale
             sgd
+            smooth_l1
+            top_k
             warp
         }
     };

@@ -1,4 +1,4 @@
-use super::{View, Warp};
+use super::{View, Warp, marks};
 use crate::{
     Error, Result,
     gpu::{Gpu, Recording},
@@ -81,6 +81,12 @@ pub fn cases() -> Vec<Case> {
         case("rotations in every quarter", [17, 21, 16], Warp { rotate_deg: 180.0, ..STILL }, 2e-5),
         case("the second view of a batch", [8, 64, 64], Warp { view: 1, ..USUAL }, 5e-5),
         case("the paper's films are wide", [1, 500, 800], USUAL, 2e-4),
+        marks::case("what is marked stays where it is", [3, 13, 7], 3, STILL),
+        marks::case("what is marked is flipped", [3, 12, 15], 5, Warp { flip: 1.0, ..STILL }),
+        marks::case("what is marked is shifted", [9, 24, 31], 2, Warp { shift: 0.4, ..STILL }),
+        marks::case("what is marked turns", [9, 33, 21], 7, Warp { rotate_deg: 180.0, ..STILL }),
+        marks::case("marks of a batch", [8, 64, 64], 4, Warp { view: 1, ..USUAL }),
+        marks::moves_with_the_film([6, 48, 40], Warp { flip: 0.5, rotate_deg: 30.0, ..USUAL }),
     ]
 }
 
@@ -89,7 +95,11 @@ pub fn random(random: &mut Philox) -> Case {
     let axes = [size(random, 6), size(random, 65), size(random, 65)];
     let mut one = || random.uniform() as f32;
     let op = Warp { flip: one(), rotate_deg: 180.0 * one(), shift: 0.5 * one(), ..STILL };
-    case("random", axes, Warp { view: random.below(2) as u32, ..op }, 5e-5)
+    let op = Warp { view: random.below(2) as u32, ..op };
+    match random.below(2) {
+        0 => case("random", axes, op, 5e-5),
+        _ => marks::case("random", axes, 1 + random.below(9), op),
+    }
 }
 
 /// Runs a posed problem.

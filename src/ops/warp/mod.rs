@@ -1,7 +1,9 @@
 //! The input pipeline's augmentation: flip, rotation, shift and z-score in one pass.
 
 mod cases;
+mod marks;
 mod reference;
+mod targets;
 
 pub use cases::{SIGNATURE, cases, random, run};
 

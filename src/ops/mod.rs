@@ -23,6 +23,7 @@ pub mod linear;
 pub mod max_pool2d;
 pub mod meter;
 pub mod relu;
+pub mod resize;
 pub mod scale;
 pub mod sgd;
 pub mod warp;
@@ -56,6 +57,7 @@ macro_rules! for_each_op {
             max_pool2d
             meter
             relu
+            resize
             scale
             sgd
             warp

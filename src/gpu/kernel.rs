@@ -58,7 +58,8 @@ macro_rules! shared {
     };
 }
 /// What `#import` can name.
-const SHARED: &[(&str, &str)] = shared!["grid", "log1p", "philox", "reduce", "step", "teams"];
+const SHARED: &[(&str, &str)] =
+    shared!["grid", "log1p", "philox", "reduce", "sigmoid", "step", "teams"];
 
 /// A kernel's numbers known when its pipeline is made: names of `const` or `override` lines.
 pub type Constants = Vec<(&'static str, u32)>;

@@ -12,9 +12,11 @@ pub mod accumulate;
 pub mod add;
 pub mod batch_norm;
 pub mod bce_with_logits;
+pub mod concat;
 pub mod conv2d;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod dice_loss;
 pub mod ema;
 pub mod global_avg_pool;
 pub mod info_nce;
@@ -46,9 +48,11 @@ macro_rules! for_each_op {
             add
             batch_norm
             bce_with_logits
+            concat
             conv2d
             cosine
             cross_entropy
+            dice_loss
             ema
             global_avg_pool
             info_nce

@@ -90,11 +90,9 @@ fn rank_one(i: u32, a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, d0: vec4f, d1: v
     acc[31] += s * d1;
 }
 
-// One quad of rows at one pixel: zero in the padding and beyond the end.
-fn load(pixel: u32, end: u32, row_quad: u32) -> vec4f {
-    let begin = place(min(pixel, end - 1u), row_quad / p.x_quads);
-    let v = x[u32(max(begin, 0)) + row_quad % p.x_quads];
-    return select(vec4f(), v, begin >= 0 && pixel < end);
+// One quad of rows at one pixel that begins at `begin`: zero in the padding.
+fn load(begin: i32, row_quad: u32) -> vec4f {
+    return select(vec4f(), x[u32(max(begin, 0)) + row_quad % p.x_quads], begin >= 0);
 }
 
 @compute @workgroup_size(8)
@@ -121,10 +119,21 @@ fn main(
     let k1 = min(k + 8u, p.y_quads - 1u);
     let end = min((part + 1u) * p.chunk, p.pixels);
     for (var pixel = part * p.chunk; pixel < end; pixel += 8u) {
-        let a0 = load(pixel + lane, end, q0);
-        let a1 = load(pixel + lane, end, q1);
-        let a2 = load(pixel + lane, end, q2);
-        let a3 = load(pixel + lane, end, q3);
+        // This lane's pixel, seen by four quads of rows, −1 beyond the end too.
+        let at_lane = min(pixel + lane, end - 1u);
+        let beyond = select(0, -1, pixel + lane >= end);
+        let b0 = place(at_lane, q0 / p.x_quads) | beyond;
+        let b1 = place(at_lane, q1 / p.x_quads) | beyond;
+        let b2 = place(at_lane, q2 / p.x_quads) | beyond;
+        let b3 = place(at_lane, q3 / p.x_quads) | beyond;
+        // A tap of an atrous kernel often lies in the padding for all eight pixels.
+        if !subgroupAny(max(max(b0, b1), max(b2, b3)) >= 0) {
+            continue;
+        }
+        let a0 = load(b0, q0);
+        let a1 = load(b1, q1);
+        let a2 = load(b2, q2);
+        let a3 = load(b3, q3);
         for (var i = 0u; i < 8u; i += 1u) {
             let at = min(pixel + i, end - 1u) * p.y_quads;
             rank_one(i, a0, a1, a2, a3, dy[at + k0], dy[at + k1]);

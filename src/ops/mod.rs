@@ -15,9 +15,11 @@ pub mod bce_with_logits;
 pub mod box_decode;
 pub mod box_encode;
 pub mod box_iou;
+pub mod concat;
 pub mod conv2d;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod dice_loss;
 pub mod dropout;
 pub mod ema;
 pub mod gather;
@@ -31,6 +33,7 @@ pub mod meter;
 pub mod nms;
 pub mod nt_xent;
 pub mod relu;
+pub mod resize;
 pub mod roi_align;
 pub mod scale;
 pub mod sgd;
@@ -59,9 +62,11 @@ macro_rules! for_each_op {
             box_decode
             box_encode
             box_iou
+            concat
             conv2d
             cosine
             cross_entropy
+            dice_loss
             dropout
             ema
             gather
@@ -75,6 +80,7 @@ macro_rules! for_each_op {
             nms
             nt_xent
             relu
+            resize
             roi_align
             scale
             sgd

@@ -49,6 +49,7 @@ pub fn cases() -> Vec<Case> {
         case("a bottleneck's 1×1", Conv2d::new(1, 0), ([1, 9, 7, 64], [1, 1], 65), true),
         case("odd channels", Conv2d::new(1, 1), ([1, 11, 7, 5], [3, 3], 7), true),
         case("atrous", atrous, ([1, 29, 31, 16], [3, 3], 20), false),
+        case("atrous, mostly padding", atrous, ([2, 9, 16, 12], [3, 3], 18), true),
         case("atrous, strided", strided_atrous, ([1, 17, 19, 8], [3, 3], 12), false),
         case("height and width differ", uneven, ([1, 12, 15, 4], [3, 5], 6), true),
         case("stride beyond the kernel", Conv2d::new(3, 0), ([2, 10, 11, 6], [1, 2], 9), false),

@@ -39,6 +39,26 @@ struct Axis {
     w_tap: usize,
 }
 
+impl Axis {
+    /// Without the taps that read nothing but padding of an axis of `length`, as most taps of an
+    /// atrous kernel do on features smaller than its reach.
+    fn trimmed(self, length: usize) -> Self {
+        let reads = |tap: &usize| {
+            let first = self.x_first + *tap as isize * self.x_tap;
+            let last = first + (self.outputs.saturating_sub(1) * self.x_step) as isize;
+            last >= 0 && first < length as isize
+        };
+        // Taps move one way, so that those which read something follow one another.
+        let before = (0..self.taps).take_while(|tap| !reads(tap)).count();
+        Self {
+            taps: (before..self.taps).take_while(reads).count(),
+            x_first: self.x_first + before as isize * self.x_tap,
+            w_first: self.w_first + before * self.w_tap,
+            ..self
+        }
+    }
+}
+
 /// y of a convolution.
 pub(super) fn forward(
     rec: &Recording,
@@ -123,6 +143,7 @@ fn launch(
     y: &Tensor,
 ) -> Result<()> {
     let ([n, x_h, x_w, c], [_, y_h, y_w, k]) = (x.axes(), y.axes());
+    let (h, v) = (h.trimmed(x_h), v.trimmed(x_w));
     let rows = n * h.outputs * v.outputs;
     let p = Params {
         rows: rows as u32,

@@ -17,7 +17,7 @@ pub const SIGNATURE: Signature = Signature {
 
 /// Draws targets; every fifth row but the first is ignored.
 fn targets(x: &mut [Array; 2], random: &mut Philox) {
-    let classes = x[0].shape[1];
+    let classes = x[0].shape[x[0].shape.len() - 1];
     for (i, t) in x[1].data.iter_mut().enumerate() {
         let ignored = i > 0 && random.below(5) == 0;
         *t = if ignored { -1.0 } else { random.below(classes) as f64 };
@@ -57,30 +57,32 @@ fn ignored(x: &mut [Array; 2], _: &mut Philox) {
     x[1].data.fill(-1.0);
 }
 
-fn case(why: &str, [n, l]: [usize; 2], inputs: fn(&mut [Array; 2], &mut Philox)) -> Case {
+fn case(why: &str, x: &[usize], inputs: fn(&mut [Array; 2], &mut Philox)) -> Case {
     let setup = Setup { inputs, differentiable: [true, false], ..Setup::default() };
-    Case::new(why, CrossEntropy, [vec![n, l], vec![n, 1]], setup)
+    let (_, rows) = x.split_last().expect("logits have classes");
+    Case::new(why, CrossEntropy, [x.to_vec(), [rows, &[1]].concat()], setup)
 }
 
 /// The problems that cross_entropy must solve.
 pub fn cases() -> Vec<Case> {
     vec![
-        case("one element", [1, 1], usual),
-        case("two classes", [1, 2], usual),
-        case("odd sizes", [9, 15], usual),
-        case("a batch with ChestX-ray14's labels", [64, 14], usual),
-        case("a detector's proposals", [1024, 3], usual),
-        case("many classes", [33, 1000], usual),
-        case("logits beyond exp's range", [17, 14], huge),
-        case("a confident network that is right", [40, 14], confident),
-        case("equal logits", [20, 6], ties),
-        case("every row ignored", [5, 3], ignored),
+        case("one element", &[1, 1], usual),
+        case("two classes", &[1, 2], usual),
+        case("odd sizes", &[9, 15], usual),
+        case("a batch with ChestX-ray14's labels", &[64, 14], usual),
+        case("a detector's proposals", &[1024, 3], usual),
+        case("the pixels of images, three classes", &[2, 17, 19, 3], usual),
+        case("many classes", &[33, 1000], usual),
+        case("logits beyond exp's range", &[17, 14], huge),
+        case("a confident network that is right", &[40, 14], confident),
+        case("equal logits", &[20, 6], ties),
+        case("every row ignored", &[5, 3], ignored),
     ]
 }
 
 /// A problem of random shape.
 pub fn random(random: &mut Philox) -> Case {
-    case("random", [size(random, 600), size(random, 200)], usual)
+    case("random", &[size(random, 600), size(random, 200)], usual)
 }
 
 /// Runs a posed problem: `target` holds whole numbers `[N]`.

@@ -20,7 +20,8 @@ params! { struct Params { rows: u32, classes: u32, quads: u32, groups: u32 } }
 
 /// `loss = mean over n of log Σ exp(x[n,j]) − x[n, t[n]]`, as `torch.nn.functional.cross_entropy`.
 ///
-/// Shapes: logits x `[N, L]`, target t `[N, 1]` (the number of a class, as a float) → loss `[1]`.
+/// Shapes: logits x `[N, L]`, target t `[N, 1]` (the number of a class, as a float) → loss `[1]`; or
+/// for each pixel, `[N, H, W, L]` and `[N, H, W, 1]`, where n runs over all pixels.
 /// Rows whose target is negative are ignored (so are those of L or more: whoever makes targets
 /// checks them). If all rows are ignored, the loss and its gradient are 0, where PyTorch's loss is
 /// NaN: a batch without labels teaches nothing, but does not end a run. The target has no
@@ -34,9 +35,10 @@ impl Op<2> for CrossEntropy {
     type Saved = Gradient;
 
     fn forward(&self, rec: &Recording, [x, t]: [&Tensor; 2]) -> Result<(Tensor, Gradient)> {
-        if x.shape.len() != 2 || t.shape != [x.shape[0], 1] {
+        let others = |x: &Tensor| x.shape[..x.shape.len() - 1].to_vec();
+        if x.shape.len() < 2 || t.shape.len() < 2 || others(x) != others(t) || t.channels() != 1 {
             let problem = format!(
-                "expected logits [N, L] and target [N, 1] (logits: {:?}, target: {:?})",
+                "expected logits […, L] and target […, 1] (logits: {:?}, target: {:?})",
                 x.shape, t.shape
             );
             return Err(Error::shape("cross_entropy", problem));

@@ -4,7 +4,7 @@ use crate::{ops::Reference, tensor::Array};
 impl Reference<2> for CrossEntropy {
     fn reference(&self, [x, t]: [&Array; 2]) -> Array {
         let (mut sum, mut count) = (0.0, 0.0);
-        for (row, t) in x.data.chunks(x.shape[1]).zip(&t.data) {
+        for (row, t) in x.data.chunks(x.data.len() / t.data.len()).zip(&t.data) {
             if *t >= 0.0 {
                 let right = row[*t as usize];
                 let most = row.iter().fold(right, |m, v| m.max(*v));

@@ -5,7 +5,9 @@ mod demo;
 mod doctor;
 mod figures;
 pub mod inspect;
+mod paper;
 pub mod problems;
+mod reproduce;
 mod run_model;
 mod run_op;
 mod run_steps;
@@ -39,6 +41,7 @@ enum Command {
     Multitask(stages::Multitask),
     Finetune(stages::Finetune),
     Evaluate(stages::Evaluate),
+    Reproduce(reproduce::Args),
     Predict(stages::Predict),
     Inspect(inspect::Args),
     Bench(bench::Args),
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Multitask(args) => stages::multitask(&args),
         Command::Finetune(args) => stages::finetune(&args),
         Command::Evaluate(args) => stages::evaluate(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Predict(args) => stages::predict(&args),
         Command::RunOp(args) => run_op::run(&args),
         Command::RunModel(args) => run_model::run(&args),

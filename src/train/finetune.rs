@@ -54,7 +54,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     }
     let mut inference = learner.inference(gpu, &*task, 0)?;
     let mut steps = 0;
-    let mut validation = None;
+    let validation;
     if run.is_done() {
         learner.load(gpu, 0, &run.weights_file())?;
         validation = best_of(run);

@@ -3,13 +3,14 @@
     python3 tools/sample.py SRC OUT
 
 SRC holds `chest_xray/*/{NORMAL,PNEUMONIA}/*.jpeg` (Kermany, any splits) and
-`FracAtlas/images/{Fractured,Non_fractured}/*.jpg`. Films are turned as EXIF says, made grey, reduced
+`FracAtlas/{images/{Fractured,Non_fractured}/*.jpg,Annotations/COCO JSON/*.json}`. Films are turned as EXIF says, made grey, reduced
 to SIDE pixels on the long side and saved as JPEG; films that the sources hold twice are taken once.
 Needs Pillow and NumPy. The same SRC gives the same OUT.
 """
 
 import csv
 import hashlib
+import json
 import re
 import shutil
 import sys
@@ -48,7 +49,7 @@ published ones, and nothing here is for clinical use.
   Tareque Mohmud Chowdhury, Swakkhar Shatabda
 - Licence: CC BY 4.0, <https://creativecommons.org/licenses/by/4.0/>
 - Changes: as above; the labels are the folders of the source, and each film counts as a patient, for
-  the source names none
+  the source names none; boxes and outlines are reduced as their films are
 """
 
 
@@ -115,6 +116,40 @@ def write(source, target):
     film.save(target, "JPEG", quality=QUALITY, optimize=True)
 
 
+def annotated(source, films, parts):
+    """{split: COCO} of the boxes and outlines, reduced as their films are; `parts` {stem: split}."""
+    published = json.loads(next(source.glob("FracAtlas/Annotations/COCO JSON/*.json")).read_text())
+    sizes = {i["id"]: (Path(i["file_name"]).stem, i["width"], i["height"]) for i in published["images"]}
+    whole = {split: {"images": [], "annotations": [], "categories": []} for split in parts.values()}
+    places = {}
+    for number, stem in enumerate(sorted(parts), 1):
+        with Image.open(films / f"{stem}.jpg") as film:
+            width, height = film.size
+        places[stem] = (number, width, height)
+        entry = {"id": number, "file_name": f"{stem}.jpg", "width": width, "height": height}
+        whole[parts[stem]]["images"].append(entry)
+    for part in whole.values():
+        part["categories"] = [{"id": 1, "name": "fracture"}]
+    for found in published["annotations"]:
+        stem, published_width, published_height = sizes[found["image_id"]]
+        if stem not in parts:
+            continue
+        number, width, height = places[stem]
+        scale = [width / published_width, height / published_height]
+        scaled = lambda numbers: [round(v * scale[i % 2], 1) for i, v in enumerate(numbers)]
+        annotations = whole[parts[stem]]["annotations"]
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": number,
+                "category_id": 1,
+                "bbox": scaled(found["bbox"]),
+                "segmentation": [scaled(outline) for outline in found["segmentation"]],
+            }
+        )
+    return whole
+
+
 def main():
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in ("chest_xray", "fracatlas"):
@@ -135,6 +170,10 @@ def main():
         csv.writer(file, lineterminator="\n").writerows(
             [("path", "label", "patient", "split"), *sorted(rows)]
         )
+    parts = {stem: split for _, _, stem, split in rows}
+    for split, coco in annotated(source, out / "fracatlas/images", parts).items():
+        text = json.dumps(coco, separators=(",", ":"))
+        (out / f"fracatlas/fractures_{split}.json").write_text(text + "\n")
     (out / "LICENSES.md").write_text(LICENSES)
 
     size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())

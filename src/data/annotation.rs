@@ -11,14 +11,16 @@ pub enum Annotation {
     Mask(Vec<PathBuf>),
     /// Outlines of the foreground, which is what lies inside any of them.
     Polygons {
-        /// Width and height of the annotated image, pixels: the frame of the outlines.
+        /// Width and height of the annotated image, pixels: the frame of the outlines. Of a film
+        /// that no annotation names, `[1, 1]`.
         size: [usize; 2],
         /// Corners `[x, y]` in order; the last is joined to the first.
         polygons: Vec<Vec<[f32; 2]>>,
     },
     /// Boxes, possibly none.
     Boxes {
-        /// Width and height of the annotated image, pixels: the frame of the boxes.
+        /// Width and height of the annotated image, pixels: the frame of the boxes. Of a film that no
+        /// annotation names, `[1, 1]`.
         size: [usize; 2],
         /// In the order of the file.
         boxes: Vec<BoxLabel>,

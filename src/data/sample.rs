@@ -9,7 +9,8 @@ use crate::{Error, Result};
 static SAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/data/sample");
 
 /// Writes the sample below `into`: `chest_xray/{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg`
-/// (Kermany), `fracatlas/images/*.jpg` with `fracatlas/manifest.csv` (FracAtlas), `LICENSES.md`.
+/// (Kermany), `fracatlas/images/*.jpg` with `fracatlas/manifest.csv` for classes and
+/// `fracatlas/fractures_{train,val,test}.json` for boxes and outlines (FracAtlas), `LICENSES.md`.
 ///
 /// A file that is there already with the same size is left alone.
 ///

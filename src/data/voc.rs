@@ -34,11 +34,11 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
 
 /// Without classes of the source, puts the names found into alphabetical order, so that they do not
 /// depend on which file happens to come first.
-fn sort(names: &mut Vec<String>, rows: &mut [Row], source: &Source) {
+fn sort(names: &mut [String], rows: &mut [Row], source: &Source) {
     if !source.classes.is_empty() {
         return;
     }
-    let met = names.clone();
+    let met = names.to_owned();
     names.sort();
     for row in rows {
         if let super::Annotation::Boxes { boxes, .. } = &mut row.sample.target {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use mtpret::data::{Dataset, Format, Kind, Sample, Source, decode, unpack};
+use mtpret::data::{Dataset, Format, Kind, Sample, Shape, Source, decode, unpack};
 
 use super::{sample, shared_patients};
 
@@ -15,6 +15,15 @@ fn fracatlas(root: &Path) -> Dataset {
     source.label_columns = vec!["label".into()];
     source.patient_column = Some("patient".into());
     source.split_column = Some("split".into());
+    source.read().unwrap()
+}
+
+fn fractures(root: &Path, shape: Shape) -> Dataset {
+    let mut source = Source::new("fractures", Format::Coco, root.join("fracatlas"));
+    source.images = "images".into();
+    source.annotations =
+        ["train", "val", "test"].map(|part| format!("fractures_{part}.json").into()).into();
+    source.shape = shape;
     source.read().unwrap()
 }
 
@@ -46,6 +55,38 @@ fn every_film_of_the_sample_decodes_and_none_is_there_twice() {
             assert_eq!(decoded.width.max(decoded.height), 160);
             let bits: Vec<u8> = decoded.pixels.iter().map(|&v| v as u8).collect();
             assert!(seen.insert(bits), "{} is a copy of another film", film.path.display());
+        }
+    }
+}
+
+#[test]
+fn boxes_and_outlines_of_the_sample_are_on_the_films_that_are_called_fractured() {
+    let root = sample();
+    let (classes, boxes) = (fracatlas(&root), fractures(&root, Shape::Boxes));
+    let masks = fractures(&root, Shape::Mask);
+    let parts = |set: Dataset| [set.train, set.val, set.test];
+    let parts = parts(classes).into_iter().zip(parts(boxes)).zip(parts(masks));
+    for ((classes, boxes), masks) in parts {
+        assert_eq!((classes.len(), masks.len()), (boxes.len(), boxes.len()));
+        for film in classes {
+            let same = |set: &[Sample]| set.iter().find(|s| s.path == film.path).unwrap().clone();
+            let found = same(&boxes);
+            assert_eq!(found.target.boxes().is_empty(), film.target.labels() == [1.0]);
+            let decoded = decode(&film.path).unwrap();
+            let mask = same(&masks).mask([decoded.width, decoded.height]).unwrap();
+            let outside = mask.iter().enumerate().filter(|(at, inside)| {
+                let [x, y] = [(at % decoded.width) as f32, (at / decoded.width) as f32];
+                let holds = |[x1, y1, x2, y2]: [f32; 4]| {
+                    x1 <= x + 1.0 && x <= x2 && y1 <= y + 1.0 && y <= y2
+                };
+                **inside == 1 && !found.target.boxes().iter().any(|b| holds(b.corners))
+            });
+            assert_eq!(outside.count(), 0, "{}", film.path.display());
+            assert!(
+                found.target.boxes().is_empty() || mask.contains(&1),
+                "{}",
+                film.path.display()
+            );
         }
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
         for (s, estimate) in it.estimates.iter().take(names.len()).enumerate() {
             let Some((e, y)) = estimate.and_then(|e| Some((e, to_y(e.value)?))) else { continue };
             let x = plot.x + g as f64 * group + 4.0 + (s as f64 + 0.5) * step;
-            whisker(canvas, s, &e, x, &to_y);
+            whisker(canvas, s, &e, x, to_y);
             let hint = format!("{}, {}: {}", it.name, names[s], fixed(e.value, 3));
             canvas.mark(s, [x, y], radius, &hint);
         }

@@ -61,7 +61,7 @@ fn every_shipped_config_loads_and_its_resolved_text_loads_back_equal() {
 fn every_file_of_configs_is_embedded_and_names_its_own_backbone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     let mut found = 0;
-    for stage in ["pretrain", "multitask", "finetune", "."] {
+    for stage in ["pretrain", "multitask", "finetune", "reproduce", "."] {
         for entry in fs::read_dir(root.join(stage)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "toml") {
@@ -69,7 +69,8 @@ fn every_file_of_configs_is_embedded_and_names_its_own_backbone() {
                 let name = format!("configs/{stage}/{stem}.toml").replace("/./", "/");
                 let text = builtin(&name).unwrap_or_else(|| panic!("{name} is not embedded"));
                 assert_eq!(text, fs::read_to_string(&path).unwrap());
-                assert!(stem == "demo" || text.contains(&format!("backbone = \"{stem}\"")));
+                let named = text.contains(&format!("backbone = \"{stem}\""));
+                assert!(named || ["demo", "small", "full"].contains(&stem));
                 found += 1;
             }
         }
@@ -82,7 +83,8 @@ fn defaults_are_those_of_the_sources_that_the_paper_leaves_open() {
     let run: Pretrain = embedded("configs/pretrain/resnet50.toml", &[]).unwrap();
     assert_eq!(run.model.backbone, Backbone::Resnet50);
     assert_eq!((run.data.width, run.data.height), (800, 500));
-    assert_eq!((run.moco.queue, run.moco.bn_splits, run.moco.temperature), (24576, 8, 0.2));
+    let moco = run.moco.unwrap();
+    assert_eq!((moco.queue, moco.bn_splits, moco.temperature), (24576, 8, 0.2));
     assert_eq!(run.optim.lr, 0.03 * run.data.batch as f64 / 256.0);
     let run: Multitask = embedded(MULTITASK, &[]).unwrap();
     assert_eq!((run.l2sp.alpha, run.l2sp.beta, run.optim.weight_decay), (0.1, 0.01, 0.0));

@@ -23,7 +23,7 @@ use toml::{
 };
 
 /// The files of `configs/`, by their path without `.toml`.
-pub const BUILTIN: [(&str, &str); 7] = [
+pub const BUILTIN: [(&str, &str); 8] = [
     ("pretrain/resnet18", include_str!("../../configs/pretrain/resnet18.toml")),
     ("pretrain/resnet50", include_str!("../../configs/pretrain/resnet50.toml")),
     ("multitask/resnet18", include_str!("../../configs/multitask/resnet18.toml")),
@@ -31,6 +31,7 @@ pub const BUILTIN: [(&str, &str); 7] = [
     ("finetune/resnet18", include_str!("../../configs/finetune/resnet18.toml")),
     ("finetune/resnet50", include_str!("../../configs/finetune/resnet50.toml")),
     ("demo", include_str!("../../configs/demo.toml")),
+    ("reproduce/small", include_str!("../../configs/reproduce/small.toml")),
 ];
 
 /// The text of an embedded configuration: `pretrain/resnet18`, or `configs/pretrain/resnet18.toml`.

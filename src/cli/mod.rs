@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod figures;
 pub mod inspect;
+mod network;
 pub mod problems;
 mod run_model;
 mod run_op;

@@ -58,8 +58,10 @@ macro_rules! shared {
     };
 }
 /// What `#import` can name.
-const SHARED: &[(&str, &str)] =
-    shared!["bitonic", "boxes", "grid", "log1p", "philox", "ranking", "reduce", "rotation", "samples", "sigmoid", "step", "teams"];
+const SHARED: &[(&str, &str)] = shared![
+    "bitonic", "boxes", "grid", "log1p", "philox", "ranking", "reduce", "rotation", "samples",
+    "sigmoid", "step", "teams"
+];
 
 /// A kernel's numbers known when its pipeline is made: names of `const` or `override` lines.
 pub type Constants = Vec<(&'static str, u32)>;

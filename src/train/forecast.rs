@@ -85,14 +85,21 @@ pub fn forecast(gpu: &Gpu, config: &Reproduce, inits: &[Init]) -> Result<Vec<For
                             true => std::slice::from_ref(&config.single),
                             false => &config.multi[..],
                         };
-                        let films: usize = names.iter().map(|n| films(config, n)).sum::<Result<_>>()?;
-                        let method = if *simclr { config.simclr.epochs } else { config.moco.epochs };
+                        let films: usize =
+                            names.iter().map(|n| films(config, n)).sum::<Result<_>>()?;
+                        let method =
+                            if *simclr { config.simclr.epochs } else { config.moco.epochs };
                         let steps = (films / config.data.batch * method) as u64;
                         let cost = costs_of[usize::from(*simclr)];
                         let sets = if *single { "SD" } else { "MD" };
                         let name = if *simclr { "SimCLR" } else { "MoCo" };
                         let start = if *plus { "++" } else { "" };
-                        (format!("{sets}-{name}{start}"), steps, steps as f64 * cost.seconds, cost.mib)
+                        (
+                            format!("{sets}-{name}{start}"),
+                            steps,
+                            steps as f64 * cost.seconds,
+                            cost.mib,
+                        )
                     }
                     Stage::Multitask(init) => {
                         let stage = config.multitask(init, model(), *seed);

@@ -222,7 +222,8 @@ fn figures(scores: &Scores) -> Vec<Figure> {
             if let ([(label, accuracy)], Some(_)) = (&m.accuracy.0[..], &s.positive_class) {
                 add("Acc".into(), *accuracy, ci.and_then(|ci| ci.accuracy.get(label).copied()));
                 let (sen, spe) = (&m.sensitivity, &m.specificity);
-                let of = |all: &super::metrics::PerLabel<Option<f64>>| all.get(label).copied().flatten();
+                let of =
+                    |all: &super::metrics::PerLabel<Option<f64>>| all.get(label).copied().flatten();
                 add("Sen".into(), of(sen), ci.and_then(|ci| ci.sensitivity.get(label).copied()));
                 add("Spe".into(), of(spe), ci.and_then(|ci| ci.specificity.get(label).copied()));
             }

@@ -15,9 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// A column of the paper's tables: where a backbone's first weights come from.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Column {
     /// Kaiming's initialisation.
@@ -199,13 +197,7 @@ impl Reproduce {
         names.iter().filter_map(of).collect()
     }
     /// Stage 1 by MoCo or SimCLR, on one source or on all.
-    pub fn pretrain(
-        &self,
-        simclr: bool,
-        single: bool,
-        model: Model,
-        seed: u64,
-    ) -> Pretrain {
+    pub fn pretrain(&self, simclr: bool, single: bool, model: Model, seed: u64) -> Pretrain {
         let names = if single { std::slice::from_ref(&self.single) } else { &self.multi[..] };
         let (epochs, optim) = match simclr {
             true => (self.simclr.epochs, &self.simclr.optim),

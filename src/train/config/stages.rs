@@ -1,8 +1,8 @@
 //! The stages: one plain struct each, chosen by the subcommand.
 
 use super::sections::{
-    Augment, Data, Detect, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Segment, Simclr, among, sources,
-    within,
+    Augment, Data, Detect, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Segment, Simclr, among,
+    sources, within,
 };
 use crate::{Error, Result, data::Source, train::task::Settings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

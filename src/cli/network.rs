@@ -179,6 +179,12 @@ impl Network {
                 Ok(vec![("class", loss)])
             }
             Head::Mask(head) => {
+                let [of_target, of_image] = [&target.value, &x.value].map(|t| &t.shape[..3]);
+                if of_target != of_image {
+                    let problem =
+                        format!("expected masks of [N, H, W] {of_image:?}, found {of_target:?}");
+                    return Err(Error::shape("target", problem));
+                }
                 let features = head.features(&self.backbone, tape, &x)?;
                 let dice = DiceLoss::default();
                 let (mask, aux) = head.losses(tape, &features, &target, dice, step)?;

@@ -312,7 +312,7 @@ fn what_a_deeplab_cannot_do_is_refused_in_one_line() {
     };
     wrong(1, mask(1.5), "from 0 to 1");
     wrong(1, classes(0.0), "float [N, 1, H, W]");
-    wrong(1, ("target", vec![2, 1, 32, 31], vec![0.0; 1984]), "dice_loss");
+    wrong(1, ("target", vec![2, 1, 32, 31], vec![0.0; 1984]), "masks of");
     wrong(3, mask(1.0), "int64 [N, H, W]");
     wrong(3, classes(3.0), "classes below 3");
     write(&place, "b.safetensors", &[("x.0", x.1.clone(), x.2.clone())], &[]);

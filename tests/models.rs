@@ -6,7 +6,7 @@
 
 use mtpret::{
     gpu::{Choice, Gpu},
-    models::{Classifier, Depth, Encoder, Projection, ResNet},
+    models::{Classifier, DeepLab, Depth, Encoder, Projection, ResNet, deeplab},
     tensor::{Layout, Order, Scope, State},
     train::{
         checkpoint::{self, Data, HostTensor, Metadata, Tensors},
@@ -80,7 +80,8 @@ fn film(name: &str, shape: &[usize]) -> HostTensor {
     tensor(shape, |i| signed(name, i) * 2.0)
 }
 
-fn target(kind: &str, name: &str, n: usize, classes: usize) -> HostTensor {
+fn target(kind: &str, name: &str, x: &[usize], classes: usize) -> HostTensor {
+    let n = x[0];
     let label = |i| match bits(name, i) {
         b if b % 5 == 0 => f64::NAN,
         b => ((b >> 8) % 2) as f64,
@@ -90,6 +91,7 @@ fn target(kind: &str, name: &str, n: usize, classes: usize) -> HostTensor {
             HostTensor::i64([n], (0..n).map(|i| (bits(name, i) % classes as u64) as i64).collect())
         }
         "labels" => tensor(&[n, classes], label),
+        "mask" => tensor(&[n, 1, x[2], x[3]], |i| (bits(name, i) % 2) as f64),
         other => panic!("a target of kind {other}"),
     }
 }
@@ -126,12 +128,21 @@ impl Case {
         self.case["classes"].as_u64().unwrap() as usize
     }
     fn target(&self, name: &str) -> HostTensor {
-        target(self.text("target"), name, self.shape("x")[0], self.classes())
+        target(self.text("target"), name, &self.shape("x"), self.classes())
     }
-    /// The formula's weights for a network with its classifier, or with MoCo's head.
+    /// A DeepLab's output stride.
+    fn stride(&self) -> Option<usize> {
+        self.case["stride"].as_u64().map(|stride| stride as usize)
+    }
+    /// The formula's weights for a network with its head, or with MoCo's.
     fn weights(&self, moco: bool) -> Tensors {
-        let (root, depth) = (Scope::root(), Depth::named(self.text("model")).unwrap());
-        if moco {
+        let name = self.text("model").trim_start_matches("deeplabv3_");
+        let (root, depth) = (Scope::root(), Depth::named(name).unwrap());
+        if let Some(stride) = self.stride() {
+            let options = deeplab::Options::torchvision(stride);
+            ResNet::new(&root.at("backbone"), depth);
+            DeepLab::new(&root.head(0), depth, self.classes(), options);
+        } else if moco {
             Encoder::new(&root, depth, 128, Projection::Mlp);
         } else {
             ResNet::new(&root, depth);
@@ -149,6 +160,7 @@ impl Case {
         let output = self.folder.path().join("output");
         let mut mtpret = Command::new(env!("CARGO_BIN_EXE_mtpret"));
         mtpret.args([command, self.text("model")]).args(words).arg("-o").arg(&output);
+        mtpret.args(self.stride().map(|stride| format!("--output-stride={stride}")));
         mtpret.args(files.iter().flat_map(|(flag, path)| [OsStr::new(flag), path.as_os_str()]));
         let done = mtpret.output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -220,7 +232,8 @@ fn eval(name: &str) {
         let far = farthest(&kept, &floats(&wanted, name));
         worst.add(name, far / about["range"].as_f64().unwrap(), CLOSE);
     }
-    assert_eq!(worst.0.len(), 5, "logits and four feature maps");
+    let outputs = if case.stride().is_some() { 1 } else { 5 };
+    assert_eq!(worst.0.len(), outputs, "a mask, or logits and four feature maps");
     worst.hold(&format!("{} eval, of the range", case.text("model")));
 }
 
@@ -233,7 +246,8 @@ fn train(name: &str) {
 
     let mut losses = Worst::default();
     let loss = case.case["loss"]["f64"].as_f64().unwrap();
-    losses.add("loss", (floats(&found, "losses.class")[0] - loss).abs() / loss, CLOSE);
+    let named = if case.stride().is_some() { "losses.mask" } else { "losses.class" };
+    losses.add("loss", (floats(&found, named)[0] - loss).abs() / loss, CLOSE);
     losses.hold(name);
 
     let mut statistics = Worst::default();
@@ -275,6 +289,21 @@ fn resnet18_evaluates_as_pytorchs_does() {
 #[test]
 fn resnet50_evaluates_as_pytorchs_does() {
     eval("resnet50_eval");
+}
+
+#[test]
+fn deeplab_on_resnet18_evaluates_as_torchvisions_parts_do() {
+    eval("deeplabv3_resnet18_eval");
+}
+
+#[test]
+fn deeplab_on_resnet50_evaluates_as_torchvisions_does() {
+    eval("deeplabv3_resnet50_eval");
+}
+
+#[test]
+fn deeplab_on_resnet18_differentiates_as_torchvisions_parts_do() {
+    train("deeplabv3_resnet18_train");
 }
 
 #[test]
@@ -356,6 +385,11 @@ fn ten_steps_of_classification_follow_pytorchs() {
 #[test]
 fn ten_steps_where_labels_are_missing_follow_pytorchs() {
     steps("classify_l2sp");
+}
+
+#[test]
+fn ten_steps_of_segmentation_follow_pytorchs() {
+    steps("segment");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-"""Writes tests/fixtures/models/: what PyTorch makes of ResNets whose weights a formula gives, so that
-the Rust tests compare whole models without Python and without stored weights.
+"""Writes tests/fixtures/models/: what PyTorch makes of ResNets and DeepLabs whose weights a formula
+gives, so that the Rust tests compare whole models without Python and without stored weights.
 
-    python3 tools/model_fixtures.py [--out DIR]     # torch, torchvision, numpy, safetensors; 10 minutes
+    python3 tools/model_fixtures.py [--out DIR] [--only TEXT]     # torch, torchvision, numpy, safetensors; 15 minutes
+
+With --only, cases in DIR whose name does not hold TEXT stay as they are.
 
 The formula. For a name s (UTF-8) and a flat index i in torch's layout, row-major (OIHW, NCHW):
 
@@ -18,6 +20,7 @@ The formula. For a name s (UTF-8) and a flat index i in torch's layout, row-majo
     queue[128, K]             (2u - 1), each column divided by its L2 norm
     target of an index        bits("target", n) mod classes
     target of labels          b = bits("target", i): NaN if b mod 5 = 0, else (b >> 8) mod 2
+    target of a mask          bits("target", i) mod 2          float [N, 1, H, W]
     probe of a gradient       2u - 1 from the name "probe." + parameter name, float64
 
 each computed in float64 and rounded to float32 (probes are not). Step t of a trace uses the names
@@ -25,7 +28,8 @@ each computed in float64 and rounded to float32 (probes are not). Step t of a tr
 
 What is stored. `cases.json`: {"formula": {name: first four u}, "cases": [...]}; a case has
 
-    name, kind (eval | train | steps), model, classes, x (shape), target (index | labels)
+    name, kind (eval | train | steps), model, classes, x (shape), target (index | labels | mask),
+    stride (output stride of a DeepLab)
     eval    tensors: {name: {stride, shape, range}}   range = largest - smallest value of the whole
     train   loss {f64, f32_error (relative)}; gradients: {parameter: {norm, probe, f32_error, stride}}
             probe = sum of gradient * probe; f32_error = relative L2 of PyTorch float32, whole tensor
@@ -96,9 +100,20 @@ def image(name, shape):
     return (signed(name, shape) * 2).float()
 
 
-def target_of(kind, name, n, classes):
+def network(case):
+    """The model of a case, with torchvision's names."""
+    if case["model"].startswith("deeplab"):
+        stride = case["stride"]
+        return pytorch.deeplab(case["model"], case["classes"], stride, (12, 24, 36) if stride == 8 else (6, 12, 18))
+    return pytorch.resnet(case["model"], case["classes"])
+
+
+def target_of(case, name):
+    kind, (n, _, h, w), classes = case["target"], case["x"], case["classes"]
     if kind == "index":
         return torch.from_numpy((bits(name, n) % np.uint64(classes)).astype(np.int64))
+    if kind == "mask":
+        return torch.from_numpy((bits(name, n * h * w) % np.uint64(2)).astype(np.float32).reshape(n, 1, h, w))
     b = bits(name, n * classes)
     labels = np.where(b % np.uint64(5) == 0, np.nan, ((b >> np.uint64(8)) % np.uint64(2)).astype(np.float32))
     return torch.from_numpy(labels.astype(np.float32).reshape(n, classes))
@@ -122,7 +137,7 @@ def float64_and_float32(model, state, roundings):
 
 
 def eval_case(case):
-    model = pytorch.resnet(case["model"], case["classes"])
+    model = network(case)
     found = pytorch.evaluate(pytorch.in_dtype(model, formula_state(model), torch.float64), image("x", case["x"]).double())
     tensors, case["tensors"] = {}, {}
     for name, tensor in sorted(found.items()):
@@ -132,9 +147,8 @@ def eval_case(case):
 
 
 def train_case(case):
-    model = pytorch.resnet(case["model"], case["classes"])
-    target = target_of(case["target"], "target", case["x"][0], case["classes"])
-    runs = [pytorch.train_once(m, image("x", case["x"]).to(m.fc.weight.dtype), target)
+    model, target = network(case), target_of(case, "target")
+    runs = [pytorch.train_once(m, image("x", case["x"]).to(next(m.parameters()).dtype), target)
             for m in float64_and_float32(model, formula_state(model), ROUNDINGS["train"])]
     (loss, running, gradients), singles = runs[0], runs[1:]
     case["loss"] = {"f64": loss, "f32_error": max(abs(s[0] - loss) / loss for s in singles)}
@@ -152,7 +166,7 @@ def train_case(case):
 
 def steps_case(case, steps):
     moco = case["task"] == "moco"
-    model = pytorch.encoder(case["model"]) if moco else pytorch.resnet(case["model"], case["classes"])
+    model = pytorch.encoder(case["model"]) if moco else network(case)
     tensors = {}
     for t in range(steps):
         if moco:
@@ -160,7 +174,7 @@ def steps_case(case, steps):
             tensors[f"view2.{t}"] = tensors[f"view1.{t}"].flip(3)
         else:
             tensors[f"x.{t}"] = image(f"x.{t}", case["x"])
-            tensors[f"target.{t}"] = target_of(case["target"], f"target.{t}", case["x"][0], case["classes"])
+            tensors[f"target.{t}"] = target_of(case, f"target.{t}")
     if moco:
         queue = signed("queue", case["queue"])
         tensors["queue"] = (queue / queue.norm(dim=0)).float()
@@ -183,16 +197,27 @@ CASES = [
     dict(name="classify", kind="steps", model="resnet18", task="classify", classes=5, target="index", x=[8, 3, 48, 48], settings=DECAY),
     dict(name="classify_l2sp", kind="steps", model="resnet18", task="classify", classes=6, target="labels", x=[8, 3, 48, 48], settings=L2SP),
     dict(name="moco", kind="steps", model="resnet18", task="moco", x=[16, 3, 48, 48], queue=[128, 64], settings=MOCO),
+    dict(name="deeplabv3_resnet18_eval", kind="eval", model="deeplabv3_resnet18", classes=3, stride=16, x=[1, 3, 65, 49]),
+    dict(name="deeplabv3_resnet50_eval", kind="eval", model="deeplabv3_resnet50", classes=2, stride=8, x=[1, 3, 48, 40]),
+    dict(name="deeplabv3_resnet18_train", kind="train", model="deeplabv3_resnet18", classes=1, stride=8, target="mask", x=[4, 3, 48, 40]),
+    dict(name="segment", kind="steps", model="deeplabv3_resnet18", task="segment", classes=1, stride=16, target="mask", x=[8, 3, 48, 48], settings=DECAY),
 ]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "tests/fixtures/models")
-    out = parser.parse_args().out
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds it")
+    given = parser.parse_args()
+    out = given.out
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the same order of sums each time; and on a busy machine two are slower
-    for case in CASES:
+    kept = json.loads((out / "cases.json").read_text())["cases"] if given.only else []
+    kept = {case["name"]: case for case in kept}
+    for number, case in enumerate(CASES):
+        if given.only not in case["name"] and case["name"] in kept:
+            CASES[number] = kept[case["name"]]
+            continue
         tensors = {"eval": eval_case, "train": train_case, "steps": lambda c: steps_case(c, 10)}[case["kind"]](case)
         if tensors:
             path = out / f"{case['name']}.safetensors"

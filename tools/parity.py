@@ -1,6 +1,6 @@
 """Compares `mtpret run-model` and `mtpret run-steps` with PyTorch on random weights and images.
 
-    python3 tools/parity.py EXE [--models resnet18,resnet50] [--work DIR] [--only TEXT]
+    python3 tools/parity.py EXE [--models resnet18,resnet50,deeplabv3_resnet18,deeplabv3_resnet50] [--work DIR] [--only TEXT]
     python3 tools/parity.py --self-test      # PyTorch float32 plays the part of EXE
 
 Needs torch, torchvision, numpy and safetensors (Debian: python3-torch python3-torchvision, and
@@ -128,6 +128,22 @@ def label_targets(n, classes, seed):
     return target
 
 
+def masks(shape, classes, seed):
+    """Images and what they show: float masks [N, 1, H, W] of one class, or int64 [N, H, W], one pixel in
+    twenty without a class. Where a class is, its pattern is added to the image."""
+    n, channels, *size = shape
+    random = torch.Generator().manual_seed(seed)
+    field = torch.randn(n, max(classes, 2), 4, 5, generator=random)
+    field = torch.nn.functional.interpolate(field, size, mode="bilinear", align_corners=False)
+    of_pixel = field.argmax(1)
+    colours = torch.randn(max(classes, 2), channels, generator=torch.Generator().manual_seed(1))
+    x = images(shape, seed + 1) + colours[of_pixel].movedim(3, 1)
+    if classes == 1:
+        return x, of_pixel[:, None].float()
+    of_pixel[torch.rand(of_pixel.shape, generator=random) < 0.05] = -100
+    return x, of_pixel
+
+
 def batches(task, classes, steps, n, size):
     """The tensors of a run-steps file."""
     tensors = {}
@@ -142,6 +158,8 @@ def batches(task, classes, steps, n, size):
         elif task == "classify":
             tensors[f"target.{t}"] = class_targets(n, classes, 300 + t)
             tensors[f"x.{t}"] = images(shape, 100 + t, tensors[f"target.{t}"])
+        elif task == "segment":
+            tensors[f"x.{t}"], tensors[f"target.{t}"] = masks(shape, classes, 300 + 2 * t)
         else:
             tensors[f"target.{t}"] = label_targets(n, classes, 300 + t)
             tensors[f"x.{t}"] = images(shape, 100 + t)
@@ -183,7 +201,7 @@ class Engine:
         print(f"     run-model {name} {' '.join(words)}: exit {code}: {said[-300:]}")
         return {}
 
-    def steps(self, name, state, tensors, task, settings, save=False):
+    def steps(self, name, state, tensors, task, settings, *more, save=False):
         """(the steps of the trace, the weights saved), or nothing after printing what was said."""
         w, b = self.write(state, "W.safetensors"), self.write(tensors, "B.safetensors")
         trace, out = self.folder / "trace.json", self.folder / "out.safetensors"
@@ -191,7 +209,7 @@ class Engine:
             old.unlink(missing_ok=True)
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         code, said = self.run("run-steps", name, "--weights", w, "--batches", b, "--task", task, "-o", trace,
-                              *words, *(["--save-weights", out] if save else []))
+                              *words, *more, *(["--save-weights", out] if save else []))
         if code == 0 and trace.exists() and (out.exists() or not save):
             return json.loads(trace.read_text())["steps"], load_file(out) if save else {}
         print(f"     run-steps {name} --task {task}: exit {code}: {said[-300:]}")
@@ -230,7 +248,7 @@ def training_pass(model, state, x, target):
     """loss, running statistics and gradients in float64, and float32's worst error of each gradient."""
     first, own = None, {}
     for copy in float64_and_float32(model, state):
-        dtype = copy.fc.weight.dtype
+        dtype = next(copy.parameters()).dtype
         loss, running, gradients = pytorch.train_once(copy, pytorch.repeated(x, dtype), target)
         if first is None:
             first = loss, running, gradients
@@ -290,7 +308,31 @@ RUNS = [  # what, models, kind of batch, classes, batch, settings
     ("classify, small rate", ("resnet50",), "classify", 5, 8, {**DECAY, "optim.lr": 0.0003}),
     ("classify, masked BCE, L2-SP", ("resnet18",), "labels", 7, 8, L2SP),
     ("moco, bn_splits 4", ("resnet18",), "moco", 0, 16, MOCO),
+    ("segment, Dice, stride 16", ("deeplabv3_resnet18",), "segment", 1, 8, DECAY),
+    ("segment, cross-entropy, stride 8, L2-SP", ("deeplabv3_resnet18",), "segment", 3, 8, L2SP),
 ]
+# Output stride, rates, classes, shape of x, auxiliary head, file of weights.
+DEEPLAB_EVAL = {
+    "deeplabv3_resnet18": [
+        (8, (12, 24, 36), 3, (1, 3, 65, 49), False, ".safetensors"),
+        (16, (6, 12, 18), 1, (2, 3, 64, 96), False, ".pth"),
+        (32, (6, 12, 18), 2, (2, 1, 96, 64), True, ".safetensors"),
+    ],
+    "deeplabv3_resnet50": [
+        (8, (12, 24, 36), 21, (1, 3, 64, 80), True, ".pth"),
+        (16, (6, 12, 18), 1, (2, 3, 65, 64), False, ".safetensors"),
+    ],
+}
+DEEPLAB_TRAIN = {
+    "deeplabv3_resnet18": [
+        (16, (6, 12, 18), 1, (6, 3, 64, 64), False),
+        (8, (12, 24, 36), 3, (4, 1, 65, 49), True),
+    ],
+    "deeplabv3_resnet50": [
+        (8, (12, 24, 36), 3, (4, 3, 48, 48), True),
+        (16, (6, 12, 18), 1, (4, 3, 64, 64), False),
+    ],
+}
 
 
 def check_eval(report, engine, name):
@@ -317,9 +359,45 @@ def check_train(report, engine, kept, name):
         what = f"{name} train {'x'.join(map(str, shape))} {loss_name}"
         found = got.get("losses.class")
         report.check(f"{what} loss", relative(float(found), loss) if found is not None else math.nan, LOSS)
-        report.worst(f"{what} running statistics", {k: (of_largest(got.get(k), v), 1e-4) for k, v in running.items()})
-        report.worst(f"{what} gradients", {
-            k: (error_of(got.get(f"grad.{k}"), g), max(1e-3, 3 * own[k])) for k, g in gradients.items()})
+        check_pass(report, what, got, running, gradients, own)
+
+
+def check_pass(report, what, got, running, gradients, own):
+    """What a training pass leaves beside its loss."""
+    report.worst(f"{what} running statistics", {k: (of_largest(got.get(k), v), 1e-4) for k, v in running.items()})
+    report.worst(f"{what} gradients", {
+        k: (error_of(got.get(f"grad.{k}"), g), max(1e-3, 3 * own[k])) for k, g in gradients.items()})
+
+
+def deeplab_words(stride, rates):
+    return "--output-stride", stride, "--rates", ",".join(map(str, rates))
+
+
+def check_deeplab_eval(report, engine, name):
+    for stride, rates, classes, shape, aux, suffix in DEEPLAB_EVAL[name]:
+        torch.manual_seed(0)
+        model = pytorch.deeplab(name, classes, stride, rates, aux)
+        state, x = weights(model, 1), images(shape, 11)
+        want = pytorch.evaluate(pytorch.in_dtype(model, state, torch.float64), pytorch.repeated(x, torch.float64))
+        got = engine.model(name, classes, state, {"x": x}, *deeplab_words(stride, rates), suffix=suffix)
+        for key in sorted(want):
+            what = f"{name} eval {'x'.join(map(str, shape))} stride {stride} {suffix} {key}"
+            report.check(what, of_range(got.get(key), want[key]), 1e-4)
+
+
+def check_deeplab_train(report, engine, kept, name):
+    for stride, rates, classes, shape, aux in DEEPLAB_TRAIN[name]:
+        torch.manual_seed(0)
+        model = pytorch.deeplab(name, classes, stride, rates, aux)
+        state, (x, target) = weights(model, 2), masks(shape, classes, 12)
+        loss, running, gradients, own = kept.get(
+            ("train", name, stride, classes, shape, aux), lambda: training_pass(model, state, x, target))
+        got = engine.model(name, classes, state, {"x": x, "target": target}, "--mode", "train", "--grad",
+                           *deeplab_words(stride, rates))
+        found = [float(v) for k, v in got.items() if k in ("losses.mask", "losses.aux")]
+        what = f"{name} train {'x'.join(map(str, shape))} stride {stride} {'cross-entropy' if classes > 1 else 'Dice'}"
+        report.check(f"{what} loss", relative(sum(found), loss) if len(found) == 1 + aux else math.nan, LOSS)
+        check_pass(report, what, got, running, gradients, own)
 
 
 def error_of(got, want):
@@ -332,19 +410,25 @@ def check_steps(report, engine, kept, name, only):
         if name not in models or only not in what:
             continue
         torch.manual_seed(0)
-        moco = kind == "moco"
-        model = pytorch.encoder(name) if moco else pytorch.resnet(name, classes)
-        state, task = weights(model, 4), "moco" if moco else "classify"
+        moco, more = kind == "moco", ()
+        if kind == "segment":
+            stride = 16 if "stride 16" in title else 8
+            rates = (6, 12, 18) if stride == 16 else (12, 24, 36)
+            model, more = pytorch.deeplab(name, classes, stride, rates), deeplab_words(stride, rates)
+        else:
+            model = pytorch.encoder(name) if moco else pytorch.resnet(name, classes)
+        state, task = weights(model, 4), kind if kind in ("moco", "segment") else "classify"
         tensors = batches(kind, classes, STEPS, n, SIZE)
         truth, own_curves, early, own = kept.get(
             ("steps", what, n, SIZE, tuple(settings.items())), lambda: training_run(model, state, task, tensors, settings))
 
-        steps, _ = engine.steps(name, state, tensors, task, settings)
+        steps, _ = engine.steps(name, state, tensors, task, settings, *more)
         entries = [(s.get("step"), s.get("lr"), s.get("grad_norm")) for s in steps]
         sound = all(i == t and abs(lr - settings["optim.lr"]) < 1e-9 and norm > 0 for t, (i, lr, norm) in enumerate(entries)
                     if None not in (i, lr, norm)) and all(None not in e for e in entries)
         report.say(sound and len(steps) == STEPS, f"{what} trace", f"{len(steps)} steps with step, lr, grad_norm (want {STEPS})")
-        curve = [s["loss"] if moco else s.get("losses", {}).get("class", math.nan) for s in steps]
+        named = "mask" if kind == "segment" else "class"
+        curve = [s["loss"] if moco else s.get("losses", {}).get(named, math.nan) for s in steps]
         for t in range(EARLY):
             limit = max(LOSS, 3 * max(relative(c[t], truth[t]) for c in own_curves))
             report.check(f"{what} loss {t}", relative(curve[t], truth[t]) if t < len(curve) else math.nan, limit)
@@ -353,7 +437,7 @@ def check_steps(report, engine, kept, name, only):
                      f" PyTorch float32's own {float32:.2e}; loss {truth[0]:.3f} to {truth[-1]:.3f}")
 
         first = {k: v for k, v in tensors.items() if k == "queue" or int(k.split(".")[1]) < EARLY}
-        _, saved = engine.steps(name, state, first, task, settings, save=True)
+        _, saved = engine.steps(name, state, first, task, settings, *more, save=True)
         check_saved(report, what, model, saved, state, early, own)
 
 
@@ -373,17 +457,19 @@ def check_saved(report, what, model, saved, state, early, own):
 
 def check_refusals(report, engine, name):
     """What cannot be run ends in one line that names the fault, and the right exit code."""
-    state = weights(pytorch.resnet(name, 5), 1)
+    deeplab = name.startswith("deeplab")
+    model, at = (pytorch.deeplab(name, 5), "backbone.") if deeplab else (pytorch.resnet(name, 5), "")
+    state, lost = weights(model, 1), f"{at}layer2.0.conv2.weight"
     w, x = engine.write(state, "W.safetensors"), engine.write({"x": images((1, 3, 32, 32), 1)}, "X.safetensors")
     empty = engine.write({"y": torch.zeros(1)}, "empty.safetensors")
-    missing = {k: v for k, v in state.items() if k != "layer2.0.conv2.weight"}
+    missing = {k: v for k, v in state.items() if k != lost}
     lacking = engine.write(missing, "lacking.safetensors")
-    wrong = engine.write({**missing, "layer2.0.conv2.weight": torch.zeros(3, 3)}, "wrong.safetensors")
+    wrong = engine.write({**missing, lost: torch.zeros(3, 3)}, "wrong.safetensors")
     for what, words, allowed, named in (
         ("no x in the input", (name, "--weights", w, "--input", empty), (2,), "x"),
         ("an unknown model", ("resnet19", "--weights", w, "--input", x), (2,), "resnet19"),
-        ("a missing tensor", (name, "--weights", lacking, "--input", x), (1, 2), "layer2.0.conv2.weight"),
-        ("a misshapen tensor", (name, "--weights", wrong, "--input", x), (1, 2), "layer2.0.conv2.weight"),
+        ("a missing tensor", (name, "--weights", lacking, "--input", x), (1, 2), lost),
+        ("a misshapen tensor", (name, "--weights", wrong, "--input", x), (1, 2), lost),
     ):
         code, said = engine.run("run-model", *words, "--classes", 5, "-o", engine.folder / "none.safetensors")
         good = code in allowed and named in said and "panicked" not in said
@@ -394,9 +480,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exe", nargs="?", help="path of mtpret")
     parser.add_argument("--self-test", action="store_true", help="let PyTorch float32 play the part of mtpret")
-    parser.add_argument("--models", default="resnet18,resnet50")
+    parser.add_argument("--models", default="resnet18,resnet50,deeplabv3_resnet18,deeplabv3_resnet50")
     parser.add_argument("--work", type=Path, default=HERE.parent / "target" / "parity", metavar="DIR")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only parts whose name holds it: eval, train, refuses, classify, moco …")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only parts whose name holds it: eval, train, refuses, classify, moco, segment …")
     given = parser.parse_args()
     if (given.exe is None) != given.self_test:
         parser.error("give either EXE or --self-test")
@@ -405,10 +491,11 @@ def main():
     engine, kept, report = Engine(command, given.work), Kept(given.work), Report()
     torch.manual_seed(0)
     for name in given.models.split(","):
+        deeplab = name.startswith("deeplab")
         if given.only in f"{name} eval":
-            check_eval(report, engine, name)
+            check_deeplab_eval(report, engine, name) if deeplab else check_eval(report, engine, name)
         if given.only in f"{name} train":
-            check_train(report, engine, kept, name)
+            check_deeplab_train(report, engine, kept, name) if deeplab else check_train(report, engine, kept, name)
         check_steps(report, engine, kept, name, given.only)
         if given.only in f"{name} refuses":
             check_refusals(report, engine, name)
@@ -427,16 +514,24 @@ def play(words):
     for flag in ("--weights", "--input", "--batches", "--task", "--save-weights", "-o"):
         parser.add_argument(flag)
     parser.add_argument("--classes", type=int)
+    parser.add_argument("--output-stride", type=int, default=8)
+    parser.add_argument("--rates", default="12,24,36")
     parser.add_argument("--mode", default="eval")
     parser.add_argument("--grad", action="store_true")
     parser.add_argument("--set", action="append", default=[])
     given = parser.parse_args(words)
-    if given.name not in ("resnet18", "resnet50"):
+    deeplab = given.name.startswith("deeplabv3_")
+    if given.name.removeprefix("deeplabv3_") not in ("resnet18", "resnet50"):
         refuse(f"model: expected resnet18 or resnet50, found {given.name}")
     state = torch.load(given.weights) if given.weights.endswith(".pth") else load_file(given.weights)
     state = pytorch.moved_by_rounding(state, 77)
     moco = given.task == "moco"
-    model = pytorch.encoder(given.name) if moco else pytorch.resnet(given.name, given.classes or len(state["fc.bias"]))
+    if deeplab:
+        classes = given.classes or len(state["classifier.4.bias"])
+        rates = tuple(map(int, given.rates.split(",")))
+        model = pytorch.deeplab(given.name, classes, given.output_stride, rates, "aux_classifier.4.bias" in state)
+    else:
+        model = pytorch.encoder(given.name) if moco else pytorch.resnet(given.name, given.classes or len(state["fc.bias"]))
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -446,7 +541,7 @@ def play(words):
         settings = {k: float(v) for k, v in (pair.split("=") for pair in given.set)}
         steps = len({k for k in tensors if k.split(".")[0] in ("x", "view1")})
         losses = pytorch.train_steps(model, given.task, tensors, settings, steps)
-        entries = [{"step": t, "loss": v, "losses": {"class": v}, "lr": settings["optim.lr"], "grad_norm": 1.0}
+        entries = [{"step": t, "loss": v, "losses": {"mask" if deeplab else "class": v}, "lr": settings["optim.lr"], "grad_norm": 1.0}
                    for t, v in enumerate(losses)]
         Path(given.o).write_text(json.dumps({"steps": entries}))
         if given.save_weights:
@@ -460,7 +555,10 @@ def play(words):
         found = pytorch.evaluate(model, x)
     else:
         loss, found, gradients = pytorch.train_once(model, x, tensors["target"])
-        found["losses.class"] = torch.tensor(loss)
+        # The whole loss stands for its parts.
+        found["losses.mask" if deeplab else "losses.class"] = torch.tensor(loss)
+        if "aux_classifier.4.bias" in state:
+            found["losses.aux"] = torch.tensor(0.0)
         found.update({f"grad.{k}": g for k, g in gradients.items() if given.grad})
     save_file({k: v.contiguous() for k, v in found.items()}, given.o)
 

@@ -1,5 +1,5 @@
-"""What PyTorch computes, for parity.py and model_fixtures.py: ResNet with its features, masked losses,
-split batch norm, and the training loops of `mtpret run-steps`.
+"""What PyTorch computes, for parity.py and model_fixtures.py: ResNet with its features, DeepLabV3, masked
+losses, split batch norm, and the training loops of `mtpret run-steps`.
 
 Everything works in the data type of the model it is given, so that float64 serves as the truth and
 float32 as the measure of what float32 can reach. Needs torch and torchvision.
@@ -10,8 +10,12 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabV3
+from torchvision.models.segmentation.fcn import FCNHead
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
+HEADS = ("fc.", "classifier.", "aux_classifier.")
 
 
 def resnet(name, classes):
@@ -24,6 +28,46 @@ def encoder(name, dim=128):
     model = resnet(name, 1)
     width = model.fc.in_features
     model.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dim))
+    return model
+
+
+def dilate_basic_blocks(model, output_stride):
+    """torchvision's replace_stride_with_dilation for basic blocks, which torchvision refuses: the first
+    convolution of a layer keeps the dilation before it, all others have the layer's own."""
+    dilation = 1
+    for stride, layer in zip((16, 32), (model.layer3, model.layer4)):
+        if stride <= output_stride:
+            continue
+        before, dilation = dilation, 2 * dilation
+        for number, block in enumerate(layer):
+            for conv, apart in ((block.conv1, before if number == 0 else dilation), (block.conv2, dilation)):
+                conv.stride, conv.padding, conv.dilation = (1, 1), (apart, apart), (apart, apart)
+            if block.downsample is not None:
+                block.downsample[0].stride = (1, 1)
+    return model
+
+
+def deeplab(name, classes, output_stride=8, rates=(12, 24, 36), aux=False):
+    """torchvision's DeepLabV3 on `deeplabv3_resnet50`, and its parts on `deeplabv3_resnet18`; no dropout."""
+    resnet = name.removeprefix("deeplabv3_")
+    if resnet == "resnet50":
+        dilated = [False, output_stride <= 8, output_stride <= 16]
+        backbone = torchvision.models.resnet50(weights=None, replace_stride_with_dilation=dilated)
+    else:
+        backbone = dilate_basic_blocks(torchvision.models.resnet18(weights=None), output_stride)
+    width = backbone.fc.in_features
+    returned = {"layer3": "aux", "layer4": "out"} if aux else {"layer4": "out"}
+    classifier = nn.Sequential(
+        ASPP(width, list(rates)),
+        nn.Conv2d(256, 256, 3, padding=1, bias=False),
+        nn.BatchNorm2d(256),
+        nn.ReLU(),
+        nn.Conv2d(256, classes, 1),
+    )
+    model = DeepLabV3(IntermediateLayerGetter(backbone, returned), classifier, FCNHead(width // 2, classes) if aux else None)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
     return model
 
 
@@ -52,8 +96,11 @@ def repeated(x, dtype):
 
 
 def evaluate(model, x):
-    """logits and features.2..5 (after layer1..4), with running statistics."""
+    """logits and features.2..5 (after layer1..4), or a DeepLab's out and aux, with running statistics."""
     found, hooks = {}, []
+    if isinstance(model, DeepLabV3):
+        with torch.no_grad():
+            return dict(model.eval()(x))
     for level, layer in enumerate(LAYERS, 2):
         keep = lambda _module, _input, output, key=f"features.{level}": found.__setitem__(key, output)
         hooks.append(getattr(model, layer).register_forward_hook(keep))
@@ -73,6 +120,23 @@ def class_loss(logits, target):
     return F.binary_cross_entropy_with_logits(logits[known], target[known].to(logits.dtype))
 
 
+def mask_loss(logits, target):
+    """Per-pixel cross-entropy for int64 targets; for float ones soft Dice with smooth 1, mean over images."""
+    if not target.is_floating_point():
+        return F.cross_entropy(logits, target)
+    p, t, image = torch.sigmoid(logits), target.to(logits.dtype), (1, 2, 3)
+    return (1 - (2 * (p * t).sum(image) + 1) / (p.sum(image) + t.sum(image) + 1)).mean()
+
+
+def losses_of(model, x, target):
+    """What a training step adds up, by name."""
+    out = model(x)
+    if not isinstance(model, DeepLabV3):
+        return {"class": class_loss(out, target)}
+    weights = {"out": ("mask", 1.0), "aux": ("aux", 0.5)}
+    return {weights[k][0]: weights[k][1] * mask_loss(logits, target) for k, logits in out.items()}
+
+
 def running_statistics(model):
     """Every running_mean and running_var under its name."""
     return {k: v.detach().clone() for k, v in model.state_dict().items() if ".running_" in k}
@@ -81,7 +145,7 @@ def running_statistics(model):
 def train_once(model, x, target):
     """One forward and backward pass in training mode: (loss, running statistics, gradients)."""
     model.train()
-    loss = class_loss(model(x), target)
+    loss = sum(losses_of(model, x, target).values())
     loss.backward()
     return loss.item(), running_statistics(model), {k: p.grad for k, p in model.named_parameters()}
 
@@ -132,19 +196,19 @@ def sgd(model, settings):
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 with torch.no_grad():
-                    parameter.grad += beta * parameter if name.startswith("fc.") else alpha * (parameter - anchor[name])
+                    parameter.grad += beta * parameter if name.startswith(HEADS) else alpha * (parameter - anchor[name])
         optimiser.step()
 
     return optimiser, step
 
 
-def classify_steps(model, batches, settings):
-    """Yields the class loss of each step; batches are pairs (x, target)."""
+def supervised_steps(model, batches, settings):
+    """Yields the loss of each step; batches are pairs (x, target)."""
     model.train()
     optimiser, step = sgd(model, settings)
     for x, target in batches:
         optimiser.zero_grad()
-        loss = class_loss(model(x), target)
+        loss = sum(losses_of(model, x, target).values())
         loss.backward()
         step()
         yield loss.item()
@@ -186,7 +250,7 @@ def train_steps(model, task, tensors, settings, steps, after=lambda step: None):
         losses = moco_steps(model, batches, tensors["queue"].to(dtype), settings)
     else:
         batches = ((repeated(tensors[f"x.{t}"], dtype), tensors[f"target.{t}"]) for t in range(steps))
-        losses = classify_steps(model, batches, settings)
+        losses = supervised_steps(model, batches, settings)
     trace = []
     for step, loss in enumerate(losses):
         trace.append(loss)

@@ -75,6 +75,19 @@ impl<'a> Tape<'a> {
         let needs_gradient = matches!(self.mode, Mode::Train { .. });
         Var { value: self.state.weights.tensor(param), id: Id::Param(param), needs_gradient }
     }
+    /// The same bytes under another shape with the same padded length.
+    ///
+    /// # Panics
+    /// If the length differs.
+    pub fn reshape(&self, x: &Var, shape: &[usize]) -> Var {
+        let id = self.node();
+        if x.needs_gradient {
+            let (of, was) = (x.id, x.value.shape.clone());
+            let backward = move |dy: &Tensor| Ok(vec![(of, dy.reshape(&was))]);
+            self.steps.borrow_mut().push((id, Box::new(backward)));
+        }
+        Var { value: x.value.reshape(shape), id, needs_gradient: x.needs_gradient }
+    }
     /// Records an op, and its derivative if any input needs one.
     ///
     /// # Errors

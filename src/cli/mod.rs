@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod figures;
 pub mod inspect;
+mod network;
 mod paper;
 pub mod problems;
 mod reproduce;

@@ -1,13 +1,16 @@
 //! `mtpret run-steps`: training steps on given weights and batches, to be checked by any other program.
 
-use super::{Device, run_model, tensors};
+use super::{
+    Device,
+    network::{self, Network, Segmentation, Target},
+    run_model, tensors,
+};
 use crate::{
     Error, Result,
     autograd::{Mode, Tape},
     gpu::{Gpu, Program, Recording},
-    models::{Classifier, Depth, Projection, ResNet},
-    ops::{bce_with_logits::BceWithLogits, cross_entropy::CrossEntropy},
-    tensor::{Arena, Array, Scope, State, Step, Tensor},
+    models::Projection,
+    tensor::{Arena, Array, State, Step, Tensor},
     train::{
         checkpoint::{self, Tensors},
         config::{self, L2sp, Moco, Optim},
@@ -31,7 +34,7 @@ use std::{io::Write, path::PathBuf};
 /// Example: mtpret run-steps resnet18 --weights w.safetensors --batches b.safetensors --task classify -o trace.json
 #[derive(clap::Args)]
 pub struct Args {
-    /// resnet18 or resnet50.
+    /// resnet18, resnet50, or to segment deeplabv3_resnet18 or deeplabv3_resnet50.
     name: String,
     /// Weights to start from: .safetensors or .pth.
     #[arg(long)]
@@ -52,12 +55,15 @@ pub struct Args {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
+    segmentation: Segmentation,
+    #[command(flatten)]
     device: Device,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
     Classify,
+    Segment,
     Moco,
 }
 
@@ -117,7 +123,8 @@ struct Recorded {
     /// Device memory of each of a batch's tensors.
     batch: Vec<Tensor>,
     step: Tensor,
-    loss: Tensor,
+    /// Losses by name, which are added.
+    losses: Vec<(&'static str, Tensor)>,
 }
 
 /// Runs the command.
@@ -130,13 +137,12 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn train(args: &Args) -> Result<()> {
     let settings = config::set(Settings::new(), &args.settings)?;
-    let depth = run_model::depth(&args.name)?;
     let batches = tensors(&args.batches)?;
     let found = run_model::load(&args.weights)?;
     let gpu = args.device.open()?;
     match args.task {
-        Kind::Classify => classify(&gpu, args, &settings, depth, &batches, found),
-        Kind::Moco => moco(&gpu, args, &settings, depth, &batches, found),
+        Kind::Classify | Kind::Segment => supervised(&gpu, args, &settings, &batches, found),
+        Kind::Moco => moco(&gpu, args, &settings, &batches, found),
     }
 }
 
@@ -145,20 +151,20 @@ fn set_state(gpu: &Gpu, args: &Args, state: &State, found: Tensors) -> Result<()
     state::take(gpu, &found, "", state.arenas())
 }
 
-fn classify(
+fn supervised(
     gpu: &Gpu,
     args: &Args,
     settings: &Settings,
-    depth: Depth,
     batches: &Tensors,
     found: Tensors,
 ) -> Result<()> {
-    let labels = run_model::labels_of(&found, &args.weights)?;
-    let root = Scope::root();
-    let backbone = ResNet::new(&root, depth);
-    let head = Classifier::new(root.head(0).at("fc"), depth.features(), labels);
-    let state = State::init(gpu, &root, 0)?;
-    set_state(gpu, args, &state, found)?;
+    let weights = (args.weights.as_path(), found);
+    let network = Network::new(gpu, &args.name, &args.segmentation, None, weights)?;
+    if network.segments() != (args.task == Kind::Segment) {
+        let problem = format!("--task: {} is not for this task", args.name);
+        return Err(Error::request("command line", problem));
+    }
+    let state = &network.state;
     let anchor = state.weights.duplicate(gpu)?;
     let gradients = Arena::zeros(gpu, &state.weights.layout)?;
     let momentum = Arena::zeros(gpu, &state.weights.layout)?;
@@ -170,48 +176,41 @@ fn classify(
         momentum: &momentum,
         anchor: held.then_some(&anchor),
     };
-    let image = |t: usize| run_model::image_array(batches, &format!("x.{t}"), &args.batches);
-    let target =
-        |t: usize| run_model::target_array(batches, &format!("target.{t}"), labels, &args.batches);
-    let record = |x: &Array, y: &Array, classes: bool| -> Result<Recorded> {
-        let batch = vec![Tensor::alloc(gpu, &x.shape)?, Tensor::alloc(gpu, &y.shape)?];
+    let record = |x: &Array, target: &Target| -> Result<Recorded> {
+        let batch = vec![Tensor::alloc(gpu, &x.shape)?, Tensor::alloc(gpu, &target.array.shape)?];
         let step = Step::default().upload(gpu)?;
         let rec = Recording::new(gpu);
-        let tape = Tape::new(&rec, &state, Mode::Train { groups: 1 });
-        let features = backbone.forward(&tape, &tape.input(&batch[0]))?;
-        let logits = head.forward(&tape, &features[3])?;
-        let wanted = tape.input(&batch[1]);
-        let loss = match classes {
-            true => tape.apply(CrossEntropy, [&logits, &wanted])?,
-            false => tape.apply(BceWithLogits, [&logits, &wanted])?,
-        };
-        rec.keep(&loss.value.data);
-        tape.backward(&[&loss], &gradients)?;
+        let tape = Tape::new(&rec, state, Mode::Train { groups: 1 });
+        let losses = network.losses(&tape, &batch[0], (&batch[1], target), &step)?;
+        losses.iter().for_each(|(_, loss)| rec.keep(&loss.value.data));
+        tape.backward(&losses.iter().map(|(_, loss)| loss).collect::<Vec<_>>(), &gradients)?;
         update.record(&rec, &memory, 0, &step)?;
-        Ok(Recorded { program: Program::new(rec)?, batch, step, loss: loss.value })
+        let losses = losses.into_iter().map(|(name, loss)| (name, loss.value)).collect();
+        Ok(Recorded { program: Program::new(rec)?, batch, step, losses })
     };
     let count = count(batches, "x.");
     let mut recorded: Option<Recorded> = None;
     let mut rows = Vec::new();
     for t in 0..count {
-        let (x, (y, classes)) = (image(t)?, target(t)?);
+        let x = network::image(batches, &format!("x.{t}"), &args.batches)?;
+        let target = network.target(batches, &format!("target.{t}"), &args.batches)?;
         if recorded.as_ref().is_none_or(|r| r.batch[0].shape != x.shape) {
-            recorded = Some(record(&x, &y, classes)?);
+            recorded = Some(record(&x, &target)?);
         }
         let recorded = recorded.as_ref().expect("it was recorded above");
-        rows.push(step(gpu, settings, recorded, &[x, y], [t, count, 0], &gradients, "class")?);
+        rows.push(step(gpu, settings, recorded, &[x, target.array], [t, count, 0], &gradients)?);
     }
-    finish(gpu, args, &rows, &state)
+    finish(gpu, args, &rows, state)
 }
 
 fn moco(
     gpu: &Gpu,
     args: &Args,
     settings: &Settings,
-    depth: Depth,
     batches: &Tensors,
     found: Tensors,
 ) -> Result<()> {
+    let depth = run_model::depth(&args.name)?;
     let place = args.batches.display().to_string();
     let queue = batches.get("queue").filter(|q| q.shape.len() == 2);
     let (Some(start), Some(shape)) = (queue.and_then(|q| q.as_f32()), queue.map(|q| &q.shape))
@@ -237,9 +236,7 @@ fn moco(
         shuffle: false,
     };
     let update = Update::new(&settings.optim, None);
-    let view = |v: usize, t: usize| {
-        run_model::image_array(batches, &format!("view{v}.{t}"), &args.batches)
-    };
+    let view = |v: usize, t: usize| network::image(batches, &format!("view{v}.{t}"), &args.batches);
     let record = |x: &Array| -> Result<Recorded> {
         let batch = vec![Tensor::alloc(gpu, &x.shape)?, Tensor::alloc(gpu, &x.shape)?];
         let step = Step::default().upload(gpu)?;
@@ -247,7 +244,7 @@ fn moco(
         let loss = contrast.record(&rec, &learner, [&batch[0], &batch[1]], &step, true)?;
         rec.keep(&loss.data);
         update.record(&rec, &learner.memory(), 0, &step)?;
-        Ok(Recorded { program: Program::new(rec)?, batch, step, loss })
+        Ok(Recorded { program: Program::new(rec)?, batch, step, losses: vec![("contrast", loss)] })
     };
     let count = count(batches, "view1.");
     let (mut recorded, mut at): (Option<Recorded>, usize) = (None, 0);
@@ -261,7 +258,7 @@ fn moco(
         let n = a.shape[0];
         let place = [t, count, at];
         let gradients = &learner.gradients;
-        rows.push(step(gpu, settings, recorded, &[a, b], place, gradients, "contrast")?);
+        rows.push(step(gpu, settings, recorded, &[a, b], place, gradients)?);
         at = (at + n) % keys;
     }
     finish(gpu, args, &rows, &learner.query)
@@ -279,7 +276,6 @@ fn step(
     batch: &[Array; 2],
     [t, count, queue_at]: [usize; 3],
     gradients: &Arena,
-    name: &str,
 ) -> Result<Row> {
     let run = Span { at: t as u64, of: count as u64 };
     let lr = settings.optim.lr(&Progress { run, epoch: run, round: run });
@@ -295,11 +291,16 @@ fn step(
         gpu.write(&tensor.data, bytemuck::cast_slice(&array.padded()));
     }
     recorded.program.run();
-    let loss = recorded.loss.read(&recorded.program)?.data[0] as f32;
+    let mut losses = serde_json::Map::new();
+    let mut loss = 0.0;
+    for (name, value) in &recorded.losses {
+        let value = value.read(&recorded.program)?.data[0];
+        loss += value;
+        losses.insert((*name).to_owned(), value.into());
+    }
     let all: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(&gradients.data)?);
     let grad_norm = all.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-    let losses = [(name.to_owned(), f64::from(loss).into())].into_iter().collect();
-    Ok(Row { step: t, loss, losses, lr, grad_norm })
+    Ok(Row { step: t, loss: loss as f32, losses, lr, grad_norm })
 }
 
 fn finish(gpu: &Gpu, args: &Args, rows: &[Row], state: &State) -> Result<()> {

@@ -36,9 +36,9 @@ impl Depth {
 }
 
 /// A convolution and the batch norm behind it.
-struct ConvNorm {
-    conv: Conv2d,
-    norm: BatchNorm,
+pub(super) struct ConvNorm {
+    pub(super) conv: Conv2d,
+    pub(super) norm: BatchNorm,
 }
 
 impl ConvNorm {
@@ -55,8 +55,11 @@ impl ConvNorm {
             norm: BatchNorm::new(at.at(names[1]), channels[1]),
         }
     }
-    fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
+    pub(super) fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
         self.norm.forward(tape, &self.conv.forward(tape, x)?)
+    }
+    fn dilated(&self, tape: &Tape, x: &Var, dilation: usize) -> Result<Var> {
+        self.norm.forward(tape, &self.conv.dilated(tape, x, dilation)?)
     }
 }
 
@@ -86,17 +89,24 @@ impl Block {
             .then(|| ConvNorm::new(&at.at("downsample"), ["0", "1"], [c, out], 1, stride));
         Self { path, shortcut }
     }
-    fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
+    /// With `dilation`, strides are 1, the taps of the convolution that may have a stride lie the
+    /// first number of pixels apart, those of the others the second.
+    fn forward(&self, tape: &Tape, x: &Var, dilation: Option<[usize; 2]>) -> Result<Var> {
+        let strided = self.path.len() - 2;
         let mut y = x.clone();
         for (i, conv) in self.path.iter().enumerate() {
-            y = conv.forward(tape, &y)?;
+            y = match dilation {
+                None => conv.forward(tape, &y)?,
+                Some(apart) => conv.dilated(tape, &y, apart[usize::from(i != strided)])?,
+            };
             if i + 1 < self.path.len() {
                 y = tape.apply(Relu, [&y])?;
             }
         }
-        let x = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(tape, x)?,
-            None => x.clone(),
+        let x = match (&self.shortcut, dilation) {
+            (Some(shortcut), None) => shortcut.forward(tape, x)?,
+            (Some(shortcut), Some(_)) => shortcut.dilated(tape, x, 1)?,
+            (None, _) => x.clone(),
         };
         tape.apply(Relu, [&tape.apply(Add, [&y, &x])?])
     }
@@ -141,13 +151,57 @@ impl ResNet {
     /// # Errors
     /// An image of other channels, or too small.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
+        self.features(tape, x, |_, _| None)
+    }
+    /// As [`ResNet::forward`] with strides of `output_stride` at most: 8, 16 or 32, or any power of two.
+    ///
+    /// A layer that would go beyond it has stride 1 and taps further apart instead, so that each of
+    /// its outputs sees what it would have seen: cur = its stride / `output_stride` pixels. The
+    /// first convolution with a stride keeps the distance prev = cur / 2 of the features that it
+    /// reads; this is torchvision's `replace_stride_with_dilation`. torchvision has no dilated basic block;
+    /// here it follows the same rule, its first convolution by prev, its second by cur.
+    ///
+    /// # Errors
+    /// An image of other channels, or too small.
+    pub fn dilated(&self, tape: &Tape, x: &Var, output_stride: usize) -> Result<[Var; 4]> {
+        self.features(tape, x, |layer, block| match (4 << layer) / output_stride {
+            0 | 1 => None,
+            apart if block == 0 => Some([apart / 2, apart]),
+            apart => Some([apart; 2]),
+        })
+    }
+    /// As [`ResNet::dilated`], dilated as PaddleSeg does: the first block of a layer by cur throughout,
+    /// the blocks of the last layer `grid` times as far.
+    ///
+    /// # Errors
+    /// An image of other channels, or too small.
+    pub fn multi_grid(
+        &self,
+        tape: &Tape,
+        x: &Var,
+        output_stride: usize,
+        grid: [usize; 3],
+    ) -> Result<[Var; 4]> {
+        self.features(tape, x, |layer, block| match (4 << layer) / output_stride {
+            0 | 1 => None,
+            apart if layer == 3 => Some([apart * grid[block]; 2]),
+            apart => Some([apart; 2]),
+        })
+    }
+    /// C2 … C5, where `dilation` says how far apart the taps of a layer's block are.
+    fn features(
+        &self,
+        tape: &Tape,
+        x: &Var,
+        dilation: impl Fn(usize, usize) -> Option<[usize; 2]>,
+    ) -> Result<[Var; 4]> {
         let x = tape.apply(Relu, [&self.stem.forward(tape, x)?])?;
         let pool = MaxPool2d { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
         let mut x = tape.apply(pool, [&x])?;
         let mut features = Vec::with_capacity(4);
-        for layer in &self.layers {
-            for block in layer {
-                x = block.forward(tape, &x)?;
+        for (i, layer) in self.layers.iter().enumerate() {
+            for (j, block) in layer.iter().enumerate() {
+                x = block.forward(tape, &x, dilation(i, j))?;
             }
             features.push(x.clone());
         }

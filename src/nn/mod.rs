@@ -7,26 +7,63 @@ use crate::{
     tensor::{Init, Order, Param, Scope},
 };
 
-/// Convolution without a bias, Kaiming-initialised (fan out, ReLU) as torchvision's ResNet.
+/// Convolution, with or without a bias.
 pub struct Conv2d {
     weight: Param,
+    bias: Option<Param>,
     op: conv2d::Conv2d,
 }
 
 impl Conv2d {
-    /// `[C, K]` channels, a square kernel; `op` says stride, padding and dilation.
+    /// `[C, K]` channels, a square kernel; `op` says stride, padding and dilation. Without a bias,
+    /// Kaiming-initialised (fan out, ReLU) as torchvision's ResNet.
     pub fn new(scope: Scope, [c, k]: [usize; 2], kernel: usize, op: conv2d::Conv2d) -> Self {
         let deviation = (2.0 / (k * kernel * kernel) as f32).sqrt();
         let shape = [k, c, kernel, kernel];
         let weight = scope.param("weight", Order::Conv, &shape, Init::Normal(deviation));
-        Self { weight, op }
+        Self { weight, bias: None, op }
+    }
+    /// As [`Conv2d::new`], the weight drawn as `torch.nn.Conv2d` does by default: uniform in
+    /// ±1/√(C·R·S).
+    pub fn uniform(scope: Scope, [c, k]: [usize; 2], kernel: usize, op: conv2d::Conv2d) -> Self {
+        let bound = Init::Uniform(1.0 / ((c * kernel * kernel) as f32).sqrt());
+        let weight = scope.param("weight", Order::Conv, &[k, c, kernel, kernel], bound);
+        Self { weight, bias: None, op }
+    }
+    /// As [`Conv2d::new`] with a bias that starts at 0, the weight drawn from `init`.
+    pub fn biased(
+        scope: Scope,
+        [c, k]: [usize; 2],
+        kernel: usize,
+        op: conv2d::Conv2d,
+        init: Init,
+    ) -> Self {
+        let weight = scope.param("weight", Order::Conv, &[k, c, kernel, kernel], init);
+        let bias = Some(scope.param("bias", Order::Vector, &[k], Init::Constant(0.0)));
+        Self { weight, bias, op }
     }
     /// `[N, H, W, C] → [N, P, Q, K]`.
     ///
     /// # Errors
     /// An image of other channels, or smaller than the kernel.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
-        tape.apply::<2, _>(self.op, [x, &tape.param(self.weight)])
+        self.apply(tape, x, self.op)
+    }
+    /// As [`Conv2d::forward`] with stride 1 and taps `dilation` pixels apart: the same weights on
+    /// features that were not strided, as torchvision's `replace_stride_with_dilation`.
+    ///
+    /// # Errors
+    /// An image of other channels, or smaller than the kernel.
+    pub fn dilated(&self, tape: &Tape, x: &Var, dilation: usize) -> Result<Var> {
+        let padding = self.op.padding.map(|p| p * dilation);
+        self.apply(tape, x, conv2d::Conv2d { stride: [1; 2], padding, dilation: [dilation; 2] })
+    }
+    fn apply(&self, tape: &Tape, x: &Var, op: conv2d::Conv2d) -> Result<Var> {
+        let w = tape.param(self.weight);
+        match self.bias {
+            Some(bias) => tape.apply::<3, _>(op, [x, &w, &tape.param(bias)]),
+            None => tape.apply::<2, _>(op, [x, &w]),
+        }
     }
 }
 
@@ -58,6 +95,22 @@ impl BatchNorm {
             Mode::Train { groups } | Mode::Keys { groups } => (true, groups),
             Mode::Eval => (false, 1),
         };
+        self.apply(tape, x, training, groups)
+    }
+    /// As [`BatchNorm::forward`], but where a group of the batch has one value a channel, whose
+    /// variance is 0, by the running statistics, which then stay as they are.
+    ///
+    /// # Errors
+    /// A batch that its groups do not divide.
+    pub fn forward_of_few(&self, tape: &Tape, x: &Var) -> Result<Var> {
+        match tape.mode {
+            Mode::Train { groups } | Mode::Keys { groups } if x.value.rows() == groups => {
+                self.apply(tape, x, false, 1)
+            }
+            _ => self.forward(tape, x),
+        }
+    }
+    fn apply(&self, tape: &Tape, x: &Var, training: bool, groups: usize) -> Result<Var> {
         let running = self.running.map(|p| tape.state.statistics.tensor(p));
         let op = ops::batch_norm::BatchNorm { training, eps: 1e-5, momentum: 0.1, groups, running };
         tape.apply(op, [x, &tape.param(self.weight), &tape.param(self.bias)])

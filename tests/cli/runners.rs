@@ -1,6 +1,10 @@
 //! `run-op`, `run-model`, `run-steps`: what other programs check this one with.
 
 use super::{PROGRAM, Place, ended, succeeded};
+use mtpret::{
+    models::{DeepLab, Depth, ResNet, deeplab::Options},
+    tensor::Scope,
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::HashMap, process::Command};
 
@@ -38,18 +42,18 @@ fn ramp(shape: &[usize]) -> Vec<f32> {
     (0..shape.iter().product()).map(|i: usize| (i * 37 % 101) as f32 / 101.0 - 0.5).collect()
 }
 
-/// Writes tensors, those whose name ends in `target` as int64, with metadata.
+/// Writes tensors, targets but for masks of one class as int64, with metadata.
 fn write(place: &Place, name: &str, tensors: &[Named], metadata: &[(&str, &str)]) {
-    let whole = |name: &str| name.contains("target");
+    let whole = |name: &str, shape: &[usize]| name.contains("target") && shape.len() < 4;
     let bytes: Vec<Vec<u8>> = tensors
         .iter()
-        .map(|(name, _, values)| match whole(name) {
+        .map(|(name, shape, values)| match whole(name, shape) {
             true => values.iter().flat_map(|v| (*v as i64).to_le_bytes()).collect(),
             false => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         })
         .collect();
     let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
-        let dtype = if whole(name) { Dtype::I64 } else { Dtype::F32 };
+        let dtype = if whole(name, shape) { Dtype::I64 } else { Dtype::F32 };
         (*name, TensorView::new(dtype, shape.clone(), bytes).unwrap())
     });
     let words = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
@@ -227,4 +231,96 @@ fn steps_run_and_malformed_requests_are_refused_in_one_line() {
     malformed(run("w", "--batches b.safetensors --task classify"), "`target.0`");
     write(&place, "b.safetensors", &[x("x.0")], &[]);
     malformed(run("w", "--batches b.safetensors --task classify"), "`target.0`");
+}
+
+/// Weights of a DeepLab on ResNet-18.
+fn deeplab(place: &Place, name: &str, classes: usize) {
+    let root = Scope::root();
+    ResNet::new(&root.at("backbone"), Depth::R18);
+    DeepLab::new(&root, Depth::R18, classes, Options::torchvision(16));
+    let (parameters, statistics) = root.layouts();
+    let entries: Vec<_> = parameters.entries().chain(statistics.entries()).collect();
+    let values = |name: &str, shape: &[usize]| match name.ends_with("running_var") {
+        true => vec![1.0; shape[0]],
+        false => ramp(shape).into_iter().map(|v| v * 0.1).collect(),
+    };
+    let named = entries
+        .iter()
+        .map(|e| (e.name.as_str(), e.file_shape.clone(), values(&e.name, &e.file_shape)));
+    write(place, name, &named.collect::<Vec<_>>(), &[]);
+}
+
+#[test]
+fn one_image_trains_a_deeplab_but_not_the_statistics_of_its_mean() {
+    let place = Place::new();
+    deeplab(&place, "w.safetensors", 1);
+    let x = ("x", vec![1, 1, 33, 40], ramp(&[1, 1, 33, 40]));
+    let target = ("target", vec![1, 1, 33, 40], vec![1.0; 33 * 40]);
+    write(&place, "x.safetensors", &[x, target], &[]);
+    let files = "--weights w.safetensors --input x.safetensors -o y.safetensors";
+    let run = |words: &str| {
+        let words = format!("run-model deeplabv3_resnet18 {files} --output-stride 16 {words}");
+        succeeded(program(&place, &words));
+        shapes(&place, "y.safetensors")
+    };
+    assert_eq!(run(""), HashMap::from([("out".into(), vec![1, 1, 33, 40])]));
+    let found = run("--mode train --grad");
+    assert_eq!(found["losses.mask"], [0usize; 0]);
+    assert_eq!(found["grad.classifier.0.convs.4.1.weight"], [256, 512, 1, 1]);
+    let values = |file: &str, name: &str| {
+        let bytes = place.read(file);
+        SafeTensors::deserialize(&bytes).unwrap().tensor(name).unwrap().data().to_vec()
+    };
+    let moved = |name: &str| values("w.safetensors", name) != values("y.safetensors", name);
+    assert!(!moved("classifier.0.convs.4.2.running_mean"));
+    assert!(!moved("classifier.0.convs.4.2.running_var"));
+    assert!(moved("classifier.0.convs.3.1.running_mean"));
+    assert!(moved("backbone.layer4.1.bn2.running_var"));
+
+    let loss = values("y.safetensors", "losses.mask");
+    run("--mode train --dropout 0.5");
+    assert_ne!(values("y.safetensors", "losses.mask"), loss, "dropout acts in training");
+    run("");
+    let out = values("y.safetensors", "out");
+    run("--dropout 0.5");
+    assert_eq!(values("y.safetensors", "out"), out, "and there alone");
+}
+
+#[test]
+fn what_a_deeplab_cannot_do_is_refused_in_one_line() {
+    let place = Place::new();
+    deeplab(&place, "1.safetensors", 1);
+    deeplab(&place, "3.safetensors", 3);
+    let x = ("x", vec![2, 1, 32, 32], ramp(&[2, 1, 32, 32]));
+    let mask = |v: f32| ("target", vec![2, 1, 32, 32], vec![v; 2048]);
+    let classes = |v: f32| ("target", vec![2, 32, 32], vec![v; 2048]);
+    write(&place, "x.safetensors", std::slice::from_ref(&x), &[]);
+    let model = |weights: usize, input: &str, words: &str| {
+        let files = format!("--weights {weights}.safetensors --input {input}.safetensors");
+        let words = format!("run-model deeplabv3_resnet18 {files} -o y.safetensors {words}");
+        program(&place, &words)
+    };
+    malformed(model(1, "x", "--output-stride 12"), "--output-stride");
+    malformed(model(1, "x", "--rates 6,12"), "--rates");
+    malformed(model(1, "x", "--rates 6,0,18"), "--rates");
+    malformed(model(1, "x", "--dropout 1"), "--dropout");
+    malformed(model(1, "x", "--classes 2"), "classifier.4");
+    malformed(model(1, "x", "--preset paddle"), "classifier.1");
+    let wrong = |weights: usize, target: Named, word: &str| {
+        write(&place, "t.safetensors", &[x.clone(), target], &[]);
+        malformed(model(weights, "t", "--mode train --output-stride 32"), word);
+    };
+    wrong(1, mask(1.5), "from 0 to 1");
+    wrong(1, classes(0.0), "float [N, 1, H, W]");
+    wrong(1, ("target", vec![2, 1, 32, 31], vec![0.0; 1984]), "masks of");
+    wrong(3, mask(1.0), "int64 [N, H, W]");
+    wrong(3, classes(3.0), "classes below 3");
+    write(&place, "b.safetensors", &[("x.0", x.1.clone(), x.2.clone())], &[]);
+    let steps = |name: &str, task: &str| {
+        let files = "--weights 1.safetensors --batches b.safetensors -o t.json";
+        program(&place, &format!("run-steps {name} {files} --task {task}"))
+    };
+    malformed(steps("deeplabv3_resnet19", "segment"), "deeplabv3_resnet19");
+    malformed(steps("deeplabv3_resnet18", "classify"), "--task");
+    malformed(steps("deeplabv3_resnet18", "segment"), "`target.0`");
 }

@@ -1,8 +1,10 @@
 //! A task: a head on the backbone, its losses, and how its predictions are scored.
 
 mod classify;
+mod segment;
 
 pub use classify::Classify;
+pub use segment::Segment;
 
 use super::{
     config::{self, Data, Metric},
@@ -197,7 +199,10 @@ pub fn open(
     };
     let data = settings.data;
     let task: Box<dyn Task> = match set.labels.kind {
-        Kind::Mask => return Err(missing("segment")),
+        Kind::Mask => {
+            let settings = settings.segment.as_ref().ok_or_else(|| missing("segment"))?;
+            Box::new(Segment::new(&set, data, settings)?)
+        }
         Kind::Boxes => return Err(missing("detect")),
         Kind::Classes | Kind::Multi | Kind::None => Box::new(Classify::new(source, &set, data)?),
     };

@@ -1,0 +1,209 @@
+//! Segmentation: a mask of one kind of foreground, by DeepLabV3 and Dice (MTPret Eq. 7).
+
+use super::{Head, Predicted, Scorer, Scores, Task, View};
+use crate::{
+    Error, Result,
+    autograd::{Tape, Var},
+    data::{Dataset, Kind},
+    models::{
+        Depth, ResNet,
+        deeplab::{DeepLab, Options},
+    },
+    ops::dice_loss::{Classes, DiceLoss, Reduce},
+    tensor::{Scope, Step, Tensor},
+    train::{
+        config::{Data, DiceClasses, DiceReduce, Preset, Segment as Settings},
+        metrics::{Bootstrap, Confusion, MaskPredictions},
+        run::Run,
+    },
+};
+use image::GrayImage;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// The task of a data set with masks.
+pub struct Segment {
+    name: String,
+    foreground: String,
+    data: Data,
+    settings: Settings,
+}
+
+impl Segment {
+    /// For films of `data`, at the size that `settings` gives them.
+    ///
+    /// # Errors
+    /// The data set has no masks.
+    pub fn new(set: &Dataset, data: &Data, settings: &Settings) -> Result<Self> {
+        if set.labels.kind != Kind::Mask {
+            let problem = format!("expected masks, found {:?}", set.labels.kind);
+            return Err(Error::data(&set.name, problem, "name a source with masks"));
+        }
+        let Settings { width, height, batch, .. } = *settings;
+        Ok(Self {
+            name: set.name.clone(),
+            foreground: set.labels.names.first().cloned().unwrap_or_else(|| "mask".into()),
+            data: Data { width, height, batch, ..data.clone() },
+            settings: settings.clone(),
+        })
+    }
+    /// The foreground at `size`: where the probability, resized by bilinear interpolation from the
+    /// input's, is at least ½.
+    fn mask(&self, logits: &[f32], size: [usize; 2]) -> Vec<bool> {
+        // Between logits the sign of the interpolated logit and of the probability less ½ agree to within a
+        // pixel's edge; torchvision's users interpolate logits.
+        let here = [self.data.width, self.data.height];
+        let place = |axis: usize, at: usize| {
+            let scale = here[axis] as f64 / size[axis] as f64;
+            let centre = ((at as f64 + 0.5) * scale - 0.5).clamp(0.0, (here[axis] - 1) as f64);
+            let low = centre.floor() as usize;
+            (low, (low + 1).min(here[axis] - 1), (centre - low as f64) as f32)
+        };
+        let columns: Vec<_> = (0..size[0]).map(|x| place(0, x)).collect();
+        let mut mask = Vec::with_capacity(size[0] * size[1]);
+        for y in 0..size[1] {
+            let (top, bottom, down) = place(1, y);
+            let row = |at: usize| &logits[at * here[0]..(at + 1) * here[0]];
+            let (top, bottom) = (row(top), row(bottom));
+            mask.extend(columns.iter().map(|&(left, right, along)| {
+                let mix = |row: &[f32]| row[left] + (row[right] - row[left]) * along;
+                mix(top) + (mix(bottom) - mix(top)) * down >= 0.0
+            }));
+        }
+        mask
+    }
+    /// The size at which a film is measured.
+    fn measured(&self, size: [usize; 2]) -> [usize; 2] {
+        match self.settings.original_size {
+            true => size,
+            false => [self.data.width, self.data.height],
+        }
+    }
+}
+
+impl Task for Segment {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn data(&self) -> &Data {
+        &self.data
+    }
+    fn packed(&self) -> bool {
+        true
+    }
+    fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
+        let s = &self.settings;
+        let options = match s.preset {
+            Preset::Torchvision => Options::torchvision(s.output_stride),
+            Preset::Paddle => Options::paddle(s.output_stride),
+        };
+        let options = Options { aux: s.aux, ..options };
+        Box::new(SegmentHead { deeplab: DeepLab::new(&scope, depth, 1, options), dice: dice(s) })
+    }
+    /// The share of the film that is foreground.
+    fn describe(&self, predicted: &Predicted) -> Map<String, Value> {
+        let mask = self.mask(predicted.row, predicted.size);
+        let share = mask.iter().filter(|v| **v).count() as f64 / mask.len().max(1) as f64;
+        Map::from_iter([(format!("{}_share", self.foreground), share.into())])
+    }
+    fn picture(&self, predicted: &Predicted) -> Option<GrayImage> {
+        let [width, height] = predicted.size;
+        let mask = self.mask(predicted.row, predicted.size);
+        let pixels = mask.iter().map(|v| if *v { 255 } else { 0 }).collect();
+        GrayImage::from_raw(width as u32, height as u32, pixels)
+    }
+    fn scorer(&self) -> Box<dyn Scorer + '_> {
+        Box::new(SegmentScorer {
+            task: self,
+            counts: Vec::new(),
+            patients: Vec::new(),
+            masks: Vec::new(),
+        })
+    }
+}
+
+/// The loss that the settings ask for.
+fn dice(settings: &Settings) -> DiceLoss {
+    DiceLoss {
+        smooth: settings.smooth as f32,
+        reduce: match settings.reduce {
+            DiceReduce::Image => Reduce::Image,
+            DiceReduce::Batch => Reduce::Batch,
+        },
+        classes: match settings.classes {
+            DiceClasses::Fg => Classes::Foreground,
+            DiceClasses::All => Classes::All,
+        },
+    }
+}
+
+struct SegmentHead {
+    deeplab: DeepLab,
+    dice: DiceLoss,
+}
+
+impl Head for SegmentHead {
+    fn backbone(&self) -> &'static str {
+        "backbone."
+    }
+    fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
+        let features = self.deeplab.features(backbone, tape, x)?;
+        let step = &view.inputs.step;
+        let mask = view.warp.mask(tape.rec, &view.inputs.targets, view.size, step)?;
+        let losses = self.deeplab.losses(tape, &features, &tape.input(&mask), self.dice, step)?;
+        Ok(std::iter::once(losses.0).chain(losses.1).collect())
+    }
+    fn outputs(&self, tape: &Tape, backbone: &ResNet, x: &Var, _: &Tensor) -> Result<Vec<Tensor>> {
+        let [_, h, w, _] = x.value.axes();
+        let features = self.deeplab.features(backbone, tape, x)?;
+        // Nothing is dropped in evaluation, so that the record of a step says nothing.
+        let step = Step::default().upload(&tape.rec.gpu)?;
+        Ok(vec![self.deeplab.forward(tape, &features, [h, w], &step)?.value])
+    }
+}
+
+struct SegmentScorer<'a> {
+    task: &'a Segment,
+    counts: Vec<Confusion>,
+    patients: Vec<String>,
+    /// Each film and its predicted mask at the film's own size.
+    masks: Vec<(PathBuf, GrayImage)>,
+}
+
+impl Scorer for SegmentScorer<'_> {
+    fn add(&mut self, predicted: &Predicted) -> Result<()> {
+        let size = self.task.measured(predicted.size);
+        let wanted = predicted.sample.mask(predicted.size)?;
+        let wanted = shrunk(&wanted, predicted.size, size);
+        let found = self.task.mask(predicted.row, size);
+        self.counts.push(Confusion::of_pixels(found.into_iter().zip(wanted)));
+        self.patients.push(predicted.sample.patient.clone());
+        let picture = self.task.picture(predicted).expect("a mask has the film's size");
+        self.masks.push((predicted.sample.path.clone(), picture));
+        Ok(())
+    }
+    fn scores(&self, bootstrap: Bootstrap) -> Result<Scores> {
+        let masks = MaskPredictions { counts: &self.counts, patients: Some(&self.patients) };
+        Ok(Scores::Segment(masks.scores(bootstrap)?))
+    }
+    /// 1 − mean Dice of the masks.
+    fn loss(&self) -> Option<f64> {
+        let dice: Vec<f64> = self.counts.iter().filter_map(Confusion::dice).collect();
+        (!dice.is_empty()).then(|| 1.0 - dice.iter().sum::<f64>() / dice.len() as f64)
+    }
+    /// `masks/<film>.png`, white where the foreground is.
+    fn write(&self, run: &Run) -> Result<()> {
+        for (path, mask) in &self.masks {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            run.write_png(&format!("masks/{name}.png"), mask)?;
+        }
+        Ok(())
+    }
+}
+
+/// A mask at the nearest pixels of another size.
+fn shrunk(mask: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<bool> {
+    let at = |axis: usize, i: usize| (2 * i + 1) * from[axis] / (2 * to[axis]);
+    let pixel = |i: usize| mask[at(1, i / to[0]) * from[0] + at(0, i % to[0])] == 1;
+    (0..to[0] * to[1]).map(pixel).collect()
+}

@@ -51,7 +51,7 @@ impl Inference {
         network: impl Fn(&Recording, &Tensor, &Tensor) -> Result<Vec<Tensor>>,
     ) -> Result<Self> {
         let film = data.height * data.width;
-        let inputs = Inputs::new(gpu, n, film, 1, false)?;
+        let inputs = Inputs::new(gpu, n, film, 1)?;
         let rec = Recording::new(gpu);
         let size = [n, data.height, data.width];
         let x = view(data, None, 0).forward(&rec, &inputs.pixels, size, &inputs.step)?;

@@ -12,7 +12,7 @@ pub struct Inputs {
     pub step: Tensor,
     /// Grey films `[N·H·W]` on 0–255.
     pub pixels: Tensor,
-    /// Targets `[N, T]`, negative where a label is missing; packed ones `[N·T]`.
+    /// Targets `[N, T]`; negative where a label is missing.
     pub targets: Tensor,
     /// Width and height that each film fills of the input, `[N, 2]`.
     pub extents: Tensor,
@@ -22,16 +22,12 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// For `n` films of `pixels` pixels each and `targets` numbers a film, which `packed` leaves without
-    /// padding.
+    /// For `n` films of `pixels` pixels each and `targets` numbers a film.
     ///
     /// # Errors
     /// Too little device memory.
-    pub fn new(gpu: &Gpu, n: usize, pixels: usize, targets: usize, packed: bool) -> Result<Self> {
-        let targets = match packed {
-            true => vec![n * targets],
-            false => vec![n, targets.max(1)],
-        };
+    pub fn new(gpu: &Gpu, n: usize, pixels: usize, targets: usize) -> Result<Self> {
+        let targets = vec![n, targets.max(1)];
         let shapes = [vec![size_of::<Step>() / 4], vec![n * pixels], targets, vec![n, 2]];
         let mut offset = 0;
         let offsets = shapes.each_ref().map(|shape| {

@@ -203,7 +203,4 @@ impl Steps for TaskStep<'_> {
         let data = self.task.data();
         [data.batch, data.height * data.width, self.target]
     }
-    fn packed(&self) -> bool {
-        self.task.packed()
-    }
 }

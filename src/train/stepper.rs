@@ -32,10 +32,6 @@ pub trait Steps {
     fn gradients(&self) -> &Arena;
     /// Films of a batch, pixels of a film, numbers of a target.
     fn extent(&self) -> [usize; 3];
-    /// Whether targets go to the device as one run of numbers, without padding.
-    fn packed(&self) -> bool {
-        false
-    }
     /// Smaller batches must be a multiple of this.
     fn multiple(&self) -> usize {
         1
@@ -78,7 +74,7 @@ impl Recorded {
                 continue;
             }
             let n = batch / micro;
-            let inputs = Inputs::new(gpu, n, pixels, targets, steps.packed())?;
+            let inputs = Inputs::new(gpu, n, pixels, targets)?;
             let extent = [n, pixels, targets.max(1)];
             match Self::record(gpu, steps, &inputs, &meter, n, micro) {
                 Ok(recordings) => {

@@ -201,7 +201,7 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
 
     // By hand: two passes of two films, one after the other.
     let by_hand = learner(&gpu, 2);
-    let mut inputs = Inputs::new(&gpu, 2, 32 * 32, 1, false).unwrap();
+    let mut inputs = Inputs::new(&gpu, 2, 32 * 32, 1).unwrap();
     let rec = Recording::new(&gpu);
     let x = view(&part, Some(&augment), 0);
     let x = x.forward(&rec, &inputs.pixels, [2, 32, 32], &inputs.step).unwrap();

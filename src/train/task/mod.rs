@@ -33,11 +33,6 @@ pub trait Task {
     fn fit(&self) -> Fit {
         Fit::Stretch
     }
-    /// Whether a row of targets goes to the device as one run of numbers (masks, boxes) or as a row
-    /// of a tensor (labels).
-    fn packed(&self) -> bool {
-        false
-    }
     /// Declares the head's parameters in `scope` on a backbone of this depth, under torchvision's names.
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head>;
     /// A film's prediction in words and numbers, for people and programs.

@@ -88,9 +88,6 @@ impl Task for Segment {
     fn data(&self) -> &Data {
         &self.data
     }
-    fn packed(&self) -> bool {
-        true
-    }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
         let s = &self.settings;
         let options = match s.preset {

@@ -125,7 +125,7 @@ fn masks_are_scored_as_scikit_learn_does_and_127_is_background() {
         assert_holds(name, &got, &case["want"]);
         assert_eq!(got["ci"]["miou"].is_array(), got["miou"].is_number());
         let text = succeeded(score(&place, "segment", "p", "t")).out;
-        assert!(text.contains("Dice, mean over images") && text.contains("mIoU, pooled"), "{text}");
+        assert!(text.contains("Dice, pooled") && text.contains("mIoU, per film"), "{text}");
     }
 }
 

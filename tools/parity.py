@@ -198,7 +198,7 @@ class Engine:
         code, said = self.run("run-model", name, "--classes", classes, "--weights", w, "--input", x, "-o", y, *words)
         if code == 0 and y.exists():
             return load_file(y)
-        print(f"     run-model {name} {' '.join(words)}: exit {code}: {said[-300:]}")
+        print(f"     run-model {name} {' '.join(map(str, words))}: exit {code}: {said[-300:]}")
         return {}
 
     def steps(self, name, state, tensors, task, settings, *more, save=False):
@@ -373,6 +373,29 @@ def deeplab_words(stride, rates):
     return "--output-stride", stride, "--rates", ",".join(map(str, rates))
 
 
+def as_paddle(model, stride):
+    """A DeepLab changed into what PaddleSeg's configuration builds: all taps of a dilated block alike, those
+    of the last layer 1, 2 and 4 times as far; the pyramid straight to the logits."""
+    for of_layer, layer, grid in ((16, model.backbone.layer3, (1,) * 6), (32, model.backbone.layer4, (1, 2, 4))):
+        for block, factor in zip(layer, grid):
+            for conv in (m for m in block.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3)):
+                if of_layer > stride:
+                    conv.padding = conv.dilation = (of_layer // stride * factor,) * 2
+    for number in "123":
+        del model.classifier._modules[number]
+    return model
+
+
+def check_deeplab_paddle(report, engine, name):
+    for stride, rates in ((8, (12, 24, 36)), (16, (6, 12, 18))):
+        torch.manual_seed(0)
+        model = as_paddle(pytorch.deeplab(name, 2, stride, rates), stride)
+        state, x = weights(model, 1), images((1, 3, 80, 64), 11)
+        want = pytorch.evaluate(pytorch.in_dtype(model, state, torch.float64), x.double())
+        got = engine.model(name, 2, state, {"x": x}, "--preset", "paddle", "--output-stride", stride)
+        report.check(f"{name} eval as PaddleSeg stride {stride} out", of_range(got.get("out"), want["out"]), 1e-4)
+
+
 def check_deeplab_eval(report, engine, name):
     for stride, rates, classes, shape, aux, suffix in DEEPLAB_EVAL[name]:
         torch.manual_seed(0)
@@ -493,7 +516,8 @@ def main():
     for name in given.models.split(","):
         deeplab = name.startswith("deeplab")
         if given.only in f"{name} eval":
-            check_deeplab_eval(report, engine, name) if deeplab else check_eval(report, engine, name)
+            for check in (check_deeplab_eval, check_deeplab_paddle) if deeplab else (check_eval,):
+                check(report, engine, name)
         if given.only in f"{name} train":
             check_deeplab_train(report, engine, kept, name) if deeplab else check_train(report, engine, kept, name)
         check_steps(report, engine, kept, name, given.only)
@@ -515,7 +539,8 @@ def play(words):
         parser.add_argument(flag)
     parser.add_argument("--classes", type=int)
     parser.add_argument("--output-stride", type=int, default=8)
-    parser.add_argument("--rates", default="12,24,36")
+    parser.add_argument("--rates")
+    parser.add_argument("--preset", default="torchvision")
     parser.add_argument("--mode", default="eval")
     parser.add_argument("--grad", action="store_true")
     parser.add_argument("--set", action="append", default=[])
@@ -528,8 +553,11 @@ def play(words):
     moco = given.task == "moco"
     if deeplab:
         classes = given.classes or len(state["classifier.4.bias"])
-        rates = tuple(map(int, given.rates.split(",")))
+        rates = given.rates or ("12,24,36" if given.output_stride == 8 else "6,12,18")
+        rates = tuple(map(int, rates.split(",")))
         model = pytorch.deeplab(given.name, classes, given.output_stride, rates, "aux_classifier.4.bias" in state)
+        if given.preset == "paddle":
+            as_paddle(model, given.output_stride)
     else:
         model = pytorch.encoder(given.name) if moco else pytorch.resnet(given.name, given.classes or len(state["fc.bias"]))
     try:

@@ -1,12 +1,13 @@
 use super::MatchBoxes;
 use crate::tensor::Array;
 
-/// Intersection over union of two boxes `x1 y1 x2 y2`.
+/// Intersection over union of two boxes `x1 y1 x2 y2`, rounded to f32: whether it reaches a threshold and
+/// whether two are equal is asked of f32, here as in PyTorch.
 fn iou(a: &[f64], b: &[f64]) -> f64 {
     let side = |i: usize| (a[i + 2].min(b[i + 2]) - a[i].max(b[i])).max(0.0);
     let area = |b: &[f64]| (b[2] - b[0]) * (b[3] - b[1]);
     let shared = side(0) * side(1);
-    shared / (area(a) + area(b) - shared)
+    f64::from((shared / (area(a) + area(b) - shared)) as f32)
 }
 
 impl MatchBoxes {

@@ -63,7 +63,7 @@ fn formula(scope: &Scope) -> Tensors {
         let fan_in: usize = shape[1..].iter().product();
         let scale = (6.0 / fan_in as f64).sqrt();
         tensor(shape, |i| match order {
-            Order::Conv | Order::Linear => signed(name, i) * scale,
+            Order::Conv | Order::Linear | Order::Image { .. } => signed(name, i) * scale,
             // A vector called weight is batch norm's.
             _ if name.ends_with("weight") || name.ends_with("running_var") => 0.5 + unit(name, i),
             Order::Vector => signed(name, i) * 0.1,

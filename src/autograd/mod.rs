@@ -39,6 +39,9 @@ pub enum Mode {
         /// Parts of the batch with statistics of their own.
         groups: usize,
     },
+    /// By the running statistics, as torchvision's `FrozenBatchNorm2d`; gradients for all but batch
+    /// norm's own weight and bias.
+    Frozen,
     /// By the running statistics; no gradients.
     Eval,
 }
@@ -72,7 +75,7 @@ impl<'a> Tape<'a> {
     }
     /// A parameter's value.
     pub fn param(&self, param: Param) -> Var {
-        let needs_gradient = matches!(self.mode, Mode::Train { .. });
+        let needs_gradient = matches!(self.mode, Mode::Train { .. } | Mode::Frozen);
         Var { value: self.state.weights.tensor(param), id: Id::Param(param), needs_gradient }
     }
     /// The same bytes under another shape with the same padded length.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod detection;
 mod doctor;
 mod figures;
 pub mod inspect;

@@ -2,9 +2,9 @@
 
 use crate::{
     Error, Result,
-    autograd::{Tape, Var},
+    autograd::{Mode, Tape, Var},
     gpu::Gpu,
-    models::{Classifier, DeepLab, Depth, ResNet, deeplab},
+    models::{Classifier, DeepLab, Depth, ResNet, deeplab, faster_rcnn},
     ops::{bce_with_logits::BceWithLogits, cross_entropy::CrossEntropy, dice_loss::DiceLoss},
     tensor::{Array, Scope, State, Tensor},
     train::{
@@ -13,20 +13,23 @@ use crate::{
         weights::{self, Unexpected},
     },
 };
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-/// What a DeepLab can be told.
+/// What a DeepLab or a Faster R-CNN can be told.
 #[derive(clap::Args)]
-pub struct Segmentation {
+pub struct Settings {
     /// DeepLab: image pixels for one of the last features: 8, 16 or 32.
     #[arg(long, default_value_t = 8)]
     output_stride: usize,
     /// DeepLab: pixels between the taps of the three atrous branches [default: 12,24,36 at output stride 8, else 6,12,18].
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
     rates: Option<Vec<usize>>,
-    /// DeepLab: whose numbers to take where implementations differ.
+    /// Whose numbers to take where implementations differ.
     #[arg(long, value_enum, default_value_t = Preset::Torchvision)]
     preset: Preset,
+    /// Faster R-CNN: train with batch norm by the batch, or frozen.
+    #[arg(long, value_enum, default_value_t = Norm::Train)]
+    det_bn: Norm,
     /// Share of features that dropout sets to zero in training.
     #[arg(long, default_value_t = 0.0)]
     dropout: f32,
@@ -38,9 +41,15 @@ enum Preset {
     Paddle,
 }
 
-impl Segmentation {
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Norm {
+    Train,
+    Frozen,
+}
+
+impl Settings {
     /// The options of a DeepLab whose weights have an auxiliary head, or not.
-    fn options(&self, aux: bool) -> Result<deeplab::Options> {
+    fn deeplab(&self, aux: bool) -> Result<deeplab::Options> {
         let refused = |problem: String| Error::request("command line", problem);
         if ![8, 16, 32].contains(&self.output_stride) {
             let found = self.output_stride;
@@ -64,6 +73,18 @@ impl Segmentation {
         };
         Ok(deeplab::Options { rates, dropout: self.dropout, aux, ..preset })
     }
+    /// The options of a Faster R-CNN, and how it trains.
+    pub fn faster_rcnn(&self) -> (faster_rcnn::Options, Mode) {
+        let options = match self.preset {
+            Preset::Torchvision => faster_rcnn::Options::TORCHVISION,
+            Preset::Paddle => faster_rcnn::Options::PADDLE,
+        };
+        let mode = match self.det_bn {
+            Norm::Train => Mode::Train { groups: 1 },
+            Norm::Frozen => Mode::Frozen,
+        };
+        (options, mode)
+    }
 }
 
 /// A network with its weights.
@@ -81,16 +102,33 @@ enum Head {
     Mask(DeepLab),
 }
 
-/// Targets of a batch, as a network takes them.
-pub struct Target {
-    /// Labels `[N, L]`, class numbers `[N, 1]`, or masks `[N, H, W, 1]`; negative = missing.
-    pub array: Array,
-    /// They are numbers of classes.
-    classes: bool,
-}
-
 /// Losses by name, to be added.
 pub type Losses = Vec<(&'static str, Var)>;
+
+/// The tensors of a batch by name, the images `x` among them; what there is of others decides how the
+/// network learns.
+pub type Batch<T> = BTreeMap<&'static str, T>;
+
+/// A network that the runners train.
+pub trait Trained {
+    /// Weights and running statistics.
+    fn state(&self) -> &State;
+    /// How a training step's tape treats batch norm.
+    fn mode(&self) -> Mode {
+        Mode::Train { groups: 1 }
+    }
+    /// A batch's images `x` and targets, with `at` (`.t` for batch t of several) behind their names in
+    /// the file.
+    ///
+    /// # Errors
+    /// A tensor is missing, or has another shape or other values.
+    fn batch(&self, inputs: &Tensors, at: &str, path: &Path) -> Result<Batch<Array>>;
+    /// The losses of a batch on the device.
+    ///
+    /// # Errors
+    /// Images or targets of another shape, or a request beyond the adapter's limits.
+    fn losses(&self, tape: &Tape, batch: &Batch<Tensor>, step: &Tensor) -> Result<Losses>;
+}
 
 impl Network {
     /// The network called `name` with the weights that `found` holds, strictly; with as many outputs as those
@@ -101,7 +139,7 @@ impl Network {
     pub fn new(
         gpu: &Gpu,
         name: &str,
-        options: &Segmentation,
+        settings: &Settings,
         classes: Option<usize>,
         (path, found): (&Path, Tensors),
     ) -> Result<Self> {
@@ -117,7 +155,7 @@ impl Network {
             Some(of) => {
                 let depth = Depth::named(of).ok_or_else(|| unknown(name))?;
                 let classes = outputs_of("classifier.4.weight", classes, path, &found)?;
-                let options = options.options(found.contains_key("aux_classifier.4.weight"))?;
+                let options = settings.deeplab(found.contains_key("aux_classifier.4.weight"))?;
                 let backbone = ResNet::new(&root.at("backbone"), depth);
                 let head = DeepLab::new(&root.head(0), depth, classes, options);
                 (backbone, Head::Mask(head), classes)
@@ -156,56 +194,18 @@ impl Network {
             }
         }
     }
-    /// The losses of a batch; the targets on the device, and what they are.
-    ///
-    /// # Errors
-    /// Images or targets of another shape.
-    pub fn losses(
-        &self,
-        tape: &Tape,
-        x: &Tensor,
-        (target, kind): (&Tensor, &Target),
-        step: &Tensor,
-    ) -> Result<Losses> {
-        let (x, target) = (tape.input(x), tape.input(target));
-        match &self.head {
-            Head::Labels(fc) => {
-                let features = self.backbone.forward(tape, &x)?;
-                let logits = fc.forward(tape, &features[3])?;
-                let loss = match kind.classes {
-                    true => tape.apply(CrossEntropy, [&logits, &target])?,
-                    false => tape.apply(BceWithLogits, [&logits, &target])?,
-                };
-                Ok(vec![("class", loss)])
-            }
-            Head::Mask(head) => {
-                let [of_target, of_image] = [&target.value, &x.value].map(|t| &t.shape[..3]);
-                if of_target != of_image {
-                    let problem =
-                        format!("expected masks of [N, H, W] {of_image:?}, found {of_target:?}");
-                    return Err(Error::shape("target", problem));
-                }
-                let features = head.features(&self.backbone, tape, &x)?;
-                let dice = DiceLoss::default();
-                let (mask, aux) = head.losses(tape, &features, &target, dice, step)?;
-                Ok([("mask", mask)].into_iter().chain(aux.map(|a| ("aux", a))).collect())
-            }
-        }
-    }
-    /// The targets of a batch: for labels int64 `[N]` (classes) or float `[N, L]` (NaN = missing); for masks
-    /// float `[N, 1, H, W]` from 0 to 1 where there is one class, else int64 `[N, H, W]`, negative = ignored.
-    ///
-    /// # Errors
-    /// The tensor is missing, or has another shape or other values.
-    pub fn target(&self, inputs: &Tensors, name: &str, path: &Path) -> Result<Target> {
+    /// The targets of a batch and what they are: for labels int64 `[N]` (`classes`) or float `[N, L]`
+    /// (`labels`, NaN = missing); for masks (`mask`) float `[N, 1, H, W]` from 0 to 1 where there is one
+    /// class, else int64 `[N, H, W]`, negative = ignored.
+    fn target(&self, inputs: &Tensors, name: &str, path: &Path) -> Result<(&'static str, Array)> {
         let (tensor, mut values) = numbers(inputs, name, path)?;
         let (labels, classes) = (self.classes, tensor.as_i64().is_some());
         let refused = |problem: String| Error::request(path.display().to_string(), problem);
-        let shape = match (&self.head, classes, &tensor.shape[..]) {
-            (Head::Labels(_), true, &[n]) => vec![n, 1],
-            (Head::Labels(_), false, &[n, l]) if l == labels => vec![n, l],
-            (Head::Mask(_), false, &[n, 1, h, w]) if labels == 1 => vec![n, h, w, 1],
-            (Head::Mask(_), true, &[n, h, w]) if labels > 1 => vec![n, h, w, 1],
+        let (kind, shape) = match (&self.head, classes, &tensor.shape[..]) {
+            (Head::Labels(_), true, &[n]) => ("classes", vec![n, 1]),
+            (Head::Labels(_), false, &[n, l]) if l == labels => ("labels", vec![n, l]),
+            (Head::Mask(_), false, &[n, 1, h, w]) if labels == 1 => ("mask", vec![n, h, w, 1]),
+            (Head::Mask(_), true, &[n, h, w]) if labels > 1 => ("mask", vec![n, h, w, 1]),
             (head, _, found) => {
                 let wanted = match head {
                     Head::Labels(_) => format!("int64 [N] or float [N, {labels}]"),
@@ -226,13 +226,52 @@ impl Network {
             return Err(refused(format!("expected `{name}` from 0 to 1, found {v}")));
         }
         values.iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = -1.0);
-        Ok(Target { array: Array::new(&shape, values), classes })
+        Ok((kind, Array::new(&shape, values)))
     }
 }
 
-fn unknown(name: &str) -> Error {
+impl Trained for Network {
+    fn state(&self) -> &State {
+        &self.state
+    }
+    fn batch(&self, inputs: &Tensors, at: &str, path: &Path) -> Result<Batch<Array>> {
+        let x = image(inputs, &format!("x{at}"), path)?;
+        Ok(Batch::from([("x", x), self.target(inputs, &format!("target{at}"), path)?]))
+    }
+    fn losses(&self, tape: &Tape, batch: &Batch<Tensor>, step: &Tensor) -> Result<Losses> {
+        let x = tape.input(&batch["x"]);
+        match &self.head {
+            Head::Labels(fc) => {
+                let features = self.backbone.forward(tape, &x)?;
+                let logits = fc.forward(tape, &features[3])?;
+                let loss = match batch.get("classes") {
+                    Some(classes) => tape.apply(CrossEntropy, [&logits, &tape.input(classes)])?,
+                    None => tape.apply(BceWithLogits, [&logits, &tape.input(&batch["labels"])])?,
+                };
+                Ok(vec![("class", loss)])
+            }
+            Head::Mask(head) => {
+                let target = tape.input(&batch["mask"]);
+                let [of_target, of_image] = [&target.value, &x.value].map(|t| &t.shape[..3]);
+                if of_target != of_image {
+                    let problem =
+                        format!("expected masks of [N, H, W] {of_image:?}, found {of_target:?}");
+                    return Err(Error::shape("target", problem));
+                }
+                let features = head.features(&self.backbone, tape, &x)?;
+                let dice = DiceLoss::default();
+                let (mask, aux) = head.losses(tape, &features, &target, dice, step)?;
+                Ok([("mask", mask)].into_iter().chain(aux.map(|a| ("aux", a))).collect())
+            }
+        }
+    }
+}
+
+/// The fault of a name that no network has.
+pub fn unknown(name: &str) -> Error {
     let problem = format!(
-        "NAME: expected resnet18, resnet50, deeplabv3_resnet18 or deeplabv3_resnet50, found `{name}`"
+        "NAME: expected resnet18, resnet50, deeplabv3_resnet18, deeplabv3_resnet50, fasterrcnn_resnet18_fpn \
+         or fasterrcnn_resnet50_fpn, found `{name}`"
     );
     Error::request("command line", problem)
 }
@@ -247,7 +286,15 @@ fn outputs_of(name: &str, classes: Option<usize>, path: &Path, found: &Tensors) 
     })
 }
 
-fn numbers<'a>(inputs: &'a Tensors, name: &str, path: &Path) -> Result<(&'a HostTensor, Vec<f64>)> {
+/// A tensor and its numbers.
+///
+/// # Errors
+/// The tensor is missing, or of bytes.
+pub fn numbers<'a>(
+    inputs: &'a Tensors,
+    name: &str,
+    path: &Path,
+) -> Result<(&'a HostTensor, Vec<f64>)> {
     let place = path.display().to_string();
     let tensor = inputs
         .get(name)

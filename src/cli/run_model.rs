@@ -2,7 +2,8 @@
 
 use super::{
     Device,
-    network::{self, Network, Segmentation, Target},
+    detection::Detector,
+    network::{self, Network, Settings, Trained},
     tensors,
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     gpu::{Gpu, Program, Recording},
     models::Depth,
     ops::external::nchw,
-    tensor::{Arena, Array, Step, Tensor},
+    tensor::{Arena, Array, Group, Step, Tensor},
     train::{
         checkpoint::{self, HostTensor, Tensors},
         state, weights,
@@ -24,12 +25,14 @@ use std::path::{Path, PathBuf};
 /// Weights carry torchvision's names; the images `x [N, 3, H, W]` (or one channel, repeated) are taken as they are.
 /// Eval gives `logits` and `features.2` … `features.5`, of a DeepLab `out` [N, L, H, W] (and `aux`); train gives
 /// `losses.class` or `losses.mask` (and `losses.aux`) for `target`, the updated running statistics and, with --grad, every
-/// parameter's gradient.
+/// parameter's gradient. A Faster R-CNN gives `boxes.i`, `scores.i` and `labels.i` (from 1) of image i; to train it takes boxes and
+/// labels under these names, and `rpn.sampled_pos.i`, `rpn.sampled_neg.i` and `roi.proposals.i` for what it else draws at
+/// random.
 ///
 /// Example: mtpret run-model resnet18 --weights resnet18.pth --input x.safetensors -o y.safetensors
 #[derive(clap::Args)]
 pub struct Args {
-    /// resnet18, resnet50, deeplabv3_resnet18 or deeplabv3_resnet50.
+    /// resnet18, resnet50, deeplabv3_resnet18, deeplabv3_resnet50, fasterrcnn_resnet18_fpn or fasterrcnn_resnet50_fpn.
     name: String,
     /// Weights: .safetensors or .pth.
     #[arg(long)]
@@ -51,7 +54,7 @@ pub struct Args {
     #[arg(long, requires = "mode")]
     grad: bool,
     #[command(flatten)]
-    segmentation: Segmentation,
+    settings: Settings,
     #[command(flatten)]
     device: Device,
 }
@@ -110,22 +113,28 @@ fn compute(args: &Args) -> Result<()> {
     let inputs = tensors(&args.input)?;
     let gpu = args.device.open()?;
     let weights = (args.weights.as_path(), found);
-    let network = Network::new(&gpu, &args.name, &args.segmentation, args.classes, weights)?;
-    let x = Tensor::upload(&gpu, &network::image(&inputs, "x", &args.input)?)?;
-    let results = match args.mode {
-        Pass::Eval => eval(&gpu, &network, &x)?,
-        Pass::Train => {
-            let target = network.target(&inputs, "target", &args.input)?;
-            train(&gpu, &network, &x, &target, args.grad)?
+    let (name, settings) = (&args.name, &args.settings);
+    let results = if name.starts_with("fasterrcnn_") {
+        let detector = Detector::new(&gpu, name, settings, args.classes, weights)?;
+        match args.mode {
+            Pass::Eval => detector.detect(&gpu, &inputs, &args.input)?,
+            Pass::Train => train(&gpu, &detector, &inputs, args)?,
+        }
+    } else {
+        let network = Network::new(&gpu, name, settings, args.classes, weights)?;
+        match args.mode {
+            Pass::Eval => eval(&gpu, &network, &inputs, &args.input)?,
+            Pass::Train => train(&gpu, &network, &inputs, args)?,
         }
     };
     checkpoint::write(&args.output, &results, &Default::default())
 }
 
-fn eval(gpu: &Gpu, network: &Network, x: &Tensor) -> Result<Tensors> {
+fn eval(gpu: &Gpu, network: &Network, inputs: &Tensors, path: &Path) -> Result<Tensors> {
+    let x = Tensor::upload(gpu, &network::image(inputs, "x", path)?)?;
     let rec = Recording::new(gpu);
     let tape = Tape::new(&rec, &network.state, Mode::Eval);
-    let outputs = network.outputs(&tape, x, &Step::default().upload(gpu)?)?;
+    let outputs = network.outputs(&tape, &x, &Step::default().upload(gpu)?)?;
     drop(tape);
     outputs.iter().for_each(|(_, v)| rec.keep(&v.value.data));
     let program = Program::new(rec)?;
@@ -139,15 +148,18 @@ fn eval(gpu: &Gpu, network: &Network, x: &Tensor) -> Result<Tensors> {
     Ok(results)
 }
 
-fn train(gpu: &Gpu, network: &Network, x: &Tensor, target: &Target, grad: bool) -> Result<Tensors> {
-    let gradients = Arena::zeros(gpu, &network.state.weights.layout)?;
-    let wanted = Tensor::upload(gpu, &target.array)?;
+fn train(gpu: &Gpu, network: &dyn Trained, inputs: &Tensors, args: &Args) -> Result<Tensors> {
+    let batch = network.batch(inputs, "", &args.input)?;
+    let upload = |(name, array): (_, &Array)| Ok((name, Tensor::upload(gpu, array)?));
+    let batch = batch.iter().map(|(name, array)| upload((*name, array))).collect::<Result<_>>()?;
+    let (state, mode) = (network.state(), network.mode());
+    let gradients = Arena::zeros(gpu, &state.weights.layout)?;
     let step = Step::default().upload(gpu)?;
     let rec = Recording::new(gpu);
-    let tape = Tape::new(&rec, &network.state, Mode::Train { groups: 1 });
-    let losses = network.losses(&tape, x, (&wanted, target), &step)?;
+    let tape = Tape::new(&rec, state, mode);
+    let losses = network.losses(&tape, &batch, &step)?;
     losses.iter().for_each(|(_, loss)| rec.keep(&loss.value.data));
-    if grad {
+    if args.grad {
         tape.backward(&losses.iter().map(|(_, loss)| loss).collect::<Vec<_>>(), &gradients)?;
     } else {
         drop(tape);
@@ -159,9 +171,14 @@ fn train(gpu: &Gpu, network: &Network, x: &Tensor, target: &Target, grad: bool) 
         let value = loss.value.read(&program)?.data[0] as f32;
         results.insert(format!("losses.{name}"), HostTensor::f32(Vec::new(), vec![value]));
     }
-    state::put(gpu, &mut results, "", [&network.state.statistics])?;
-    if grad {
+    state::put(gpu, &mut results, "", [&state.statistics])?;
+    if args.grad {
         state::put(gpu, &mut results, "grad.", [&gradients])?;
+        // Frozen batch norm has no gradients.
+        let norms = gradients.layout.entries().filter(|e| e.group == Group::Vectors);
+        norms.filter(|_| mode == Mode::Frozen).for_each(|e| {
+            results.remove(&format!("grad.{}", e.name));
+        });
     }
     Ok(results)
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Device,
-    network::{self, Network, Segmentation, Target},
+    detection::Detector,
+    network::{self, Batch, Network, Settings, Trained},
     run_model, tensors,
 };
 use crate::{
@@ -29,12 +30,13 @@ use std::{io::Write, path::PathBuf};
 ///
 /// --set takes optim.lr, optim.momentum, optim.weight_decay, l2sp.alpha, l2sp.beta (anchor: the given weights), moco.temperature,
 /// moco.momentum, moco.bn_splits. Batches are `x.0 target.0 x.1 target.1 …`; for moco `view1.t view2.t` and the starting
-/// `queue [D, K]`.
+/// `queue [D, K]`; to detect `x.t boxes.t.i labels.t.i …`, as `run-model` takes them.
 ///
 /// Example: mtpret run-steps resnet18 --weights w.safetensors --batches b.safetensors --task classify -o trace.json
 #[derive(clap::Args)]
 pub struct Args {
-    /// resnet18, resnet50, or to segment deeplabv3_resnet18 or deeplabv3_resnet50.
+    /// resnet18, resnet50, to segment deeplabv3_resnet18 or deeplabv3_resnet50, to detect
+    /// fasterrcnn_resnet18_fpn or fasterrcnn_resnet50_fpn.
     name: String,
     /// Weights to start from: .safetensors or .pth.
     #[arg(long)]
@@ -55,7 +57,7 @@ pub struct Args {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
-    segmentation: Segmentation,
+    network: Settings,
     #[command(flatten)]
     device: Device,
 }
@@ -63,6 +65,7 @@ pub struct Args {
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
     Classify,
+    Detect,
     Segment,
     Moco,
 }
@@ -70,13 +73,13 @@ enum Kind {
 /// What --set can set, with its defaults.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+struct Hyper {
     optim: Optim,
     l2sp: L2sp,
     moco: Moco,
 }
 
-impl Settings {
+impl Hyper {
     fn new() -> Self {
         Self {
             optim: Optim {
@@ -136,12 +139,25 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn train(args: &Args) -> Result<()> {
-    let settings = config::set(Settings::new(), &args.settings)?;
+    let settings = config::set(Hyper::new(), &args.settings)?;
     let batches = tensors(&args.batches)?;
     let found = run_model::load(&args.weights)?;
     let gpu = args.device.open()?;
     match args.task {
-        Kind::Classify | Kind::Segment => supervised(&gpu, args, &settings, &batches, found),
+        Kind::Detect => {
+            let weights = (args.weights.as_path(), found);
+            let detector = Detector::new(&gpu, &args.name, &args.network, None, weights)?;
+            supervised(&gpu, args, &settings, &batches, &detector)
+        }
+        Kind::Classify | Kind::Segment => {
+            let weights = (args.weights.as_path(), found);
+            let network = Network::new(&gpu, &args.name, &args.network, None, weights)?;
+            if network.segments() != (args.task == Kind::Segment) {
+                let problem = format!("--task: {} is not for this task", args.name);
+                return Err(Error::request("command line", problem));
+            }
+            supervised(&gpu, args, &settings, &batches, &network)
+        }
         Kind::Moco => moco(&gpu, args, &settings, &batches, found),
     }
 }
@@ -154,62 +170,55 @@ fn set_state(gpu: &Gpu, args: &Args, state: &State, found: Tensors) -> Result<()
 fn supervised(
     gpu: &Gpu,
     args: &Args,
-    settings: &Settings,
+    settings: &Hyper,
     batches: &Tensors,
-    found: Tensors,
+    network: &dyn Trained,
 ) -> Result<()> {
-    let weights = (args.weights.as_path(), found);
-    let network = Network::new(gpu, &args.name, &args.segmentation, None, weights)?;
-    if network.segments() != (args.task == Kind::Segment) {
-        let problem = format!("--task: {} is not for this task", args.name);
-        return Err(Error::request("command line", problem));
-    }
-    let state = &network.state;
+    let (state, mode) = (network.state(), network.mode());
     let anchor = state.weights.duplicate(gpu)?;
     let gradients = Arena::zeros(gpu, &state.weights.layout)?;
     let momentum = Arena::zeros(gpu, &state.weights.layout)?;
     let held = settings.l2sp.alpha > 0.0 || settings.l2sp.beta > 0.0;
     let update = Update::new(&settings.optim, held.then_some(&settings.l2sp));
+    let update = if mode == Mode::Frozen { update.frozen() } else { update };
     let memory = Memory {
         weights: &state.weights,
         gradients: &gradients,
         momentum: &momentum,
         anchor: held.then_some(&anchor),
     };
-    let record = |x: &Array, target: &Target| -> Result<Recorded> {
-        let batch = vec![Tensor::alloc(gpu, &x.shape)?, Tensor::alloc(gpu, &target.array.shape)?];
+    let record = |first: &Batch<Array>| -> Result<Recorded> {
+        let alloc =
+            |(name, array): (&&'static str, &Array)| Ok((*name, Tensor::alloc(gpu, &array.shape)?));
+        let batch = first.iter().map(alloc).collect::<Result<Batch<Tensor>>>()?;
         let step = Step::default().upload(gpu)?;
         let rec = Recording::new(gpu);
-        let tape = Tape::new(&rec, state, Mode::Train { groups: 1 });
-        let losses = network.losses(&tape, &batch[0], (&batch[1], target), &step)?;
+        let tape = Tape::new(&rec, state, mode);
+        let losses = network.losses(&tape, &batch, &step)?;
         losses.iter().for_each(|(_, loss)| rec.keep(&loss.value.data));
         tape.backward(&losses.iter().map(|(_, loss)| loss).collect::<Vec<_>>(), &gradients)?;
         update.record(&rec, &memory, 0, &step)?;
         let losses = losses.into_iter().map(|(name, loss)| (name, loss.value)).collect();
+        let batch = batch.into_values().collect();
         Ok(Recorded { program: Program::new(rec)?, batch, step, losses })
     };
     let count = count(batches, "x.");
     let mut recorded: Option<Recorded> = None;
     let mut rows = Vec::new();
     for t in 0..count {
-        let x = network::image(batches, &format!("x.{t}"), &args.batches)?;
-        let target = network.target(batches, &format!("target.{t}"), &args.batches)?;
-        if recorded.as_ref().is_none_or(|r| r.batch[0].shape != x.shape) {
-            recorded = Some(record(&x, &target)?);
+        let batch = network.batch(batches, &format!(".{t}"), &args.batches)?;
+        let alike = |r: &Recorded| batch.values().zip(&r.batch).all(|(a, b)| a.shape == b.shape);
+        if !recorded.as_ref().is_some_and(alike) {
+            recorded = Some(record(&batch)?);
         }
         let recorded = recorded.as_ref().expect("it was recorded above");
-        rows.push(step(gpu, settings, recorded, &[x, target.array], [t, count, 0], &gradients)?);
+        let batch: Vec<Array> = batch.into_values().collect();
+        rows.push(step(gpu, settings, recorded, &batch, [t, count, 0], &gradients)?);
     }
     finish(gpu, args, &rows, state)
 }
 
-fn moco(
-    gpu: &Gpu,
-    args: &Args,
-    settings: &Settings,
-    batches: &Tensors,
-    found: Tensors,
-) -> Result<()> {
+fn moco(gpu: &Gpu, args: &Args, settings: &Hyper, batches: &Tensors, found: Tensors) -> Result<()> {
     let depth = run_model::depth(&args.name)?;
     let place = args.batches.display().to_string();
     let queue = batches.get("queue").filter(|q| q.shape.len() == 2);
@@ -271,9 +280,9 @@ fn count(batches: &Tensors, prefix: &str) -> usize {
 
 fn step(
     gpu: &Gpu,
-    settings: &Settings,
+    settings: &Hyper,
     recorded: &Recorded,
-    batch: &[Array; 2],
+    batch: &[Array],
     [t, count, queue_at]: [usize; 3],
     gradients: &Arena,
 ) -> Result<Row> {

@@ -93,7 +93,7 @@ impl BatchNorm {
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
         let (training, groups) = match tape.mode {
             Mode::Train { groups } | Mode::Keys { groups } => (true, groups),
-            Mode::Eval => (false, 1),
+            Mode::Frozen | Mode::Eval => (false, 1),
         };
         self.apply(tape, x, training, groups)
     }
@@ -113,7 +113,11 @@ impl BatchNorm {
     fn apply(&self, tape: &Tape, x: &Var, training: bool, groups: usize) -> Result<Var> {
         let running = self.running.map(|p| tape.state.statistics.tensor(p));
         let op = ops::batch_norm::BatchNorm { training, eps: 1e-5, momentum: 0.1, groups, running };
-        tape.apply(op, [x, &tape.param(self.weight), &tape.param(self.bias)])
+        let own = |param| match tape.mode {
+            Mode::Frozen => tape.input(&tape.state.weights.tensor(param)),
+            _ => tape.param(param),
+        };
+        tape.apply(op, [x, &own(self.weight), &own(self.bias)])
     }
 }
 
@@ -129,6 +133,16 @@ impl Linear {
         let bound = Init::Uniform(1.0 / (i as f32).sqrt());
         Self {
             weight: scope.param("weight", Order::Linear, &[o, i], bound),
+            bias: scope.param("bias", Order::Vector, &[o], bound),
+        }
+    }
+    /// As [`Linear::new`] of an image `[H, W, C]` in one row, whose numbers torchvision flattens as
+    /// `[C, H, W]`; C a multiple of 4.
+    pub fn of_image(scope: Scope, [h, w, c]: [usize; 3], o: usize) -> Self {
+        let i = h * w * c;
+        let bound = Init::Uniform(1.0 / (i as f32).sqrt());
+        Self {
+            weight: scope.param("weight", Order::Image { pixels: h * w }, &[o, i], bound),
             bias: scope.param("bias", Order::Vector, &[o], bound),
         }
     }

@@ -15,6 +15,7 @@ pub mod bce_with_logits;
 pub mod box_decode;
 pub mod box_encode;
 pub mod box_iou;
+pub mod clip_boxes;
 pub mod concat;
 pub mod conv2d;
 pub mod cosine;
@@ -25,9 +26,13 @@ pub mod ema;
 pub mod gather;
 pub mod global_avg_pool;
 pub mod info_nce;
+pub mod join;
 pub mod l2_normalize;
+pub mod label_boxes;
 pub mod lars;
+pub mod level_boxes;
 pub mod linear;
+pub mod match_boxes;
 pub mod max_pool2d;
 pub mod meter;
 pub mod nms;
@@ -35,9 +40,11 @@ pub mod nt_xent;
 pub mod relu;
 pub mod resize;
 pub mod roi_align;
+pub mod sample_boxes;
 pub mod scale;
 pub mod sgd;
 pub mod smooth_l1;
+pub mod softmax;
 pub mod top_k;
 pub mod warp;
 
@@ -62,6 +69,7 @@ macro_rules! for_each_op {
             box_decode
             box_encode
             box_iou
+            clip_boxes
             concat
             conv2d
             cosine
@@ -72,9 +80,13 @@ macro_rules! for_each_op {
             gather
             global_avg_pool
             info_nce
+            join
             l2_normalize
+            label_boxes
             lars
+            level_boxes
             linear
+            match_boxes
             max_pool2d
             meter
             nms
@@ -82,9 +94,11 @@ macro_rules! for_each_op {
             relu
             resize
             roi_align
+            sample_boxes
             scale
             sgd
             smooth_l1
+            softmax
             top_k
             warp
         }

@@ -18,6 +18,12 @@ pub enum Order {
     Conv,
     /// Files: `[O, I]`; here `[1, 1, I⌈4⌉, O]`.
     Linear,
+    /// A linear layer on an image in one row. Files: `[O, C · pixels]`; here `[1, 1, pixels · C, O]`,
+    /// C a multiple of 4.
+    Image {
+        /// Height times width.
+        pixels: usize,
+    },
     /// `[C]`, in files and here.
     Vector,
 }
@@ -129,6 +135,9 @@ impl Scope {
         let shape = match (order, file_shape) {
             (Order::Conv, &[k, c, r, s]) => vec![r, s, c.next_multiple_of(4), k],
             (Order::Linear, &[o, i]) => vec![1, 1, i.next_multiple_of(4), o],
+            (Order::Image { pixels }, &[o, i]) if i.is_multiple_of(4 * pixels) => {
+                vec![1, 1, i, o]
+            }
             (Order::Vector, &[c]) => vec![c],
             _ => panic!("{}{name}: {order:?} of {file_shape:?}", self.prefix),
         };
@@ -263,6 +272,10 @@ impl Arena {
             let here = match entry.order {
                 Order::Conv => file.permuted(&[2, 3, 1, 0]).resized(2, entry.shape[2]),
                 Order::Linear => file.permuted(&[1, 0]).resized(0, entry.shape[2]),
+                Order::Image { pixels } => {
+                    let [o, i] = [entry.file_shape[0], entry.file_shape[1]];
+                    Array::new(&[o, i / pixels, pixels], file.data).permuted(&[2, 1, 0])
+                }
                 Order::Vector => file,
             };
             let padded = here.padded();
@@ -292,6 +305,10 @@ fn from_engine(entry: &Entry, padded: &[f32]) -> Vec<f32> {
             Array { shape: vec![entry.shape[2], o], data: here.data }
                 .resized(0, i)
                 .permuted(&[1, 0])
+        }
+        Order::Image { pixels } => {
+            let [i, o] = [entry.file_shape[1], entry.file_shape[0]];
+            Array::new(&[pixels, i / pixels, o], here.data).permuted(&[2, 1, 0])
         }
         Order::Vector => here,
     };

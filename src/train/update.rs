@@ -26,6 +26,8 @@ pub struct Update {
     l2sp: Option<(f32, f32, bool)>,
     /// Trust coefficient of LARS.
     lars: Option<f32>,
+    /// The backbone's batch norm stays as it is.
+    frozen: bool,
 }
 
 /// The memory that an update works on.
@@ -48,7 +50,13 @@ impl Update {
             decay: optim.weight_decay as f32,
             l2sp: l2sp.map(|l| (l.alpha as f32, l.beta as f32, l.scope == Scope::All)),
             lars: optim.lars.map(|trust| trust as f32),
+            frozen: false,
         }
+    }
+    /// The same update, but for the backbone's batch norm: what has no gradient (`Mode::Frozen`) must not
+    /// be moved by decay or by momentum of another task.
+    pub fn frozen(self) -> Self {
+        Self { frozen: true, ..self }
     }
     /// Records the update of the backbone and of the head of this number.
     ///
@@ -62,6 +70,9 @@ impl Update {
         step: &Tensor,
     ) -> Result<()> {
         for (group, range) in memory.weights.layout.groups() {
+            if self.frozen && group == Group::Vectors {
+                continue;
+            }
             let (alpha, beta) = match (self.l2sp, group) {
                 (Some((alpha, _, _)), Group::Weights) => (alpha, 0.0),
                 (Some((alpha, _, true)), Group::Vectors) => (alpha, 0.0),

@@ -58,12 +58,29 @@ fn load_file(path: &Path) -> Result<Tensors> {
     for wrapper in WRAPPERS {
         tensors = unwrap(tensors, wrapper);
     }
+    tensors = tensors.into_iter().map(|(name, tensor)| (renamed(name), tensor)).collect();
     if tensors.is_empty() {
         let problem = "expected weights, found no tensor";
         let remedy = "save the network's state_dict() there";
         return Err(Error::weights(path.display().to_string(), problem, remedy));
     }
     Ok(tensors)
+}
+
+/// The name that torchvision gives today to a detector's tensor: until 0.13 the convolutions of the
+/// feature pyramid and of the proposal head were not yet in blocks.
+fn renamed(name: String) -> String {
+    let Some((at, last)) = name.rsplit_once('.') else { return name };
+    let block = |at: &str| {
+        let (list, number) = at.rsplit_once('.')?;
+        let list = list.rsplit('.').next()?;
+        let numbered = number.bytes().all(|byte| byte.is_ascii_digit());
+        (["inner_blocks", "layer_blocks"].contains(&list) && numbered).then_some("0")
+    };
+    match block(at).or_else(|| at.ends_with("rpn.head.conv").then_some("0.0")) {
+        Some(inside) => format!("{at}.{inside}.{last}"),
+        None => name,
+    }
 }
 
 fn is_safetensors(path: &Path) -> bool {

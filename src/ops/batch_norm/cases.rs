@@ -25,7 +25,13 @@ impl Reference<3> for Equation {
 /// y, gradients if dy is given, and the running statistics after the pass.
 type Outcome = (Array, Vec<Array>, [Array; 2]);
 
-fn solve(gpu: &Gpu, at: &Equation, x: [&Array; 3], dy: Option<&Array>) -> Result<Outcome> {
+fn solve(
+    gpu: &Gpu,
+    at: &Equation,
+    x: [&Array; 3],
+    dy: Option<&Array>,
+    needs: [bool; 3],
+) -> Result<Outcome> {
     let [mean, variance] = &at.running;
     let op = BatchNorm {
         training: at.training,
@@ -40,7 +46,7 @@ fn solve(gpu: &Gpu, at: &Equation, x: [&Array; 3], dy: Option<&Array>) -> Result
     rec.keep(&y.data);
     let mut gradients = Vec::new();
     if let Some(dy) = dy {
-        let all = op.backward(&rec, &saved, &Tensor::upload(gpu, dy)?, [true; 3])?;
+        let all = op.backward(&rec, &saved, &Tensor::upload(gpu, dy)?, needs)?;
         gradients.extend(all.into_iter().flatten());
         gradients.iter().for_each(|t| rec.keep(&t.data));
     }
@@ -69,7 +75,7 @@ fn case(why: &str, shape: [usize; 4], training: bool, groups: usize) -> Case {
         let x = [x, Array::random(&[shape[3]], seed + 1), Array::random(&[shape[3]], seed + 2)];
         let dy = Array::random(&shape, seed + 100);
         let (want, running) = at.run(x.each_ref());
-        let (y, gradients, [mean, variance]) = solve(gpu, &at, x.each_ref(), Some(&dy))?;
+        let (y, gradients, [mean, variance]) = solve(gpu, &at, x.each_ref(), Some(&dy), [true; 3])?;
         let mut report = Report::default();
         report.compare("y", &y, &want, 2e-5);
         report.compare("running_mean", &mean, &running[0], 1e-6);
@@ -77,6 +83,10 @@ fn case(why: &str, shape: [usize; 4], training: bool, groups: usize) -> Case {
         for (i, got) in gradients.iter().enumerate() {
             let error = derivative_error(&at, &x, i, got, &dy, seed + 200 + i as u64);
             report.0.push((format!("gradient of input {i}"), error, 1e-4));
+        }
+        if !training {
+            let (_, alone, _) = solve(gpu, &at, x.each_ref(), Some(&dy), [true, false, false])?;
+            report.compare("gradient of a frozen norm", &alone[0], &gradients[0], 1e-6);
         }
         Ok(report)
     };
@@ -138,7 +148,7 @@ pub fn run(external: &External) -> Result<Outputs> {
     };
     let dy = external.image_dy()?;
     let inputs = [&x, &vector("weight")?, &vector("bias")?];
-    let (y, gradients, running) = solve(&external.gpu, &at, inputs, dy.as_ref())?;
+    let (y, gradients, running) = solve(&external.gpu, &at, inputs, dy.as_ref(), [true; 3])?;
     let mut out = vec![("y".to_owned(), nchw(&y))];
     let mut gradients = gradients.into_iter();
     out.extend(gradients.next().map(|dx| ("dx".into(), nchw(&dx))));

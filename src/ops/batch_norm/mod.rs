@@ -20,6 +20,7 @@ const FORWARD: Kernel<Rows> = kernel!("batch_norm/forward");
 const BACKWARD_SUMS: Kernel<Chunks> = kernel!("batch_norm/backward_sums");
 const BACKWARD_MERGE: Kernel<BackwardMerge> = kernel!("batch_norm/backward_merge");
 const BACKWARD: Kernel<Rows> = kernel!("batch_norm/backward");
+const BACKWARD_FROZEN: Kernel<Frozen> = kernel!("batch_norm/backward_frozen");
 
 params! { struct Chunks { groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32 } }
 params! {
@@ -29,6 +30,7 @@ params! {
 }
 params! { struct Running { quads: u32, eps: f32 } }
 params! { struct Rows { groups: u32, rows: u32, quads: u32 } }
+params! { struct Frozen { total: u32, quads: u32 } }
 params! { struct BackwardMerge { groups: u32, rows: u32, chunks: u32, quads: u32 } }
 
 /// Batch normalisation, as `torch.nn.functional.batch_norm`, with statistics over `groups`
@@ -160,6 +162,10 @@ impl Op<3> for BatchNorm {
     ) -> Result<[Option<Tensor>; 3]> {
         let (groups, rows) = self.extent(x)?;
         let (c, quads) = (x.channels(), x.quads());
+        if !self.training && !needs[1] && !needs[2] {
+            let dx = needs[0].then(|| scaled(rec, dy, scale)).transpose()?;
+            return Ok([dx, None, None]);
+        }
         let chunks = rows.div_ceil(CHUNK);
         let cost = |flops: usize| Cost {
             flops: (flops * x.rows() * c) as u64,
@@ -197,4 +203,15 @@ impl Op<3> for BatchNorm {
         }
         Ok([dx, Some(dweight), Some(dbias)])
     }
+}
+
+/// dx of a batch norm that nothing of this batch moves: `scale · dy`.
+fn scaled(rec: &Recording, dy: &Tensor, scale: &Tensor) -> Result<Tensor> {
+    let dx = Tensor::new(rec, &dy.shape);
+    let total = dy.rows() * dy.quads();
+    let p = Frozen { total: total as u32, quads: dy.quads() as u32 };
+    let cost = Cost { flops: 4 * total as u64, shape: format!("{:?}", dy.shape) };
+    let slices = [&dy.data, &scale.data, &dx.data];
+    rec.launch(&BACKWARD_FROZEN, &[], p, &slices, Gpu::grid(total), cost)?;
+    Ok(dx)
 }

@@ -1,14 +1,15 @@
 //! Configuration: one plain struct a stage, read from a complete TOML file. No key has a default
 //! in code; `configs/` holds them all, and the binary carries a copy of it.
 
+mod kinds;
 mod reproduce;
 mod sections;
 mod stages;
 
+pub use kinds::{Detect, DetectorNorm, DiceClasses, DiceReduce, Metric, Preset, Segment};
 pub use reproduce::{Column, Init, Reproduce};
 pub use sections::{
-    Anchor, Augment, Backbone, Data, Detect, DetectorNorm, DiceClasses, DiceReduce, KeyBn, L2sp,
-    Log, Metric, Moco, Model, Monitor, Optim, Preset, Scope, Segment, Simclr,
+    Anchor, Augment, Backbone, Data, KeyBn, L2sp, Log, Moco, Model, Monitor, Optim, Scope, Simclr,
 };
 pub use stages::{
     Demo, DemoFinetune, DemoMultitask, DemoPretrain, Finetune, Method, Multitask, Pretrain, Stage,

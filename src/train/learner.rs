@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Result,
-    autograd::Tape,
+    autograd::{Mode, Tape},
     gpu::{Gpu, Recording},
     models::{Depth, ResNet},
     ops::{Op, add::Add, meter, warp::Warp},
@@ -194,7 +194,11 @@ impl Steps for TaskStep<'_> {
         meter::add(rec, &loss, meter, &inputs.step)
     }
     fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
-        self.update.record(rec, &self.learner.memory(), self.head, &inputs.step)
+        let update = match self.learner.heads[self.head].mode() {
+            Mode::Frozen => self.update.frozen(),
+            _ => self.update,
+        };
+        update.record(rec, &self.learner.memory(), self.head, &inputs.step)
     }
     fn gradients(&self) -> &Arena {
         &self.learner.gradients

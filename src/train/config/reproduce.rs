@@ -2,9 +2,8 @@
 
 use super::{
     DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
-    sections::{
-        Augment, Backbone, Data, Detect, Log, Moco, Optim, Segment, Simclr, among, sources, within,
-    },
+    kinds::{Detect, Segment},
+    sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
 };
 use crate::{
     Error, Result,

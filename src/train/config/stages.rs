@@ -1,8 +1,10 @@
 //! The stages: one plain struct each, chosen by the subcommand.
 
-use super::sections::{
-    Augment, Data, Detect, L2sp, Log, Metric, Moco, Model, Monitor, Optim, Segment, Simclr, among,
-    sources, within,
+use super::{
+    kinds::{Detect, Metric, Segment},
+    sections::{
+        Augment, Data, L2sp, Log, Moco, Model, Monitor, Optim, Simclr, among, sources, within,
+    },
 };
 use crate::{Error, Result, data::Source, train::task::Settings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -1,9 +1,11 @@
 //! A task: a head on the backbone, its losses, and how its predictions are scored.
 
 mod classify;
+mod detect;
 mod segment;
 
 pub use classify::Classify;
+pub use detect::Detect;
 pub use segment::Segment;
 
 use super::{
@@ -59,7 +61,7 @@ pub struct View<'a> {
 pub trait Head {
     /// Where torchvision's whole network has the backbone: a prefix of its names.
     fn backbone(&self) -> &'static str;
-    /// How the backbone's batch norm behaves in training.
+    /// How the backbone's batch norm behaves in training; frozen, it is not updated either.
     fn mode(&self) -> Mode {
         Mode::Train { groups: 1 }
     }
@@ -198,7 +200,10 @@ pub fn open(
             let settings = settings.segment.as_ref().ok_or_else(|| missing("segment"))?;
             Box::new(Segment::new(&set, data, settings)?)
         }
-        Kind::Boxes => return Err(missing("detect")),
+        Kind::Boxes => {
+            let settings = settings.detect.as_ref().ok_or_else(|| missing("detect"))?;
+            Box::new(Detect::new(&set, data, settings)?)
+        }
         Kind::Classes | Kind::Multi | Kind::None => Box::new(Classify::new(source, &set, data)?),
     };
     Ok((set, task))

@@ -1,0 +1,230 @@
+//! Detection: boxes of several classes, by Faster R-CNN (MTPret Eq. 8 and 9).
+
+use super::{Head, Predicted, Scorer, Scores, Task, View};
+use crate::{
+    Error, Result,
+    autograd::{Mode, Tape, Var},
+    data::{Annotation, Dataset, Fit, Kind, Labels},
+    models::{
+        Depth, ResNet,
+        faster_rcnn::{Boxes, FasterRcnn, Options},
+    },
+    tensor::{Scope, Tensor},
+    train::{
+        config::{Data, Detect as Settings, DetectorNorm, Preset},
+        metrics::{Bootstrap, BoxPredictions, Detection, Truth},
+        run::Run,
+    },
+};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// The task of a data set with boxes.
+pub struct Detect {
+    name: String,
+    labels: Labels,
+    data: Data,
+    settings: Settings,
+}
+
+/// A box that was found: x1 y1 x2 y2, its probability and its class from 0.
+struct Found {
+    corners: [f64; 4],
+    score: f64,
+    class: usize,
+}
+
+impl Detect {
+    /// For films of `data`, at the size that `settings` gives them.
+    ///
+    /// # Errors
+    /// The data set has no boxes.
+    pub fn new(set: &Dataset, data: &Data, settings: &Settings) -> Result<Self> {
+        if set.labels.kind != Kind::Boxes {
+            let problem = format!("expected boxes, found {:?}", set.labels.kind);
+            return Err(Error::data(&set.name, problem, "name a source with boxes"));
+        }
+        let Settings { width, height, batch, .. } = *settings;
+        Ok(Self {
+            name: set.name.clone(),
+            labels: set.labels.clone(),
+            data: Data { width, height, batch, ..data.clone() },
+            settings: settings.clone(),
+        })
+    }
+    /// The boxes of a film's rows, in a frame of `size` that the film's part of the input fills.
+    fn found(row: &[f32], extent: [f32; 2], size: [usize; 2]) -> Vec<Found> {
+        let places = row.len() / 6;
+        let (boxes, rest) = row.split_at(4 * places);
+        let (scores, classes) = rest.split_at(places);
+        let scale = [0, 1].map(|axis| size[axis] as f64 / f64::from(extent[axis]));
+        let all = boxes.as_chunks::<4>().0.iter().zip(scores).zip(classes);
+        all.filter(|(_, class)| **class >= 0.0)
+            .map(|((corners, score), class)| Found {
+                corners: [0, 1, 2, 3].map(|i| f64::from(corners[i]) * scale[i % 2]),
+                score: f64::from(*score),
+                class: *class as usize,
+            })
+            .collect()
+    }
+}
+
+impl Task for Detect {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn data(&self) -> &Data {
+        &self.data
+    }
+    fn fit(&self) -> Fit {
+        self.settings.fit
+    }
+    fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
+        let options = match self.settings.preset {
+            Preset::Torchvision => Options::TORCHVISION,
+            Preset::Paddle => Options::PADDLE,
+        };
+        // Class 0 of the network is the background.
+        let detector = FasterRcnn::new(&scope, depth, self.labels.names.len() + 1, options);
+        Box::new(DetectHead { detector, norm: self.settings.norm })
+    }
+    /// The boxes, in pixels of the film.
+    fn describe(&self, predicted: &Predicted) -> Map<String, Value> {
+        let found = Self::found(predicted.row, predicted.extent, predicted.size);
+        let boxes = found.iter().map(
+            |f| json!({ "class": self.labels.names[f.class], "score": f.score, "box": f.corners }),
+        );
+        Map::from_iter([("boxes".to_owned(), boxes.collect())])
+    }
+    fn scorer(&self) -> Box<dyn Scorer + '_> {
+        Box::new(DetectScorer {
+            task: self,
+            films: Vec::new(),
+            truths: Vec::new(),
+            found: Vec::new(),
+        })
+    }
+}
+
+struct DetectHead {
+    detector: FasterRcnn,
+    norm: DetectorNorm,
+}
+
+impl Head for DetectHead {
+    fn backbone(&self) -> &'static str {
+        "backbone.body."
+    }
+    fn mode(&self) -> Mode {
+        match self.norm {
+            DetectorNorm::Frozen => Mode::Frozen,
+            DetectorNorm::Train => Mode::Train { groups: 1 },
+        }
+    }
+    fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
+        let features = backbone.forward(tape, x)?;
+        let (inputs, [_, h, w]) = (view.inputs, view.size);
+        let [corners, classes] =
+            view.warp.boxes(tape.rec, &inputs.targets, view.size, &inputs.step)?;
+        let truth = Boxes { corners, classes, extents: inputs.extents.clone() };
+        let losses = self.detector.losses(tape, &features, &truth, [h, w], &inputs.step, None)?;
+        Ok(losses.into())
+    }
+    fn outputs(
+        &self,
+        tape: &Tape,
+        backbone: &ResNet,
+        x: &Var,
+        extents: &Tensor,
+    ) -> Result<Vec<Tensor>> {
+        let [_, h, w, _] = x.value.axes();
+        let features = backbone.forward(tape, x)?;
+        let found = self.detector.detect(tape, &features, extents, [h, w])?;
+        Ok(vec![found.boxes, found.scores, found.classes])
+    }
+}
+
+/// A film that was looked at.
+struct Film {
+    path: PathBuf,
+    patient: String,
+    /// Width and height of the annotated image: the frame of all its boxes.
+    size: [usize; 2],
+}
+
+struct DetectScorer<'a> {
+    task: &'a Detect,
+    films: Vec<Film>,
+    truths: Vec<Truth>,
+    found: Vec<Detection>,
+}
+
+/// Left, top, width and height.
+fn bbox([x1, y1, x2, y2]: [f64; 4]) -> [f64; 4] {
+    [x1, y1, x2 - x1, y2 - y1]
+}
+
+impl Scorer for DetectScorer<'_> {
+    fn add(&mut self, predicted: &Predicted) -> Result<()> {
+        let image = self.films.len();
+        let size = match &predicted.sample.target {
+            Annotation::Boxes { size, .. } => *size,
+            _ => predicted.size,
+        };
+        let sample = predicted.sample;
+        self.films.push(Film { path: sample.path.clone(), patient: sample.patient.clone(), size });
+        self.truths.extend(sample.target.boxes().iter().map(|b| {
+            let bbox = bbox(b.corners.map(f64::from));
+            Truth { image, class: b.class, bbox, crowd: false }
+        }));
+        let found = Detect::found(predicted.row, predicted.extent, size);
+        self.found.extend(found.into_iter().map(|f| Detection {
+            image,
+            class: f.class,
+            bbox: bbox(f.corners),
+            score: f.score,
+        }));
+        Ok(())
+    }
+    fn scores(&self, bootstrap: Bootstrap) -> Result<Scores> {
+        let patients: Vec<String> = self.films.iter().map(|f| f.patient.clone()).collect();
+        let boxes = BoxPredictions {
+            names: &self.task.labels.names,
+            images: self.films.len(),
+            truths: &self.truths,
+            detections: &self.found,
+            patients: Some(&patients),
+        };
+        Ok(Scores::Detect(boxes.scores(bootstrap)?))
+    }
+    fn loss(&self) -> Option<f64> {
+        None
+    }
+    /// `predictions.json` and `targets.json`, results and ground truth as COCO has them.
+    fn write(&self, run: &Run) -> Result<()> {
+        let results: Vec<Value> = self.found.iter().map(|f| {
+            json!({ "image_id": f.image, "category_id": f.class + 1, "bbox": f.bbox, "score": f.score })
+        }).collect();
+        let images: Vec<Value> = self
+            .films
+            .iter()
+            .enumerate()
+            .map(|(id, film)| {
+                let [width, height] = film.size;
+                json!({ "id": id, "file_name": film.path, "width": width, "height": height })
+            })
+            .collect();
+        let annotations: Vec<Value> = self.truths.iter().enumerate().map(|(id, t)| {
+            let area = t.bbox[2] * t.bbox[3];
+            json!({ "id": id + 1, "image_id": t.image, "category_id": t.class + 1, "bbox": t.bbox,
+                    "area": area, "iscrowd": 0 })
+        }).collect();
+        let names = self.task.labels.names.iter().enumerate();
+        let categories: Vec<Value> =
+            names.map(|(id, name)| json!({ "id": id + 1, "name": name })).collect();
+        let targets =
+            json!({ "images": images, "annotations": annotations, "categories": categories });
+        run.write("predictions.json", &Value::from(results).to_string())?;
+        run.write("targets.json", &targets.to_string())
+    }
+}

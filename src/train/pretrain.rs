@@ -22,7 +22,7 @@ use crate::{
     models::Encoder,
     tensor::State,
 };
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Separates this stage's random numbers from other stages'.
 const STAGE: u32 = 1;
@@ -95,7 +95,10 @@ fn train(
     queue: [u64; 2],
 ) -> Result<PathBuf> {
     let sets = config.source.iter().map(|s| s.read()).collect::<Result<Vec<_>>>()?;
-    let samples: Vec<Sample> = sets.iter().flat_map(unlabelled).collect();
+    // A film that serves several tasks is one film.
+    let mut seen = BTreeSet::new();
+    let films = sets.iter().flat_map(unlabelled);
+    let samples: Vec<Sample> = films.filter(|film| seen.insert(film.path.clone())).collect();
     if let Some(path) = &config.model.weights {
         state::load_backbone(gpu, method.encoder().1, path)?;
         method.loaded(gpu);
@@ -167,7 +170,7 @@ impl Hooks for Pretraining<'_> {
     }
 }
 
-/// The training films of a data set without their labels: MoCo sees none.
+/// The training films of a data set without their labels: contrastive learning sees none.
 fn unlabelled(set: &Dataset) -> Vec<Sample> {
     set.train.iter().map(|s| Sample { target: Vec::new().into(), ..s.clone() }).collect()
 }

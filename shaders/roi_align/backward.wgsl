@@ -5,9 +5,10 @@
 // Bilinear weights are a product of one along y and one along x, and so are their sums over a bin.
 // Nothing is scattered: a pixel asks every roi, in order, so that the sum is always the same.
 //
-// dx is one map [N, H, W, C]; rois, levels and dy as in forward.wgsl. A workgroup has 4 × 4 pixels of
-// sixteen times four channels. Its threads first share out the question which rois touch these
-// pixels at all, 2048 rois at a time, and note it as bits, which do not depend on who is first.
+// dx is one map [N, H, W, C]; rois, levels and dy as in forward.wgsl. A workgroup has 8 × 8 pixels of 64
+// channels, a thread 16 channels of a pixel, since what a roi gives to a pixel is the same for all
+// channels. The threads first share out the question which rois touch these pixels at all, 2048 rois
+// at a time, and note it as bits, which do not depend on who is first.
 
 #import grid
 
@@ -56,31 +57,36 @@ fn bins_near(at: f32, origin: f32, bin: f32, bins: u32) -> vec2u {
     return vec2u(clamp(vec2f(floor(from_to.x), ceil(from_to.y)), vec2f(), vec2f(f32(bins))));
 }
 
-// Whether a roi has samples within a pixel of the 4 × 4 pixels at `tile`.
+// Whether a roi has samples within a pixel of the 8 × 8 pixels at `tile`.
 fn touches(roi: vec4f, tile: vec2f) -> bool {
     let bins = vec2f(f32(p.out_width), f32(p.out_height));
     let s = samples_of(roi, p.scale, bins);
     let end = s.origin + s.step * bins * vec2f(s.count);
-    return all(s.origin <= tile + 4.01) && all(end >= tile - 1.01);
+    return all(s.origin <= tile + 8.01) && all(end >= tile - 1.01);
 }
 
-// What a roi hands on to a pixel.
-fn handed(r: u32, at: vec2f, quad: u32) -> vec4f {
+// Adds what a roi hands on to a pixel, in the thread's channels: quad, quad + 4, + 8 and + 12.
+fn add(r: u32, at: vec2f, quad: vec4u, sum: array<vec4f, 4>) -> array<vec4f, 4> {
     let s = samples_of(rois[r], p.scale, vec2f(f32(p.out_width), f32(p.out_height)));
     let size = s.step * vec2f(s.count);
     let rows = bins_near(at.y, s.origin.y, size.y, p.out_height);
     let columns = bins_near(at.x, s.origin.x, size.x, p.out_width);
-    var sum = vec4f();
+    let mean = 1.0 / f32(max(s.count.x * s.count.y, 1u));
+    var total = sum;
     for (var v = rows.x; v < rows.y; v += 1u) {
-        let in_row = part(at.y, v, s.origin.y, s.step.y, s.count.y, f32(p.height));
+        let in_row = mean * part(at.y, v, s.origin.y, s.step.y, s.count.y, f32(p.height));
         for (var u = columns.x; u < columns.y; u += 1u) {
             let share = in_row * part(at.x, u, s.origin.x, s.step.x, s.count.x, f32(p.width));
             if share > 0.0 {
-                sum += share * dy[((r * p.out_height + v) * p.out_width + u) * p.quads + quad];
+                let bin = ((r * p.out_height + v) * p.out_width + u) * p.quads;
+                total[0] += share * dy[bin + quad.x];
+                total[1] += share * dy[bin + quad.y];
+                total[2] += share * dy[bin + quad.z];
+                total[3] += share * dy[bin + quad.w];
             }
         }
     }
-    return sum / f32(max(s.count.x * s.count.y, 1u));
+    return total;
 }
 
 @compute @workgroup_size(256)
@@ -90,18 +96,19 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
 ) {
     let g = group_of(group, groups);
-    let columns = (p.width + 3u) / 4u;
-    let rows = (p.height + 3u) / 4u;
+    let columns = (p.width + 7u) / 8u;
+    let rows = (p.height + 7u) / 8u;
     let slices = (p.quads + 15u) / 16u;
     let image = g / slices / columns / rows;
     if image >= p.images {
         return;
     }
-    let tile = 4u * vec2u(g / slices % columns, g / slices / columns % rows);
-    let pixel = tile + vec2u(lane / 16u % 4u, lane / 64u);
-    let quad = g % slices * 16u + lane % 16u;
-    let exists = pixel.x < p.width && pixel.y < p.height && quad < p.quads;
-    var sum = vec4f();
+    let tile = 8u * vec2u(g / slices % columns, g / slices / columns % rows);
+    let pixel = tile + vec2u(lane / 4u % 8u, lane / 32u);
+    let exists = pixel.x < p.width && pixel.y < p.height;
+    let quad = vec4u(g % slices * 16u + lane % 4u) + vec4u(0u, 4u, 8u, 12u);
+    let near = min(quad, vec4u(p.quads - 1u));
+    var sum = array<vec4f, 4>();
     for (var first = 0u; first < p.rois; first += 2048u) {
         if lane < 64u {
             atomicStore(&touching[lane], 0u);
@@ -119,13 +126,18 @@ fn main(
             var bits = atomicLoad(&touching[word]);
             while exists && bits != 0u {
                 let k = first + 32u * word + firstTrailingBit(bits);
-                sum += handed(image * p.rois + k, vec2f(pixel), quad);
+                sum = add(image * p.rois + k, vec2f(pixel), near, sum);
                 bits &= bits - 1u;
             }
         }
         workgroupBarrier();
     }
     if exists {
-        dx[((image * p.height + pixel.y) * p.width + pixel.x) * p.quads + quad] = sum;
+        let base = ((image * p.height + pixel.y) * p.width + pixel.x) * p.quads;
+        for (var i = 0u; i < 4u; i += 1u) {
+            if quad[i] < p.quads {
+                dx[base + quad[i]] = sum[i];
+            }
+        }
     }
 }

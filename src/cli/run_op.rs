@@ -53,7 +53,13 @@ pub fn run(args: &Args) -> Result<()> {
         Some("all") => every_variant(external, suite)?,
         _ => (suite.run)(&external)?,
     };
-    let tensors: Tensors = results.into_iter().map(|(name, a)| (name, host(&a))).collect();
+    let tensors: Tensors = results
+        .into_iter()
+        .map(|(name, a)| {
+            let tensor = host(&name, &a);
+            (name, tensor)
+        })
+        .collect();
     checkpoint::write(output, &tensors, &Default::default())
 }
 
@@ -124,8 +130,14 @@ fn array(tensor: &HostTensor) -> Array {
     Array::new(&tensor.shape, data)
 }
 
-fn host(array: &Array) -> HostTensor {
-    HostTensor::f32(array.shape.clone(), array.data.iter().map(|v| *v as f32).collect())
+/// Outputs that say where something is: they travel as int64, all others as f32.
+const PLACES: [&str; 2] = ["indices", "keep"];
+
+fn host(name: &str, array: &Array) -> HostTensor {
+    if PLACES.contains(&name) {
+        return HostTensor::i64(&*array.shape, array.data.iter().map(|v| *v as i64).collect());
+    }
+    HostTensor::f32(&*array.shape, array.data.iter().map(|v| *v as f32).collect())
 }
 
 fn list() -> String {

@@ -56,7 +56,9 @@ impl Tensors {
     /// # Errors
     /// Ranges that are empty or no whole vec4s, none at all, or too little device memory.
     pub fn new(gpu: &Gpu, ranges: &[Range<u64>]) -> Result<Self> {
-        let whole = |r: &Range<u64>| r.start < r.end && r.start % 16 == 0 && r.end % 16 == 0;
+        let whole = |r: &Range<u64>| {
+            r.start < r.end && [r.start, r.end].iter().all(|b| b.is_multiple_of(16))
+        };
         if ranges.is_empty() || !ranges.iter().all(whole) {
             let problem = format!("expected ranges of whole vec4s, found {ranges:?}");
             return Err(Error::shape("lars", problem));

@@ -156,8 +156,8 @@ impl<const N: usize> Op<N> for RoiAlign {
                 quads: dy.quads() as u32,
             };
             let slices = [&rois.data, &levels.data, &dy.data, &of_map.data];
-            // A workgroup has 4 × 4 pixels and 64 channels.
-            let groups = n * h.div_ceil(4) * w.div_ceil(4) * c.div_ceil(64);
+            // A workgroup has 8 × 8 pixels and 64 channels.
+            let groups = n * h.div_ceil(8) * w.div_ceil(8) * c.div_ceil(64);
             let (constants, cost) = (self.constants(), self.cost(map, rois));
             rec.launch(&BACKWARD, &constants, p, &slices, gpu::fold(groups), cost)?;
             dx[level] = Some(of_map);

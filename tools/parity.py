@@ -1,12 +1,12 @@
 """Compares `mtpret run-model` and `mtpret run-steps` with PyTorch on random weights and images.
 
-    python3 tools/parity.py EXE [--models resnet18,resnet50,deeplabv3_resnet18,deeplabv3_resnet50] [--work DIR] [--only TEXT]
+    python3 tools/parity.py EXE [--models resnet18,resnet50,deeplabv3_resnet18,…] [--work DIR] [--only TEXT]
     python3 tools/parity.py --self-test      # PyTorch float32 plays the part of EXE
 
 Needs torch, torchvision, numpy and safetensors (Debian: python3-torch python3-torchvision, and
 safetensors from pip); with libopenblas0 installed, float64 is three times faster. What PyTorch gives
 is kept in the work folder (default target/parity, about 1 GB) and not computed again until the part
-of this file that makes weights and images, or reference.py, changes; a first run takes some 15 minutes.
+of this file that makes weights and images, reference.py or detection.py changes; a first run takes some 15 minutes.
 
 The truth is PyTorch float64. Limits:
   outputs, features        1e-4 of the range of the float64 tensor
@@ -15,11 +15,15 @@ The truth is PyTorch float64. Limits:
   gradients, weight moves  relative L2 per tensor, 3 x PyTorch float32's own, at least 1e-3
   first 3 losses of a run  1e-4, or 3 x PyTorch float32's own, relative
   the curve of 50 steps    largest distance from float64's, 3 x PyTorch float32's own
+  detections               each has one of its label in the other list, IoU 0.99, score within 1e-3
+A detector learns from samples that PyTorch has drawn; it detects on real films where the environment
+variable MTPRET_DATA names a folder with TBX11K, else on random images.
 PyTorch float32's own is the worst of several runs, each from weights moved by at most one unit in the
 last place: a ReLU or max pool whose input lies within rounding of a kink may turn either way, and one
 run alone tells little. Closes with 'N passed, M failed'; exit 1 if any failed.
 """
 import argparse
+import copy
 import hashlib
 import json
 import math
@@ -30,6 +34,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+import detection
 import reference as pytorch
 
 HERE = Path(__file__).resolve().parent
@@ -169,6 +174,28 @@ def batches(task, classes, steps, n, size):
     return tensors
 
 
+def detect_inputs(name, classes, frozen, shape, seed, most=24):
+    """A detector, its weights, and a run-model file: images, true boxes and samples that PyTorch draws."""
+    torch.manual_seed(0)
+    model = detection.model(name, classes, frozen)
+    state = weights(model, 2)
+    x, tensors = images(shape, seed), detection.boxes(shape[0], shape[2:], classes, seed)
+    single = pytorch.in_dtype(model, state, torch.float32)
+    drawn = detection.given_samples(single, pytorch.repeated(x, torch.float32), detection.targets_of(tensors, shape[0]), most)
+    return model, state, {"x": x, **tensors, **drawn}
+
+
+def detect_batches(name, classes, n, size, steps):
+    """The tensors of a run-steps file."""
+    tensors = {}
+    for t in range(steps):
+        _, _, batch = detect_inputs(name, classes, True, (n, 3, *size), 100 + t)
+        for key, value in batch.items():
+            kind, _, image = key.rpartition(".")
+            tensors[f"{kind}.{t}.{image}" if kind else f"x.{t}"] = value
+    return tensors
+
+
 # --- the engine under test ----------------------------------------------------------------------
 
 
@@ -225,7 +252,7 @@ class Kept:
     def __init__(self, folder):
         self.folder = folder
         inputs = (HERE / "parity.py").read_text().split("# --- ")[1]
-        scripts = inputs + (HERE / "reference.py").read_text() + torch.__version__
+        scripts = inputs + "".join((HERE / f).read_text() for f in ("reference.py", "detection.py")) + torch.__version__
         self.scripts = hashlib.sha256(scripts.encode()).hexdigest()
 
     def get(self, key, compute):
@@ -257,7 +284,25 @@ def training_pass(model, state, x, target):
     return *first, own
 
 
-def training_run(model, state, task, tensors, settings):
+def detector_pass(model, state, inputs):
+    """As training_pass, with the four losses by name."""
+    target, x = (inputs, ""), inputs["x"]
+    with torch.no_grad():
+        exact = pytorch.in_dtype(model, state, torch.float64).train()
+        losses = {k: float(v) for k, v in detection.losses(exact, pytorch.repeated(x, torch.float64), *target).items()}
+    _, running, gradients, own = training_pass(model, state, x, target)
+    return losses, running, gradients, own
+
+
+def detections(name, films, steps):
+    """Weights of a detector that has learned from films for some steps, and what it finds in float64."""
+    torch.manual_seed(0)
+    model = detection.trained(detection.model(name, 3), films, steps)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    return state, detection.evaluate(pytorch.in_dtype(model, state, torch.float64), films["x"].double())
+
+
+def training_run(model, state, task, tensors, settings, steps):
     """Float64's curve, float32's curves (some of EARLY steps only), float64's parameters' moves and
     statistics after EARLY steps, and float32's worst errors of both."""
     curves, first, own = [], None, {}
@@ -269,7 +314,7 @@ def training_run(model, state, task, tensors, settings):
             if step == EARLY - 1:
                 early.update(moves(copy.state_dict(), start))
 
-        curves.append(pytorch.train_steps(copy, task, tensors, settings, STEPS if run <= WHOLE_RUNS else EARLY, after))
+        curves.append(pytorch.train_steps(copy, task, tensors, settings, steps if run <= WHOLE_RUNS else EARLY, after))
         if first is None:
             first = early
         else:
@@ -290,6 +335,8 @@ def moves(state, start):
 
 # --- the checks ---------------------------------------------------------------------------------
 
+MODELS = ("resnet18", "resnet50", "deeplabv3_resnet18", "deeplabv3_resnet50",
+          "fasterrcnn_resnet18_fpn", "fasterrcnn_resnet50_fpn")
 EVAL = [  # weights, x
     (".safetensors", (1, 3, 64, 64)),
     (".pth", (3, 3, 65, 49)),
@@ -310,8 +357,15 @@ RUNS = [  # what, models, kind of batch, classes, batch, settings
     ("moco, bn_splits 4", ("resnet18",), "moco", 0, 16, MOCO),
     ("segment, Dice, stride 16", ("deeplabv3_resnet18",), "segment", 1, 8, DECAY),
     ("segment, cross-entropy, stride 8, L2-SP", ("deeplabv3_resnet18",), "segment", 3, 8, L2SP),
+    ("detect, batch norm frozen, L2-SP", ("fasterrcnn_resnet18_fpn",), "detect", 3, 2, {**L2SP, "optim.weight_decay": 1e-4}),
 ]
 # Output stride, rates, classes, shape of x, auxiliary head, file of weights.
+DETECT_SIDE = 128
+DETECT_STEPS = {"fasterrcnn_resnet18_fpn": 30, "fasterrcnn_resnet50_fpn": 30}  # of learning before films are searched
+DETECT_TRAIN = {  # batch norm, classes, x; the second image has no boxes
+    "fasterrcnn_resnet18_fpn": [("frozen", 3, (3, 3, 96, 128)), ("train", 5, (2, 1, 97, 118))],
+    "fasterrcnn_resnet50_fpn": [("frozen", 3, (2, 3, 64, 96))],
+}
 DEEPLAB_EVAL = {
     "deeplabv3_resnet18": [
         (8, (12, 24, 36), 3, (1, 3, 65, 49), False, ".safetensors"),
@@ -423,43 +477,81 @@ def check_deeplab_train(report, engine, kept, name):
         check_pass(report, what, got, running, gradients, own)
 
 
+def check_detect_eval(report, engine, kept, name):
+    films = detection.films(8, DETECT_SIDE)
+    what = f"{name} eval of {'real films' if films else 'random images, for want of MTPRET_DATA,'}"
+    if films is None:
+        films = {"x": images((8, 3, DETECT_SIDE, DETECT_SIDE), 11), **detection.boxes(8, (DETECT_SIDE, DETECT_SIDE), 3, 11)}
+    steps = DETECT_STEPS[name]
+    state, want = kept.get(("detections", what, DETECT_SIDE, steps), lambda: detections(name, films, steps))
+    # Two images at a time: the features of their proposals are many.
+    got = {}
+    for first in range(0, 8, 2):
+        part = engine.model(name, 3, state, {"x": films["x"][first : first + 2]})
+        got.update({f"{k[:-2]}.{first + int(k[-1])}": v for k, v in part.items()})
+    if len(got) < 3 * 8:
+        return report.say(False, what, f"{len(got)} tensors (want {3 * 8})")
+    lone, total = detection.unmatched(got, want, 8)
+    report.say(lone == 0 and total > 0, what, f"{lone} of {total} detections of both lists without a counterpart (limit 0)")
+
+
+def check_detect_train(report, engine, kept, name):
+    for norm, classes, shape in DETECT_TRAIN[name]:
+        model, state, inputs = detect_inputs(name, classes, norm == "frozen", shape, 12)
+        key = ("train", name, norm, classes, shape)
+        losses, running, gradients, own = kept.get(key, lambda: detector_pass(model, state, inputs))
+        got = engine.model(name, classes, state, inputs, "--mode", "train", "--grad", "--det-bn", norm)
+        what = f"{name} train {'x'.join(map(str, shape))} batch norm {norm}"
+        for loss, wanted in losses.items():
+            found = got.get(f"losses.{loss}")
+            report.check(f"{what} loss {loss}", relative(float(found), wanted) if found is not None else math.nan, LOSS)
+        check_pass(report, what, got, running, gradients, own)
+
+
 def error_of(got, want):
     return pytorch.relative_l2(got, want) if got is not None and got.shape == want.shape else math.nan
 
 
 def check_steps(report, engine, kept, name, only):
     for title, models, kind, classes, n, settings in RUNS:
-        what = f"{name} {title}"
+        what, length = f"{name} {title}", 6 if kind == "detect" else STEPS
         if name not in models or only not in what:
             continue
         torch.manual_seed(0)
-        moco, more = kind == "moco", ()
+        moco, more, size = kind == "moco", (), SIZE
         if kind == "segment":
             stride = 16 if "stride 16" in title else 8
             rates = (6, 12, 18) if stride == 16 else (12, 24, 36)
             model, more = pytorch.deeplab(name, classes, stride, rates), deeplab_words(stride, rates)
+        elif kind == "detect":
+            model, more, size = detection.model(name, classes, True), ("--det-bn", "frozen"), (64, 64)
         else:
             model = pytorch.encoder(name) if moco else pytorch.resnet(name, classes)
-        state, task = weights(model, 4), kind if kind in ("moco", "segment") else "classify"
-        tensors = batches(kind, classes, STEPS, n, SIZE)
+        state, task = weights(model, 4), kind if kind in ("moco", "segment", "detect") else "classify"
+        if kind == "detect":
+            key = ("detect batches", name, classes, n, size, length)
+            tensors = kept.get(key, lambda: detect_batches(name, classes, n, size, length))
+        else:
+            tensors = batches(kind, classes, length, n, size)
         truth, own_curves, early, own = kept.get(
-            ("steps", what, n, SIZE, tuple(settings.items())), lambda: training_run(model, state, task, tensors, settings))
+            ("steps", what, n, size, tuple(settings.items())), lambda: training_run(model, state, task, tensors, settings, length))
 
         steps, _ = engine.steps(name, state, tensors, task, settings, *more)
         entries = [(s.get("step"), s.get("lr"), s.get("grad_norm")) for s in steps]
         sound = all(i == t and abs(lr - settings["optim.lr"]) < 1e-9 and norm > 0 for t, (i, lr, norm) in enumerate(entries)
                     if None not in (i, lr, norm)) and all(None not in e for e in entries)
-        report.say(sound and len(steps) == STEPS, f"{what} trace", f"{len(steps)} steps with step, lr, grad_norm (want {STEPS})")
+        report.say(sound and len(steps) == length, f"{what} trace", f"{len(steps)} steps with step, lr, grad_norm (want {length})")
         named = "mask" if kind == "segment" else "class"
-        curve = [s["loss"] if moco else s.get("losses", {}).get(named, math.nan) for s in steps]
+        curve = [s["loss"] if task in ("moco", "detect") else s.get("losses", {}).get(named, math.nan) for s in steps]
         for t in range(EARLY):
             limit = max(LOSS, 3 * max(relative(c[t], truth[t]) for c in own_curves))
             report.check(f"{what} loss {t}", relative(curve[t], truth[t]) if t < len(curve) else math.nan, limit)
-        float32 = max(distance(c, truth) for c in own_curves if len(c) == STEPS)
+        float32 = max(distance(c, truth) for c in own_curves if len(c) == length)
         report.check(f"{what} curve", distance(curve, truth), max(3 * float32, LOSS * max(truth)),
                      f" PyTorch float32's own {float32:.2e}; loss {truth[0]:.3f} to {truth[-1]:.3f}")
 
-        first = {k: v for k, v in tensors.items() if k == "queue" or int(k.split(".")[1]) < EARLY}
+        step_of = lambda key: int(next(part for part in key.split(".") if part.isdigit()))
+        first = {k: v for k, v in tensors.items() if k == "queue" or step_of(k) < EARLY}
         _, saved = engine.steps(name, state, first, task, settings, *more, save=True)
         check_saved(report, what, model, saved, state, early, own)
 
@@ -480,8 +572,12 @@ def check_saved(report, what, model, saved, state, early, own):
 
 def check_refusals(report, engine, name):
     """What cannot be run ends in one line that names the fault, and the right exit code."""
-    deeplab = name.startswith("deeplab")
-    model, at = (pytorch.deeplab(name, 5), "backbone.") if deeplab else (pytorch.resnet(name, 5), "")
+    if name.startswith("fasterrcnn"):
+        model, at = detection.model(name, 5), "backbone.body."
+    elif name.startswith("deeplab"):
+        model, at = pytorch.deeplab(name, 5), "backbone."
+    else:
+        model, at = pytorch.resnet(name, 5), ""
     state, lost = weights(model, 1), f"{at}layer2.0.conv2.weight"
     w, x = engine.write(state, "W.safetensors"), engine.write({"x": images((1, 3, 32, 32), 1)}, "X.safetensors")
     empty = engine.write({"y": torch.zeros(1)}, "empty.safetensors")
@@ -503,9 +599,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exe", nargs="?", help="path of mtpret")
     parser.add_argument("--self-test", action="store_true", help="let PyTorch float32 play the part of mtpret")
-    parser.add_argument("--models", default="resnet18,resnet50,deeplabv3_resnet18,deeplabv3_resnet50")
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--work", type=Path, default=HERE.parent / "target" / "parity", metavar="DIR")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only parts whose name holds it: eval, train, refuses, classify, moco, segment …")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only parts whose name holds it: eval, train, refuses, classify, moco, segment, detect …")
     given = parser.parse_args()
     if (given.exe is None) != given.self_test:
         parser.error("give either EXE or --self-test")
@@ -514,12 +610,16 @@ def main():
     engine, kept, report = Engine(command, given.work), Kept(given.work), Report()
     torch.manual_seed(0)
     for name in given.models.split(","):
-        deeplab = name.startswith("deeplab")
+        deeplab, detector = name.startswith("deeplab"), name.startswith("fasterrcnn")
         if given.only in f"{name} eval":
-            for check in (check_deeplab_eval, check_deeplab_paddle) if deeplab else (check_eval,):
-                check(report, engine, name)
+            if detector:
+                check_detect_eval(report, engine, kept, name)
+            else:
+                for check in (check_deeplab_eval, check_deeplab_paddle) if deeplab else (check_eval,):
+                    check(report, engine, name)
         if given.only in f"{name} train":
-            check_deeplab_train(report, engine, kept, name) if deeplab else check_train(report, engine, kept, name)
+            check = check_detect_train if detector else check_deeplab_train if deeplab else check_train
+            check(report, engine, kept, name)
         check_steps(report, engine, kept, name, given.only)
         if given.only in f"{name} refuses":
             check_refusals(report, engine, name)
@@ -541,17 +641,21 @@ def play(words):
     parser.add_argument("--output-stride", type=int, default=8)
     parser.add_argument("--rates")
     parser.add_argument("--preset", default="torchvision")
+    parser.add_argument("--det-bn", default="train")
     parser.add_argument("--mode", default="eval")
     parser.add_argument("--grad", action="store_true")
     parser.add_argument("--set", action="append", default=[])
     given = parser.parse_args(words)
-    deeplab = given.name.startswith("deeplabv3_")
-    if given.name.removeprefix("deeplabv3_") not in ("resnet18", "resnet50"):
-        refuse(f"model: expected resnet18 or resnet50, found {given.name}")
+    deeplab, detector = given.name.startswith("deeplabv3_"), given.name.startswith("fasterrcnn_")
+    if given.name not in MODELS:
+        refuse(f"model: expected one of {', '.join(MODELS)}, found {given.name}")
     state = torch.load(given.weights) if given.weights.endswith(".pth") else load_file(given.weights)
     state = pytorch.moved_by_rounding(state, 77)
     moco = given.task == "moco"
-    if deeplab:
+    if detector:
+        classes = given.classes or len(state["roi_heads.box_predictor.cls_score.bias"])
+        model = detection.model(given.name, classes, given.det_bn == "frozen")
+    elif deeplab:
         classes = given.classes or len(state["classifier.4.bias"])
         rates = given.rates or ("12,24,36" if given.output_stride == 8 else "6,12,18")
         rates = tuple(map(int, rates.split(",")))
@@ -580,7 +684,13 @@ def play(words):
         refuse("x: expected a tensor, found none")
     x = pytorch.repeated(tensors["x"], torch.float32)
     if given.mode == "eval":
-        found = pytorch.evaluate(model, x)
+        found = detection.evaluate(model, x) if detector else pytorch.evaluate(model, x)
+    elif detector:
+        with torch.no_grad():
+            losses = detection.losses(copy.deepcopy(model).train(), x, tensors)
+        _, found, gradients = pytorch.train_once(model, x, (tensors, ""))
+        found.update({f"losses.{k}": v for k, v in losses.items()})
+        found.update({f"grad.{k}": g for k, g in gradients.items() if given.grad})
     else:
         loss, found, gradients = pytorch.train_once(model, x, tensors["target"])
         # The whole loss stands for its parts.

@@ -1,5 +1,5 @@
-"""What PyTorch computes, for parity.py and model_fixtures.py: ResNet with its features, DeepLabV3, masked
-losses, split batch norm, and the training loops of `mtpret run-steps`.
+"""What PyTorch computes, for parity.py and model_fixtures.py: ResNet with its features, DeepLabV3, Faster
+R-CNN (detection.py), masked losses, split batch norm, and the training loops of `mtpret run-steps`.
 
 Everything works in the data type of the model it is given, so that float64 serves as the truth and
 float32 as the measure of what float32 can reach. Needs torch and torchvision.
@@ -14,8 +14,10 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabV3
 from torchvision.models.segmentation.fcn import FCNHead
 
+import detection
+
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
-HEADS = ("fc.", "classifier.", "aux_classifier.")
+HEADS = ("fc.", "classifier.", "aux_classifier.", "backbone.fpn.", "rpn.", "roi_heads.")
 
 
 def resnet(name, classes):
@@ -129,7 +131,9 @@ def mask_loss(logits, target):
 
 
 def losses_of(model, x, target):
-    """What a training step adds up, by name."""
+    """What a training step adds up, by name; a detector's target is (tensors of the file, ending of their names)."""
+    if isinstance(model, detection.FasterRCNN):
+        return detection.losses(model, x, *target)
     out = model(x)
     if not isinstance(model, DeepLabV3):
         return {"class": class_loss(out, target)}
@@ -249,7 +253,8 @@ def train_steps(model, task, tensors, settings, steps, after=lambda step: None):
         batches = ((repeated(tensors[f"view1.{t}"], dtype), repeated(tensors[f"view2.{t}"], dtype)) for t in range(steps))
         losses = moco_steps(model, batches, tensors["queue"].to(dtype), settings)
     else:
-        batches = ((repeated(tensors[f"x.{t}"], dtype), tensors[f"target.{t}"]) for t in range(steps))
+        target = lambda t: (tensors, f".{t}") if task == "detect" else tensors[f"target.{t}"]
+        batches = ((repeated(tensors[f"x.{t}"], dtype), target(t)) for t in range(steps))
         losses = supervised_steps(model, batches, settings)
     trace = []
     for step, loss in enumerate(losses):

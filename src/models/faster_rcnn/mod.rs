@@ -26,6 +26,8 @@ pub struct Options {
     pub per_level: [usize; 2],
     /// Proposals of an image after suppression, in training and in detection.
     pub per_image: [usize; 2],
+    /// Proposals of an image that the box head learns from, a quarter of them on things at most.
+    pub sampled: usize,
     /// Least side of a proposal, in pixels.
     pub least_side: f32,
     /// Where the boxes' loss goes over from a square into a line; 0 is plain L1.
@@ -41,6 +43,7 @@ impl Options {
     pub const TORCHVISION: Self = Self {
         per_level: [2000, 1000],
         per_image: [2000, 1000],
+        sampled: 512,
         least_side: 1e-3,
         beta: 1.0 / 9.0,
         sampling_ratio: 2,
@@ -50,6 +53,7 @@ impl Options {
     pub const PADDLE: Self = Self {
         per_level: [2000, 1000],
         per_image: [1000, 1000],
+        sampled: 512,
         least_side: 0.0,
         beta: 0.0,
         sampling_ratio: 0,

@@ -31,7 +31,6 @@ use crate::{
 /// Which proposals stand for a true box.
 const MATCH: MatchBoxes = MatchBoxes { high: 0.5, low: 0.5, low_quality: false };
 /// The proposals of an image to learn from.
-const SAMPLE: SampleBoxes = SampleBoxes { size: 512, positives: 128, stream: 1 };
 const CODER: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
 /// Detections that are kept at all: by their score, and by their sides in pixels.
 const DETECTED: ClipBoxes = ClipBoxes { least_score: 0.05, least_side: 1e-2 };
@@ -121,7 +120,9 @@ impl RoiHeads {
             Candidates::Proposed(proposals) => {
                 let all = with_truth(rec, &proposals, truth)?;
                 let matches = matched(&all)?;
-                let places = SAMPLE.forward(rec, &matches, step)?.places;
+                let size = self.options.sampled;
+                let sample = SampleBoxes { size, positives: size / 4, stream: 1 };
+                let places = sample.forward(rec, &matches, step)?.places;
                 (all, matches, places)
             }
         };

@@ -108,6 +108,10 @@ pub struct Detect {
     pub norm: DetectorNorm,
     /// How a film comes to the input's size: stretched, or with its aspect kept.
     pub fit: Fit,
+    /// Best proposals of an image, in training and in detection.
+    pub proposals: [usize; 2],
+    /// Proposals of an image that the box head learns from.
+    pub sampled: usize,
 }
 
 /// Refuses an input or a batch that [`Data`] would refuse.
@@ -132,6 +136,9 @@ impl Segment {
 
 impl Detect {
     pub(super) fn check(&self) -> Result<()> {
-        frame("detect", [self.width, self.height, self.batch])
+        frame("detect", [self.width, self.height, self.batch])?;
+        within("detect.proposals.0", self.proposals[0], 1..=2000, 2000)?;
+        within("detect.proposals.1", self.proposals[1], 1..=2000, 1000)?;
+        within("detect.sampled", self.sampled, 4..=2048, 512)
     }
 }

@@ -84,6 +84,11 @@ impl Task for Detect {
             Preset::Torchvision => Options::TORCHVISION,
             Preset::Paddle => Options::PADDLE,
         };
+        let options = Options {
+            per_image: self.settings.proposals,
+            sampled: self.settings.sampled,
+            ..options
+        };
         // Class 0 of the network is the background.
         let detector = FasterRcnn::new(&scope, depth, self.labels.names.len() + 1, options);
         Box::new(DetectHead { detector, norm: self.settings.norm })

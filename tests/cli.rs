@@ -15,6 +15,8 @@ use tempfile::TempDir;
 mod config;
 #[path = "cli/faults.rs"]
 mod faults;
+#[path = "cli/kinds.rs"]
+mod kinds;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/runners.rs"]

@@ -121,7 +121,9 @@ impl Scope {
     /// Declares a running statistic of `channels` values.
     pub fn statistic(&self, name: &str, channels: usize, value: f32) -> Param {
         let init = Init::Constant(value);
-        self.declare(&self.statistics, name, Order::Vector, &[channels], Group::Vectors, init)
+        // A head's statistics stay with the head when the backbone goes elsewhere.
+        let group = self.head.map_or(Group::Vectors, Group::HeadVectors);
+        self.declare(&self.statistics, name, Order::Vector, &[channels], group, init)
     }
     fn declare(
         &self,

@@ -60,79 +60,105 @@ struct Sized {
 /// A source cannot be read, or a step does not run.
 pub fn forecast(gpu: &Gpu, config: &Reproduce, inits: &[Init]) -> Result<Vec<Forecast>> {
     let sets = sizes(config)?;
+    let stages: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
     let mut all = Vec::new();
     for backbone in &config.backbones {
-        let mut costs = BTreeMap::new();
-        for (name, sized) in &sets {
-            costs.insert(name.as_str(), task_cost(gpu, config, *backbone, sized)?);
-        }
-        let model = || Model { backbone: *backbone, weights: None };
-        let of_method = |simclr: bool| {
-            let stage = config.pretrain(simclr, false, model(), 0);
-            let timed = pretrain::prepare(gpu, &stage, Box::new(|_, step, _| time(gpu, step)))?;
-            Ok::<_, crate::Error>(timed)
-        };
-        let costs_of = [of_method(false)?, of_method(true)?];
-        let mut stages = BTreeSet::new();
-        for init in inits {
-            stages.extend(stages_of(init));
-        }
+        let timed = Timed::new(gpu, config, *backbone, &sets)?;
         for seed in &config.seeds {
             for stage in &stages {
-                let (name, steps, seconds, mib) = match stage {
-                    Stage::Pretrain { simclr, single, plus } => {
-                        let names = match single {
-                            true => std::slice::from_ref(&config.single),
-                            false => &config.multi[..],
-                        };
-                        let films: usize =
-                            names.iter().map(|n| films(config, n)).sum::<Result<_>>()?;
-                        let method =
-                            if *simclr { config.simclr.epochs } else { config.moco.epochs };
-                        let steps = (films / config.data.batch * method) as u64;
-                        let cost = costs_of[usize::from(*simclr)];
-                        let sets = if *single { "SD" } else { "MD" };
-                        let name = if *simclr { "SimCLR" } else { "MoCo" };
-                        let start = if *plus { "++" } else { "" };
-                        (
-                            format!("{sets}-{name}{start}"),
-                            steps,
-                            steps as f64 * cost.seconds,
-                            cost.mib,
-                        )
-                    }
-                    Stage::Multitask(init) => {
-                        let stage = config.multitask(init, model(), *seed);
-                        let visits = stage.tasks.iter().map(|t| (sets[t].batches[0], costs[&**t]));
-                        let rounds = stage.rounds as u64;
-                        let steps = rounds * visits.clone().map(|(n, _)| n).sum::<u64>();
-                        let seconds: f64 = visits.clone().map(|(n, c)| n as f64 * c.seconds).sum();
-                        let mib = visits.map(|(_, c)| c.mib).max().unwrap_or(0);
-                        (format!("{init}, stage 2"), steps, rounds as f64 * seconds, mib)
-                    }
-                };
-                let name = format!("{name}, {}, seed {seed}", backbone_name(*backbone));
-                all.push(Forecast { name, steps, seconds, mib });
+                all.push(match stage {
+                    Stage::Multitask(init) => timed.multitask(init, *seed),
+                    stage => timed.pretrain(stage, *seed)?,
+                });
             }
             for init in inits {
-                for target in &config.targets {
-                    let cell = config.finetune(target, None, model(), *seed);
-                    let ([train, val, test], cost) = (sets[target].batches, costs[&**target]);
-                    let epochs = cell.epochs as u64;
-                    let steps = train * epochs;
-                    let evaluated = (val * epochs + test) as f64 * EVALUATION;
-                    let name = backbone_name(*backbone);
-                    all.push(Forecast {
-                        name: format!("{target} from {init}, {name}, seed {seed}"),
-                        steps,
-                        seconds: (steps as f64 + evaluated) * cost.seconds,
-                        mib: cost.mib,
-                    });
-                }
+                all.extend(config.targets.iter().map(|target| timed.cell(init, target, *seed)));
             }
         }
     }
     Ok(all)
+}
+
+/// The cost of every distinct step with one backbone.
+struct Timed<'a> {
+    config: &'a Reproduce,
+    backbone: Backbone,
+    sets: &'a BTreeMap<String, Sized>,
+    tasks: BTreeMap<&'a str, Cost>,
+    moco: Cost,
+    simclr: Cost,
+}
+
+impl<'a> Timed<'a> {
+    fn new(
+        gpu: &Gpu,
+        config: &'a Reproduce,
+        backbone: Backbone,
+        sets: &'a BTreeMap<String, Sized>,
+    ) -> Result<Self> {
+        let of_task = |(name, sized): (&'a String, &Sized)| {
+            Ok((name.as_str(), task_cost(gpu, config, backbone, sized)?))
+        };
+        let of_method = |simclr: bool| {
+            let stage = config.pretrain(simclr, false, Model { backbone, weights: None }, 0);
+            pretrain::prepare(gpu, &stage, Box::new(|_, step, _| time(gpu, step)))
+        };
+        Ok(Self {
+            config,
+            backbone,
+            sets,
+            tasks: sets.iter().map(of_task).collect::<Result<_>>()?,
+            moco: of_method(false)?,
+            simclr: of_method(true)?,
+        })
+    }
+    fn model(&self) -> Model {
+        Model { backbone: self.backbone, weights: None }
+    }
+    fn named(&self, what: String, seed: u64) -> String {
+        format!("{what}, {}, seed {seed}", backbone_name(self.backbone))
+    }
+    fn pretrain(&self, stage: &Stage, seed: u64) -> Result<Forecast> {
+        let Stage::Pretrain { simclr, single, plus } = *stage else {
+            unreachable!("stage 2 is forecast by itself")
+        };
+        let (config, cost) = (self.config, if simclr { self.simclr } else { self.moco });
+        let stage = config.pretrain(simclr, single, self.model(), seed);
+        let mut films = BTreeSet::new();
+        for source in &stage.source {
+            films.extend(source.read()?.train.into_iter().map(|sample| sample.path));
+        }
+        let steps = (films.len() / config.data.batch * stage.epochs) as u64;
+        let sets = if single { "SD" } else { "MD" };
+        let method = if simclr { "SimCLR" } else { "MoCo" };
+        let start = if plus { "++" } else { "" };
+        let name = self.named(format!("{sets}-{method}{start}"), seed);
+        Ok(Forecast { name, steps, seconds: steps as f64 * cost.seconds, mib: cost.mib })
+    }
+    fn multitask(&self, init: &Init, seed: u64) -> Forecast {
+        let stage = self.config.multitask(init, self.model(), seed);
+        let rounds = stage.rounds as u64;
+        let visits = stage.tasks.iter().map(|t| (self.sets[t].batches[0], self.tasks[&**t]));
+        let visits: Vec<(u64, Cost)> = visits.collect();
+        let seconds: f64 = visits.iter().map(|(steps, cost)| *steps as f64 * cost.seconds).sum();
+        Forecast {
+            name: self.named(format!("{init}, stage 2"), seed),
+            steps: rounds * visits.iter().map(|(steps, _)| steps).sum::<u64>(),
+            seconds: rounds as f64 * seconds,
+            mib: visits.iter().map(|(_, cost)| cost.mib).max().unwrap_or(0),
+        }
+    }
+    fn cell(&self, init: &Init, target: &str, seed: u64) -> Forecast {
+        let epochs = self.config.finetune(target, None, self.model(), seed).epochs as u64;
+        let ([train, val, test], cost) = (self.sets[target].batches, self.tasks[target]);
+        let evaluated = (val * epochs + test) as f64 * EVALUATION;
+        Forecast {
+            name: self.named(format!("{target} from {init}"), seed),
+            steps: train * epochs,
+            seconds: ((train * epochs) as f64 + evaluated) * cost.seconds,
+            mib: cost.mib,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,11 +184,6 @@ fn stages_of(init: &Init) -> Vec<Stage> {
             stages
         }
     }
-}
-
-fn films(config: &Reproduce, name: &str) -> Result<usize> {
-    let source = config.source.iter().find(|s| s.name == name);
-    Ok(source.expect("the configuration was checked to name a source").read()?.train.len())
 }
 
 /// Every target and every task of stage 2.

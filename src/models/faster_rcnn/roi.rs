@@ -30,7 +30,6 @@ use crate::{
 
 /// Which proposals stand for a true box.
 const MATCH: MatchBoxes = MatchBoxes { high: 0.5, low: 0.5, low_quality: false };
-/// The proposals of an image to learn from.
 const CODER: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
 /// Detections that are kept at all: by their score, and by their sides in pixels.
 const DETECTED: ClipBoxes = ClipBoxes { least_score: 0.05, least_side: 1e-2 };

@@ -28,7 +28,7 @@ use crate::{Error, Result};
 use std::path::PathBuf;
 
 pub use annotation::{Annotation, BoxLabel};
-pub use catalogue::{KNOWN, Known, Purpose, Roots, Use};
+pub use catalogue::{KNOWN, Known, Note, Purpose, Roots, Use};
 pub use class::Class;
 pub use decode::{Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 pub use fit::Fit;

@@ -2,9 +2,10 @@
 //! resolved text.
 #![allow(clippy::unwrap_used)]
 
-use mtpret::data::Source;
+use mtpret::data::{Known, Purpose, Source};
 use mtpret::train::config::{
-    BUILTIN, Backbone, Demo, Finetune, Multitask, Pretrain, Stage, builtin, load, resolved, set,
+    BUILTIN, Backbone, Demo, Finetune, Multitask, Pretrain, Reproduce, Stage, builtin, load,
+    resolved, set,
 };
 use mtpret::train::schedule::{Period, Progress, Schedule, Span};
 use proptest::prelude::*;
@@ -55,6 +56,8 @@ fn every_shipped_config_loads_and_its_resolved_text_loads_back_equal() {
         survives_resolving::<Finetune>(&format!("finetune/{net}"));
     }
     survives_resolving::<Demo>("demo");
+    survives_resolving::<Reproduce>("reproduce/full");
+    survives_resolving::<Reproduce>("reproduce/small");
 }
 
 #[test]
@@ -89,6 +92,35 @@ fn defaults_are_those_of_the_sources_that_the_paper_leaves_open() {
     let run: Multitask = embedded(MULTITASK, &[]).unwrap();
     assert_eq!((run.l2sp.alpha, run.l2sp.beta, run.optim.weight_decay), (0.1, 0.01, 0.0));
     assert_eq!(run.optim.schedule, Schedule::Cyclic2pi);
+}
+
+#[test]
+fn the_full_experiment_is_the_papers() {
+    let run: Reproduce = embedded("reproduce/full", &[]).unwrap();
+    assert_eq!(run.seeds.len() * run.backbones.len() * run.columns.len(), 3 * 2 * 10);
+    assert_eq!((run.data.width, run.data.height), (800, 500));
+    let (segment, detect) = (run.segment.clone().unwrap(), run.detect.clone().unwrap());
+    assert_eq!([segment.width, segment.height, detect.width, detect.height], [800, 500, 800, 500]);
+    let moco = &run.moco.settings;
+    assert_eq!((moco.queue, moco.momentum, moco.temperature), (24576, 0.999, 0.2));
+    let scaled = |lr: f64| lr * run.data.batch as f64 / 256.0;
+    assert_eq!((run.moco.optim.lr, run.simclr.optim.lr), (scaled(0.03), scaled(0.3)));
+    let own = &run.multitask;
+    assert_eq!((own.l2sp.alpha, own.l2sp.beta, own.tasks.len()), (0.1, 0.01, 4));
+    // Each of Table II's seven sets is one of the catalogue, and needs no note for another in its place.
+    let known = |name: &String| {
+        let source = run.source.iter().find(|source| source.name == *name).unwrap();
+        (Known::named(source.known.as_deref().unwrap()).unwrap(), source.task)
+    };
+    let targets: Vec<_> = run.targets.iter().map(|name| known(name).0.paper.unwrap()).collect();
+    let paper = ["NIHCC", "Pneumonia", "MURA", "Lung", "TBX11K", "CheXpert", "DeepCovid"];
+    assert_eq!(targets, paper);
+    // The four that are only pretrained on serve by themselves, without what their labels leave out.
+    for name in &run.multi[..4] {
+        let (set, task) = known(name);
+        assert_eq!(set.serves(task).unwrap().purpose, Purpose::Pretrain, "{name}");
+    }
+    assert!(run.multi[4..].iter().all(|name| *name == run.single || own.tasks.contains(name)));
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod decoding;
 mod faults;
 #[path = "data/loading.rs"]
 mod loading;
+#[path = "data/published.rs"]
+mod published;
 #[path = "data/reading.rs"]
 mod reading;
 #[path = "data/real.rs"]

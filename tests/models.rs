@@ -407,7 +407,7 @@ fn saved_weights_have_torchvisions_names_and_load_back_bit_for_bit() {
     let [saved, loaded] = [1, 2].map(|seed| State::init(&gpu, &root, seed).unwrap());
     state::take(&gpu, &formula(&root), "", [&saved.statistics]).unwrap();
     let path = case.folder.path().join("saved.safetensors");
-    weights::save(&path, state::network(&gpu, &saved).unwrap()).unwrap();
+    weights::save(&path, state::network(&gpu, &saved).unwrap(), Default::default()).unwrap();
 
     let mut torchvisions: BTreeSet<String> =
         case.case["gradients"].as_object().unwrap().keys().cloned().collect();

@@ -127,7 +127,7 @@ fn a_run_folder_gives_its_finished_weights_else_its_checkpoint() {
     whole.insert("queue".into(), HostTensor::f32([1], vec![9.0]));
     write(&folder.path().join(checkpoint::FILE), &whole, &Metadata::new()).unwrap();
     assert_eq!(weights::load(folder.path()).unwrap(), net(1.0));
-    weights::save(&folder.path().join(weights::FILE), net(2.0)).unwrap();
+    weights::save(&folder.path().join(weights::FILE), net(2.0), Metadata::new()).unwrap();
     assert_eq!(weights::load(folder.path()).unwrap(), net(2.0));
 }
 
@@ -188,10 +188,10 @@ fn saved_weights_have_the_counters_that_torchvision_asks_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("resnet.safetensors");
     let mut tensors = weights::load(&fixture("moco.pth")).unwrap();
-    weights::save(&path, tensors.clone()).unwrap();
+    weights::save(&path, tensors.clone(), Metadata::new()).unwrap();
     assert_eq!(weights::load(&path).unwrap(), tensors, "a counter that is there stays");
     tensors.remove("bn1.num_batches_tracked");
-    weights::save(&path, tensors).unwrap();
+    weights::save(&path, tensors, Metadata::new()).unwrap();
     let saved = weights::load(&path).unwrap();
     assert_eq!(saved["bn1.num_batches_tracked"], HostTensor::i64([], vec![0]));
     assert_eq!(saved.len(), 6);

@@ -1,6 +1,6 @@
 //! `mtpret demo`: the three stages on real films, and fine-tuning from scratch beside them.
 
-use super::{Device, figures::Figures, watch::Console};
+use super::{figures::Figures, settings::Settings, watch::Console};
 use crate::{
     Error, Result,
     data::{self, Format, Source, Split},
@@ -44,20 +44,8 @@ pub struct Args {
     /// Go on with a demo that was interrupted.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "run"])]
     resume: Option<PathBuf>,
-    /// One setting of configs/demo.toml, for example --set data.width=96.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
-    /// Seed of every random number.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Films that may turn out unreadable before the run stops.
-    #[arg(long, value_name = "N")]
-    max_bad: Option<usize>,
-    /// Print readings and the result as JSON, one object a line, on standard output.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    device: Device,
+    settings: Settings,
 }
 
 /// One cell of the comparison.
@@ -73,11 +61,9 @@ struct Outcome {
 /// Whatever the configuration, files, the device or the person may cause.
 pub fn run(args: &Args) -> Result<()> {
     let begun = Instant::now();
-    let mut settings = args.settings.clone();
-    settings.extend(args.seed.map(|s| format!("seed={s}")));
-    settings.extend(args.max_bad.map(|n| format!("data.max_bad={n}")));
-    let watch = Console::new(args.json)?;
-    let gpu = args.device.open()?;
+    let settings = args.settings.overrides();
+    let watch = Console::new(args.settings.json)?;
+    let gpu = args.settings.device.open()?;
     let (config, run) = match &args.resume {
         Some(folder) => {
             let config = config::load(&folder.join("config.resolved.toml"), &settings)?;
@@ -98,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
     let tables = tables(&outcomes);
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
     let report = report(&gpu, &config, &run, &outcomes, &tables, minutes)?;
-    if args.json {
+    if args.settings.json {
         let cells = outcomes.iter().map(|o| {
             serde_json::json!({
                 "task": o.task, "initialisation": o.initialisation, "scores": o.scores,

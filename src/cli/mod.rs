@@ -14,6 +14,7 @@ mod run_model;
 mod run_op;
 mod run_steps;
 mod score;
+mod settings;
 mod stages;
 mod watch;
 

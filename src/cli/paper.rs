@@ -37,8 +37,9 @@ fn column(config: &Reproduce, source: &str) -> String {
 
 /// Where our data is not the paper's.
 fn note(config: &Reproduce, source: &str) -> String {
-    let note = entry(config, source).and_then(|known| known.note).unwrap_or_default();
     let films = config.source.iter().find(|s| s.name == source);
+    let known = entry(config, source).zip(films);
+    let note = known.and_then(|(known, films)| known.note(&films.root)).unwrap_or_default();
     match films.and_then(|s| s.read().ok()) {
         Some(set) => {
             let counts = format!(

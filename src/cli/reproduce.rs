@@ -1,6 +1,6 @@
 //! `mtpret reproduce`: every initialisation on every target, and the paper's tables.
 
-use super::{Device, paper, watch::Console};
+use super::{Device, paper, settings::Folders, watch::Console};
 use crate::{
     Error, Result,
     report::table::{Cell as Entry, Column as Heading, Table},
@@ -24,9 +24,8 @@ pub struct Args {
     /// The configuration: a TOML file, or a built-in one (`reproduce/small`, `reproduce/full`).
     #[arg(default_value = "reproduce/small")]
     config: PathBuf,
-    /// A folder that holds data sets side by side; may be given several times.
-    #[arg(long, value_name = "DIR")]
-    data: Vec<PathBuf>,
+    #[command(flatten)]
+    folders: Folders,
     /// Folder of the run.
     #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
     run: PathBuf,
@@ -83,7 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
         true => config::load(&file, &args.settings)?,
         false => config::load(&args.config, &args.settings)?,
     };
-    locate(&mut config, &args.data, &watch)?;
+    locate(&mut config, &args.folders, &watch)?;
     let inits = chosen(args, &mut config)?;
     let gpu = args.device.open()?;
     let (inits, missing) = available(&config, inits);
@@ -157,10 +156,8 @@ fn cells(
 }
 
 /// Finds every source on disk; what is not there is left out of everything.
-fn locate(config: &mut Reproduce, folders: &[PathBuf], watch: &Console) -> Result<()> {
-    let mut roots = config.roots.clone();
-    roots.folders.splice(0..0, folders.iter().cloned());
-    roots.folders.extend(crate::data::Roots::from_env().folders);
+fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<()> {
+    let roots = folders.roots(&config.roots);
     let mut absent = Vec::new();
     config.source.retain_mut(|source| match source.locate(&roots) {
         Ok(()) => true,

@@ -318,7 +318,7 @@ fn finish(gpu: &Gpu, args: &Args, rows: &[Row], state: &State) -> Result<()> {
         return Err(Error::request(place, "expected batches numbered from 0, found none"));
     }
     if let Some(path) = &args.save_weights {
-        weights::save(path, state::network(gpu, state)?)?;
+        weights::save(path, state::network(gpu, state)?, Default::default())?;
     }
     let trace = serde_json::json!({ "steps": rows }).to_string();
     checkpoint::replace(&args.output, |file| file.write_all(trace.as_bytes()))

@@ -1,6 +1,11 @@
 //! The stages one by one: `pretrain`, `multitask`, `finetune`, and `evaluate`, `predict` on what they made.
 
-use super::{Device, figures::Figures, watch::Console};
+use super::{
+    Device,
+    figures::Figures,
+    settings::{Folders, Settings},
+    watch::Console,
+};
 use crate::{
     Error, Result,
     data::{self, Loader, LoaderOptions, Sample},
@@ -9,6 +14,7 @@ use crate::{
         self,
         config::{self, Stage},
         finetune,
+        inference::Inference,
         learner::{Learner, depth},
         run::{Run, evaluating},
         task::{self, Scores, Task},
@@ -29,45 +35,45 @@ pub struct Common {
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Go on with a run that was interrupted, bit for bit as if it had not been.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data"])]
     resume: Option<PathBuf>,
-    /// Weights to start from: .safetensors, .pth, or the run folder of the stage before.
+    /// Weights to start from: .safetensors, .pth, or the run folder of the stage before. The backbone is
+    /// taken from them, and heads begin anew, whatever tasks and classes the weights were for.
     #[arg(long, value_name = "FILE|RUN")]
     weights: Option<PathBuf>,
-    /// One setting, for example --set optim.lr=0.01.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
-    /// Seed of every random number.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Films that may turn out unreadable before the run stops.
-    #[arg(long, value_name = "N")]
-    max_bad: Option<usize>,
-    /// Print readings and the result as JSON, one object a line, on standard output.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    device: Device,
+    folders: Folders,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 impl Common {
-    /// The configuration with its overrides, and the run it is for.
-    fn begin<'w, T: Stage>(&self, stage: &str, watch: &'w Console) -> Result<(T, Run<'w>)> {
-        let mut settings = self.settings.clone();
-        settings.extend(self.seed.map(|s| format!("seed={s}")));
-        settings.extend(self.max_bad.map(|n| format!("data.max_bad={n}")));
+    /// The configuration with its overrides and the places of its data sets, and the run it is for.
+    fn begin<'w, T: Stage>(
+        &self,
+        stage: &str,
+        watch: &'w Console,
+        sources: fn(&mut T) -> Vec<&mut data::Source>,
+    ) -> Result<(T, Run<'w>)> {
+        let (mut config, folder, resume): (T, _, _) = self.load(stage)?;
+        self.folders.locate(&mut sources(&mut config))?;
+        Ok((config, Run::new(&folder, watch, resume)?))
+    }
+    /// The configuration, the folder of its run, and whether to go on there.
+    fn load<T: Stage>(&self, stage: &str) -> Result<(T, PathBuf, bool)> {
+        let mut settings = self.settings.overrides();
         if let Some(path) = &self.weights {
             let text = toml::Value::String(path.display().to_string());
             settings.push(format!("model.weights={text}"));
         }
         if let Some(folder) = &self.resume {
             let config = config::load(&folder.join("config.resolved.toml"), &settings)?;
-            return Ok((config, Run::new(folder, watch, true)?));
+            return Ok((config, folder.clone(), true));
         }
         let standard = PathBuf::from(format!("{stage}/resnet18"));
         let config = config::load(self.config.as_ref().unwrap_or(&standard), &settings)?;
         let folder = self.run.clone().unwrap_or_else(|| PathBuf::from("runs").join(stage));
-        Ok((config, Run::new(&folder, watch, false)?))
+        Ok((config, folder, false))
     }
 }
 
@@ -110,10 +116,10 @@ fn say(json: bool, what: &str, file: &Path) {
 /// # Errors
 /// Whatever the configuration, files, the device or the person may cause.
 pub fn pretrain(args: &Pretrain) -> Result<()> {
-    let watch = Console::new(args.common.json)?;
-    let (config, run) = args.common.begin::<config::Pretrain>("pretrain", &watch)?;
-    let file = train::pretrain::pretrain(&args.common.device.open()?, &config, &run)?;
-    say(args.common.json, "pretrain", &file);
+    let watch = Console::new(args.common.settings.json)?;
+    let (config, run) = args.common.begin("pretrain", &watch, config::Pretrain::sources)?;
+    let file = train::pretrain::pretrain(&args.common.settings.device.open()?, &config, &run)?;
+    say(args.common.settings.json, "pretrain", &file);
     Ok(())
 }
 
@@ -122,10 +128,10 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
 /// # Errors
 /// As [`pretrain`].
 pub fn multitask(args: &Multitask) -> Result<()> {
-    let watch = Console::new(args.common.json)?;
-    let (config, run) = args.common.begin::<config::Multitask>("multitask", &watch)?;
-    let file = train::multitask::multitask(&args.common.device.open()?, &config, &run)?;
-    say(args.common.json, "multitask", &file);
+    let watch = Console::new(args.common.settings.json)?;
+    let (config, run) = args.common.begin("multitask", &watch, config::Multitask::sources)?;
+    let file = train::multitask::multitask(&args.common.settings.device.open()?, &config, &run)?;
+    say(args.common.settings.json, "multitask", &file);
     Ok(())
 }
 
@@ -134,11 +140,11 @@ pub fn multitask(args: &Multitask) -> Result<()> {
 /// # Errors
 /// As [`pretrain`].
 pub fn finetune(args: &Finetune) -> Result<()> {
-    let watch = Console::new(args.common.json)?;
-    let (config, run) = args.common.begin::<config::Finetune>("finetune", &watch)?;
-    let outcome = finetune::finetune(&args.common.device.open()?, &config, &run)?;
-    show(args.common.json, &config.task, &outcome.scores);
-    say(args.common.json, "finetune", &run.weights_file());
+    let watch = Console::new(args.common.settings.json)?;
+    let (config, run) = args.common.begin("finetune", &watch, config::Finetune::sources)?;
+    let outcome = finetune::finetune(&args.common.settings.device.open()?, &config, &run)?;
+    show(args.common.settings.json, &config.task, &outcome.scores);
+    say(args.common.settings.json, "finetune", &run.weights_file());
     Ok(())
 }
 
@@ -152,7 +158,9 @@ fn show(json: bool, task: &str, scores: &Scores) {
     println!("{task}, {} films\n{}", scores.images(), table.to_text());
 }
 
-/// Compute the figures of a fine-tuned run again, on its test or validation part.
+/// Compute the figures of a fine-tuned run again, on its test part or another.
+///
+/// Those of the test part go into scores.json, those of another into scores.val.json, beside the predictions.
 ///
 /// Example: mtpret evaluate runs/pneumonia --split test --json
 #[derive(clap::Args)]
@@ -179,26 +187,23 @@ enum Part {
     Test,
 }
 
-/// A fine-tuned network and what it was trained for.
-struct Trained {
-    config: config::Finetune,
-    set: data::Dataset,
-    task: Box<dyn Task>,
-    learner: Learner,
-    gpu: crate::gpu::Gpu,
+/// The configuration of a fine-tuned run.
+fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
+    let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
+    config::load(&run.join("config.resolved.toml"), &settings)
 }
 
-impl Trained {
-    fn open(run: &Path, seed: Option<u64>, device: &Device) -> Result<Self> {
-        let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
-        let config: config::Finetune = config::load(&run.join("config.resolved.toml"), &settings)?;
-        let (set, task) = task::open(&config.source, &config.task, config.settings())?;
-        let gpu = device.open()?;
-        let depth = depth(config.model.backbone);
-        let learner = Learner::new(&gpu, depth, &[&*task], false, 0)?;
-        learner.load(&gpu, 0, &run.join(train::weights::FILE))?;
-        Ok(Self { config, set, task, learner, gpu })
-    }
+/// The network of a fine-tuned run, ready for films.
+fn network(
+    run: &Path,
+    config: &config::Finetune,
+    task: &dyn Task,
+    device: &Device,
+) -> Result<Inference> {
+    let gpu = device.open()?;
+    let learner = Learner::new(&gpu, depth(config.model.backbone), &[task], false, 0)?;
+    learner.load(&gpu, 0, &run.join(train::weights::FILE))?;
+    learner.inference(&gpu, task, 0)
 }
 
 /// Runs `evaluate`.
@@ -206,23 +211,25 @@ impl Trained {
 /// # Errors
 /// A folder without a finished run, or films that cannot be read.
 pub fn evaluate(args: &Evaluate) -> Result<()> {
-    let t = Trained::open(&args.run, args.seed, &args.device)?;
-    let samples = match args.split {
-        Part::Train => &t.set.train,
-        Part::Val => &t.set.val,
-        Part::Test => &t.set.test,
+    let config = finetuned(&args.run, args.seed)?;
+    let (set, task) = task::open(&config.source, &config.task, config.settings())?;
+    let (samples, suffix) = match args.split {
+        Part::Train => (&set.train, ".train"),
+        Part::Val => (&set.val, ".val"),
+        Part::Test => (&set.test, ""),
     };
     let watch = Console::new(args.json)?;
     let run = Run::new(&args.run, &watch, true)?;
-    let mut inference = t.learner.inference(&t.gpu, &*t.task, 0)?;
-    let scores = finetune::evaluate(&t.config, &run, &*t.task, &mut inference, samples)?;
-    show(args.json, &t.config.task, &scores);
+    let mut inference = network(&args.run, &config, &*task, &args.device)?;
+    let scores = finetune::evaluate(&config, &run, &*task, &mut inference, samples, suffix)?;
+    show(args.json, &config.task, &scores);
     Ok(())
 }
 
 /// Predict films with a fine-tuned run: a table of probabilities, one row a film.
 ///
-/// A film that cannot be read has a row that says why.
+/// What the classes are is told by the run's weights: the films that it learnt from are not needed. A film that
+/// cannot be read has a row that says why.
 ///
 /// Example: mtpret predict runs/pneumonia films/*.png -o predictions.csv
 #[derive(clap::Args)]
@@ -268,13 +275,14 @@ pub fn predict(args: &Predict) -> Result<()> {
             ));
         }
     }
-    let t = Trained::open(&args.run, None, &args.device)?;
-    let options = LoaderOptions { max_bad: samples.len(), ..evaluating(&*t.task) };
+    let config = finetuned(&args.run, None)?;
+    let task = task::recall(&args.run, &config)?;
+    let options = LoaderOptions { max_bad: samples.len(), ..evaluating(&*task) };
     let mut loader = Loader::new(samples.clone(), options)?;
-    let mut inference = t.learner.inference(&t.gpu, &*t.task, 0)?;
+    let mut inference = network(&args.run, &config, &*task, &args.device)?;
     let mut rows = BTreeMap::new();
     inference.run(&mut loader, &samples, |predicted| {
-        rows.insert(predicted.sample.path.clone(), t.task.describe(predicted));
+        rows.insert(predicted.sample.path.clone(), task.describe(predicted));
         Ok(())
     })?;
     let bad: BTreeMap<_, _> = loader.bad().into_iter().map(|f| (f.path, f.why)).collect();

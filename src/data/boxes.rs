@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::class::{Class, names};
-use super::patient::patient;
+use super::patient::told;
 use super::split::Row;
 use super::table::did_you_mean;
 use super::walk::{file_name, films_below, relative, stem};
@@ -178,10 +178,7 @@ pub(super) fn row(source: &Source, path: PathBuf, size: [usize; 2], marks: Marks
 
 /// The patient that the name tells, or the path: numbers such as `n1` recur between folders.
 fn patient_of(path: &Path, films: &Path) -> String {
-    let stem = stem(path);
-    let told = patient(&stem);
-    if told != stem {
-        return told.to_string();
-    }
-    path.strip_prefix(films).unwrap_or(path).with_extension("").display().to_string()
+    told(films, path).unwrap_or_else(|| {
+        path.strip_prefix(films).unwrap_or(path).with_extension("").display().to_string()
+    })
 }

@@ -4,22 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::patient::patient;
 use super::split::{Listing, Part, Row};
-use super::walk::{file_name, films_below, list, stem};
+use super::walk::{file_name, films_below, list};
 use super::{Kind, Labels, Sample, Source};
 use crate::{Error, Result};
 
 /// Reads `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
 pub(super) fn read(source: &Source) -> Result<Listing> {
-    let root = unwrap_archive(&source.films())?;
-    let mut parts: Vec<(Option<Part>, PathBuf)> = list(&root)?
-        .0
-        .into_iter()
-        .filter_map(|folder| Some((Some(Part::named(&file_name(&folder))?), folder)))
-        .collect();
-    // A lone `test` or `val` beside classes is a class of that name.
-    if !parts.iter().any(|(part, _)| *part == Some(Part::Train)) {
-        parts = vec![(None, root)];
-    }
+    let parts = parts(&source.films())?;
+    let row = |film, part, target| row(source, film, part, target);
     let mut rows = Vec::new();
     let names = if source.labelled { class_names(&parts)? } else { Vec::new() };
     for (part, folder) in &parts {
@@ -39,6 +31,18 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
     }
     let kind = if source.labelled { Kind::Classes } else { Kind::None };
     Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0 })
+}
+
+/// The folders `{train,val,test}` below `root` and their parts, or `root` itself and no part.
+pub(super) fn parts(root: &Path) -> Result<Vec<(Option<Part>, PathBuf)>> {
+    let root = unwrap_archive(root)?;
+    let named = |folder: PathBuf| Some((Some(Part::named(&file_name(&folder))?), folder));
+    let parts: Vec<_> = list(&root)?.0.into_iter().filter_map(named).collect();
+    // A lone `test` or `val` beside classes is a class of that name.
+    match parts.iter().any(|(part, _)| *part == Some(Part::Train)) {
+        true => Ok(parts),
+        false => Ok(vec![(None, root)]),
+    }
 }
 
 /// Goes down while a folder holds one folder and nothing else, as archives that are unpacked into
@@ -88,8 +92,9 @@ fn empty_class(folder: &Path) -> Error {
     )
 }
 
-fn row(path: PathBuf, part: Option<Part>, target: Vec<f32>) -> Row {
-    let patient = patient(&stem(&path)).to_string();
+/// A film of a class, or of none.
+pub(super) fn row(source: &Source, path: PathBuf, part: Option<Part>, target: Vec<f32>) -> Row {
+    let patient = patient(&source.films(), &path);
     Row {
         place: path.display().to_string(),
         part,

@@ -25,10 +25,11 @@ mod voc;
 mod walk;
 
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 pub use annotation::{Annotation, BoxLabel};
-pub use catalogue::{KNOWN, Known, Purpose, Roots, Use};
+pub use catalogue::{KNOWN, Known, Note, Purpose, Roots, Use};
 pub use class::Class;
 pub use decode::{Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
 pub use fit::Fit;
@@ -40,7 +41,8 @@ pub use table::{Table, finding};
 pub use walk::films_below;
 
 /// What a label vector means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// One class of several; a target is `[class index]`.
     Classes,

@@ -18,7 +18,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         let place = path.display().to_string();
         match masks(source, &stem) {
             Ok(masks) => {
-                let patient = patient(&stem).to_string();
+                let patient = patient(&source.films(), &path);
                 let sample = Sample { path, patient, target: Annotation::Mask(masks) };
                 rows.push(Row { sample, part: None, place });
             }

@@ -1,12 +1,26 @@
-//! The patient that a file name tells.
+//! The patient that a path tells.
 
-/// The patient of a film called `stem`, its file name without extension.
+use super::walk::stem;
+use std::path::Path;
+
+/// The patient of a film below `folder`; any film that does not tell counts as a patient of its own.
+pub(super) fn patient(folder: &Path, film: &Path) -> String {
+    told(folder, film).unwrap_or_else(|| stem(film))
+}
+
+/// The patient that the path of a film below `folder` tells.
 ///
-/// Known ways to name films: `person12_bacteria_3` and `IM-0115-0001`, `NORMAL2-IM-0604-0001`
-/// (Kermany, Kaggle), `VIRUS-1234567-0001` (Kermany, Mendeley), `00000005_001` (NIH). Any other
-/// film counts as a patient of its own.
-pub(super) fn patient(stem: &str) -> &str {
-    known(stem).unwrap_or(stem)
+/// Known ways: a folder `patient00001` (CheXpert, MURA), or names of films such as
+/// `person12_bacteria_3` and `IM-0115-0001`, `NORMAL2-IM-0604-0001` (Kermany, Kaggle),
+/// `VIRUS-1234567-0001` (Kermany, Mendeley), `00000005_001` (NIH).
+pub(super) fn told(folder: &Path, film: &Path) -> Option<String> {
+    let inside = film.strip_prefix(folder).unwrap_or(film);
+    let mut folders = inside.parent()?.components().filter_map(|part| part.as_os_str().to_str());
+    let own = folders.find(|name| {
+        let number = name.strip_prefix("patient");
+        number.is_some_and(|n| !n.is_empty() && digits(n) == n.len())
+    });
+    own.map(str::to_owned).or_else(|| known(&stem(film)).map(str::to_owned))
 }
 
 fn known(stem: &str) -> Option<&str> {
@@ -38,7 +52,22 @@ fn digits(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::patient;
+    use super::{known, patient};
+    use std::path::Path;
+
+    #[test]
+    fn a_folder_can_name_the_patient() {
+        for (film, expected) in [
+            ("MURA/train/XR_HAND/patient00012/study1_positive/image1.png", "patient00012"),
+            ("MURA/train/patients/image1.png", "image1"),
+            ("MURA/train/patient/image1.png", "image1"),
+            ("patient7/image1.png", "patient7"),
+        ] {
+            assert_eq!(patient(Path::new("MURA"), Path::new(film)), expected);
+        }
+        let film = Path::new("patient7/set/image1.png");
+        assert_eq!(patient(Path::new("patient7/set"), film), "image1");
+    }
 
     #[test]
     fn a_known_file_name_tells_the_patient() {
@@ -51,14 +80,14 @@ mod tests {
             ("VIRUS-1234567-0001", "1234567"),
             ("00000005_001", "00000005"),
         ] {
-            assert_eq!(patient(stem), expected);
+            assert_eq!(known(stem), Some(expected));
         }
     }
 
     #[test]
-    fn any_other_file_name_is_its_own_patient() {
+    fn any_other_file_name_tells_no_patient() {
         for stem in ["IMG0000019", "person", "0005_001", "DIM-", "", "é_1"] {
-            assert_eq!(patient(stem), stem);
+            assert_eq!(known(stem), None);
         }
     }
 }

@@ -22,7 +22,8 @@ pub enum Format {
     Csv,
     /// NIH ChestX-ray14: `Data_Entry_2017*.csv` and images anywhere below the root.
     Nih,
-    /// Films whose names end in their class (Shenzhen's `_0` and `_1`).
+    /// Films that end in their class, by their own name (Shenzhen's `_0` and `_1`) or that of a
+    /// folder (MURA's `study1_positive`), in parts as `folder` has them or without.
     Suffix,
     /// Films and masks in image files.
     Masks,
@@ -84,18 +85,28 @@ pub struct Source {
     /// The table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the
     /// only `Data_Entry*.csv` in `root`.
     pub table: Option<PathBuf>,
+    /// `csv`: a second table like `table`, whose films are all for test.
+    pub test_table: Option<PathBuf>,
     /// `false` ignores all labels; of a folder then every film below the root is taken.
     #[serde(default = "yes")]
     pub labelled: bool,
-    /// `csv`: the column of the films' paths. Default `path`.
+    /// `csv`: the column of the films' paths, relative to `images`, or to its parent as in tables
+    /// whose paths begin with the data set's own folder. Default `path`.
     #[serde(default = "path_column")]
     pub path_column: String,
     /// `csv`: one column of words or whole numbers (classes), or one or several columns of 0, 1
     /// and blank (findings); none means unlabelled. `nih`: the findings wanted; none means all 14.
     #[serde(default)]
     pub label_columns: Vec<String>,
+    /// `csv`: as what the findings in these columns count where a cell is −1, not certain: present
+    /// (`true`) or absent (`false`). In other columns −1 is an error.
+    #[serde(default)]
+    pub uncertain: BTreeMap<String, bool>,
+    /// `csv`: a finding is absent where its cell is blank. Default: it is not known.
+    #[serde(default)]
+    pub blank_is_absent: bool,
     /// `csv` with one label column: which of its words are which class; rows of other words count
-    /// as unlabelled. `suffix`: which endings of names are which class. `coco`, `voc`: which names
+    /// as unlabelled. `suffix`: which endings of films or folders are which class. `coco`, `voc`: which names
     /// are which class; without it all are. Masks: the name of the foreground.
     #[serde(default)]
     pub classes: Vec<Class>,
@@ -176,6 +187,9 @@ impl Source {
             root: PathBuf::new(),
             images: PathBuf::new(),
             table: None,
+            test_table: None,
+            uncertain: BTreeMap::new(),
+            blank_is_absent: false,
             classes: Vec::new(),
             only: BTreeMap::new(),
             annotations: Vec::new(),
@@ -235,10 +249,13 @@ impl Source {
     }
 
     /// The keys that are set and that only some formats use.
-    fn special(&self) -> [(&'static str, bool, &'static [Format]); 13] {
+    fn special(&self) -> [(&'static str, bool, &'static [Format]); 16] {
         use Format::{Coco, Csv, Masks, Nih, Suffix, Voc};
         [
             ("table", self.table.is_some(), &[Csv, Nih]),
+            ("test_table", self.test_table.is_some(), &[Csv]),
+            ("uncertain", !self.uncertain.is_empty(), &[Csv]),
+            ("blank_is_absent", self.blank_is_absent, &[Csv]),
             ("label_columns", !self.label_columns.is_empty(), &[Csv, Nih]),
             ("path_column", self.path_column != path_column(), &[Csv]),
             ("patient_column", self.patient_column.is_some(), &[Csv]),

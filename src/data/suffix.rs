@@ -1,37 +1,37 @@
-//! Films whose names end in their class.
+//! Films whose names, or the names of whose folders, end in their class.
 
 use super::class::names;
-use super::patient::patient;
-use super::split::{Listing, Row};
-use super::walk::{films_below, stem};
-use super::{Kind, Labels, Sample, Source};
+use super::folder::{parts, row};
+use super::split::Listing;
+use super::walk::{file_name, films_below, stem};
+use super::{Kind, Labels, Source};
 use crate::{Error, Result};
+use std::path::Path;
 
 /// Reads the films of a [`super::Format::Suffix`] source.
 pub(super) fn read(source: &Source) -> Result<Listing> {
     let mut rows = Vec::new();
-    for path in films_below(&source.films())? {
-        let (place, stem) = (path.display().to_string(), stem(&path));
-        let class = source.classes.iter().position(|class| class.any(|word| stem.ends_with(word)));
-        let Some(class) = class else {
-            let words: Vec<&str> =
-                source.classes.iter().flat_map(|c| c.words.iter().map(String::as_str)).collect();
-            let problem = format!("expected a name that ends in one of {}", words.join(", "));
-            return Err(Error::data(
-                place,
-                problem,
-                "rename the film, or add its ending to a class",
-            ));
-        };
-        let target = if source.labelled { vec![class as f32] } else { Vec::new() };
-        let patient = patient(&stem).to_string();
-        rows.push(Row {
-            sample: Sample { path, patient, target: target.into() },
-            part: None,
-            place,
-        });
+    for (part, folder) in parts(&source.films())? {
+        for path in films_below(&folder)? {
+            let class = class(source, &folder, &path)?;
+            let target = if source.labelled { vec![class as f32] } else { Vec::new() };
+            rows.push(row(source, path, part, target));
+        }
     }
     let kind = if source.labelled { Kind::Classes } else { Kind::None };
     let names = if source.labelled { names(&source.classes) } else { Vec::new() };
     Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0 })
+}
+
+/// The class that the film's name tells, or the nearest folder's that tells one.
+fn class(source: &Source, top: &Path, film: &Path) -> Result<usize> {
+    let ends = |name: &str| source.classes.iter().position(|c| c.any(|word| name.ends_with(word)));
+    let folders = film.ancestors().skip(1).take_while(|folder| *folder != top);
+    let told = ends(&stem(film)).or_else(|| folders.map(file_name).find_map(|name| ends(&name)));
+    told.ok_or_else(|| {
+        let words: Vec<&str> =
+            source.classes.iter().flat_map(|c| c.words.iter().map(String::as_str)).collect();
+        let problem = format!("expected a film or folder that ends in one of {}", words.join(", "));
+        Error::data(film.display().to_string(), problem, "rename it, or add its ending to a class")
+    })
 }

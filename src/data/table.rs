@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::class::{class_of_cell, names};
 use super::patient::patient;
 use super::split::{Listing, Part, Row};
-use super::walk::{relative, stem};
+use super::walk::relative;
 use super::{Kind, Labels, Sample, Source};
 use crate::{Error, Result};
 
@@ -85,10 +85,31 @@ fn csv_fault(path: &Path, error: csv::Error) -> Error {
     }
 }
 
-/// Reads the table of a [`super::Format::Csv`] source.
+/// Reads the tables of a [`super::Format::Csv`] source.
 pub(super) fn read(source: &Source) -> Result<Listing> {
-    let path = source.root.join(source.table.as_deref().unwrap_or(Path::new("")));
-    let mut table = Table::read(path, false)?;
+    let mut all = listing(source, source.table.as_deref().unwrap_or(Path::new("")), None)?;
+    let Some(test) = &source.test_table else { return Ok(all) };
+    let more = listing(source, test, Some(Part::Test))?;
+    if more.labels != all.labels {
+        return Err(Error::data(
+            source.root.join(test).display().to_string(),
+            format!(
+                "expected the labels of the other table, {}, found {}",
+                all.labels.names.join(", "),
+                more.labels.names.join(", ")
+            ),
+            "give both tables the same labels",
+        ));
+    }
+    all.rows.extend(more.rows);
+    all.missing += more.missing;
+    all.unlabelled += more.unlabelled;
+    Ok(all)
+}
+
+/// Reads one table, whose films are all of `part` if there is one.
+fn listing(source: &Source, table: &Path, whole: Option<Part>) -> Result<Listing> {
+    let mut table = Table::read(source.root.join(table), false)?;
     for (column, word) in &source.only {
         let column = table.column(column)?;
         table.rows.retain(|(_, cells)| cells[column] == *word);
@@ -109,9 +130,12 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
             missing += 1;
             continue;
         }
-        let part = parts.map(|column| part(&place, &cells[column])).transpose()?;
+        let part = match whole {
+            None => parts.map(|column| part(&place, &cells[column])).transpose()?,
+            part => part,
+        };
         let patient = match patients.map(|column| cells[column].as_str()) {
-            None => patient(&stem(&path)).to_string(),
+            None => patient(&source.films(), &path),
             Some("") => {
                 return Err(Error::data(place, "expected a patient, found a blank", "fill it in"));
             }
@@ -131,8 +155,15 @@ fn film(source: &Source, place: &str, cell: &str) -> Result<PathBuf> {
             "write the path relative to root, without ..",
         )
     })?;
-    let path = source.films().join(inside);
-    if path.is_file() || source.partial {
+    let path = source.films().join(&inside);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let below = source.films().join(inside.components().skip(1).collect::<PathBuf>());
+    if below.is_file() {
+        return Ok(below);
+    }
+    if source.partial {
         return Ok(path);
     }
     Err(Error::data(
@@ -168,8 +199,14 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>
         let targets = table.rows.iter().map(|(_, cells)| class(&cells[column])).collect();
         return Ok((Labels { kind: Kind::Classes, names: names(&source.classes) }, targets));
     }
+    check_uncertain(source)?;
+    let found = |name: &str, cell: &str| match (finding(cell), source.uncertain.get(name)) {
+        (Some(value), _) if value.is_nan() && source.blank_is_absent => Some(0.0),
+        (None, Some(present)) if cell.parse() == Ok(-1.0) => Some(f32::from(*present)),
+        (found, _) => found,
+    };
     if let ([column], [name]) = (at.as_slice(), columns)
-        && !table.rows.iter().all(|(_, cells)| finding(&cells[*column]).is_some())
+        && !table.rows.iter().all(|(_, cells)| found(name, &cells[*column]).is_some())
     {
         return classes(table, name, *column);
     }
@@ -177,7 +214,7 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>
     let mut targets = Vec::new();
     for (line, cells) in &table.rows {
         let target = at.iter().zip(columns).map(|(&column, name)| {
-            finding(&cells[column]).ok_or_else(|| {
+            found(name, &cells[column]).ok_or_else(|| {
                 Error::data(
                     table.place(*line),
                     format!("expected 0, 1 or blank for {name}, found {:?}", cells[column]),
@@ -188,6 +225,18 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>
         targets.push(Some(target.collect::<Result<_>>()?));
     }
     Ok((Labels { kind, names: columns.to_vec() }, targets))
+}
+
+/// Refuses a finding that is no label.
+fn check_uncertain(source: &Source) -> Result<()> {
+    let foreign = source.uncertain.keys().find(|name| !source.label_columns.contains(name));
+    foreign.map_or(Ok(()), |name| {
+        Err(Error::config(
+            format!("data set {}, uncertain", source.name),
+            format!("expected names of label_columns, found {name}"),
+            did_you_mean(name, &source.label_columns),
+        ))
+    })
 }
 
 /// 0, 1, or NaN for a blank; `None` for anything else.

@@ -233,6 +233,16 @@ pub fn read(path: &Path, expected: Option<&[(String, Vec<usize>)]>) -> Result<(T
     Ok((tensors, metadata))
 }
 
+/// The metadata alone.
+///
+/// # Errors
+/// As [`read`], as far as the header shows it.
+pub fn metadata(path: &Path) -> Result<Metadata> {
+    let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");
+    let header = read_header(path, &mut File::open(path).map_err(refused)?)?;
+    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+}
+
 /// The header, once it agrees with itself and with the length of the file.
 fn read_header(path: &Path, file: &mut File) -> Result<safetensors::tensor::Metadata> {
     let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");

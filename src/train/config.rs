@@ -24,7 +24,7 @@ use toml::{
 };
 
 /// The files of `configs/`, by their path without `.toml`.
-pub const BUILTIN: [(&str, &str); 8] = [
+pub const BUILTIN: [(&str, &str); 9] = [
     ("pretrain/resnet18", include_str!("../../configs/pretrain/resnet18.toml")),
     ("pretrain/resnet50", include_str!("../../configs/pretrain/resnet50.toml")),
     ("multitask/resnet18", include_str!("../../configs/multitask/resnet18.toml")),
@@ -32,6 +32,7 @@ pub const BUILTIN: [(&str, &str); 8] = [
     ("finetune/resnet18", include_str!("../../configs/finetune/resnet18.toml")),
     ("finetune/resnet50", include_str!("../../configs/finetune/resnet50.toml")),
     ("demo", include_str!("../../configs/demo.toml")),
+    ("reproduce/full", include_str!("../../configs/reproduce/full.toml")),
     ("reproduce/small", include_str!("../../configs/reproduce/small.toml")),
 ];
 

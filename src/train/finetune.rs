@@ -84,8 +84,10 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         run.write(BEST, &(record.to_string() + "\n"))?;
         steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
     }
-    let scores = evaluate(config, run, &*task, &mut inference, &set.test)?;
-    run.finish(steps, learner.network(gpu, 0)?)?;
+    let scores = evaluate(config, run, &*task, &mut inference, &set.test, "")?;
+    let source = config.source.iter().find(|source| source.name == config.task);
+    let source = source.expect("the configuration was checked to name a source");
+    run.finish(steps, learner.network(gpu, 0)?, task::words(source, &set.labels))?;
     Ok(Outcome { scores, validation })
 }
 
@@ -245,7 +247,8 @@ impl Hooks for Tuning<'_> {
     }
 }
 
-/// Figures with 95 % intervals, resampling patients; writes `scores.json` and the predictions.
+/// Figures with 95 % intervals, resampling patients; writes `scores.json` and the predictions, under names that
+/// end in `suffix` (`scores.val.json`).
 ///
 /// # Errors
 /// Films that cannot be read, or a folder that cannot be written.
@@ -255,12 +258,13 @@ pub fn evaluate(
     task: &dyn Task,
     inference: &mut Inference,
     samples: &[Sample],
+    suffix: &str,
 ) -> Result<Scores> {
     let mut scorer = task.scorer();
     run.list_bad(&inference.score(task, samples, &mut *scorer)?)?;
     let scores = scorer.scores(Bootstrap { replicates: REPLICATES, seed: config.seed })?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");
-    run.write("scores.json", &(json + "\n"))?;
-    scorer.write(run)?;
+    run.write(&format!("scores{suffix}.json"), &(json + "\n"))?;
+    scorer.write(run, suffix)?;
     Ok(scores)
 }

@@ -99,7 +99,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         };
         at = trainer.pass(pass, at, &mut Learning { gpu, learner: &learner })?;
     }
-    run.finish(steps, state::network(gpu, &learner.state)?)?;
+    run.finish(steps, state::network(gpu, &learner.state)?, Metadata::new())?;
     Ok(run.weights_file())
 }
 

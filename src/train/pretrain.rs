@@ -140,7 +140,7 @@ fn train(
         };
         at = trainer.pass(pass, at, &mut pretraining)?;
     }
-    run.finish(trainer.steps, state::network(gpu, method.encoder().1)?)?;
+    run.finish(trainer.steps, state::network(gpu, method.encoder().1)?, Metadata::new())?;
     Ok(run.weights_file())
 }
 

@@ -130,13 +130,13 @@ impl<'a> Run<'a> {
         self.finite(step, tensors)?;
         checkpoint::write(&self.checkpoint_file(), tensors, metadata)
     }
-    /// Writes the weights that the stage ended with after `step` steps.
+    /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
     ///
     /// # Errors
     /// As [`Run::save`].
-    pub fn finish(&self, step: u64, tensors: Tensors) -> Result<()> {
+    pub fn finish(&self, step: u64, tensors: Tensors, metadata: Metadata) -> Result<()> {
         self.finite(step, &tensors)?;
-        weights::save(&self.weights_file(), tensors)
+        weights::save(&self.weights_file(), tensors, metadata)
     }
     /// Refuses tensors that are not finite after `step` steps: the loss shows it only a step later.
     ///

@@ -179,12 +179,12 @@ pub fn matched(
     Ok(tensors)
 }
 
-/// Writes `tensors` to a safetensors file that torchvision's `load_state_dict(strict=True)` takes:
+/// Writes `tensors` and `metadata` to a safetensors file that torchvision's `load_state_dict(strict=True)` takes:
 /// every running mean gets the `num_batches_tracked` (0) beside it that it may lack.
 ///
 /// # Errors
 /// Those of [`checkpoint::write`].
-pub fn save(path: &Path, mut tensors: Tensors) -> Result<()> {
+pub fn save(path: &Path, mut tensors: Tensors, mut metadata: Metadata) -> Result<()> {
     let norms: Vec<_> = tensors
         .keys()
         .filter_map(|name| name.strip_suffix("running_mean"))
@@ -194,5 +194,6 @@ pub fn save(path: &Path, mut tensors: Tensors) -> Result<()> {
         let counter = tensors.entry(norm + COUNTER);
         counter.or_insert_with(|| HostTensor::i64([], vec![0]));
     }
-    checkpoint::write(path, &tensors, &Metadata::from([("format".into(), "pt".into())]))
+    metadata.insert("format".into(), "pt".into());
+    checkpoint::write(path, &tensors, &metadata)
 }

@@ -71,6 +71,29 @@ fn predictions_and_figures_follow(place: &Place) {
     assert_eq!(first, again);
     assert!(again["auc"]["light"].is_f64() && again["images"] == 4, "{again}");
 
+    let of_test = ["scores.json", "predictions.csv"].map(|file| place.read(&format!("ft/{file}")));
+    let printed = succeeded(on(place, "evaluate", "ft", &["--split", "val", "--json"])).out;
+    let of_val: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(of_val["images"], 2);
+    let written: serde_json::Value =
+        serde_json::from_str(&place.text("ft/scores.val.json")).unwrap();
+    assert_eq!(written, of_val);
+    assert_eq!(place.text("ft/predictions.val.csv").lines().count(), 1 + 2);
+    let left = ["scores.json", "predictions.csv"].map(|file| place.read(&format!("ft/{file}")));
+    assert!(left == of_test);
+
+    // What was learnt from is not needed to predict.
+    fs::create_dir(place.path("elsewhere")).unwrap();
+    fs::rename(place.path("films"), place.path("elsewhere/films")).unwrap();
+    let there = succeeded(on(place, "predict", "ft", &["elsewhere/films/dark/d1.png"])).out;
+    assert!(there.starts_with("image,dark,light,error\n"), "{there}");
+    fs::rename(place.path("elsewhere/films"), place.path("films")).unwrap();
+    let bytes = place.read("ft/weights.safetensors");
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let words = header.metadata().clone().unwrap();
+    let told = ["kind", "labels", "positive"].map(|key| words[key].as_str());
+    assert_eq!(told, ["classes", "[\"dark\",\"light\"]", "light"]);
+
     fs::write(place.path("text.png"), "no film").unwrap();
     let films = ["films/dark/d1.png", "text.png", "films/light"];
     let csv = succeeded(on(place, "predict", "ft", &films)).out;
@@ -99,6 +122,59 @@ fn predictions_and_figures_follow(place: &Place) {
         1,
         &["moco/config.resolved.toml:", "expected", "found"],
     );
+}
+
+#[test]
+fn weights_of_another_number_of_classes_give_their_backbone_to_a_new_head() {
+    let place = Place::new();
+    succeeded(place.stage("finetune", "two", &[]));
+    (0..11).for_each(|film| place.film(&format!("films/grey/g{film}.png"), film, 80));
+    let mut three = place.stage("finetune", "three", &["optim.lr=1e-12"]);
+    three.args(["--weights", "two"]);
+    succeeded(three);
+    let shape = |run: &str, name: &str| {
+        let bytes = place.read(&format!("{run}/weights.safetensors"));
+        safetensors::SafeTensors::deserialize(&bytes)
+            .unwrap()
+            .tensor(name)
+            .unwrap()
+            .shape()
+            .to_vec()
+    };
+    assert_eq!([shape("two", "fc.weight"), shape("three", "fc.weight")], [[2, 512], [3, 512]]);
+    // At a rate of next to nothing the backbone is still the one that was given.
+    let first = |run: &str| {
+        let bytes = place.read(&format!("{run}/weights.safetensors"));
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let data = tensors.tensor("conv1.weight").unwrap().data().to_vec();
+        data.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>()
+    };
+    let near = first("two").iter().zip(first("three")).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(near);
+}
+
+#[test]
+fn a_known_data_set_is_found_below_the_folder_of_data() {
+    let place = Place::new();
+    fs::create_dir(place.path("sets")).unwrap();
+    fs::rename(place.path("films"), place.path("sets/chest_xray")).unwrap();
+    for (old, new) in [("dark", "NORMAL"), ("light", "PNEUMONIA")] {
+        let class = |name: &str| place.path(&format!("sets/chest_xray/{name}"));
+        fs::rename(class(old), class(new)).unwrap();
+    }
+    let source = "source=[{name=\"pneumonia\",known=\"pneumonia\"},{name=\"nih\",known=\"nih\"}]";
+    let stage = |run: &str| place.stage("finetune", run, &[source]);
+    let mut command = stage("ft");
+    command.env_remove("MTPRET_DATA");
+    refused(command, 1, &["data set pneumonia: expected its folder", "--data"]);
+    let mut command = place.stage("finetune", "ft", &[]);
+    command.args(["--data", "sets"]);
+    refused(command, 1, &["--data: expected a [[source]] with `known`", "found none"]);
+    let mut command = stage("ft");
+    command.args(["--data", "nowhere", "--data", "sets"]).env_remove("MTPRET_DATA");
+    succeeded(command);
+    let resolved: toml::Table = place.text("ft/config.resolved.toml").parse().unwrap();
+    assert_eq!(resolved["source"][0]["root"].as_str(), Some("sets/chest_xray"));
 }
 
 /// `config.resolved.toml` holds what was set, and is a whole configuration by itself.

@@ -230,7 +230,18 @@ impl Pretrain {
     }
 }
 
+impl Pretrain {
+    /// The data sets that it reads.
+    pub fn sources(&mut self) -> Vec<&mut Source> {
+        self.source.iter_mut().collect()
+    }
+}
+
 impl Multitask {
+    /// The data sets that it reads: those of its tasks.
+    pub fn sources(&mut self) -> Vec<&mut Source> {
+        self.source.iter_mut().filter(|source| self.tasks.contains(&source.name)).collect()
+    }
     /// How films of each kind of task become batches.
     pub fn settings(&self) -> Settings<'_> {
         Settings { data: &self.data, segment: &self.segment, detect: &self.detect }
@@ -238,6 +249,10 @@ impl Multitask {
 }
 
 impl Finetune {
+    /// The data sets that it reads: that of its task.
+    pub fn sources(&mut self) -> Vec<&mut Source> {
+        self.source.iter_mut().filter(|source| source.name == self.task).collect()
+    }
     /// How films of each kind of task become batches.
     pub fn settings(&self) -> Settings<'_> {
         Settings { data: &self.data, segment: &self.segment, detect: &self.detect }

@@ -207,7 +207,7 @@ impl Scorer for ClassifyScorer<'_> {
         Some(sum / f64::from(count.max(1)))
     }
     /// `predictions.csv`: one row for each film, its path and the probability of each label.
-    fn write(&self, run: &Run) -> Result<()> {
+    fn write(&self, run: &Run, suffix: &str) -> Result<()> {
         let names = &self.task.labels.names;
         let mut table = csv::Writer::from_writer(Vec::new());
         let header = std::iter::once("image".to_owned()).chain(names.iter().cloned());
@@ -221,6 +221,9 @@ impl Scorer for ClassifyScorer<'_> {
             table.write_record(row).expect("memory takes every row");
         }
         let bytes = table.into_inner().expect("memory is flushed");
-        run.write("predictions.csv", &String::from_utf8(bytes).expect("rows are UTF-8"))
+        run.write(
+            &format!("predictions{suffix}.csv"),
+            &String::from_utf8(bytes).expect("rows are UTF-8"),
+        )
     }
 }

@@ -206,7 +206,7 @@ impl Scorer for DetectScorer<'_> {
         None
     }
     /// `predictions.json` and `targets.json`, results and ground truth as COCO has them.
-    fn write(&self, run: &Run) -> Result<()> {
+    fn write(&self, run: &Run, suffix: &str) -> Result<()> {
         let results: Vec<Value> = self.found.iter().map(|f| {
             json!({ "image_id": f.image, "category_id": f.class + 1, "bbox": f.bbox, "score": f.score })
         }).collect();
@@ -229,7 +229,7 @@ impl Scorer for DetectScorer<'_> {
             names.map(|(id, name)| json!({ "id": id + 1, "name": name })).collect();
         let targets =
             json!({ "images": images, "annotations": annotations, "categories": categories });
-        run.write("predictions.json", &Value::from(results).to_string())?;
-        run.write("targets.json", &targets.to_string())
+        run.write(&format!("predictions{suffix}.json"), &Value::from(results).to_string())?;
+        run.write(&format!("targets{suffix}.json"), &targets.to_string())
     }
 }

@@ -2,17 +2,21 @@
 
 mod classify;
 mod detect;
+mod meaning;
 mod segment;
 
 pub use classify::Classify;
 pub use detect::Detect;
+pub use meaning::words;
 pub use segment::Segment;
 
 use super::{
+    checkpoint,
     config::{self, Data, Metric},
     inputs::Inputs,
     metrics::{Bootstrap, ClassifyScores, DetectScores, SegmentScores},
     run::Run,
+    weights,
 };
 use crate::{
     Error, Result,
@@ -24,6 +28,7 @@ use crate::{
 };
 use image::GrayImage;
 use serde::Serialize;
+use std::path::Path;
 
 /// What multitask learning and fine-tuning ask of a task, whatever its kind.
 pub trait Task {
@@ -109,11 +114,11 @@ pub trait Scorer {
     fn scores(&self, bootstrap: Bootstrap) -> Result<Scores>;
     /// Mean loss of the predictions, where it can be told from them.
     fn loss(&self) -> Option<f64>;
-    /// Writes the predictions into the run's folder.
+    /// Writes the predictions into the run's folder, under names that end in `suffix` (`.val`).
     ///
     /// # Errors
     /// The disk is full or the folder is not writable.
-    fn write(&self, run: &Run) -> Result<()>;
+    fn write(&self, run: &Run, suffix: &str) -> Result<()>;
 }
 
 /// The figures of a task.
@@ -190,21 +195,40 @@ pub fn open(
     let source = sources.iter().find(|s| s.name == name);
     let source = source.expect("the configuration was checked to name a source");
     let set = source.read()?;
+    let task = of(source, &set, settings)?;
+    Ok((set, task))
+}
+
+/// The task of a fine-tuned run, by what its weights say of their labels; of weights that do not say, by the data
+/// set.
+///
+/// # Errors
+/// The weights cannot be read, or as [`open`].
+pub fn recall(run: &Path, config: &config::Finetune) -> Result<Box<dyn Task>> {
+    let words = checkpoint::metadata(&run.join(weights::FILE))?;
+    match meaning::recalled(&config.task, &words) {
+        Some((source, set)) => of(&source, &set, config.settings()),
+        None => Ok(open(&config.source, &config.task, config.settings())?.1),
+    }
+}
+
+/// The task of a data set, by its kind of labels.
+fn of(source: &Source, set: &Dataset, settings: Settings) -> Result<Box<dyn Task>> {
     let missing = |section: &str| {
+        let name = &source.name;
         let problem = format!("expected a section [{section}] for source {name}, found none");
         Error::config(section, problem, format!("add [{section}] as configs/demo.toml has it"))
     };
     let data = settings.data;
-    let task: Box<dyn Task> = match set.labels.kind {
+    Ok(match set.labels.kind {
         Kind::Mask => {
             let settings = settings.segment.as_ref().ok_or_else(|| missing("segment"))?;
-            Box::new(Segment::new(&set, data, settings)?)
+            Box::new(Segment::new(set, data, settings)?)
         }
         Kind::Boxes => {
             let settings = settings.detect.as_ref().ok_or_else(|| missing("detect"))?;
-            Box::new(Detect::new(&set, data, settings)?)
+            Box::new(Detect::new(set, data, settings)?)
         }
-        Kind::Classes | Kind::Multi | Kind::None => Box::new(Classify::new(source, &set, data)?),
-    };
-    Ok((set, task))
+        Kind::Classes | Kind::Multi | Kind::None => Box::new(Classify::new(source, set, data)?),
+    })
 }

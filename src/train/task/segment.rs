@@ -189,10 +189,10 @@ impl Scorer for SegmentScorer<'_> {
         (!dice.is_empty()).then(|| 1.0 - dice.iter().sum::<f64>() / dice.len() as f64)
     }
     /// `masks/<film>.png`, white where the foreground is.
-    fn write(&self, run: &Run) -> Result<()> {
+    fn write(&self, run: &Run, suffix: &str) -> Result<()> {
         for (path, mask) in &self.masks {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            run.write_png(&format!("masks/{name}.png"), mask)?;
+            run.write_png(&format!("masks{suffix}/{name}.png"), mask)?;
         }
         Ok(())
     }

@@ -1,0 +1,70 @@
+//! Arguments that several commands share.
+
+use super::Device;
+use crate::{
+    Error, Result,
+    data::{Roots, Source},
+};
+use std::path::PathBuf;
+
+/// What is put over a configuration, and how a run is done and shown.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// One setting, for example --set optim.lr=0.01.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Seed of every random number.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Films that may turn out unreadable before the run stops.
+    #[arg(long, value_name = "N")]
+    max_bad: Option<usize>,
+    /// Print readings and the result as JSON, one object a line, on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// The adapter.
+    #[command(flatten)]
+    pub device: Device,
+}
+
+impl Settings {
+    /// All settings as `key=value`, those with an option of their own last.
+    pub fn overrides(&self) -> Vec<String> {
+        let own = [
+            self.seed.map(|seed| format!("seed={seed}")),
+            self.max_bad.map(|films| format!("data.max_bad={films}")),
+        ];
+        self.settings.iter().cloned().chain(own.into_iter().flatten()).collect()
+    }
+}
+
+/// Where the data sets lie that the program knows.
+#[derive(clap::Args)]
+pub struct Folders {
+    /// A folder that holds data sets side by side; may be given several times.
+    #[arg(long, value_name = "DIR")]
+    data: Vec<PathBuf>,
+}
+
+impl Folders {
+    /// These folders, then those that are `configured`, then that of the environment.
+    pub fn roots(&self, configured: &Roots) -> Roots {
+        let mut roots = configured.clone();
+        roots.folders.splice(0..0, self.data.iter().cloned());
+        roots.folders.extend(Roots::from_env().folders);
+        roots
+    }
+    /// Finds sources on disk.
+    ///
+    /// # Errors
+    /// A known data set lies nowhere; or folders are given and no source is a known data set.
+    pub fn locate(&self, sources: &mut [&mut Source]) -> Result<()> {
+        if !self.data.is_empty() && sources.iter().all(|source| source.known.is_none()) {
+            let problem = "expected a [[source]] with `known` to look for there, found none";
+            let remedy = "name the data set by known = \"pneumonia\" in place of format and root";
+            return Err(Error::config("--data", problem, remedy));
+        }
+        let roots = self.roots(&Roots::default());
+        sources.iter_mut().try_for_each(|source| source.locate(&roots))
+    }
+}

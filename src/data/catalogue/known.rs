@@ -1,0 +1,274 @@
+//! The list of data sets that the program knows.
+
+use std::collections::BTreeMap;
+
+use super::{Known, Note, Purpose, Use};
+use crate::data::{Class, Format, Shape, Source, Split};
+
+const fn classify(settings: fn(&mut Source)) -> Use {
+    Use { purpose: Purpose::Classify, metric: "auc", settings }
+}
+const fn segment(settings: fn(&mut Source)) -> Use {
+    Use { purpose: Purpose::Segment, metric: "dice", settings }
+}
+const fn detect(settings: fn(&mut Source)) -> Use {
+    Use { purpose: Purpose::Detect, metric: "ap50", settings }
+}
+const fn pretrain(settings: fn(&mut Source)) -> Use {
+    Use { purpose: Purpose::Pretrain, metric: "", settings }
+}
+
+const fn always(text: &'static str) -> Option<Note> {
+    Some(Note { text, folder: None })
+}
+
+/// Every data set that the program knows.
+pub const KNOWN: &[Known] = &[
+    Known {
+        name: "pneumonia",
+        folders: &["chest_xray", "ChestXRay2017/chest_xray"],
+        paper: Some("Pneumonia"),
+        note: None,
+        uses: &[classify(|s| {
+            s.format = Some(Format::Folder);
+            s.positive = Some("PNEUMONIA".into());
+            // Kermany's own division shares patients between its parts.
+            s.split = Split::Patient;
+        })],
+    },
+    Known {
+        name: "nih",
+        folders: &["NIH", "NIHCC", "ChestX-ray14", "NIH1000"],
+        paper: Some("NIHCC"),
+        note: Some(Note {
+            folder: Some("NIH1000"),
+            text: "NIH1000 (724 films at 64 pixels) in place of NIHCC's 112120",
+        }),
+        uses: &[classify(|s| s.format = Some(Format::Nih))],
+    },
+    Known {
+        name: "mura",
+        folders: &["MURA-v1.1", "MURA"],
+        paper: Some("MURA"),
+        note: None,
+        uses: &[classify(|s| {
+            s.format = Some(Format::Suffix);
+            s.classes =
+                vec![Class::new("normal", &["_negative"]), Class::new("abnormal", &["_positive"])];
+            s.positive = Some("abnormal".into());
+            // MURA's own test films are not published: a tenth of the training patients, as the
+            // paper's share, stands in for them.
+            s.test_share = 0.1;
+        })],
+    },
+    Known {
+        name: "chexpert",
+        folders: &["CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert"],
+        paper: Some("CheXpert"),
+        note: None,
+        uses: &[classify(chexpert)],
+    },
+    Known {
+        name: "deepcovid",
+        folders: &["DeepCovid", "data_upload_v3", "data_upload_v3/data"],
+        paper: Some("DeepCovid"),
+        note: None,
+        uses: &[classify(|s| {
+            s.format = Some(Format::Folder);
+            s.positive = Some("covid".into());
+        })],
+    },
+    Known {
+        name: "covid",
+        folders: &["covid-chestxray-dataset"],
+        paper: Some("DeepCovid"),
+        note: always(
+            "covid-chestxray-dataset (COVID-19 against other findings) in place of DeepCovid",
+        ),
+        uses: &[classify(covid)],
+    },
+    Known {
+        name: "fracatlas",
+        folders: &["FracAtlas"],
+        paper: Some("MURA"),
+        note: always("FracAtlas (fractures) in place of MURA"),
+        uses: &[
+            classify(|s| {
+                s.format = Some(Format::Folder);
+                s.images = "images".into();
+                s.positive = Some("Fractured".into());
+            }),
+            detect(|s| fracatlas(s, Shape::Boxes)),
+            segment(|s| fracatlas(s, Shape::Mask)),
+        ],
+    },
+    Known {
+        name: "shenzhen",
+        folders: &["Shenzhen", "ChinaSet_AllFiles"],
+        paper: Some("Lung"),
+        note: always("Shenzhen alone in place of the lung set of Shenzhen and Montgomery"),
+        uses: &[
+            segment(|s| {
+                s.format = Some(Format::Masks);
+                s.images = "CXR_png".into();
+                s.masks = vec!["masks/{}_mask.png|mask/{}_mask.png".into()];
+                s.classes = vec![Class::new("lung", &[])];
+                // As published, 96 of the 662 films have no mask.
+                s.partial = true;
+            }),
+            classify(|s| {
+                s.format = Some(Format::Suffix);
+                s.images = "CXR_png".into();
+                s.classes =
+                    vec![Class::new("normal", &["_0"]), Class::new("tuberculosis", &["_1"])];
+                s.positive = Some("tuberculosis".into());
+            }),
+            pretrain(|s| films(s, "CXR_png")),
+        ],
+    },
+    Known {
+        name: "montgomery",
+        folders: &["MontgomerySet", "Montgomery"],
+        paper: Some("Lung"),
+        note: always("Montgomery alone in place of the lung set of Shenzhen and Montgomery"),
+        uses: &[
+            segment(|s| {
+                s.format = Some(Format::Masks);
+                s.images = "CXR_png".into();
+                s.masks =
+                    ["left", "right"].map(|side| format!("ManualMask/{side}Mask/{{}}.png")).into();
+                s.classes = vec![Class::new("lung", &[])];
+            }),
+            pretrain(|s| films(s, "CXR_png")),
+        ],
+    },
+    Known {
+        name: "lung",
+        folders: &["Lung Segmentation", "data/Lung Segmentation"],
+        paper: Some("Lung"),
+        note: None,
+        uses: &[segment(|s| {
+            s.format = Some(Format::Masks);
+            s.images = "CXR_png".into();
+            s.masks = vec!["masks/{}_mask.png|masks/{}.png".into()];
+            s.classes = vec![Class::new("lung", &[])];
+            s.partial = true;
+        })],
+    },
+    Known {
+        name: "tbx11k",
+        folders: &["TBX11K"],
+        paper: Some("TBX11K"),
+        note: None,
+        uses: &[detect(|s| {
+            s.format = Some(Format::Coco);
+            s.images = "imgs".into();
+            s.annotations = ["train", "val"]
+                .map(|part| format!("annotations/json/TBX11K_{part}.json").into())
+                .into();
+            s.classes = vec![
+                Class::new("Active", &["ActiveTuberculosis"]),
+                Class::new("Latent", &["ObsoletePulmonaryTuberculosis"]),
+            ];
+        })],
+    },
+    Known {
+        name: "bone-fracture",
+        folders: &["BoneFractureYolo8"],
+        paper: None,
+        note: None,
+        uses: &[pretrain(|s| films(s, ""))],
+    },
+    Known {
+        name: "bone-age",
+        folders: &["rsna-bone-age"],
+        paper: Some("RSNA bone age"),
+        note: None,
+        uses: &[pretrain(|s| films(s, ""))],
+    },
+    Known {
+        name: "indiana",
+        folders: &["Indiana", "indiana", "chest-xrays-indiana-university", "NLMCXR_png"],
+        paper: Some("Indiana-CXR"),
+        note: None,
+        uses: &[pretrain(|s| films(s, ""))],
+    },
+    Known {
+        name: "dental",
+        folders: &["dental_mlua"],
+        paper: None,
+        note: None,
+        uses: &[pretrain(|s| films(s, "images"))],
+    },
+];
+
+/// The five findings of CheXpert's competition on frontal films, with LibAUC's mix of what is not
+/// certain (DAM, Yuan et al. 2021). The 234 films that radiologists read again are for test, as
+/// in the literature; validation comes out of the training films.
+fn chexpert(s: &mut Source) {
+    let findings = [
+        ("Cardiomegaly", false),
+        ("Edema", true),
+        ("Consolidation", false),
+        ("Atelectasis", true),
+        ("Pleural Effusion", false),
+    ];
+    s.format = Some(Format::Csv);
+    s.table = Some("train.csv".into());
+    s.test_table = Some("valid.csv".into());
+    s.path_column = "Path".into();
+    s.only = BTreeMap::from([("Frontal/Lateral".into(), "Frontal".into())]);
+    s.label_columns = findings.map(|(name, _)| name.into()).into();
+    s.uncertain = findings.map(|(name, present)| (name.into(), present)).into();
+    s.blank_is_absent = true;
+}
+
+/// ieee8023's table, whose findings are paths (`Pneumonia/Viral/COVID-19`) or single words; those
+/// that say nothing (`todo`, `Unknown`) are left out.
+fn covid(s: &mut Source) {
+    let other = [
+        "Pneumonia",
+        "No Finding",
+        "SARS",
+        "MERS-CoV",
+        "Pneumocystis",
+        "Streptococcus",
+        "Klebsiella",
+        "Mycoplasma Bacterial Pneumonia",
+        "Varicella",
+        "ARDS",
+        "E.Coli",
+        "Lipoid",
+        "Legionella",
+        "Bacterial",
+        "Influenza",
+        "Tuberculosis",
+    ];
+    s.format = Some(Format::Csv);
+    s.images = "images".into();
+    s.table = Some("metadata.csv".into());
+    s.path_column = "filename".into();
+    s.patient_column = Some("patientid".into());
+    s.label_columns = vec!["finding".into()];
+    s.only = BTreeMap::from([("modality".into(), "X-ray".into())]);
+    s.classes = vec![Class::new("COVID-19", &[]), Class::new("other", &other)];
+    s.positive = Some("COVID-19".into());
+}
+
+fn fracatlas(s: &mut Source, shape: Shape) {
+    s.format = Some(Format::Coco);
+    s.images = "images".into();
+    s.annotations = vec!["Annotations/COCO JSON/COCO_fracture_masks.json".into()];
+    s.negatives = Some("images/Non_fractured".into());
+    s.classes = vec![Class::new("fracture", &["fractured"])];
+    s.shape = shape;
+}
+
+/// All films below `images`, without labels and in one part.
+fn films(s: &mut Source, images: &str) {
+    s.format = Some(Format::Folder);
+    s.images = images.into();
+    s.labelled = false;
+    s.split = Split::Patient;
+    (s.val_share, s.test_share) = (0.0, 0.0);
+}

@@ -1,0 +1,194 @@
+//! Data sets of the catalogue as their authors publish them.
+
+use std::fs::write;
+
+use mtpret::data::{Dataset, Kind, Known, Purpose, Roots, Sample, Source};
+use tempfile::TempDir;
+
+use super::{data_error, film, shared_patients};
+
+/// The known data set below a folder.
+fn known(name: &str, dir: &TempDir) -> Source {
+    let mut source = Source::known(name, name, None);
+    source.locate(&Roots { folders: vec![dir.path().into()], ..Roots::default() }).unwrap();
+    source
+}
+
+fn labels(part: &[Sample]) -> Vec<&[f32]> {
+    part.iter().map(|sample| sample.target.labels()).collect()
+}
+
+fn counts(set: &Dataset) -> [usize; 3] {
+    [&set.train, &set.val, &set.test].map(Vec::len)
+}
+
+/// MURA: 20 patients to learn from, each with a normal hand and an abnormal elbow; one to choose by.
+fn mura() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("MURA-v1.1");
+    for patient in 1..=20 {
+        for study in ["XR_HAND", "XR_ELBOW"] {
+            let label = if study == "XR_HAND" { "negative" } else { "positive" };
+            let folder = format!("train/{study}/patient{patient:05}/study1_{label}");
+            film(&root.join(&folder).join("image1.png"), 1);
+            film(&root.join(&folder).join("image2.png"), 2);
+            write(root.join(&folder).join("._image2.png"), "AppleDouble").unwrap();
+        }
+    }
+    film(&root.join("valid/XR_WRIST/patient11185/study1_positive/image1.png"), 3);
+    for part in ["train", "valid"] {
+        write(root.join(format!("{part}_labeled_studies.csv")), "MURA-v1.1/…,1\n").unwrap();
+    }
+    dir
+}
+
+#[test]
+fn muras_folders_tell_label_patient_and_part() {
+    let dir = mura();
+    let set = known("mura", &dir).read().unwrap();
+    assert_eq!(
+        (set.labels.kind, &set.labels.names[..]),
+        (Kind::Classes, &["normal", "abnormal"].map(String::from)[..])
+    );
+    // A tenth of the patients of the training folder, with all their films, is for test.
+    assert_eq!(counts(&set), [72, 1, 8]);
+    assert_eq!(shared_patients(&set), [""; 0]);
+    for sample in set.train.iter().chain(&set.test).chain(&set.val) {
+        let path = sample.path.display().to_string();
+        assert!(path.contains(&format!("/{}/", sample.patient)), "{path}: {}", sample.patient);
+        assert_eq!(sample.target.labels() == [1.0], path.contains("_positive/"), "{path}");
+        assert!(!path.contains("._"), "{path}");
+    }
+    assert_eq!(set.val[0].patient, "patient11185");
+    // For pretraining its labels are not looked at, but the films are the same.
+    let mut source = Source::known("mura", "mura", Some(Purpose::Pretrain));
+    source.root = dir.path().join("MURA-v1.1");
+    assert_eq!(counts(&source.read().unwrap()), [72, 1, 8]);
+}
+
+#[test]
+fn a_film_of_mura_without_a_label_in_its_path_is_an_error() {
+    let dir = mura();
+    let root = dir.path().join("MURA-v1.1");
+    film(&root.join("train/XR_HAND/patient00001/study2/image1.png"), 1);
+    assert_eq!(
+        data_error(known("mura", &dir).read(), &root),
+        "train/XR_HAND/patient00001/study2/image1.png: expected a film or folder that ends in \
+         one of _negative, _positive; rename it, or add its ending to a class"
+    );
+}
+
+const HEADER: &str = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,\
+    Cardiomegaly,Lung Opacity,Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,\
+    Pleural Effusion,Pleural Other,Fracture,Support Devices\n";
+
+/// A row of CheXpert: cardiomegaly, edema, consolidation, atelectasis, effusion as they stand in it.
+fn row(path: &str, side: &str, [c, e, k, a, p]: [&str; 5]) -> String {
+    format!("CheXpert-v1.0-small/{path},Male,60,{side},AP,,,{c},1.0,,{e},{k},-1.0,{a},,{p},,,\n")
+}
+
+/// CheXpert in a folder of this name: a film with every finding not certain, one with blanks.
+fn chexpert(folder: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join(folder);
+    let (mut train, mut valid) = (HEADER.to_string(), HEADER.to_string());
+    for patient in 1..=10 {
+        let path = format!("train/patient{patient:05}/study1/view1_frontal.jpg");
+        let cells = match patient {
+            1 => ["-1.0"; 5],
+            2 => [""; 5],
+            _ => ["1.0", "0.0", "1.0", "0.0", "1.0"],
+        };
+        film(&root.join(&path), patient);
+        train += &row(&path, "Frontal", cells);
+    }
+    let lateral = "train/patient00001/study1/view2_lateral.jpg";
+    film(&root.join(lateral), 77);
+    train += &row(lateral, "Lateral", ["1.0"; 5]);
+    let path = "valid/patient64541/study1/view1_frontal.jpg";
+    film(&root.join(path), 88);
+    valid += &row(path, "Frontal", ["0.0", "1.0", "0.0", "1.0", "0.0"]);
+    write(root.join("train.csv"), train).unwrap();
+    write(root.join("valid.csv"), valid).unwrap();
+    dir
+}
+
+#[test]
+fn chexperts_tables_give_five_findings_of_frontal_films() {
+    for folder in ["CheXpert-v1.0-small", "CheXpert"] {
+        let dir = chexpert(folder);
+        let set = known("chexpert", &dir).read().unwrap();
+        assert_eq!(set.labels.kind, Kind::Multi);
+        let names = ["Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion"];
+        assert_eq!(set.labels.names, names);
+        assert_eq!(counts(&set), [9, 1, 1]);
+        assert_eq!(set.test[0].patient, "patient64541");
+        assert_eq!(labels(&set.test), [[0.0, 1.0, 0.0, 1.0, 0.0]]);
+        assert_eq!(shared_patients(&set), [""; 0]);
+        let of = |patient: &str| {
+            let mut all = set.train.iter().chain(&set.val);
+            all.find(|s| s.patient == patient).unwrap().target.labels().to_vec()
+        };
+        // Not certain: edema and atelectasis count as present, the others as absent.
+        assert_eq!(of("patient00001"), [0.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(of("patient00002"), [0.0; 5]);
+        assert_eq!(of("patient00003"), [1.0, 0.0, 1.0, 0.0, 1.0]);
+    }
+}
+
+#[test]
+fn what_counts_as_uncertain_is_named_for_each_finding() {
+    let dir = chexpert("CheXpert");
+    let mut source = known("chexpert", &dir);
+    source.uncertain.remove("Edema");
+    let error = data_error(source.read(), &dir.path().join("CheXpert"));
+    assert!(
+        error.starts_with("train.csv:2: expected 0, 1 or blank for Edema, found \"-1.0\""),
+        "{error}"
+    );
+    source.uncertain.insert("Oedema".into(), true);
+    let error = source.read().unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "uncertain: expected names of label_columns, found Oedema; did you mean Edema?"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_test_table_with_other_classes_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    ["a", "b", "c", "d"].iter().for_each(|name| film(&dir.path().join(format!("{name}.png")), 1));
+    write(dir.path().join("t.csv"), "path,y\na.png,sick\nb.png,well\n").unwrap();
+    write(dir.path().join("more.csv"), "path,y\nc.png,ill\nd.png,well\n").unwrap();
+    let mut source = Source::new("t", mtpret::data::Format::Csv, dir.path());
+    source.table = Some("t.csv".into());
+    source.test_table = Some("more.csv".into());
+    source.label_columns = vec!["y".into()];
+    assert_eq!(
+        data_error(source.read(), dir.path()),
+        "more.csv: expected the labels of the other table, sick, well, found ill, well; give both \
+         tables the same labels"
+    );
+}
+
+#[test]
+fn the_small_copy_of_nih_carries_a_note_and_the_whole_set_none() {
+    let nih = Known::named("nih").unwrap();
+    let note = nih.note("films/NIH1000".as_ref()).unwrap();
+    assert!(note.contains("NIH1000") && note.contains("64 pixels"), "{note}");
+    assert_eq!(nih.note("films/NIHCC".as_ref()), None);
+    assert!(Known::named("covid").unwrap().note("anywhere".as_ref()).is_some());
+}
+
+#[test]
+fn films_without_a_mask_serve_for_pretraining() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..4 {
+        film(&dir.path().join(format!("Shenzhen/CXR_png/CHNCXR_{i}_0.png")), 1);
+    }
+    let mut source = Source::known("china", "shenzhen", Some(Purpose::Pretrain));
+    source.locate(&Roots { folders: vec![dir.path().into()], ..Roots::default() }).unwrap();
+    assert_eq!(counts(&source.read().unwrap()), [4, 0, 0]);
+}

@@ -99,7 +99,7 @@ pub struct Network {
 
 enum Head {
     Labels(Classifier),
-    Mask(DeepLab),
+    Mask(Box<DeepLab>),
 }
 
 /// Losses by name, to be added.
@@ -158,7 +158,7 @@ impl Network {
                 let options = settings.deeplab(found.contains_key("aux_classifier.4.weight"))?;
                 let backbone = ResNet::new(&root.at("backbone"), depth);
                 let head = DeepLab::new(&root.head(0), depth, classes, options);
-                (backbone, Head::Mask(head), classes)
+                (backbone, Head::Mask(Box::new(head)), classes)
             }
         };
         let state = State::init(gpu, &root, 0)?;

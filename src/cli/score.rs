@@ -60,7 +60,9 @@ fn score(args: &Args) -> Result<String> {
     let settings = Bootstrap { replicates: args.replicates, seed: args.seed };
     let (predictions, targets) = (&args.predictions, &args.targets);
     let scores = match args.task {
-        Task::Classify => Scores::Classify(read::classify(predictions, targets, settings)?),
+        Task::Classify => {
+            Scores::Classify(Box::new(read::classify(predictions, targets, settings)?))
+        }
         Task::Segment => Scores::Segment(read::segment(predictions, targets, settings)?),
         Task::Detect => Scores::Detect(coco::detect(predictions, targets, settings)?),
     };

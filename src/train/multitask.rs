@@ -139,8 +139,9 @@ impl Hooks for Learning<'_> {
 
 /// Algorithm 2's outer loops as a list: round after round, each in its own order.
 fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Result<Vec<Visit>> {
-    let batches = |(set, task): (&Dataset, &Box<dyn Task>)| set.train.len() / task.data().batch;
-    let lengths: Vec<u64> = sets.iter().zip(tasks).map(|pair| batches(pair) as u64).collect();
+    let all = sets.iter().zip(tasks);
+    let batches = all.map(|(set, task)| set.train.len() / task.data().batch);
+    let lengths: Vec<u64> = batches.map(|count| count as u64).collect();
     if let Some(short) = lengths.iter().position(|steps| *steps == 0) {
         let problem = format!(
             "expected at least one batch of {} films, found {} in source {}",

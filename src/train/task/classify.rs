@@ -187,7 +187,8 @@ impl Scorer for ClassifyScorer<'_> {
     }
     fn scores(&self, bootstrap: Bootstrap) -> Result<Scores> {
         let samples: Vec<&Sample> = self.samples.iter().collect();
-        Ok(Scores::Classify(self.task.figures(&samples, &self.probabilities, bootstrap)?))
+        let scores = self.task.figures(&samples, &self.probabilities, bootstrap)?;
+        Ok(Scores::Classify(Box::new(scores)))
     }
     /// Mean cross-entropy over what is labelled.
     fn loss(&self) -> Option<f64> {

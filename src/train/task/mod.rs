@@ -126,7 +126,7 @@ pub trait Scorer {
 #[serde(untagged)]
 pub enum Scores {
     /// Of classification.
-    Classify(ClassifyScores),
+    Classify(Box<ClassifyScores>),
     /// Of segmentation.
     Segment(SegmentScores),
     /// Of detection.

@@ -37,7 +37,14 @@ impl Detector {
     fn new(gpu: &Gpu) -> Self {
         let root = Scope::root();
         let backbone = ResNet::new(&root.at("backbone").at("body"), Depth::R18);
-        let head = FasterRcnn::new(&root.head(0), Depth::R18, 3, Options::TORCHVISION);
+        // Fewer proposals than by default, for the time it takes.
+        let options = Options {
+            per_level: [200; 2],
+            per_image: [200; 2],
+            sampled: 64,
+            ..Options::TORCHVISION
+        };
+        let head = FasterRcnn::new(&root.head(0), Depth::R18, 3, options);
         let state = State::init(gpu, &root, 3).unwrap();
         let zeros = || Arena::zeros(gpu, &state.weights.layout).unwrap();
         let (gradients, momentum) = (zeros(), zeros());

@@ -294,11 +294,12 @@ def detector_pass(model, state, inputs):
     return losses, running, gradients, own
 
 
-def detections(name, films, steps):
-    """Weights of a detector that has learned from films for some steps, and what it finds in float64."""
+def detections(name, films):
+    """Weights of a detector that finds something in films, and what it finds in float64."""
     torch.manual_seed(0)
-    model = detection.trained(detection.model(name, 3), films, steps)
-    state = {k: v.clone() for k, v in model.state_dict().items()}
+    model = detection.model(name, 3)
+    model.load_state_dict(weights(model, 1))
+    state = {k: v.clone() for k, v in detection.scaled(model, films["x"][:2]).state_dict().items()}
     return state, detection.evaluate(pytorch.in_dtype(model, state, torch.float64), films["x"].double())
 
 
@@ -361,7 +362,6 @@ RUNS = [  # what, models, kind of batch, classes, batch, settings
 ]
 # Output stride, rates, classes, shape of x, auxiliary head, file of weights.
 DETECT_SIDE = 128
-DETECT_STEPS = {"fasterrcnn_resnet18_fpn": 30, "fasterrcnn_resnet50_fpn": 30}  # of learning before films are searched
 DETECT_TRAIN = {  # batch norm, classes, x; the second image has no boxes
     "fasterrcnn_resnet18_fpn": [("frozen", 3, (3, 3, 96, 128)), ("train", 5, (2, 1, 97, 118))],
     "fasterrcnn_resnet50_fpn": [("frozen", 3, (2, 3, 64, 96))],
@@ -482,8 +482,7 @@ def check_detect_eval(report, engine, kept, name):
     what = f"{name} eval of {'real films' if films else 'random images, for want of MTPRET_DATA,'}"
     if films is None:
         films = {"x": images((8, 3, DETECT_SIDE, DETECT_SIDE), 11), **detection.boxes(8, (DETECT_SIDE, DETECT_SIDE), 3, 11)}
-    steps = DETECT_STEPS[name]
-    state, want = kept.get(("detections", what, DETECT_SIDE, steps), lambda: detections(name, films, steps))
+    state, want = kept.get(("detections", what, DETECT_SIDE), lambda: detections(name, films))
     # Two images at a time: the features of their proposals are many.
     got = {}
     for first in range(0, 8, 2):

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/faults.rs"]
 mod faults;
 #[path = "cli/kinds.rs"]

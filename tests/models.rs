@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used)]
 
 use mtpret::{
-    gpu::{Choice, Gpu},
+    autograd::{Mode, Tape},
+    gpu::{Choice, Gpu, Program, Recording},
     models::{Classifier, DeepLab, Depth, Encoder, Projection, ResNet, deeplab},
-    tensor::{Layout, Order, Scope, State},
+    tensor::{Array, Layout, Order, Scope, State, Tensor},
     train::{
         checkpoint::{self, Data, HostTensor, Metadata, Tensors},
+        explain::{enlarged, grad_cam},
         state,
         weights::{self, Unexpected},
     },
@@ -289,6 +291,49 @@ fn resnet18_evaluates_as_pytorchs_does() {
 #[test]
 fn resnet50_evaluates_as_pytorchs_does() {
     eval("resnet50_eval");
+}
+
+#[test]
+fn the_grad_cam_of_a_resnet18_is_pytorchs() {
+    let case = Case::new("resnet18_cam");
+    let gpu = Gpu::open(Choice::default()).unwrap();
+    let (root, depth) = (Scope::root(), Depth::R18);
+    let backbone = ResNet::new(&root, depth);
+    let head = Classifier::new(root.head(0).at("fc"), depth.features(), case.classes());
+    let state = State::init(&gpu, &root, 0).unwrap();
+    state::take(&gpu, &case.weights(false), "", state.arenas()).unwrap();
+    let x = case.shape("x");
+    let pixels = film("x", &x).as_f32().unwrap().iter().map(|v| f64::from(*v)).collect();
+    let x = Array::new(&x, pixels).permuted(&[0, 2, 3, 1]);
+    let class = case.case["class"].as_u64().unwrap() as usize;
+    let one_hot = (0..case.classes()).map(|c| f64::from(u8::from(c == class)));
+    let seed = Array::new(&[1, case.classes()], one_hot.collect());
+    let [x, seed] = [&x, &seed].map(|array| Tensor::upload(&gpu, array).unwrap());
+
+    let rec = Recording::new(&gpu);
+    let tape = Tape::new(&rec, &state, Mode::Eval);
+    let c5 = tape.watch(&backbone.forward(&tape, &tape.input(&x)).unwrap()[3].value);
+    let scores = head.forward(&tape, &c5).unwrap();
+    let gradient = tape.gradient(&scores, &seed, &c5).unwrap().unwrap();
+    [&c5.value, &gradient].into_iter().for_each(|tensor| rec.keep(&tensor.data));
+    let program = Program::new(rec).unwrap();
+    program.run();
+    let [features, gradient] = [&c5.value, &gradient].map(|tensor| {
+        let array = tensor.read(&program).unwrap();
+        Array::new(&array.shape[1..], array.data)
+    });
+
+    let cam = grad_cam(&features, &gradient);
+    let large = enlarged(&cam, [128, 96]);
+    let wanted = case.wanted();
+    let most = floats(&wanted, "cam").into_iter().fold(0.0, f64::max);
+    assert!(most > 0.0, "the fixture's map is not empty");
+    let mut worst = Worst::default();
+    for (name, map) in [("cam", cam), ("enlarged", large)] {
+        let found: Vec<f64> = map.iter().map(|v| f64::from(*v)).collect();
+        worst.add(name, farthest(&found, &floats(&wanted, name)) / most, CLOSE);
+    }
+    worst.hold("Grad-CAM, of its greatest value");
 }
 
 #[test]

@@ -28,8 +28,8 @@ each computed in float64 and rounded to float32 (probes are not). Step t of a tr
 
 What is stored. `cases.json`: {"formula": {name: first four u}, "cases": [...]}; a case has
 
-    name, kind (eval | train | steps), model, classes, x (shape), target (index | labels | mask),
-    stride (output stride of a DeepLab)
+    name, kind (eval | cam | train | steps), model, classes, x (shape), target (index | labels | mask),
+    stride (output stride of a DeepLab), class (the one that a CAM explains)
     eval    tensors: {name: {stride, shape, range}}   range = largest - smallest value of the whole
     train   loss {f64, f32_error (relative)}; gradients: {parameter: {norm, probe, f32_error, stride}}
             probe = sum of gradient * probe; f32_error = relative L2 of PyTorch float32, whole tensor
@@ -146,6 +146,18 @@ def eval_case(case):
     return tensors
 
 
+def cam_case(case):
+    """Grad-CAM at layer4 of the class, and the same at the film's size."""
+    model = pytorch.in_dtype(network(case), formula_state(network(case)), torch.float64).eval()
+    found = {}
+    model.layer4.register_forward_hook(lambda _module, _input, output: found.__setitem__("c5", output))
+    x = image("x", case["x"]).double()
+    gradient, = torch.autograd.grad(model(x)[0, case["class"]], found["c5"])
+    cam = torch.relu((gradient.mean((2, 3), keepdim=True) * found["c5"]).sum(1, keepdim=True)).detach()
+    enlarged = torch.nn.functional.interpolate(cam, x.shape[2:], mode="bilinear", align_corners=False)
+    return {"cam": cam[0, 0].float(), "enlarged": enlarged[0, 0].float()}
+
+
 def train_case(case):
     model, target = network(case), target_of(case, "target")
     runs = [pytorch.train_once(m, image("x", case["x"]).to(next(m.parameters()).dtype), target)
@@ -191,6 +203,7 @@ MOCO = {"optim.lr": 0.001, "optim.momentum": 0.9, "optim.weight_decay": 1e-4,
 CASES = [
     dict(name="resnet18_eval", kind="eval", model="resnet18", classes=5, x=[2, 3, 48, 40]),
     dict(name="resnet50_eval", kind="eval", model="resnet50", classes=5, x=[2, 3, 48, 40]),
+    dict(name="resnet18_cam", kind="cam", model="resnet18", classes=5, x=[1, 3, 96, 128], **{"class": 3}),
     dict(name="resnet18_train", kind="train", model="resnet18", classes=5, target="index", x=[4, 3, 33, 47]),
     dict(name="resnet18_labels", kind="train", model="resnet18", classes=6, target="labels", x=[5, 3, 40, 32]),
     dict(name="resnet50_train", kind="train", model="resnet50", classes=5, target="index", x=[4, 3, 33, 47]),
@@ -218,7 +231,7 @@ def main():
         if given.only not in case["name"] and case["name"] in kept:
             CASES[number] = kept[case["name"]]
             continue
-        tensors = {"eval": eval_case, "train": train_case, "steps": lambda c: steps_case(c, 10)}[case["kind"]](case)
+        tensors = {"eval": eval_case, "cam": cam_case, "train": train_case, "steps": lambda c: steps_case(c, 10)}[case["kind"]](case)
         if tensors:
             path = out / f"{case['name']}.safetensors"
             save_file(tensors, path)

@@ -73,6 +73,10 @@ impl<'a> Tape<'a> {
     pub fn input(&self, value: &Tensor) -> Var {
         Var { value: value.clone(), id: self.node(), needs_gradient: false }
     }
+    /// A value that needs a gradient though it is no parameter, such as features that are to be explained.
+    pub fn watch(&self, value: &Tensor) -> Var {
+        Var { value: value.clone(), id: self.node(), needs_gradient: true }
+    }
     /// A parameter's value.
     pub fn param(&self, param: Param) -> Var {
         let needs_gradient = matches!(self.mode, Mode::Train { .. } | Mode::Frozen);
@@ -123,6 +127,36 @@ impl<'a> Tape<'a> {
         for loss in losses {
             pending.insert(loss.id, one.clone());
         }
+        let rec = self.rec;
+        let pending = self.reverse(pending)?;
+        let transient = |tensor: &Tensor| match tensor.data.memory {
+            Memory::Transient(number) => Some(number),
+            Memory::Buffer(_) => None,
+        };
+        for (id, gradient) in &pending {
+            let Id::Param(param) = *id else { continue };
+            let at = gradients.tensor(param).data;
+            // A tensor has one place: what two parameters share is copied to both.
+            let same = |other: &&Tensor| transient(other) == transient(gradient);
+            if pending.values().filter(same).count() == 1 && rec.is_free(&gradient.data) {
+                rec.place(&gradient.data, at);
+            } else {
+                rec.copy(&gradient.data, &at);
+            }
+        }
+        Ok(())
+    }
+    /// Records the gradient of `output`, each of its elements counted by `seed` of its shape, with
+    /// respect to a watched value; none if `output` does not depend on it.
+    ///
+    /// # Errors
+    /// As the ops' own.
+    pub fn gradient(self, output: &Var, seed: &Tensor, of: &Var) -> Result<Option<Tensor>> {
+        Ok(self.reverse(HashMap::from([(output.id, seed.clone())]))?.remove(&of.id))
+    }
+    /// Replays the derivatives of everything that `pending` gradients reach; gives the gradients of
+    /// what nothing recorded made: parameters and watched values.
+    fn reverse(self, mut pending: HashMap<Id, Tensor>) -> Result<HashMap<Id, Tensor>> {
         for (id, step) in self.steps.into_inner().into_iter().rev() {
             let Some(dy) = pending.remove(&id) else { continue };
             for (id, dx) in step(&dy)? {
@@ -134,21 +168,6 @@ impl<'a> Tape<'a> {
                 pending.insert(id, sum);
             }
         }
-        let transient = |tensor: &Tensor| match tensor.data.memory {
-            Memory::Transient(number) => Some(number),
-            Memory::Buffer(_) => None,
-        };
-        for (id, gradient) in &pending {
-            let Id::Param(param) = *id else { continue };
-            let at = gradients.tensor(param).data;
-            // A tensor has one place: what two parameters share is copied to both.
-            let same = |other: &&Tensor| transient(other) == transient(gradient);
-            if pending.values().filter(same).count() == 1 && self.rec.is_free(&gradient.data) {
-                self.rec.place(&gradient.data, at);
-            } else {
-                self.rec.copy(&gradient.data, &at);
-            }
-        }
-        Ok(())
+        Ok(pending)
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod detection;
 mod doctor;
+mod explain;
 mod figures;
 pub mod inspect;
 mod network;
@@ -46,6 +47,7 @@ enum Command {
     Evaluate(stages::Evaluate),
     Reproduce(reproduce::Args),
     Predict(stages::Predict),
+    Explain(explain::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
     RunOp(run_op::Args),
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Pretrain(args) => stages::pretrain(&args),

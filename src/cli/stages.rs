@@ -188,7 +188,7 @@ enum Part {
 }
 
 /// The configuration of a fine-tuned run.
-fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
+pub(super) fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
     let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
     config::load(&run.join("config.resolved.toml"), &settings)
 }
@@ -249,13 +249,13 @@ pub struct Predict {
     device: Device,
 }
 
-/// Runs `predict`.
+/// The films that a person names, and those in folders that a person names, of whom nothing is known.
 ///
 /// # Errors
-/// A folder without a finished run, or no film at all.
-pub fn predict(args: &Predict) -> Result<()> {
+/// There is no such film or folder.
+pub(super) fn unlabelled(films: &[PathBuf]) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
-    for path in &args.films {
+    for path in films {
         if path.is_dir() {
             let mut source = data::Source::new("films", data::Format::Folder, path);
             source.labelled = false;
@@ -275,6 +275,15 @@ pub fn predict(args: &Predict) -> Result<()> {
             ));
         }
     }
+    Ok(samples)
+}
+
+/// Runs `predict`.
+///
+/// # Errors
+/// A folder without a finished run, or no film at all.
+pub fn predict(args: &Predict) -> Result<()> {
+    let samples = unlabelled(&args.films)?;
     let config = finetuned(&args.run, None)?;
     let task = task::recall(&args.run, &config)?;
     let options = LoaderOptions { max_bad: samples.len(), ..evaluating(&*task) };

@@ -15,6 +15,9 @@ const RED: Rgb<u8> = Rgb([242, 54, 54]);
 /// A box that was not found.
 const YELLOW: Rgb<u8> = Rgb([255, 205, 40]);
 
+/// A box of which nobody knows whether it is there.
+const BLUE: Rgb<u8> = Rgb([64, 178, 255]);
+
 /// Numbers over a whole film, of whatever resolution: a mask of 0 and 1, or attention.
 pub type Map = ImageBuffer<Luma<f32>, Vec<f32>>;
 
@@ -27,16 +30,20 @@ pub enum Outcome {
     False,
     /// It is there but was not found.
     Missed,
+    /// It was found, and nothing is known of the film.
+    Unjudged,
 }
 
 impl Outcome {
-    const ALL: [Self; 3] = [Self::Found, Self::False, Self::Missed];
+    /// Those of films whose boxes are known.
+    const JUDGED: [Self; 3] = [Self::Found, Self::False, Self::Missed];
 
     fn colour(self) -> Rgb<u8> {
         match self {
             Self::Found => GREEN,
             Self::False => RED,
             Self::Missed => YELLOW,
+            Self::Unjudged => BLUE,
         }
     }
 
@@ -45,6 +52,7 @@ impl Outcome {
             Self::Found => "found (true positive)",
             Self::False => "not there (false positive)",
             Self::Missed => "missed (false negative)",
+            Self::Unjudged => "predicted",
         }
     }
 }
@@ -91,6 +99,12 @@ impl Picture {
     #[must_use]
     pub fn segmentation(film: GrayImage, reference: Map, prediction: Map) -> Self {
         Self { film, layers: vec![Layer::Area(prediction), Layer::Contour(reference)] }
+    }
+
+    /// The predicted mask alone, as a red area.
+    #[must_use]
+    pub fn mask(film: GrayImage, prediction: Map) -> Self {
+        Self { film, layers: vec![Layer::Area(prediction)] }
     }
 
     /// Boxes in the colours of their outcomes.

@@ -9,6 +9,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod explain;
 pub mod finetune;
 pub mod forecast;
 pub mod inference;

@@ -24,7 +24,7 @@ const KINDS: [&str; 16] = [
 ];
 
 /// Films with a bright square each; its mask beside it, its box in a COCO file.
-fn annotated() -> Place {
+pub fn annotated() -> Place {
     let place = Place::new();
     let (mut images, mut boxes) = (Vec::new(), Vec::new());
     fs::create_dir_all(place.path("square/films")).unwrap();
@@ -68,7 +68,7 @@ fn sources(place: &Place) -> String {
     format!("source=[{},{masks},{boxes}]", place.source("pneumonia"))
 }
 
-fn stage(place: &Place, stage: &str, run: &str, settings: &[&str]) -> Command {
+pub fn stage(place: &Place, stage: &str, run: &str, settings: &[&str]) -> Command {
     let sources = sources(place);
     let all: Vec<&str> =
         KINDS.iter().copied().chain([sources.as_str()]).chain(settings.iter().copied()).collect();

@@ -1,6 +1,6 @@
 //! Pictures side by side with words about them: films as rows, such as initialisations as columns.
 
-use super::{GREEN, Layer, Outcome, Picture, RED, fill, layer, text};
+use super::{GREEN, Layer, MarkedBox, Outcome, Picture, RED, fill, layer, text};
 use crate::error::{Error, Result};
 use image::{GenericImage, ImageFormat, Rgb, RgbImage};
 use std::{io::Cursor, path::Path};
@@ -145,8 +145,16 @@ impl Sheet {
         if has(|l| matches!(l, Layer::Area(_))) {
             keys.push(Key::Area(RED, "prediction"));
         }
-        if has(|l| matches!(l, Layer::Boxes(_))) {
-            keys.extend(Outcome::ALL.map(Key::Box));
+        let unjudged = |b: &MarkedBox| b.outcome == Outcome::Unjudged;
+        let mut boxes = layers.iter().filter_map(|layer| match layer {
+            Layer::Boxes(boxes) => Some(boxes),
+            _ => None,
+        });
+        if boxes.clone().any(|boxes| !boxes.iter().any(unjudged)) {
+            keys.extend(Outcome::JUDGED.map(Key::Box));
+        }
+        if boxes.any(|boxes| boxes.iter().any(unjudged)) {
+            keys.push(Key::Box(Outcome::Unjudged));
         }
         if has(|l| matches!(l, Layer::Heat(_))) {
             keys.push(Key::Heat);

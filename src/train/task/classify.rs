@@ -1,6 +1,6 @@
 //! Classification: one class of several, or several labels.
 
-use super::{Head, Predicted, Scorer, Scores, Task, View};
+use super::{Compared, Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
     Error, Result,
     autograd::{Tape, Var},
@@ -136,6 +136,31 @@ impl Task for Classify {
         let (names, probabilities) = self.probabilities(predicted.row);
         names.iter().cloned().zip(probabilities.into_iter().map(Into::into)).collect()
     }
+    fn compare(&self, predicted: &Predicted, _: f64) -> Result<Compared> {
+        let (names, probabilities) = self.probabilities(predicted.row);
+        let likeliest = (0..names.len())
+            .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
+            .expect("a task has labels");
+        let known = !predicted.sample.target.labels().is_empty();
+        let truth =
+            if known { self.indicator(predicted.sample) } else { vec![f64::NAN; names.len()] };
+        let classes = self.labels.kind == Kind::Classes;
+        let right = (0..names.len()).map(|label| match classes {
+            _ if truth[label].is_nan() => None,
+            true => Some(truth[likeliest] == 1.0),
+            false => Some((probabilities[label] >= 0.5) == (truth[label] == 1.0)),
+        });
+        Ok(Compared::Labels {
+            chosen: if classes && names.len() == 2 { self.positive } else { likeliest },
+            right: right.collect(),
+            present: known.then(|| {
+                let there = names.iter().zip(&truth).filter(|(_, there)| **there == 1.0);
+                there.map(|(name, _)| name.clone()).collect()
+            }),
+            names: names.to_vec(),
+            probabilities,
+        })
+    }
     fn scorer(&self) -> Box<dyn Scorer + '_> {
         Box::new(ClassifyScorer { task: self, samples: Vec::new(), probabilities: Vec::new() })
     }
@@ -165,6 +190,9 @@ impl Head for ClassifyHead {
             false => tape.apply(BceWithLogits, [&logits, &targets]),
         };
         Ok(vec![loss?])
+    }
+    fn scores(&self, tape: &Tape, c5: &Var) -> Result<Option<Var>> {
+        self.head.forward(tape, c5).map(Some)
     }
     fn outputs(&self, tape: &Tape, backbone: &ResNet, x: &Var, _: &Tensor) -> Result<Vec<Tensor>> {
         let features = backbone.forward(tape, x)?;

@@ -1,6 +1,6 @@
 //! Detection: boxes of several classes, by Faster R-CNN (MTPret Eq. 8 and 9).
 
-use super::{Head, Predicted, Scorer, Scores, Task, View};
+use super::{Compared, FoundBox, Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
     Error, Result,
     autograd::{Mode, Tape, Var},
@@ -100,6 +100,28 @@ impl Task for Detect {
             |f| json!({ "class": self.labels.names[f.class], "score": f.score, "box": f.corners }),
         );
         Map::from_iter([("boxes".to_owned(), boxes.collect())])
+    }
+    fn compare(&self, predicted: &Predicted, least: f64) -> Result<Compared> {
+        let scale = |frame: [usize; 2], corners: [f64; 4]| {
+            let scale = [0, 1].map(|axis| predicted.size[axis] as f64 / frame[axis] as f64);
+            [0, 1, 2, 3].map(|i| corners[i] * scale[i % 2])
+        };
+        let there = match &predicted.sample.target {
+            Annotation::Boxes { size, boxes } => Some(boxes.iter().map(|b| {
+                let corners = scale(*size, b.corners.map(f64::from));
+                FoundBox { corners, class: self.labels.names[b.class].clone(), score: None }
+            })),
+            _ => None,
+        };
+        let mut found = Self::found(predicted.row, predicted.extent, predicted.size);
+        found.retain(|f| f.score >= least);
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let found = found.into_iter().map(|f| FoundBox {
+            corners: f.corners,
+            class: self.labels.names[f.class].clone(),
+            score: Some(f.score),
+        });
+        Ok(Compared::boxes(found.collect(), there.map(Iterator::collect)))
     }
     fn scorer(&self) -> Box<dyn Scorer + '_> {
         Box::new(DetectScorer {

@@ -1,11 +1,13 @@
 //! A task: a head on the backbone, its losses, and how its predictions are scored.
 
 mod classify;
+mod compare;
 mod detect;
 mod meaning;
 mod segment;
 
 pub use classify::Classify;
+pub use compare::{Compared, FoundBox};
 pub use detect::Detect;
 pub use meaning::words;
 pub use segment::Segment;
@@ -48,6 +50,11 @@ pub trait Task {
     fn picture(&self, _: &Predicted) -> Option<GrayImage> {
         None
     }
+    /// A film's prediction beside what is known of it. Boxes whose probability is below `least` are left out.
+    ///
+    /// # Errors
+    /// The film's reference cannot be read.
+    fn compare(&self, predicted: &Predicted, least: f64) -> Result<Compared>;
     /// Collects predictions and scores them.
     fn scorer(&self) -> Box<dyn Scorer + '_>;
 }
@@ -75,6 +82,13 @@ pub trait Head {
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>>;
+    /// Scores of labels `[N, L]` from C5, of a head that gives labels: what attention is measured by.
+    ///
+    /// # Errors
+    /// As [`Head::losses`].
+    fn scores(&self, _: &Tape, _c5: &Var) -> Result<Option<Var>> {
+        Ok(None)
+    }
     /// Predictions for films `x`: tensors with a row a film, as the task's [`Scorer`] takes them.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! Segmentation: a mask of one kind of foreground, by DeepLabV3 and Dice (MTPret Eq. 7).
 
-use super::{Head, Predicted, Scorer, Scores, Task, View};
+use super::{Compared, Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
     Error, Result,
     autograd::{Tape, Var},
-    data::{Dataset, Kind},
+    data::{Annotation, Dataset, Kind},
     models::{
         Depth, ResNet,
         deeplab::{DeepLab, Options},
@@ -108,6 +108,21 @@ impl Task for Segment {
         let mask = self.mask(predicted.row, predicted.size);
         let pixels = mask.iter().map(|v| if *v { 255 } else { 0 }).collect();
         GrayImage::from_raw(width as u32, height as u32, pixels)
+    }
+    fn compare(&self, predicted: &Predicted, _: f64) -> Result<Compared> {
+        let size = predicted.size;
+        let found = self.mask(predicted.row, size);
+        let wanted = match &predicted.sample.target {
+            Annotation::Mask(_) | Annotation::Polygons { .. } => {
+                Some(predicted.sample.mask(size)?.into_iter().map(|v| v == 1).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        let counts = |wanted: &Vec<bool>| {
+            Confusion::of_pixels(found.iter().copied().zip(wanted.iter().copied()))
+        };
+        let dice = wanted.as_ref().and_then(|wanted| counts(wanted).dice());
+        Ok(Compared::Mask { size, dice, wanted, found })
     }
     fn scorer(&self) -> Box<dyn Scorer + '_> {
         Box::new(SegmentScorer {

@@ -1,0 +1,348 @@
+//! `mtpret explain`: films with what fine-tuned runs see in them.
+
+use super::{
+    Device,
+    stages::{finetuned, unlabelled},
+};
+use crate::{
+    Error, Result,
+    data::{self, Dataset, Film, Loader, Sample},
+    gpu::Gpu,
+    models::Depth,
+    report::picture::{Cell, Map, MarkedBox, Outcome, Picture, Row, Sheet},
+    train::{
+        explain::{Attention, GradCam, choose, enlarged},
+        learner::{Learner, depth},
+        run::evaluating,
+        task::{self, Compared, FoundBox, Predicted, Task},
+        weights,
+    },
+};
+use image::{GrayImage, ImageFormat, Luma};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Show what fine-tuned runs see in films: where a classifier looks (Grad-CAM), predicted masks over
+/// their reference, boxes found and missed.
+///
+/// Runs are columns of one sheet, films its rows. Without films, some of the first run's test part are
+/// shown, half of them positive.
+///
+/// Example: mtpret explain runs/scratch runs/pneumonia --count 6 -o attention
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folders of fine-tuning runs, then films or folders of films.
+    #[arg(required = true, value_name = "RUN|FILM")]
+    paths: Vec<PathBuf>,
+    /// The class that attention is shown of [default: the positive one of two, else the likeliest].
+    #[arg(long)]
+    class: Option<String>,
+    /// How many films of the test part.
+    #[arg(long, default_value_t = 4)]
+    count: usize,
+    /// Which films, and the random weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Boxes of a lower probability are left out.
+    #[arg(long, default_value_t = 0.5)]
+    score: f64,
+    /// Add a column of the first run with random weights: a map that looks the same there says nothing
+    /// about what was learnt (Adebayo et al. 2018).
+    #[arg(long)]
+    random: bool,
+    /// Pixels across a picture.
+    #[arg(long, default_value_t = 320)]
+    cell: u32,
+    /// Folder of the pictures: `sheet.png`, and `maps/<column>/<row>-<film>.png`, the attention from 0 to
+    /// its greatest value [default: `explain` in the first run's folder].
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    device: Device,
+}
+
+/// A fine-tuned network and what it was trained for.
+struct Trained {
+    set: Dataset,
+    task: Box<dyn Task>,
+    depth: Depth,
+    learner: Learner,
+    gpu: Gpu,
+}
+
+impl Trained {
+    fn open(run: &Path, device: &Device) -> Result<Self> {
+        let config = finetuned(run, None)?;
+        let (set, task) = task::open(&config.source, &config.task, config.settings())?;
+        let (gpu, depth) = (device.open()?, depth(config.model.backbone));
+        let learner = Learner::new(&gpu, depth, &[&*task], false, 0)?;
+        learner.load(&gpu, 0, &run.join(weights::FILE))?;
+        Ok(Self { set, task, depth, learner, gpu })
+    }
+}
+
+/// What a run says of films, by their paths.
+struct Column {
+    name: String,
+    films: BTreeMap<PathBuf, (Compared, Option<Attention>)>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A folder without a finished run, a class that a run does not have, or films that cannot be read.
+pub fn run(args: &Args) -> Result<()> {
+    let is_run = |path: &&PathBuf| path.join("config.resolved.toml").exists();
+    let (runs, films): (Vec<&PathBuf>, Vec<_>) = args.paths.iter().partition(is_run);
+    let Some(first) = runs.first() else {
+        let problem = "expected the folder of a fine-tuning run, found none";
+        return Err(Error::data(args.paths[0].display().to_string(), problem, "name one first"));
+    };
+    let mut trained = Vec::new();
+    for run in &runs {
+        trained.push((column_name(run, &runs), Trained::open(run, &args.device)?));
+    }
+    if args.random {
+        let mut random = Trained::open(first, &args.device)?;
+        random.learner =
+            Learner::new(&random.gpu, random.depth, &[&*random.task], false, args.seed)?;
+        trained.push(("random weights".into(), random));
+    }
+    let set = &trained[0].1.set;
+    let samples = match films.is_empty() {
+        true => choose(set, &set.test, label_of(args, &trained[0].1)?, args.count, args.seed),
+        false => unlabelled(&films.into_iter().cloned().collect::<Vec<_>>())?,
+    };
+    if samples.is_empty() {
+        let problem = "expected films in the test part, found none whose label is known";
+        return Err(Error::data(first.display().to_string(), problem, "name films after the runs"));
+    }
+    let columns = trained.iter().map(|(name, t)| Column::new(name, t, &samples, args));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let folder = args.output.clone().unwrap_or_else(|| first.join("explain"));
+    write_maps(&folder, &columns, &samples)?;
+    let file = folder.join("sheet.png");
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| Error::io(&folder, e, "name a folder that can be written"))?;
+    sheet(&columns, &samples, args)?.save(&file)?;
+    println!("{}", file.display());
+    Ok(())
+}
+
+/// A run's own name, or its path where two have the same.
+fn column_name(run: &Path, runs: &[&PathBuf]) -> String {
+    let own = |run: &Path| run.file_name().map(|name| name.to_string_lossy().into_owned());
+    let alike = runs.iter().filter(|other| own(other) == own(run)).count();
+    match own(run) {
+        Some(name) if alike == 1 => name,
+        _ => run.display().to_string(),
+    }
+}
+
+/// The number of the class that was asked for.
+fn label_of(args: &Args, trained: &Trained) -> Result<Option<usize>> {
+    let Some(class) = &args.class else { return Ok(None) };
+    let names = &trained.set.labels.names;
+    match names.iter().position(|name| name == class) {
+        Some(label) => Ok(Some(label)),
+        None => {
+            let problem = format!("expected one of {names:?}, found `{class}`");
+            Err(Error::config("--class", problem, "name a class of the run"))
+        }
+    }
+}
+
+impl Column {
+    fn new(name: &str, t: &Trained, samples: &[Sample], args: &Args) -> Result<Self> {
+        let label = label_of(args, t)?;
+        // What is known of a film is what this run's own data set knows.
+        let known = [&t.set.train, &t.set.val, &t.set.test].into_iter().flatten();
+        let known: BTreeMap<&Path, &Sample> = known.map(|s| (&*s.path, s)).collect();
+        // The loader takes films that are annotated alike, so that it is given none of what is known.
+        let bare = |s: &Sample| Sample { target: Vec::new().into(), ..s.clone() };
+        let bare: Vec<Sample> = samples.iter().map(bare).collect();
+        let mut loader = Loader::new(bare.clone(), evaluating(&*t.task))?;
+        let mut compared = BTreeMap::new();
+        t.learner.inference(&t.gpu, &*t.task, 0)?.run(&mut loader, &bare, |predicted| {
+            let path = &predicted.sample.path;
+            let sample = known.get(&**path).copied().unwrap_or(predicted.sample);
+            let mut found = t.task.compare(&Predicted { sample, ..*predicted }, args.score)?;
+            if let (Compared::Labels { chosen, .. }, Some(label)) = (&mut found, label) {
+                *chosen = label;
+            }
+            compared.insert(path.clone(), found);
+            Ok(())
+        })?;
+        let asked = |s: Sample| match compared.get(&s.path)? {
+            Compared::Labels { chosen, .. } => Some((s, *chosen)),
+            _ => None,
+        };
+        let asked: Vec<(Sample, usize)> = bare.into_iter().filter_map(asked).collect();
+        let mut maps = BTreeMap::new();
+        if !asked.is_empty() {
+            let labels = t.set.labels.names.len();
+            GradCam::new(&t.gpu, &t.learner, &*t.task, labels)?.run(&asked, |predicted, map| {
+                maps.insert(predicted.sample.path.clone(), enlarged(&map, predicted.size));
+                Ok(())
+            })?;
+        }
+        let both = compared.into_iter().map(|(path, found)| {
+            let map = maps.remove(&path);
+            (path, (found, map))
+        });
+        Ok(Self { name: name.into(), films: both.collect() })
+    }
+}
+
+/// Writes each attention as a grey film, white where it is greatest.
+fn write_maps(folder: &Path, columns: &[Column], samples: &[Sample]) -> Result<()> {
+    for column in columns {
+        let place = folder.join("maps").join(column.name.replace(['/', ' '], "-"));
+        for (row, sample) in samples.iter().enumerate() {
+            let Some((_, Some(map))) = column.films.get(&sample.path) else { continue };
+            let most = map.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(*v));
+            let grey = GrayImage::from_fn(map.width(), map.height(), |x, y| {
+                Luma([(255.0 * map.get_pixel(x, y).0[0] / most).round() as u8])
+            });
+            let name = sample.path.file_stem().unwrap_or_default().to_string_lossy();
+            let path = place.join(format!("{}-{name}.png", row + 1));
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            grey.write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
+            std::fs::create_dir_all(&place)
+                .and_then(|()| std::fs::write(&path, bytes.get_ref()))
+                .map_err(|e| Error::io(&path, e, "name a folder that can be written"))?;
+        }
+    }
+    Ok(())
+}
+
+fn sheet(columns: &[Column], samples: &[Sample], args: &Args) -> Result<Sheet> {
+    let mut rows = Vec::new();
+    for sample in samples {
+        let Film { width, height, pixels } = data::decode(&sample.path)?;
+        let grey = pixels.into_iter().map(|v| v.round() as u8).collect();
+        let film = GrayImage::from_raw(width as u32, height as u32, grey);
+        let film = film.expect("a film has a value for each pixel");
+        let cell = |column: &Column| column.films.get(&sample.path).map(|(c, m)| cell(&film, c, m));
+        let file = sample.path.file_name().unwrap_or_default().to_string_lossy();
+        let truth = columns[0].films.get(&sample.path).and_then(|(compared, _)| truth(compared));
+        rows.push(Row {
+            name: truth.map_or(file.to_string(), |truth| format!("{file}: {truth}")),
+            cells: columns.iter().map(cell).collect(),
+        });
+    }
+    let attention = columns.iter().any(|c| c.films.values().any(|(_, map)| map.is_some()));
+    let note = match attention {
+        true => {
+            "Grad-CAM at C5 (Selvaraju et al. 2017); each map is divided by its own greatest value."
+        }
+        false => "",
+    };
+    Ok(Sheet {
+        title: title(columns),
+        columns: columns.iter().map(|c| c.name.clone()).collect(),
+        rows,
+        note: format!("{note} Not for diagnostic use.").trim().to_owned(),
+        cell: args.cell,
+    })
+}
+
+fn title(columns: &[Column]) -> String {
+    let all: Vec<&Compared> =
+        columns.iter().flat_map(|c| c.films.values().map(|(compared, _)| compared)).collect();
+    let of = |compared: &Compared| match compared {
+        Compared::Labels { names, chosen, .. } => format!("Attention to {}", names[*chosen]),
+        Compared::Mask { .. } => "Predicted masks".into(),
+        Compared::Boxes { .. } => "Predicted boxes".into(),
+    };
+    match all.first().map(|first| of(first)) {
+        Some(title) if all.iter().all(|compared| of(compared) == title) => title,
+        Some(_) if all.iter().all(|c| matches!(c, Compared::Labels { .. })) => {
+            "Attention to the likeliest class".into()
+        }
+        _ => "Predictions".into(),
+    }
+}
+
+/// What is true of a film, in words.
+fn truth(compared: &Compared) -> Option<String> {
+    match compared {
+        Compared::Labels { present: Some(present), .. } => Some(match present.is_empty() {
+            true => "no finding".into(),
+            false => present.join(", "),
+        }),
+        Compared::Boxes { found, missed } if found.iter().all(|(_, right)| right.is_some()) => {
+            let there =
+                found.iter().filter(|(_, right)| *right == Some(true)).count() + missed.len();
+            Some(match there {
+                0 => "no box".into(),
+                1 => "1 box".into(),
+                there => format!("{there} boxes"),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// A film under what a run says of it.
+fn cell(film: &GrayImage, compared: &Compared, map: &Option<Attention>) -> Cell {
+    let film = film.clone();
+    match compared {
+        Compared::Labels { names, probabilities, chosen, right, .. } => Cell {
+            picture: match map {
+                Some(map) => Picture::attention(film, map.clone()),
+                None => Picture::film(film),
+            },
+            caption: format!("{} {:.2}", names[*chosen], probabilities[*chosen]),
+            right: right[*chosen],
+        },
+        Compared::Mask { size: [width, height], found, wanted, dice } => {
+            let map = |mask: &[bool]| {
+                let values = mask.iter().map(|v| f32::from(u8::from(*v))).collect();
+                Map::from_raw(*width as u32, *height as u32, values).expect("a mask of that size")
+            };
+            let share = found.iter().filter(|v| **v).count() as f64 / found.len().max(1) as f64;
+            let (picture, caption) = match (wanted, dice) {
+                (None, _) => {
+                    (Picture::mask(film, map(found)), format!("{:.1} % of the film", 100.0 * share))
+                }
+                (Some(wanted), dice) => {
+                    let caption = dice.map_or("Dice –".into(), |dice| format!("Dice {dice:.2}"));
+                    (Picture::segmentation(film, map(wanted), map(found)), caption)
+                }
+            };
+            Cell { picture, caption, right: None }
+        }
+        Compared::Boxes { found, missed } => {
+            let outcome = |right: &Option<bool>| match right {
+                None => Outcome::Unjudged,
+                Some(true) => Outcome::Found,
+                Some(false) => Outcome::False,
+            };
+            let found = found.iter().map(|(b, right)| (b, outcome(right)));
+            let all: Vec<_> = found.chain(missed.iter().map(|b| (b, Outcome::Missed))).collect();
+            let count = |of: Outcome| all.iter().filter(|(_, outcome)| *outcome == of).count();
+            let caption = match count(Outcome::Unjudged) {
+                0 => {
+                    let [found, wrong, missed] =
+                        [Outcome::Found, Outcome::False, Outcome::Missed].map(count);
+                    format!("{found} found, {wrong} false, {missed} missed")
+                }
+                1 => "1 box".into(),
+                boxes => format!("{boxes} boxes"),
+            };
+            let boxes = all.iter().map(|(b, outcome)| marked(b, *outcome)).collect();
+            Cell { picture: Picture::detection(film, boxes), caption, right: None }
+        }
+    }
+}
+
+fn marked(b: &FoundBox, outcome: Outcome) -> MarkedBox {
+    let label = match b.score {
+        Some(score) => format!("{} {score:.2}", b.class),
+        None => b.class.clone(),
+    };
+    MarkedBox { corners: b.corners.map(|corner| corner as f32), outcome, label }
+}

@@ -54,8 +54,9 @@ static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
             case.record(&rec).expect("a case is recorded");
             for command in rec.commands() {
                 if let Command::Launch(launch) = command {
-                    let shader = shader(&launch);
-                    all.insert(shader.label.clone(), shader);
+                    for shader in shaders(&launch) {
+                        all.insert(shader.label.clone(), shader);
+                    }
                 }
             }
         }
@@ -69,20 +70,28 @@ static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
     all.into_values().collect()
 });
 
-fn shader(launch: &Launch) -> Shader {
-    Shader {
-        label: format!("{} {:?}", launch.source.name, launch.constants),
+/// The shader of a launch, with quads loaded whole and as two numbers of 64 bits.
+fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
+    let file = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/shared").join(name);
+        fs::read_to_string(path).expect("a shared file")
+    };
+    let (whole, halves) = (file("quads.wgsl"), file("quads64.wgsl"));
+    let wgsl = &launch.source.wgsl;
+    let both = [wgsl.replace(&halves, &whole), wgsl.replace(&whole, &halves)];
+    both.into_iter().zip(["", "64"]).map(|(wgsl, quads)| Shader {
+        label: format!("{} {:?} {quads}", launch.source.name, launch.constants),
         name: launch.source.name,
-        wgsl: launch.source.wgsl.clone(),
+        wgsl,
         overrides: launch.source.overrides.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
         fields: launch.fields,
         immediates: launch.params.len(),
-    }
+    })
 }
 
 /// A shader that no op launches.
 fn own<P: Params>(kernel: mtpret::gpu::Kernel<P>, constants: &[(&'static str, u32)]) -> Shader {
-    let source = kernel.specialise(constants).expect("a shader that naga reads");
+    let source = kernel.specialise(constants, false).expect("a shader that naga reads");
     Shader {
         label: format!("{} {constants:?}", source.name),
         name: source.name,
@@ -93,10 +102,10 @@ fn own<P: Params>(kernel: mtpret::gpu::Kernel<P>, constants: &[(&'static str, u3
     }
 }
 
-/// What the validator says of a module: subgroup operations and immediates are all that a shader
-/// may need beyond plain WGSL.
+/// What the validator says of a module: subgroup operations, immediates and 64-bit integers are all
+/// that a shader may need beyond plain WGSL.
 fn validate(shader: &Shader, module: &Module) -> Result<ModuleInfo, String> {
-    let needs = Capabilities::SUBGROUP | Capabilities::IMMEDIATES;
+    let needs = Capabilities::SUBGROUP | Capabilities::IMMEDIATES | Capabilities::SHADER_INT64;
     Validator::new(ValidationFlags::all(), needs)
         .validate(module)
         .map_err(|e| e.emit_to_string(&shader.wgsl))

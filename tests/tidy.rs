@@ -265,8 +265,10 @@ fn unused_shaders(root: &Path) -> Vec<String> {
     let unused = |shader: &&File| {
         let (folder, stem) = (shader.folder(), shader.stem());
         if folder == "shared" {
-            let import = format!("#import {stem}");
+            // The loader may put one shared file in another's place.
+            let (import, instead) = (format!("#import {stem}"), format!("=> \"{stem}\""));
             !shaders.iter().any(|other| other.text.lines().any(|line| line.trim() == import))
+                && !sources.iter().any(|source| source.text.contains(&instead))
         } else {
             let name = format!("\"{folder}/{stem}\"");
             !sources.iter().any(|source| source.text.contains(&name))

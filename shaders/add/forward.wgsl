@@ -1,20 +1,25 @@
 // y = a + b
 //
-// One thread per four elements.
+// A thread takes four times four elements.
 
 #import grid
+#import quads
 
 struct Params { quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> a: array<Quad>;
+@group(0) @binding(1) var<storage, read> b: array<Quad>;
+@group(0) @binding(2) var<storage, read_write> y: array<Quad>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let i = element(id, groups);
-    if i < p.quads {
-        y[i] = a[i] + b[i];
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = group_of(group, groups) * 1024u + lane;
+    for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
+        y[i] = packed(quad(a[i]) + quad(b[i]));
     }
 }

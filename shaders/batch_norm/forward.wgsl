@@ -4,15 +4,16 @@
 // channel's numbers once for eight.
 
 #import grid
+#import quads
 
 struct Params { groups: u32, rows: u32, quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Quad>;
 @group(0) @binding(1) var<storage, read> mean: array<vec4f>;
 @group(0) @binding(2) var<storage, read> scale: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<Quad>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -30,6 +31,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let end = min(block * 8u + 8u, p.rows);
     for (var row = block * 8u; row < end; row += 1u) {
         let at = (g * p.rows + row) * p.quads + q;
-        y[at] = (x[at] - m) * s + b;
+        y[at] = packed((quad(x[at]) - m) * s + b);
     }
 }

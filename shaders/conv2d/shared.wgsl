@@ -8,7 +8,7 @@
 #import grid
 
 struct Params {
-    rows: u32,                                                    // N · grid_h · grid_w
+    rows: u32,                                                    // images · grid_h · grid_w
     grid_h: u32, grid_w: u32,                                     // outputs of one image in this launch
     x_h: u32, x_w: u32, x_quads: u32,
     y_h: u32, y_w: u32, y_quads: u32,
@@ -17,7 +17,8 @@ struct Params {
     x_tap_h: i32, x_tap_w: i32,                                   // moving by this from tap to tap
     taps_h: u32, taps_w: u32,
     w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
-    w_width: u32,
+    w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
+    images: u32,                                                  // of a plane; here there is one
 }
 var<immediate> p: Params;
 

@@ -1,15 +1,21 @@
 // The sum of plain.wgsl as a register tile of a subgroup, without barriers.
 //
 // A workgroup is eight lanes of one subgroup and computes 16 rows × 64 channels. For each quad of
-// input channels a lane loads one vec4 of rows `lane` and `lane + 8`; the four values in it are handed to
-// all lanes by subgroupBroadcast. Each lane keeps 16 rows × 2 quads of sums. 10 loads of vec4 serve 128
-// multiply-adds of vec4, which is what counts where a load costs as much as dozens of them: on
-// drivers that run on the CPU, and on small GPUs. Needs subgroups of at least eight lanes.
+// input channels a lane loads that quad of rows `lane` and `lane + 8`, and 4 × 2 quads of weights; then
+// row by row the four values are handed to all lanes, and each lane adds the sum of four products to
+// its two quads of that row. 10 loads of a quad serve 128 × 4 multiply-adds of vec4, which is what counts
+// where a load costs as much as dozens of them: on drivers that run on the CPU, and on small GPUs.
+// A larger tile has fewer loads but code beyond the cache of instructions. Sums of four before
+// they are added also round less. Needs subgroups of at least eight lanes.
+//
+// Planes are independent products on one launch: plane i takes its own images and weights, which
+// is what Winograd's convolution multiplies.
 
 #import grid
+#import quads
 
 struct Params {
-    rows: u32,                                                    // N · grid_h · grid_w
+    rows: u32,                                                    // images · grid_h · grid_w
     grid_h: u32, grid_w: u32,                                     // outputs of one image in this launch
     x_h: u32, x_w: u32, x_quads: u32,
     y_h: u32, y_w: u32, y_quads: u32,
@@ -18,81 +24,85 @@ struct Params {
     x_tap_h: i32, x_tap_w: i32,                                   // moving by this from tap to tap
     taps_h: u32, taps_w: u32,
     w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
-    w_width: u32,
+    w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
+    images: u32,                                                  // of a plane
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Quad>;
+@group(0) @binding(1) var<storage, read> w: array<Quad>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<Quad>;
 
 const HAS_BIAS: u32 = 0u;
+// 1: w is [taps, K, C], the weights of the convolution whose input gradient this is.
+const TURNED: u32 = 0u;
 
-var<private> acc: array<vec4f, 32>;
+var<private> acc: array<vec4f, 32>;    // [16 rows][2 quads]
+var<private> weight: array<vec4f, 8>;  // [2 quads][4 input channels]
 
-// Rank-one update of eight rows: row i gets the value that lane i holds, times two quads of columns.
-// Every index is a constant once this is inlined, so the accumulators live in registers.
-fn eight(first: u32, v: f32, b0: vec4f, b1: vec4f) {
-    var s: f32;
-    s = subgroupBroadcast(v, 0u);
-    acc[first] += s * b0;
-    acc[first + 1u] += s * b1;
-    s = subgroupBroadcast(v, 1u);
-    acc[first + 2u] += s * b0;
-    acc[first + 3u] += s * b1;
-    s = subgroupBroadcast(v, 2u);
-    acc[first + 4u] += s * b0;
-    acc[first + 5u] += s * b1;
-    s = subgroupBroadcast(v, 3u);
-    acc[first + 6u] += s * b0;
-    acc[first + 7u] += s * b1;
-    s = subgroupBroadcast(v, 4u);
-    acc[first + 8u] += s * b0;
-    acc[first + 9u] += s * b1;
-    s = subgroupBroadcast(v, 5u);
-    acc[first + 10u] += s * b0;
-    acc[first + 11u] += s * b1;
-    s = subgroupBroadcast(v, 6u);
-    acc[first + 12u] += s * b0;
-    acc[first + 13u] += s * b1;
-    s = subgroupBroadcast(v, 7u);
-    acc[first + 14u] += s * b0;
-    acc[first + 15u] += s * b1;
+// The weights from the four input channels of quad c to the four channels of quad k.
+fn load_weights(to: u32, plane: u32, tap: u32, c: u32, k: u32) {
+    if TURNED == 1u {
+        let at = plane + (tap * p.y_quads + k) * 4u * p.x_quads + c;
+        let q = transpose(mat4x4f(
+            quad(w[at]), quad(w[at + p.x_quads]), quad(w[at + 2u * p.x_quads]), quad(w[at + 3u * p.x_quads]),
+        ));
+        weight[to] = q[0];
+        weight[to + 1u] = q[1];
+        weight[to + 2u] = q[2];
+        weight[to + 3u] = q[3];
+    } else {
+        let at = plane + (tap * p.x_quads + c) * 4u * p.y_quads + k;
+        weight[to] = quad(w[at]);
+        weight[to + 1u] = quad(w[at + p.y_quads]);
+        weight[to + 2u] = quad(w[at + 2u * p.y_quads]);
+        weight[to + 3u] = quad(w[at + 3u * p.y_quads]);
+    }
 }
 
-// The first element of x that output `row` reads at tap (0, 0), as n, h, w.
-fn origin(row: u32) -> vec3i {
+// Adds four input channels of one row. Every index is a constant once this is inlined, so that
+// the accumulators live in registers.
+fn add(row: u32, v: vec4f) {
+    acc[2u * row] += v.x * weight[0] + v.y * weight[1] + v.z * weight[2] + v.w * weight[3];
+    acc[2u * row + 1u] += v.x * weight[4] + v.y * weight[5] + v.z * weight[6] + v.w * weight[7];
+}
+
+// Rows first … first + 7, which lanes 0 … 7 hold.
+fn add_eight(first: u32, v: vec4f) {
+    add(first, subgroupBroadcast(v, 0u));
+    add(first + 1u, subgroupBroadcast(v, 1u));
+    add(first + 2u, subgroupBroadcast(v, 2u));
+    add(first + 3u, subgroupBroadcast(v, 3u));
+    add(first + 4u, subgroupBroadcast(v, 4u));
+    add(first + 5u, subgroupBroadcast(v, 5u));
+    add(first + 6u, subgroupBroadcast(v, 6u));
+    add(first + 7u, subgroupBroadcast(v, 7u));
+}
+
+// Image, row and column of an output.
+fn position(row: u32, plane: u32) -> vec3u {
     let r = min(row, p.rows - 1u);
-    let h = r / p.grid_w % p.grid_h * p.x_step_h;
-    let w = r % p.grid_w * p.x_step_w;
-    return vec3i(i32(r / (p.grid_h * p.grid_w)), i32(h) + p.x_first_h, i32(w) + p.x_first_w);
+    let h = r / p.grid_w;
+    let n = h / p.grid_h;
+    return vec3u(plane * p.images + n, h - n * p.grid_h, r - h * p.grid_w);
 }
 
-// Where that tap's channels begin in x, or −1 in the padding.
-fn place(at: vec3i, tap_h: u32, tap_w: u32) -> i32 {
-    let h = at.y + i32(tap_h) * p.x_tap_h;
-    let w = at.z + i32(tap_w) * p.x_tap_w;
+// Where the channels begin in x that it reads at a tap, or −1 in the padding.
+fn source(at: vec3u, tap_h: u32, tap_w: u32) -> i32 {
+    let h = i32(at.y * p.x_step_h) + p.x_first_h + i32(tap_h) * p.x_tap_h;
+    let w = i32(at.z * p.x_step_w) + p.x_first_w + i32(tap_w) * p.x_tap_w;
     if h < 0 || h >= i32(p.x_h) || w < 0 || w >= i32(p.x_w) {
         return -1;
     }
-    return ((at.x * i32(p.x_h) + h) * i32(p.x_w) + w) * i32(p.x_quads);
+    return ((i32(at.x) * i32(p.x_h) + h) * i32(p.x_w) + w) * i32(p.x_quads);
 }
 
-fn store(row: u32, k: u32, first: vec4f, second: vec4f) {
-    if row >= p.rows {
-        return;
-    }
-    let n = row / (p.grid_h * p.grid_w);
-    let h = row / p.grid_w % p.grid_h * p.y_step_h + p.y_first_h;
-    let w = row % p.grid_w * p.y_step_w + p.y_first_w;
-    let at = ((n * p.y_h + h) * p.y_w + w) * p.y_quads;
-    if k < p.y_quads {
-        y[at + k] = first;
-    }
-    if k + 8u < p.y_quads {
-        y[at + k + 8u] = second;
-    }
+// Where its channels begin in y.
+fn target_of(at: vec3u) -> u32 {
+    let h = at.y * p.y_step_h + p.y_first_h;
+    let w = at.z * p.y_step_w + p.y_first_w;
+    return ((at.x * p.y_h + h) * p.y_w + w) * p.y_quads;
 }
 
 @compute @workgroup_size(8)
@@ -102,45 +112,29 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let row = group_of(group, groups) * 16u;
-    let k = group.z * 16u + lane;
+    let tiles = (p.y_quads + 15u) / 16u;
+    let plane = group.z / tiles;
+    let first_weight = plane * p.w_plane;
     // Columns beyond the last repeat it and are not stored.
+    let k = group.z % tiles * 16u + lane;
     let k0 = min(k, p.y_quads - 1u);
     let k1 = min(k + 8u, p.y_quads - 1u);
-    let a = origin(row + lane);
-    let b = origin(row + 8u + lane);
+    let a = position(row + lane, plane);
+    let b = position(row + 8u + lane, plane);
     for (var r = 0u; r < p.taps_h; r += 1u) {
         for (var s = 0u; s < p.taps_w; s += 1u) {
-            let from_a = place(a, r, s);
-            let from_b = place(b, r, s);
-            // A tap of an atrous kernel often lies in the padding for all sixteen rows.
+            let from_a = source(a, r, s);
+            let from_b = source(b, r, s);
+            // On small images and with atrous kernels a tap often lies in the padding for all sixteen.
             if !subgroupAny(from_a >= 0 || from_b >= 0) {
                 continue;
             }
             let tap = (p.w_first_h + r * p.w_tap_h) * p.w_width + p.w_first_w + s * p.w_tap_w;
-            var at = tap * p.x_quads * 4u * p.y_quads;
             for (var c = 0u; c < p.x_quads; c += 1u) {
-                let va = select(vec4f(), x[u32(max(from_a, 0)) + c], from_a >= 0);
-                let vb = select(vec4f(), x[u32(max(from_b, 0)) + c], from_b >= 0);
-                var w0 = w[at + k0];
-                var w1 = w[at + k1];
-                eight(0u, va.x, w0, w1);
-                eight(16u, vb.x, w0, w1);
-                at += p.y_quads;
-                w0 = w[at + k0];
-                w1 = w[at + k1];
-                eight(0u, va.y, w0, w1);
-                eight(16u, vb.y, w0, w1);
-                at += p.y_quads;
-                w0 = w[at + k0];
-                w1 = w[at + k1];
-                eight(0u, va.z, w0, w1);
-                eight(16u, vb.z, w0, w1);
-                at += p.y_quads;
-                w0 = w[at + k0];
-                w1 = w[at + k1];
-                eight(0u, va.w, w0, w1);
-                eight(16u, vb.w, w0, w1);
-                at += p.y_quads;
+                load_weights(0u, first_weight, tap, c, k0);
+                load_weights(4u, first_weight, tap, c, k1);
+                add_eight(0u, select(vec4f(), quad(x[u32(max(from_a, 0)) + c]), from_a >= 0));
+                add_eight(8u, select(vec4f(), quad(x[u32(max(from_b, 0)) + c]), from_b >= 0));
             }
         }
     }
@@ -150,7 +144,15 @@ fn main(
         b0 = bias[k0];
         b1 = bias[k1];
     }
+    let to_a = target_of(a);
+    let to_b = target_of(b);
     for (var i = 0u; i < 16u; i += 1u) {
-        store(row + i, k, acc[2u * i] + b0, acc[2u * i + 1u] + b1);
+        let to = subgroupShuffle(select(to_a, to_b, i >= 8u), i % 8u);
+        if row + i < p.rows && k < p.y_quads {
+            y[to + k] = packed(acc[2u * i] + b0);
+        }
+        if row + i < p.rows && k + 8u < p.y_quads {
+            y[to + k + 8u] = packed(acc[2u * i + 1u] + b1);
+        }
     }
 }

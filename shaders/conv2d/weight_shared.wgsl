@@ -8,7 +8,7 @@
 #import grid
 
 struct Params {
-    pixels: u32,                                  // N · P · Q
+    pixels: u32,                                  // images · P · Q
     chunk: u32,                                   // pixels of one part
     parts: u32,
     p_h: u32, p_w: u32,                           // P, Q
@@ -16,6 +16,7 @@ struct Params {
     y_quads: u32,
     taps: u32, taps_w: u32,
     stride_h: u32, stride_w: u32, padding_h: u32, padding_w: u32, dilation_h: u32, dilation_w: u32,
+    images: u32, planes: u32,                     // of a plane; here there is one
 }
 var<immediate> p: Params;
 

@@ -21,6 +21,9 @@ pub struct Caps {
     pub subgroup: Option<u32>,
     /// The driver runs on the CPU: loads are dear, barriers dearer.
     pub software: bool,
+    /// Kernels load four numbers as two of 64 bits (`shaders/shared/quads64.wgsl`): such a driver
+    /// loads number by number, and has 64-bit integers.
+    pub quads64: bool,
     /// What the device was opened with.
     pub limits: wgpu::Limits,
 }
@@ -91,7 +94,8 @@ pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)
     let mut limits = adapter.limits();
     // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
     limits.max_immediate_size = limits.max_immediate_size.min(128);
-    let wanted = wgpu::Features::IMMEDIATES | (offered & wgpu::Features::SUBGROUP);
+    let optional = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64;
+    let wanted = wgpu::Features::IMMEDIATES | (offered & optional);
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         label: Some("mtpret"),
         required_features: wanted,
@@ -102,5 +106,6 @@ pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)
     .map_err(|e| Error::Adapter(format!("{} refuses a device: {e}", info.name)))?;
     let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size);
     let software = info.device_type == wgpu::DeviceType::Cpu;
-    Ok((device, queue, Caps { subgroup, software, limits }))
+    let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
+    Ok((device, queue, Caps { subgroup, software, quads64, limits }))
 }

@@ -59,8 +59,8 @@ macro_rules! shared {
 }
 /// What `#import` can name.
 const SHARED: &[(&str, &str)] = shared![
-    "bitonic", "boxes", "grid", "log1p", "philox", "ranking", "reduce", "rotation", "samples",
-    "sigmoid", "step", "teams"
+    "bitonic", "boxes", "grid", "log1p", "philox", "quads", "quads64", "ranking", "reduce",
+    "rotation", "samples", "sigmoid", "step", "teams"
 ];
 
 /// A kernel's numbers known when its pipeline is made: names of `const` or `override` lines.
@@ -89,17 +89,22 @@ pub struct Source {
 }
 
 impl<P> Kernel<P> {
-    /// Fills in imports and constants and asks naga for the bindings.
+    /// Fills in imports and constants and asks naga for the bindings; an import of `quads` becomes
+    /// `quads64` where the adapter's [`Caps`](super::Caps) say so.
     ///
     /// # Errors
     /// An unknown import or constant, or WGSL that naga refuses.
-    pub fn specialise(&self, constants: &[(&'static str, u32)]) -> Result<Source> {
+    pub fn specialise(&self, constants: &[(&'static str, u32)], quads64: bool) -> Result<Source> {
         let fault = |problem: String| Error::Shader { kernel: self.name.into(), problem };
         let mut wgsl = String::with_capacity(self.source.len() + 2048);
         let mut set = vec![false; constants.len()];
         for (i, line) in self.source.lines().enumerate() {
             if let Some(name) = line.strip_prefix("#import ") {
-                let known = SHARED.iter().find(|(known, _)| *known == name.trim());
+                let name = match name.trim() {
+                    "quads" if quads64 => "quads64",
+                    name => name,
+                };
+                let known = SHARED.iter().find(|(known, _)| *known == name);
                 let (_, text) = known.ok_or_else(|| {
                     let names: Vec<_> = SHARED.iter().map(|s| s.0).collect();
                     fault(format!(

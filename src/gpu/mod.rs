@@ -239,7 +239,7 @@ impl Gpu {
         if let Some(source) = self.0.sources.borrow().get(&key) {
             return Ok(source.clone());
         }
-        let source = Rc::new(kernel.specialise(constants)?);
+        let source = Rc::new(kernel.specialise(constants, self.caps().quads64)?);
         self.0.sources.borrow_mut().insert(key, source.clone());
         Ok(source)
     }

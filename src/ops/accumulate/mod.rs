@@ -49,6 +49,6 @@ impl Accumulate {
         let quads = x.bytes as usize / 16;
         let p = Params { quads: quads as u32, scale: self.scale };
         let cost = Cost { flops: 8 * quads as u64, shape: format!("{} floats", 4 * quads) };
-        rec.launch(kernel, &[], p, &[x, y], Gpu::grid(quads), cost)
+        rec.launch(kernel, &[], p, &[x, y], Gpu::grid(quads.div_ceil(4)), cost)
     }
 }

@@ -34,7 +34,14 @@ impl Op<2> for Add {
         let quads = a.rows() * a.quads();
         let p = Params { quads: quads as u32 };
         let cost = Cost { flops: 4 * quads as u64, shape: format!("{:?}", a.shape) };
-        rec.launch(&FORWARD, &[], p, &[&a.data, &b.data, &y.data], Gpu::grid(quads), cost)?;
+        rec.launch(
+            &FORWARD,
+            &[],
+            p,
+            &[&a.data, &b.data, &y.data],
+            Gpu::grid(quads.div_ceil(4)),
+            cost,
+        )?;
         Ok((y, ()))
     }
     fn backward(

@@ -52,12 +52,26 @@ pub fn cases() -> Vec<Case> {
         case("atrous, mostly padding", atrous, ([2, 9, 16, 12], [3, 3], 18), true),
         case("atrous, strided", strided_atrous, ([1, 17, 19, 8], [3, 3], 12), false),
         case("height and width differ", uneven, ([1, 12, 15, 4], [3, 5], 6), true),
+        case(
+            "tiles of 4 × 4 with a ragged edge",
+            Conv2d::new(1, 1),
+            ([2, 13, 9, 12], [3, 3], 8),
+            true,
+        ),
+        case("tiles of 2 × 2", Conv2d::new(1, 1), ([3, 2, 2, 36], [3, 3], 68), true),
+        case("padding beyond the kernel", Conv2d::new(1, 3), ([1, 4, 5, 4], [3, 3], 4), false),
         case("stride beyond the kernel", Conv2d::new(3, 0), ([2, 10, 11, 6], [1, 2], 9), false),
     ]
 }
 
-/// A problem of random shape.
+/// A problem of random shape; every third is one that Winograd's convolution solves.
 pub fn random(random: &mut Philox) -> Case {
+    if random.below(3) == 0 {
+        let [h, w] = [3, 3].map(|least| least + random.below(12));
+        let x = [size(random, 3), h, w, size(random, 33)];
+        let conv = Conv2d::new(1, random.below(4));
+        return case("random, 3 × 3", conv, (x, [3, 3], size(random, 70)), random.below(2) == 0);
+    }
     let kernel = [1 + random.below(5), 1 + random.below(5)];
     let mut conv = Conv2d::new(1, 0);
     let mut x = [size(random, 3), 0, 0, size(random, 33)];

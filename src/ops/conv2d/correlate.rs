@@ -1,17 +1,17 @@
 //! The loop behind a convolution and its input gradient: sums over taps at offsets.
 
-use super::{Conv2d, choose};
+use super::{Conv2d, kernel};
 use crate::{
     Result,
     gpu::{Cost, Gpu, Kernel, Recording, fold},
-    kernel, params,
+    params,
     tensor::Tensor,
 };
 
-const PLAIN: Kernel<Params> = kernel!("conv2d/plain");
-const SUBGROUP: Kernel<Params> = kernel!("conv2d/subgroup");
-const SHARED: Kernel<Params> = kernel!("conv2d/shared");
-const TRANSPOSE: Kernel<Transpose> = kernel!("conv2d/transpose");
+const PLAIN: Kernel<Params> = crate::kernel!("conv2d/plain");
+const SUBGROUP: Kernel<Params> = crate::kernel!("conv2d/subgroup");
+const SHARED: Kernel<Params> = crate::kernel!("conv2d/shared");
+const TRANSPOSE: Kernel<Transpose> = crate::kernel!("conv2d/transpose");
 
 params! {
     struct Params {
@@ -21,6 +21,7 @@ params! {
         x_step_h: u32, x_step_w: u32, x_first_h: i32, x_first_w: i32, x_tap_h: i32, x_tap_w: i32,
         taps_h: u32, taps_w: u32,
         w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32, w_width: u32,
+        w_plane: u32, images: u32,
     }
 }
 params! { struct Transpose { taps: u32, c_quads: u32, k_quads: u32 } }
@@ -59,6 +60,19 @@ impl Axis {
     }
 }
 
+/// What a launch multiplies.
+struct Factors<'a> {
+    x: &'a Tensor,
+    w: &'a Tensor,
+    bias: Option<&'a Tensor>,
+    /// w is `[taps, K, C]`, see [`turns`].
+    turned: bool,
+    /// Independent products: the images and the weights are of so many planes, one after another.
+    planes: usize,
+    /// What the launch stands for, if that is not what it computes.
+    flops: Option<usize>,
+}
+
 /// y of a convolution.
 pub(super) fn forward(
     rec: &Recording,
@@ -79,31 +93,34 @@ pub(super) fn forward(
         w_first: 0,
         w_tap: 1,
     };
-    launch(rec, [axis(0), axis(1)], x, w, bias, y)
+    let factors = Factors { x, w, bias, turned: false, planes: 1, flops: None };
+    launch(rec, [axis(0), axis(1)], &factors, y)
 }
 
 /// dx of a convolution: one launch for each of the s² phases of its stride.
 pub(super) fn grad_input(
     rec: &Recording,
     conv: &Conv2d,
-    x: &Tensor,
     w: &Tensor,
     dy: &Tensor,
-) -> Result<Tensor> {
-    let turned = transpose(rec, w)?;
-    let dx = Tensor::new(rec, &x.shape);
-    for h in 0..conv.stride[0].min(x.shape[1]) {
-        for s in 0..conv.stride[1].min(x.shape[2]) {
-            let axes = [phase(conv, 0, h, x, w), phase(conv, 1, s, x, w)];
-            launch(rec, axes, dy, &turned, None, &dx)?;
+    dx: &Tensor,
+) -> Result<()> {
+    let turned = turns(rec);
+    let transposed = (!turned).then(|| transpose(rec, w)).transpose()?;
+    let w_read = transposed.as_ref().unwrap_or(w);
+    let factors = Factors { x: dy, w: w_read, bias: None, turned, planes: 1, flops: None };
+    for h in 0..conv.stride[0].min(dx.shape[1]) {
+        for s in 0..conv.stride[1].min(dx.shape[2]) {
+            let axes = [phase(conv, 0, h, dx, w), phase(conv, 1, s, dx, w)];
+            launch(rec, axes, &factors, dx)?;
         }
     }
-    Ok(dx)
+    Ok(())
 }
 
 /// The elements `first, first + stride, …` of dx along axis `i`: tap r reaches them if
 /// `first + padding − r·dilation` is a multiple of the stride, and reads dy at that multiple.
-fn phase(conv: &Conv2d, i: usize, first: usize, x: &Tensor, w: &Tensor) -> Axis {
+fn phase(conv: &Conv2d, i: usize, first: usize, dx: &Tensor, w: &Tensor) -> Axis {
     let (stride, dilation) = (conv.stride[i], conv.dilation[i]);
     let at = |r: usize| (first + conv.padding[i]) as isize - (r * dilation) as isize;
     let reaching: Vec<usize> =
@@ -111,7 +128,7 @@ fn phase(conv: &Conv2d, i: usize, first: usize, x: &Tensor, w: &Tensor) -> Axis 
     let w_first = reaching.first().copied();
     let w_tap = reaching.get(1).map_or(1, |second| second - reaching[0]);
     Axis {
-        outputs: (x.shape[1 + i] - first).div_ceil(stride),
+        outputs: (dx.shape[1 + i] - first).div_ceil(stride),
         y_step: stride,
         y_first: first,
         x_step: 1,
@@ -121,6 +138,32 @@ fn phase(conv: &Conv2d, i: usize, first: usize, x: &Tensor, w: &Tensor) -> Axis 
         w_first: w_first.unwrap_or(0),
         w_tap,
     }
+}
+
+/// y `[planes, 1, rows, K]` = x `[planes, 1, rows, C]` · w `[planes, 1, C⌈4⌉, K]`, plane by plane; or w is
+/// `[planes, 1, K⌈4⌉, C]`, if the kernel [turns] it.
+///
+/// `flops` is what it stands for.
+pub(super) fn multiply(
+    rec: &Recording,
+    x: &Tensor,
+    w: &Tensor,
+    turned: bool,
+    flops: usize,
+) -> Result<Tensor> {
+    let [planes, _, rows, _] = x.axes();
+    let k = if turned { w.shape[2] } else { w.shape[3] };
+    let y = Tensor::new(rec, &[planes, 1, rows, k]);
+    let axis =
+        |outputs| Axis { outputs, y_step: 1, x_step: 1, taps: 1, w_tap: 1, ..Axis::default() };
+    let factors = Factors { x, w, bias: None, turned, planes, flops: Some(flops) };
+    launch(rec, [axis(1), axis(rows)], &factors, &y)?;
+    Ok(y)
+}
+
+/// Whether the kernel reads weights in either order, so that nobody needs to transpose them.
+fn turns(rec: &Recording) -> bool {
+    kernel(rec) == "subgroup"
 }
 
 /// w `[R, S, C⌈4⌉, K]` as `[R, S, K⌈4⌉, C]`.
@@ -134,17 +177,12 @@ fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
     Ok(out)
 }
 
-fn launch(
-    rec: &Recording,
-    [h, v]: [Axis; 2],
-    x: &Tensor,
-    w: &Tensor,
-    bias: Option<&Tensor>,
-    y: &Tensor,
-) -> Result<()> {
+fn launch(rec: &Recording, [h, v]: [Axis; 2], factors: &Factors, y: &Tensor) -> Result<()> {
+    let Factors { x, w, bias, turned, planes, flops } = *factors;
     let ([n, x_h, x_w, c], [_, y_h, y_w, k]) = (x.axes(), y.axes());
     let (h, v) = (h.trimmed(x_h), v.trimmed(x_w));
-    let rows = n * h.outputs * v.outputs;
+    let images = n / planes;
+    let rows = images * h.outputs * v.outputs;
     let p = Params {
         rows: rows as u32,
         grid_h: h.outputs as u32,
@@ -172,21 +210,26 @@ fn launch(
         w_tap_h: h.w_tap as u32,
         w_tap_w: v.w_tap as u32,
         w_width: w.shape[1] as u32,
+        w_plane: (w.rows() / planes * w.quads()) as u32,
+        images: images as u32,
     };
     let cost = Cost {
-        flops: 2 * (rows * h.taps * v.taps * c * k) as u64,
+        flops: flops.unwrap_or(2 * planes * rows * h.taps * v.taps * c * k) as u64,
         shape: format!("{:?} × {:?} → {:?}", x.shape, w.shape, y.shape),
     };
     // A kernel without a bias binds w in its place and never reads it.
     let slices = [&x.data, &w.data, &bias.unwrap_or(w).data, &y.data];
-    let constants = [("HAS_BIAS", u32::from(bias.is_some()))];
+    let bias = ("HAS_BIAS", u32::from(bias.is_some()));
     let tiles = |rows_of_tile: usize| {
         let [gx, gy, _] = fold(rows.div_ceil(rows_of_tile));
-        [gx, gy, y.quads().div_ceil(16) as u32]
+        [gx, gy, (planes * y.quads().div_ceil(16)) as u32]
     };
-    match choose(rec) {
-        "subgroup" => rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16), cost),
-        "shared" => rec.launch(&SHARED, &constants, p, &slices, tiles(64), cost),
-        _ => rec.launch(&PLAIN, &constants, p, &slices, Gpu::grid(rows * y.quads()), cost),
+    match kernel(rec) {
+        "subgroup" => {
+            let constants = [bias, ("TURNED", u32::from(turned))];
+            rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16), cost)
+        }
+        "shared" => rec.launch(&SHARED, &[bias], p, &slices, tiles(64), cost),
+        _ => rec.launch(&PLAIN, &[bias], p, &slices, Gpu::grid(rows * y.quads()), cost),
     }
 }

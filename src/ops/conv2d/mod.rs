@@ -4,14 +4,16 @@ mod cases;
 mod correlate;
 mod reference;
 mod weight;
+mod winograd;
 
 pub use cases::{SIGNATURE, cases, random, run};
 
+use self::winograd::{Reading, Tiles};
 use super::Op;
 use crate::{Error, Result, gpu::Recording, tensor::Tensor};
 
 /// Kernels of this op, the plain one first.
-pub const VARIANTS: &[&str] = &["plain", "subgroup", "shared"];
+pub const VARIANTS: &[&str] = &["plain", "subgroup", "shared", "winograd"];
 
 /// 2-D convolution, as `torch.nn.functional.conv2d` (groups 1).
 ///
@@ -70,7 +72,12 @@ impl Conv2d {
             return Err(Error::shape("conv2d", problem));
         };
         let y = Tensor::new(rec, &[n, p, q, k]);
-        correlate::forward(rec, self, x, w, bias, &y)?;
+        let first = self.padding.map(|padding| -(padding as isize));
+        let reading = Reading { first, flipped: false };
+        match self.tiles(rec, w, &y) {
+            Some(tiles) => winograd::convolve(rec, &tiles, reading, x, w, bias, &y)?,
+            None => correlate::forward(rec, self, x, w, bias, &y)?,
+        }
         Ok(y)
     }
     /// Records dx, dw and db as far as they are needed.
@@ -85,10 +92,42 @@ impl Conv2d {
         dy: &Tensor,
         needs: [bool; 3],
     ) -> Result<[Option<Tensor>; 3]> {
-        let dx = needs[0].then(|| correlate::grad_input(rec, self, x, w, dy)).transpose()?;
-        let dw = needs[1].then(|| weight::grad_weight(rec, self, x, w, dy)).transpose()?;
+        let dx = needs[0].then(|| self.grad_input(rec, x, w, dy)).transpose()?;
+        let dw = needs[1].then(|| self.grad_weight(rec, x, w, dy)).transpose()?;
         let db = needs[2].then(|| weight::grad_bias(rec, dy)).transpose()?;
         Ok([dx, dw, db])
+    }
+    fn grad_input(&self, rec: &Recording, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let dx = Tensor::new(rec, &x.shape);
+        let first = self.padding.map(|padding| padding as isize - 2);
+        let reading = Reading { first, flipped: true };
+        match self.tiles(rec, w, x) {
+            Some(tiles) => winograd::convolve(rec, &tiles, reading, dy, w, None, &dx)?,
+            None => correlate::grad_input(rec, self, w, dy, &dx)?,
+        }
+        Ok(dx)
+    }
+    fn grad_weight(&self, rec: &Recording, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let first = self.padding.map(|padding| -(padding as isize));
+        match self.tiles(rec, w, dy) {
+            Some(tiles) => winograd::grad_weight(rec, &tiles, first, x, w, dy),
+            None => weight::grad_weight(rec, self, x, w, dy),
+        }
+    }
+    /// The tiles of `outputs` for Winograd's convolution, if it applies and shall be used.
+    fn tiles(&self, rec: &Recording, w: &Tensor, outputs: &Tensor) -> Option<Tiles> {
+        let [r, s, c, k] = w.axes();
+        let [n, p, q, _] = outputs.axes();
+        let applies = [r, s] == [3; 2] && self.stride == [1; 2] && self.dilation == [1; 2];
+        let (tiles, cost) = Tiles::of([n, p, q], c, k);
+        let fits = tiles.bytes(c, k) <= rec.gpu.caps().limits.max_storage_buffer_binding_size;
+        let direct = 9 * (n * p * q).next_multiple_of(16) * c * k;
+        let shall = match rec.variant.as_deref() {
+            Some("winograd") => true,
+            Some(variant) if VARIANTS.contains(&variant) => false,
+            _ => rec.gpu.caps().software && cost < direct,
+        };
+        (applies && fits && shall && kernel(rec) == "subgroup").then_some(tiles)
     }
 }
 
@@ -130,13 +169,19 @@ impl Op<3> for Conv2d {
     }
 }
 
-/// Which kernel to run: the one asked for, or the one that measured best on this kind of adapter.
-fn choose(rec: &Recording) -> &'static str {
+/// Which kernel multiplies: the one asked for, or the one that measured best on this kind of adapter.
+fn kernel(rec: &Recording) -> &'static str {
     let caps = rec.gpu.caps();
     let subgroups = caps.subgroup.is_some_and(|lanes| lanes >= 8);
     let asked = rec.variant.as_deref().and_then(|v| VARIANTS.iter().find(|known| **known == v));
     match asked {
-        Some(&"subgroup") if !subgroups => "plain",
+        Some(&"subgroup" | &"winograd") => {
+            if subgroups {
+                "subgroup"
+            } else {
+                "plain"
+            }
+        }
         Some(variant) => variant,
         None if caps.software && subgroups => "subgroup",
         None if caps.software => "plain",

@@ -1,31 +1,31 @@
 //! Gradients of a convolution's weights and bias.
 
-use super::{Conv2d, choose};
+use super::{Conv2d, kernel};
 use crate::{
     Result,
     gpu::{Cost, Gpu, Kernel, Recording, fold},
-    kernel, params,
+    params,
     tensor::Tensor,
 };
 
-const PLAIN: Kernel<Params> = kernel!("conv2d/weight_plain");
-const SUBGROUP: Kernel<Params> = kernel!("conv2d/weight_subgroup");
-const SHARED: Kernel<Params> = kernel!("conv2d/weight_shared");
-const SUM: Kernel<Sum> = kernel!("conv2d/weight_sum");
-const BIAS: Kernel<Bias> = kernel!("conv2d/bias_gradient");
+const PLAIN: Kernel<Params> = crate::kernel!("conv2d/weight_plain");
+const SUBGROUP: Kernel<Params> = crate::kernel!("conv2d/weight_subgroup");
+const SHARED: Kernel<Params> = crate::kernel!("conv2d/weight_shared");
+const SUM: Kernel<Sum> = crate::kernel!("conv2d/weight_sum");
+const BIAS: Kernel<Bias> = crate::kernel!("conv2d/bias_gradient");
 
 params! {
     struct Params {
         pixels: u32, chunk: u32, parts: u32, p_h: u32, p_w: u32, x_h: u32, x_w: u32, x_quads: u32,
         y_quads: u32, taps: u32, taps_w: u32, stride_h: u32, stride_w: u32,
         padding_h: u32, padding_w: u32, dilation_h: u32, dilation_w: u32,
+        images: u32, planes: u32,
     }
 }
 params! { struct Sum { quads: u32, parts: u32 } }
 params! { struct Bias { rows: u32, quads: u32 } }
 
-/// dw: the pixels are cut into parts so that the adapter has enough workgroups, and the parts are
-/// added in a fixed order.
+/// dw of a convolution.
 pub(super) fn grad_weight(
     rec: &Recording,
     conv: &Conv2d,
@@ -33,24 +33,54 @@ pub(super) fn grad_weight(
     w: &Tensor,
     dy: &Tensor,
 ) -> Result<Tensor> {
-    let ([n, x_h, x_w, c], [_, p_h, p_w, k], [r, s, ..]) = (x.axes(), dy.axes(), w.axes());
-    let (pixels, taps) = (n * p_h * p_w, r * s);
+    let flops = 2 * dy.rows() * w.shape[0] * w.shape[1] * x.channels() * dy.channels();
+    let dw = Tensor::new(rec, &w.shape);
+    launch(rec, conv, x, dy, 1, &dw, flops)?;
+    Ok(dw)
+}
+
+/// `[planes, 1, C⌈4⌉, K]` = xᵀ · dy, plane by plane, of x `[planes, 1, rows, C]` and dy `[planes, 1, rows, K]`;
+/// `flops` is what it stands for.
+pub(super) fn multiply(rec: &Recording, x: &Tensor, dy: &Tensor, flops: usize) -> Result<Tensor> {
+    let [planes, _, _, c] = x.axes();
+    let dw = Tensor::new(rec, &[planes, 1, c.next_multiple_of(4), dy.channels()]);
+    launch(rec, &Conv2d::new(1, 0), x, dy, planes, &dw, flops)?;
+    Ok(dw)
+}
+
+/// dw `[R, S, C⌈4⌉, K]`, or a plane after the other, each of one tap.
+///
+/// The pixels are cut into parts so that the adapter has enough workgroups, and the parts are added
+/// in a fixed order.
+fn launch(
+    rec: &Recording,
+    conv: &Conv2d,
+    x: &Tensor,
+    dy: &Tensor,
+    planes: usize,
+    dw: &Tensor,
+    flops: usize,
+) -> Result<()> {
+    let ([n, x_h, x_w, _], [_, p_h, p_w, _]) = (x.axes(), dy.axes());
+    let [r, s, ..] = dw.axes();
+    let (images, taps) = (n / planes, r * s / planes);
+    let pixels = images * p_h * p_w;
     let (row_quads, k_tiles) = (taps * x.quads(), dy.quads().div_ceil(16));
-    let variant = choose(rec);
+    let variant = kernel(rec);
     // Quads of rows in a tile, the least pixels worth a part, and how many workgroups keep the
     // adapter busy.
     let (tile, least, enough): (usize, usize, usize) = match variant {
-        "subgroup" => (4, 64, 64),
+        "subgroup" => (4, 256, 16),
         "shared" => (16, 128, 512),
         _ => (1, 64, 256),
     };
     let tiles = row_quads.div_ceil(tile);
-    let parts = enough.div_ceil(tiles * k_tiles).min(pixels.div_ceil(least)).max(1);
+    let parts = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least)).max(1);
     // Whole eights, so that only the last part has a ragged end.
     let chunk = pixels.div_ceil(parts).next_multiple_of(8);
     let parts = pixels.div_ceil(chunk);
-    let dw = Tensor::new(rec, &w.shape);
-    let to = if parts == 1 { dw.clone() } else { Tensor::new(rec, &[parts, taps, w.shape[2], k]) };
+    let part = [&[parts][..], &dw.shape].concat();
+    let to = if parts == 1 { dw.clone() } else { Tensor::new(rec, &part) };
     let p = Params {
         pixels: pixels as u32,
         chunk: chunk as u32,
@@ -69,14 +99,16 @@ pub(super) fn grad_weight(
         padding_w: conv.padding[1] as u32,
         dilation_h: conv.dilation[0] as u32,
         dilation_w: conv.dilation[1] as u32,
+        images: images as u32,
+        planes: planes as u32,
     };
     let cost = Cost {
-        flops: 2 * (pixels * taps * c * k) as u64,
-        shape: format!("{:?} × {:?} → {:?}, {parts} parts", x.shape, dy.shape, w.shape),
+        flops: flops as u64,
+        shape: format!("{:?} × {:?} → {:?}, {parts} parts", x.shape, dy.shape, dw.shape),
     };
     let slices = [&x.data, &dy.data, &to.data];
     let [gx, gy, _] = fold(tiles * parts);
-    let grid = [gx, gy, k_tiles as u32];
+    let grid = [gx, gy, (planes * k_tiles) as u32];
     match variant {
         "subgroup" => rec.launch(&SUBGROUP, &[], p, &slices, grid, cost)?,
         "shared" => rec.launch(&SHARED, &[], p, &slices, grid, cost)?,
@@ -88,10 +120,10 @@ pub(super) fn grad_weight(
         let quads = dw.rows() * dw.quads();
         let p = Sum { quads: quads as u32, parts: parts as u32 };
         let cost =
-            Cost { flops: 4 * (quads * parts) as u64, shape: format!("{:?} × {parts}", w.shape) };
+            Cost { flops: 4 * (quads * parts) as u64, shape: format!("{:?} × {parts}", dw.shape) };
         rec.launch(&SUM, &[], p, &[&to.data, &dw.data], Gpu::grid(quads), cost)?;
     }
-    Ok(dw)
+    Ok(())
 }
 
 /// db: dy summed over all pixels.

@@ -43,6 +43,6 @@ impl Ema {
         let quads = k.bytes as usize / 16;
         let p = Params { quads: quads as u32, rest: 1.0 - self.momentum };
         let cost = Cost { flops: 12 * quads as u64, shape: format!("{} floats", 4 * quads) };
-        rec.launch(&STEP, &[], p, &[k, q], Gpu::grid(quads), cost)
+        rec.launch(&STEP, &[], p, &[k, q], Gpu::grid(quads.div_ceil(4)), cost)
     }
 }

@@ -32,7 +32,7 @@ impl Op<1> for Relu {
         let quads = x.rows() * x.quads();
         let p = Params { quads: quads as u32 };
         let cost = Cost { flops: 0, shape: format!("{:?}", x.shape) };
-        rec.launch(&FORWARD, &[], p, &[&x.data, &y.data], Gpu::grid(quads), cost)?;
+        rec.launch(&FORWARD, &[], p, &[&x.data, &y.data], Gpu::grid(quads.div_ceil(4)), cost)?;
         Ok((y.clone(), y))
     }
     fn backward(
@@ -47,7 +47,7 @@ impl Op<1> for Relu {
         let p = Params { quads: quads as u32 };
         let cost = Cost { flops: 0, shape: format!("{:?}", y.shape) };
         let slices = [&y.data, &dy.data, &dx.data];
-        rec.launch(&BACKWARD, &[], p, &slices, Gpu::grid(quads), cost)?;
+        rec.launch(&BACKWARD, &[], p, &slices, Gpu::grid(quads.div_ceil(4)), cost)?;
         Ok([Some(dx)])
     }
 }

@@ -63,7 +63,7 @@ impl Sgd {
             alpha: self.alpha,
         };
         let cost = Cost { flops: 32 * quads as u64, shape: format!("{} floats", 4 * quads) };
-        let grid = Gpu::grid(quads);
+        let grid = Gpu::grid(quads.div_ceil(4));
         match anchor.filter(|_| self.alpha != 0.0) {
             Some(anchor) => {
                 rec.launch(&ANCHORED, &[], p, &[w, g, v, anchor, &step.data], grid, cost)

@@ -18,7 +18,7 @@ struct Params {
     taps_h: u32, taps_w: u32,
     w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
     w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
-    images: u32,                                                  // of a plane; here there is one
+    images: u32, together: u32,                                   // of a plane, of which there is one here; unused
 }
 var<immediate> p: Params;
 

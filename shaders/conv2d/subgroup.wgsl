@@ -25,7 +25,7 @@ struct Params {
     taps_h: u32, taps_w: u32,
     w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
     w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
-    images: u32,                                                  // of a plane
+    images: u32, together: u32,                                   // of a plane; of neighbouring rows
 }
 var<immediate> p: Params;
 
@@ -80,12 +80,15 @@ fn add_eight(first: u32, v: vec4f) {
     add(first + 7u, subgroupBroadcast(v, 7u));
 }
 
-// Image, row and column of an output.
+// Image, row and column of an output. Rows are a pixel of `together` images, then the next pixel of them:
+// on small images the rows of a tile then lie in the padding together.
 fn position(row: u32, plane: u32) -> vec3u {
     let r = min(row, p.rows - 1u);
-    let h = r / p.grid_w;
-    let n = h / p.grid_h;
-    return vec3u(plane * p.images + n, h - n * p.grid_h, r - h * p.grid_w);
+    let t = r / p.together;
+    let h = t / p.grid_w;
+    let block = h / p.grid_h;
+    let n = plane * p.images + block * p.together + r - t * p.together;
+    return vec3u(n, h - block * p.grid_h, t - h * p.grid_w);
 }
 
 // Where the channels begin in x that it reads at a tap, or −1 in the padding.

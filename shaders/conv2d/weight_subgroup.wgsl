@@ -12,7 +12,7 @@
 
 struct Params {
     pixels: u32,                                  // images · P · Q
-    chunk: u32,                                   // pixels of one part, a multiple of four
+    chunk: u32,                                   // pixels of one part; unused here, where tiles differ
     parts: u32,
     p_h: u32, p_w: u32,                           // P, Q
     x_h: u32, x_w: u32, x_quads: u32,
@@ -60,6 +60,15 @@ fn offset(row_quad: u32) -> vec3i {
     );
 }
 
+// Where the outputs begin and end, along one axis, that read a tap inside the image.
+fn outputs_of(offset: i32, stride: u32, length: u32, outputs: u32) -> vec2u {
+    let last = i32(length) - 1 - offset;
+    if last < 0 {
+        return vec2u();
+    }
+    return vec2u((u32(max(-offset, 0)) + stride - 1u) / stride, min(u32(last) / stride + 1u, outputs));
+}
+
 // A quad of rows at the output (n, h, w): zero in the padding and beyond the end.
 fn load(at: vec3u, offset: vec3i, inside: bool) -> vec4f {
     let h = i32(at.y * p.stride_h) + offset.x;
@@ -91,43 +100,59 @@ fn main(
     let k = group.z % k_tiles * 16u + lane;
     let k0 = min(k, p.y_quads - 1u);
     let k1 = min(k + 8u, p.y_quads - 1u);
-    let before = plane * p.pixels;
-    let end = min((part + 1u) * p.chunk, p.pixels);
-    let start = part * p.chunk;
-    // Image, row and column of this lane's pixel. To add four to it as to a number of three digits
-    // saves divisions, which cost more than the sums.
-    let row = (start + lane % 4u) / p.p_w;
-    var at = vec3u(row / p.p_h, row % p.p_h, start + lane % 4u - row * p.p_w);
-    at.x += plane * p.images;
-    let four = vec3u(4u / p.p_w / p.p_h, 4u / p.p_w % p.p_h, 4u % p.p_w);
-    for (var pixel = start; pixel < end; pixel += 4u) {
-        let d0 = (before + pixel) * p.y_quads;
-        let d1 = (before + min(pixel + 1u, end - 1u)) * p.y_quads;
-        let d2 = (before + min(pixel + 2u, end - 1u)) * p.y_quads;
-        let d3 = (before + min(pixel + 3u, end - 1u)) * p.y_quads;
+    // A tile of one tap sums over the rectangle of outputs that read it inside the image.
+    var rows = vec2u(0u, p.p_h);
+    var columns = vec2u(0u, p.p_w);
+    if first / p.x_quads == min(first + 3u, row_quads - 1u) / p.x_quads {
+        let of_tap = offset(first);
+        rows = outputs_of(of_tap.x, p.stride_h, p.x_h, p.p_h);
+        columns = outputs_of(of_tap.y, p.stride_w, p.x_w, p.p_w);
+    }
+    let height = rows.y - min(rows.x, rows.y);
+    let width = columns.y - min(columns.x, columns.y);
+    let pixels = p.images * height * width;
+    let chunk = (pixels + 4u * p.parts - 1u) / (4u * p.parts) * 4u;
+    let end = min((part + 1u) * chunk, pixels);
+    // Image, row and column of this lane's pixel in the rectangle. To add four to it as to a number
+    // of three digits saves divisions, which cost more than the sums.
+    let h = max(height, 1u);
+    let w = max(width, 1u);
+    let start = part * chunk + lane % 4u;
+    let row = start / w;
+    var at = vec3u(row / h, row - row / h * h, start - row * w);
+    let down = 4u / w;
+    let four = vec3u(down / h, down - down / h * h, 4u - down * w);
+    let corner = vec3u(plane * p.images, rows.x, columns.x);
+    for (var pixel = part * chunk; pixel < end; pixel += 4u) {
+        let inside = pixel + lane % 4u < end;
+        let here = corner + at;
+        let begin = select(0u, ((here.x * p.p_h + here.y) * p.p_w + here.z) * p.y_quads, inside);
+        let d0 = subgroupBroadcast(begin, 0u);
+        let d1 = subgroupBroadcast(begin, 1u);
+        let d2 = subgroupBroadcast(begin, 2u);
+        let d3 = subgroupBroadcast(begin, 3u);
         d = array(
             quad(dy[d0 + k0]), quad(dy[d1 + k0]), quad(dy[d2 + k0]), quad(dy[d3 + k0]),
             quad(dy[d0 + k1]), quad(dy[d1 + k1]), quad(dy[d2 + k1]), quad(dy[d3 + k1]),
         );
-        let inside = pixel + lane % 4u < end;
-        let va = load(at, a, inside);
-        let vb = load(at, b, inside);
+        let va = load(here, a, inside);
+        let vb = load(here, b, inside);
         add_four(0u, va, 0u);
         add_four(4u, vb, 0u);
         add_four(8u, va, 4u);
         add_four(12u, vb, 4u);
         at += four;
-        let next_row = u32(at.z >= p.p_w);
-        at.z -= next_row * p.p_w;
+        let next_row = u32(at.z >= w);
+        at.z -= next_row * w;
         at.y += next_row;
-        let next_image = u32(at.y >= p.p_h);
-        at.y -= next_image * p.p_h;
+        let next_image = u32(at.y >= h);
+        at.y -= next_image * h;
         at.x += next_image;
     }
-    let begin = ((part * p.planes + plane) * row_quads + first) * 4u;
+    let to_tile = ((part * p.planes + plane) * row_quads + first) * 4u;
     for (var i = 0u; i < 16u; i += 1u) {
         if first * 4u + i < row_quads * 4u {
-            let to = (begin + i) * p.y_quads + k;
+            let to = (to_tile + i) * p.y_quads + k;
             if k < p.y_quads {
                 dw[to] = packed(acc[2u * i]);
             }

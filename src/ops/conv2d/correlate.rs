@@ -21,10 +21,14 @@ params! {
         x_step_h: u32, x_step_w: u32, x_first_h: i32, x_first_w: i32, x_tap_h: i32, x_tap_w: i32,
         taps_h: u32, taps_w: u32,
         w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32, w_width: u32,
-        w_plane: u32, images: u32,
+        w_plane: u32, images: u32, together: u32,
     }
 }
 params! { struct Transpose { taps: u32, c_quads: u32, k_quads: u32 } }
+
+/// Outputs of an image up to which rows of a tile come from many images: beyond, few taps would be saved
+/// and what one tile has loaded would no longer be near for the next.
+const SMALL: usize = 64;
 
 /// One axis of a launch: where outputs lie, where they read, which taps they take.
 #[derive(Clone, Copy, Default)]
@@ -212,6 +216,7 @@ fn launch(rec: &Recording, [h, v]: [Axis; 2], factors: &Factors, y: &Tensor) -> 
         w_width: w.shape[1] as u32,
         w_plane: (w.rows() / planes * w.quads()) as u32,
         images: images as u32,
+        together: if h.outputs * v.outputs <= SMALL { images as u32 } else { 1 },
     };
     let cost = Cost {
         flops: flops.unwrap_or(2 * planes * rows * h.taps * v.taps * c * k) as u64,

@@ -40,7 +40,14 @@ pub fn grad_cam(features: &Array, gradient: &Array) -> Attention {
 /// Attention at a film's size, by bilinear interpolation between centres of pixels
 /// (`torch.nn.functional.interpolate`, `align_corners=False`).
 pub fn enlarged(attention: &Attention, [width, height]: [usize; 2]) -> Attention {
-    imageops::resize(attention, width as u32, height as u32, imageops::FilterType::Triangle)
+    // `imageops::resize` clips at 1, so it is given shares of the greatest value.
+    let greatest = attention.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(*v));
+    let mut shares = attention.clone();
+    shares.iter_mut().for_each(|v| *v /= greatest);
+    let triangle = imageops::FilterType::Triangle;
+    let mut large = imageops::resize(&shares, width as u32, height as u32, triangle);
+    large.iter_mut().for_each(|v| *v *= greatest);
+    large
 }
 
 /// Grad-CAM of a fine-tuned network at C5, recorded once and run film by film.

@@ -1,17 +1,10 @@
 //! `mtpret bench`: how fast kernels and a training step are, as shares of what the adapter can do.
 
-use super::{
-    Device,
-    problems::{self, CLASSES, classify, flops, launches},
-    run_model,
-};
+use super::{Device, problems, work::Work};
 use crate::{
     Error, Result,
     gpu::{Command, Gpu, Timing, copy_gbps, fma_gflops, time},
-    models::Depth,
     report::table::{Cell, Column, Table},
-    tensor::{Philox, Step},
-    train::stepper::Stepper,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
@@ -32,7 +25,7 @@ pub struct Args {
     /// kernel: only ops whose name contains this.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// step: resnet18 or resnet50.
+    /// step: resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, or the same with resnet50.
     #[arg(long, default_value = "resnet18")]
     model: String,
     /// step: films of a batch.
@@ -58,7 +51,7 @@ pub struct Args {
 enum What {
     /// Single ops.
     Kernel,
-    /// Forward, cross-entropy, backward, SGD with momentum.
+    /// Random view, forward, loss, backward, SGD with momentum.
     Step,
 }
 
@@ -67,7 +60,6 @@ enum What {
 /// # Errors
 /// No adapter, or a request beyond its limits.
 pub fn run(args: &Args) -> Result<()> {
-    let depth = run_model::depth(&args.model)?;
     let gpu = args.device.open()?;
     let ceiling = Ceiling { gflops: fma_gflops(&gpu)?, gbps: copy_gbps(&gpu)? };
     let info = gpu.info();
@@ -75,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
         What::Kernel => {
             kernels(&gpu, args, &ceiling).map(|(text, json)| (text, "kernels", json))?
         }
-        What::Step => step(&gpu, args, depth, &ceiling).map(|(text, json)| (text, "step", json))?,
+        What::Step => step(&gpu, args, &ceiling).map(|(text, json)| (text, "step", json))?,
     };
     let Ceiling { gflops, gbps } = ceiling;
     if args.json {
@@ -148,26 +140,21 @@ fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
     ]
 }
 
-fn step(gpu: &Gpu, args: &Args, depth: Depth, ceiling: &Ceiling) -> Result<(String, Value)> {
+fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let (batch, side) = (usize::from(args.batch), usize::from(args.size));
-    let mut stepper = classify(gpu, depth, batch, side)?;
-    let mut draw = Philox::new(1, 0);
-    let pixels: Vec<f32> =
-        (0..batch * side * side).map(|_| draw.uniform() as f32 * 255.0).collect();
-    let targets: Vec<f32> = (0..batch).map(|_| draw.below(CLASSES) as f32).collect();
+    let mut work = Work::new(gpu, &args.model, batch, side)?;
     let mut seconds = Vec::new();
     // The first two steps pay for what later ones find ready.
     for number in 0..u32::from(args.steps) + 2 {
         let start = Instant::now();
-        let record = Step { lr: 0.01, step: number, ..Step::default() };
-        stepper.run(&record, &pixels, &targets, &[])?;
+        work.run(number)?;
         gpu.wait()?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.drain(..2);
     seconds.sort_by(f64::total_cmp);
-    let flops = flops(&stepper);
-    let t = Timing { seconds, flops, bytes: 0, launches: launches(&stepper) };
+    let flops = work.flops();
+    let t = Timing { seconds, flops, bytes: 0, launches: work.launches() };
     let (median, share) = (t.median(), t.gflops() / ceiling.gflops);
     let images = batch as f64 / median;
     let mut text = format!(
@@ -188,7 +175,7 @@ fn step(gpu: &Gpu, args: &Args, depth: Depth, ceiling: &Ceiling) -> Result<(Stri
         "gflops": t.gflops(), "share_of_fma": share,
     });
     if args.profile {
-        let (table, rows) = profile(&stepper, ceiling)?;
+        let (table, rows) = profile(&work, ceiling)?;
         text += &format!("\nEach launch alone, with the cost of a submission:\n\n{table}");
         out["profile"] = rows;
     }
@@ -196,9 +183,9 @@ fn step(gpu: &Gpu, args: &Args, depth: Depth, ceiling: &Ceiling) -> Result<(Stri
 }
 
 /// Time, operations and bytes of each kernel of a step, the dearest first.
-fn profile(stepper: &Stepper, ceiling: &Ceiling) -> Result<(String, Value)> {
+fn profile(work: &Work, ceiling: &Ceiling) -> Result<(String, Value)> {
     let mut kernels: BTreeMap<&str, Timing> = BTreeMap::new();
-    for program in stepper.programs() {
+    for program in work.stepper.programs() {
         for (command, took) in program.commands().iter().zip(program.profile()?) {
             let (name, flops) = match command {
                 Command::Launch(l) => (l.source.name, l.cost.flops),

@@ -1,10 +1,6 @@
 //! `mtpret inspect`: what a file of weights holds, and what a training step does.
 
-use super::{
-    Device,
-    problems::{classify, flops, moco},
-    run_model,
-};
+use super::{Device, run_model, work::Work};
 use crate::{
     Result,
     gpu::Command,
@@ -26,7 +22,7 @@ use std::{
 ///
 /// Example: mtpret inspect weights.safetensors --against resnet18
 ///
-/// Example: mtpret inspect --recording --stage moco --batch 16
+/// Example: mtpret inspect --recording --model moco_resnet18 --batch 16
 #[derive(clap::Args)]
 pub struct Args {
     /// .safetensors, .pth or a run folder.
@@ -38,12 +34,9 @@ pub struct Args {
     /// List the launches of a training step.
     #[arg(long)]
     recording: bool,
-    /// recording: resnet18 or resnet50.
+    /// recording: resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, or the same with resnet50.
     #[arg(long, default_value = "resnet18")]
     model: String,
-    /// recording: of which stage.
-    #[arg(long, value_enum, default_value = "classify")]
-    stage: Kinds,
     /// recording: films of a batch.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: u16,
@@ -55,15 +48,6 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     device: Device,
-}
-
-/// Whose step is recorded.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Kinds {
-    /// Fine-tuning on ten classes.
-    Classify,
-    /// Contrastive pretraining with 4096 keys.
-    Moco,
 }
 
 /// Runs the command.
@@ -191,13 +175,10 @@ fn differ(model: &str, depth: Depth, found: Tensors) -> (String, Value) {
 
 /// What a training step launches.
 fn recording(args: &Args) -> Result<(String, Value)> {
-    let depth = run_model::depth(&args.model)?;
     let gpu = args.device.open()?;
     let (batch, side) = (usize::from(args.batch), usize::from(args.size));
-    let stepper = match args.stage {
-        Kinds::Classify => classify(&gpu, depth, batch, side)?,
-        Kinds::Moco => moco(&gpu, depth, batch, side)?,
-    };
+    let work = Work::new(&gpu, &args.model, batch, side)?;
+    let stepper = &work.stepper;
     let mut table = Table::new(vec![
         Column::numbers("launch", None),
         Column::words("kernel"),
@@ -236,7 +217,7 @@ fn recording(args: &Args) -> Result<(String, Value)> {
     let plans = || stepper.programs().iter().map(|p| p.plan());
     let planned = plans().map(|p| p.arenas.iter().sum::<u64>()).max().unwrap_or(0);
     let live = plans().map(|p| p.live_peak).max().unwrap_or(0);
-    let (launches, flops, micro) = (rows.len(), flops(&stepper), stepper.micro());
+    let (launches, flops, micro) = (rows.len(), work.flops(), stepper.micro());
     let text = format!(
         "{}\n{launches} launches, {:.3} GFLOP, {:.1} MiB read and written; {micro} micro-batches\n\
          planned peak {:.2} MiB, largest live set {:.2} MiB\n",

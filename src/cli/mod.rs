@@ -18,6 +18,7 @@ mod score;
 mod settings;
 mod stages;
 mod watch;
+pub mod work;
 
 use crate::{
     Error, Result,

@@ -1,11 +1,8 @@
-//! The problems of `mtpret bench`, `mtpret inspect --recording` and of the benches: a ResNet-18's ops
-//! on its own shapes, and whole training steps.
+//! The kernels that `mtpret bench` and the benches measure: a ResNet-18's ops on its own shapes.
 
 use crate::{
     Result,
-    data::{Dataset, Kind, Labels, Source},
-    gpu::{Command, Gpu, Recording},
-    models::{Depth, Projection},
+    gpu::{Gpu, Recording},
     ops::{
         Op, SUITES,
         add::Add,
@@ -20,15 +17,6 @@ use crate::{
         warp::Warp,
     },
     tensor::{Array, Step, Tensor},
-    train::{
-        config::{Augment, Data, KeyBn, Optim},
-        learner::{Learner, TaskStep},
-        moco::{Contrast, MocoLearner, MocoStep},
-        schedule::Schedule,
-        stepper::{Recorded, Stepper},
-        task::Classify,
-        update::Update,
-    },
 };
 
 type Record = dyn Fn(&Recording) -> Result<()>;
@@ -182,99 +170,4 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
         problem("ema", format!("{WEIGHTS} floats"), Box::new(ema)),
         problem("warp", format!("{BATCH} × 64 × 64"), Box::new(warp)),
     ])
-}
-
-/// Floating-point operations of a whole step.
-pub fn flops(stepper: &Stepper) -> u64 {
-    let of = |command: &Command| if let Command::Launch(l) = command { l.cost.flops } else { 0 };
-    over_step(stepper, |commands| commands.iter().map(of).sum())
-}
-
-/// Launches and copies of a whole step.
-pub fn launches(stepper: &Stepper) -> usize {
-    over_step(stepper, |commands| commands.len() as u64) as usize
-}
-
-/// A sum over the commands of a step: the second of three programs runs for every micro-batch but
-/// the first.
-fn over_step(stepper: &Stepper, of: impl Fn(&[Command]) -> u64) -> u64 {
-    let times = |at: usize| if at == 1 { stepper.micro() as u64 - 1 } else { 1 };
-    stepper.programs().iter().enumerate().map(|(at, p)| times(at) * of(p.commands())).sum()
-}
-
-/// Classes of [`classify`].
-pub const CLASSES: usize = 10;
-const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
-
-fn films(batch: usize, side: usize) -> Data {
-    Data {
-        width: side,
-        height: side,
-        batch,
-        threads: 0,
-        cache_mb: 0,
-        max_bad: 0,
-        mean: 122.786,
-        std: 18.39,
-    }
-}
-
-fn momentum_sgd() -> Update {
-    let optim = Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 1e-4,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-        lars: None,
-    };
-    Update::new(&optim, None)
-}
-
-/// A step of fine-tuning on [`CLASSES`] classes of square films: warp, forward, cross-entropy,
-/// backward, SGD with momentum.
-///
-/// # Errors
-/// A request beyond the adapter's limits.
-pub fn classify(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
-    let names = (0..CLASSES).map(|i| i.to_string()).collect();
-    let set = Dataset {
-        name: "classes".into(),
-        labels: Labels { kind: Kind::Classes, names },
-        train: vec![],
-        val: vec![],
-        test: vec![],
-        missing: 0,
-        unlabelled: 0,
-    };
-    let source = serde_json::json!({ "name": "classes", "format": "folder", "root": "." });
-    let source: Source = serde_json::from_value(source).expect("the keys a source needs");
-    let task = Classify::new(&source, &set, &films(batch, side))?;
-    let learner = Learner::new(gpu, depth, &[&task], false, 1)?;
-    let step = TaskStep {
-        learner: &learner,
-        task: &task,
-        head: 0,
-        target: 1,
-        augment: &AUGMENT,
-        update: momentum_sgd(),
-    };
-    Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
-}
-
-/// A step of contrastive pretraining with 4096 keys: two views, queries, keys, loss, backward,
-/// SGD with momentum, moving average, queue.
-///
-/// # Errors
-/// A request beyond the adapter's limits.
-pub fn moco(gpu: &Gpu, depth: Depth, batch: usize, side: usize) -> Result<Stepper> {
-    let splits = if batch.is_multiple_of(2) { 2 } else { 1 };
-    let contrast =
-        Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
-    let moco = &MocoLearner::new(gpu, depth, [128, 4096], Projection::Mlp, 1)?;
-    let (data, update) = (&films(batch, side), momentum_sgd());
-    let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
-    Ok(Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.swap_remove(0))
 }

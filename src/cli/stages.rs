@@ -12,7 +12,7 @@ use crate::{
     report::table::{Cell, Column, Table},
     train::{
         self,
-        config::{self, Stage},
+        config::{self, Augment, Stage},
         finetune,
         inference::Inference,
         learner::{Learner, depth},
@@ -100,6 +100,10 @@ pub struct Multitask {
 /// Example: mtpret finetune finetune/resnet18 --weights runs/mt --run runs/pneumonia
 #[derive(clap::Args)]
 pub struct Finetune {
+    /// Learn so many training films by heart, unturned, and measure on the same: a network and a rate that can
+    /// learn reach AUC 1, Dice 0.98 or AP50 0.95 soon.
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..))]
+    overfit: Option<u16>,
     #[command(flatten)]
     common: Common,
 }
@@ -141,7 +145,11 @@ pub fn multitask(args: &Multitask) -> Result<()> {
 /// As [`pretrain`].
 pub fn finetune(args: &Finetune) -> Result<()> {
     let watch = Console::new(args.common.settings.json)?;
-    let (config, run) = args.common.begin("finetune", &watch, config::Finetune::sources)?;
+    let (mut config, run) = args.common.begin("finetune", &watch, config::Finetune::sources)?;
+    if let Some(films) = args.overfit {
+        config.source.iter_mut().for_each(|source| source.overfit = films.into());
+        config.augment = Augment { flip: 0.0, rotate_deg: 0.0, shift: 0.0 };
+    }
     let outcome = finetune::finetune(&args.common.settings.device.open()?, &config, &run)?;
     show(args.common.settings.json, &config.task, &outcome.scores);
     say(args.common.settings.json, "finetune", &run.weights_file());

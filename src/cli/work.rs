@@ -69,6 +69,7 @@ impl Work {
                     reduce: DiceReduce::Batch,
                     classes: DiceClasses::Fg,
                     original_size: false,
+                    lr_factor: 1.0,
                 };
                 let task = Segment::new(&set(Kind::Mask, 1).1, &data, &masks)?;
                 // The left half of every film is foreground.
@@ -86,6 +87,7 @@ impl Work {
                     fit: Fit::Stretch,
                     proposals: [2000, 1000],
                     sampled: 512,
+                    lr_factor: 1.0,
                 };
                 let task = Detect::new(&set(Kind::Boxes, 1).1, &data, &boxes)?;
                 let mut draw = Philox::new(2, 0);

@@ -152,6 +152,10 @@ pub struct Source {
     /// Seed of the division by patient. Default 0.
     #[serde(default)]
     pub seed: u64,
+    /// Not 0: only so many training films, as many of each class as can be, which are for validation and test
+    /// too. Whatever learns learns these by heart.
+    #[serde(default)]
+    pub overfit: usize,
 }
 
 fn yes() -> bool {
@@ -207,6 +211,7 @@ impl Source {
             val_share: val_share(),
             test_share: test_share(),
             seed: 0,
+            overfit: 0,
         }
     }
 

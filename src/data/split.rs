@@ -83,7 +83,24 @@ pub(super) fn divide(source: &Source, listing: Listing) -> Result<Dataset> {
         }
     }
     check_train(source, &dataset)?;
+    if source.overfit > 0 {
+        let films = spread(&dataset.labels, dataset.train, source.overfit);
+        (dataset.train, dataset.val, dataset.test) = (films.clone(), films.clone(), films);
+    }
     Ok(dataset)
+}
+
+/// At most `count` films, taken from the strata in turns.
+fn spread(labels: &Labels, films: Vec<Sample>, count: usize) -> Vec<Sample> {
+    let mut seen = BTreeMap::new();
+    let mut ranked: Vec<(usize, Sample)> = Vec::new();
+    for film in films {
+        let rank = seen.entry(stratum(labels, &film.target)).or_insert(0);
+        ranked.push((*rank, film));
+        *rank += 1;
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().take(count).map(|(_, film)| film).collect()
 }
 
 fn check_films(rows: &[Row]) -> Result<()> {

@@ -167,6 +167,7 @@ impl Tuning<'_> {
                 begin: at - at % epoch,
                 steps: epoch,
                 round: Span { at: 0, of: epoch },
+                lr_factor: self.task.lr_factor(),
             };
             at = trainer.pass(pass, at, &mut self)?;
         }

@@ -96,6 +96,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
             begin: visit.begin,
             steps: visit.steps,
             round: visit.in_round,
+            lr_factor: tasks[visit.task].lr_factor(),
         };
         at = trainer.pass(pass, at, &mut Learning { gpu, learner: &learner })?;
     }

@@ -137,6 +137,7 @@ fn train(
             begin: at - at % epoch,
             steps: epoch,
             round: Span { at: 0, of: epoch },
+            lr_factor: 1.0,
         };
         at = trainer.pass(pass, at, &mut pretraining)?;
     }

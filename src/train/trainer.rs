@@ -50,6 +50,8 @@ pub struct Pass<'a> {
     pub steps: u64,
     /// Where the pass begins in its round, and the round's length.
     pub round: Span,
+    /// Times the optimiser's rate.
+    pub lr_factor: f64,
 }
 
 /// What a stage does between steps.
@@ -83,7 +85,7 @@ impl Trainer<'_> {
             let epoch = Span { at: at - pass.begin, of: pass.steps };
             let round = Span { at: pass.round.at + epoch.at, of: pass.round.of };
             let run = Span { at, of: self.steps };
-            let lr = self.optim.lr(&Progress { run, epoch, round });
+            let lr = pass.lr_factor * self.optim.lr(&Progress { run, epoch, round });
             let step = Step {
                 lr: lr as f32,
                 step: at as u32,

@@ -80,6 +80,9 @@ pub struct Segment {
     pub classes: DiceClasses,
     /// Measure masks at the films' own size; else at the input's.
     pub original_size: bool,
+    /// Times the optimiser's rate, for tasks of this kind.
+    #[serde(default = "one")]
+    pub lr_factor: f64,
 }
 
 /// Batch norm of a detector's backbone.
@@ -112,6 +115,13 @@ pub struct Detect {
     pub proposals: [usize; 2],
     /// Proposals of an image that the box head learns from.
     pub sampled: usize,
+    /// Times the optimiser's rate, for tasks of this kind.
+    #[serde(default = "one")]
+    pub lr_factor: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Refuses an input or a batch that [`Data`] would refuse.
@@ -125,6 +135,7 @@ impl Segment {
     pub(super) fn check(&self) -> Result<()> {
         frame("segment", [self.width, self.height, self.batch])?;
         within("segment.smooth", self.smooth, 0.0..=1000.0, 1.0)?;
+        within("segment.lr_factor", self.lr_factor, 1e-4..=1e4, 1.0)?;
         if ![8, 16, 32].contains(&self.output_stride) {
             let problem = format!("expected 8, 16 or 32, found {}", self.output_stride);
             let remedy = "for example --set segment.output_stride=16";
@@ -139,6 +150,7 @@ impl Detect {
         frame("detect", [self.width, self.height, self.batch])?;
         within("detect.proposals.0", self.proposals[0], 1..=2000, 2000)?;
         within("detect.proposals.1", self.proposals[1], 1..=2000, 1000)?;
-        within("detect.sampled", self.sampled, 4..=2048, 512)
+        within("detect.sampled", self.sampled, 4..=2048, 512)?;
+        within("detect.lr_factor", self.lr_factor, 1e-4..=1e4, 1.0)
     }
 }

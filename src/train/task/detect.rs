@@ -79,6 +79,9 @@ impl Task for Detect {
     fn fit(&self) -> Fit {
         self.settings.fit
     }
+    fn lr_factor(&self) -> f64 {
+        self.settings.lr_factor
+    }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
         let options = match self.settings.preset {
             Preset::Torchvision => Options::TORCHVISION,

@@ -42,6 +42,10 @@ pub trait Task {
     fn fit(&self) -> Fit {
         Fit::Stretch
     }
+    /// Times the optimiser's rate.
+    fn lr_factor(&self) -> f64 {
+        1.0
+    }
     /// Declares the head's parameters in `scope` on a backbone of this depth, under torchvision's names.
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head>;
     /// A film's prediction in words and numbers, for people and programs.

@@ -88,6 +88,9 @@ impl Task for Segment {
     fn data(&self) -> &Data {
         &self.data
     }
+    fn lr_factor(&self) -> f64 {
+        self.settings.lr_factor
+    }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
         let s = &self.settings;
         let options = match s.preset {

@@ -138,8 +138,8 @@ fn an_unknown_key_names_file_line_and_the_nearest_key() {
     let line = line_of(&text, "[pretrain.mocco]");
     says(&message, &[&format!("run.toml:{line}"), "`mocco`", "nearest known key is `moco`"]);
 
-    let text = builtin(PRETRAIN).unwrap().replace("root = \"data/CXR8\"", "rot = \"data/CXR8\"");
-    says(&refusal::<Pretrain>(&text), &["`rot`", "nearest known key is `root`"]);
+    let text = builtin(PRETRAIN).unwrap().replace("known = \"nih\"", "knwn = \"nih\"");
+    says(&refusal::<Pretrain>(&text), &["`knwn`", "nearest known key is `known`"]);
 }
 
 #[test]
@@ -227,16 +227,17 @@ fn every_range_is_checked_in_a_pretraining() {
         ("optim.period=round", "without rounds"),
         ("optim.period={steps=0}", "found 0"),
         ("monitor.source=pneumona", "nearest source is `pneumonia`"),
-        ("monitor.source=mura", "labelled"),
         ("monitor.k=0", "[1, 10000]"),
         ("monitor.every_epochs=0", "found 0"),
         ("log.every=0", "found 0"),
         ("log.save_every=0", "found 0"),
         ("source=[]", "found none"),
-        ("source.1.name=nihcc", "`nihcc` twice"),
+        ("source.1.name=nih", "`nih` twice"),
     ] {
         refused::<Pretrain>(PRETRAIN, pair, part);
     }
+    let unlabelled = embedded::<Pretrain>(PRETRAIN, &["source.1.labelled=false"]);
+    says(&unlabelled.unwrap_err().to_string(), &["monitor.source", "labelled = false"]);
 }
 
 #[test]
@@ -298,7 +299,7 @@ fn overrides_take_numbers_words_lists_and_tables() {
         "source.0.root=\"/quoted\"",
         "optim.schedule = sgdr",
         "optim.period={ steps = 500 }",
-        "monitor.source=nihcc",
+        "monitor.source=nih",
     ];
     let run: Pretrain = embedded(PRETRAIN, &sets).unwrap();
     assert_eq!((run.seed, run.optim.lr, run.model.backbone), (7, 1.0, Backbone::Resnet50));
@@ -307,7 +308,7 @@ fn overrides_take_numbers_words_lists_and_tables() {
     let mura = run.source.iter().find(|source| source.name == "mura").unwrap();
     assert_eq!(mura.root, PathBuf::from("/x/MURA = new"));
     assert_eq!(run.optim.period, Some(Period::Steps(500)));
-    assert_eq!(run.monitor.unwrap().source, "nihcc");
+    assert_eq!(run.monitor.unwrap().source, "nih");
     let run: Multitask = embedded(MULTITASK, &["tasks=[\"mura\"]", "optim.period=round"]).unwrap();
     assert_eq!((run.tasks, run.optim.period), (vec!["mura".to_string()], Some(Period::Round)));
 }
@@ -316,7 +317,7 @@ fn overrides_take_numbers_words_lists_and_tables() {
 fn overrides_may_make_a_section_key_by_key() {
     let mut run: Pretrain = embedded(PRETRAIN, &[]).unwrap();
     run.monitor = None;
-    let sets = ["monitor.source=nihcc", "monitor.k=5", "monitor.every_epochs=2"].map(String::from);
+    let sets = ["monitor.source=nih", "monitor.k=5", "monitor.every_epochs=2"].map(String::from);
     let whole = set(run.clone(), &sets).unwrap();
     assert_eq!(whole.monitor.unwrap().k, 5);
     let message = set(run, &sets[..2]).unwrap_err().to_string();

@@ -121,7 +121,11 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Trains every cell, and writes the tables anew after each.
+/// Trains every cell, and writes the tables anew after each. A cell that diverges is said to, and the others
+/// go on without it.
+///
+/// # Errors
+/// Once all others are there, [`Error::Diverged`] with the first cell that did; else as [`Experiment::cell`].
 fn cells(
     args: &Args,
     experiment: &Experiment,
@@ -130,12 +134,19 @@ fn cells(
 ) -> Result<Vec<Cell>> {
     let (config, run) = (experiment.config, experiment.run);
     let all = inits.len() * config.targets.len() * config.seeds.len() * config.backbones.len();
-    let mut cells = Vec::new();
+    let (mut cells, mut diverged) = (Vec::new(), None);
     for backbone in &config.backbones {
         for init in inits {
             for target in &config.targets {
                 for seed in &config.seeds {
-                    let cell = experiment.cell(init, *backbone, target, *seed)?;
+                    let cell = match experiment.cell(init, *backbone, target, *seed) {
+                        Err(why @ Error::Diverged { .. }) => {
+                            run.watch.note(&format!("{target} from {init}: left out: {why}"));
+                            diverged.get_or_insert(why);
+                            continue;
+                        }
+                        cell => cell?,
+                    };
                     if args.json {
                         println!("{}", serde_json::to_string(&cell).expect("cells are plain"));
                     }
@@ -152,7 +163,7 @@ fn cells(
             }
         }
     }
-    Ok(cells)
+    diverged.map_or(Ok(cells), Err)
 }
 
 /// Finds every source on disk; what is not there is left out of everything.

@@ -81,8 +81,12 @@ impl Place {
             "moco" | "monitor" => stage == "pretrain",
             _ => true,
         };
-        let passes = if stage == "multitask" { "rounds=1" } else { "epochs=1" };
-        let all = TINY.iter().filter(own).copied().chain([two.as_str(), passes]);
+        let passes: &[&str] = match stage {
+            "multitask" => &["rounds=1", "tasks=[\"pneumonia\",\"mura\"]"],
+            _ => &["epochs=1"],
+        };
+        let all =
+            TINY.iter().filter(own).copied().chain([two.as_str()]).chain(passes.iter().copied());
         all.chain(settings.iter().copied()).for_each(|s| {
             command.args(["--set", s]);
         });

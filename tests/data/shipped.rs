@@ -120,3 +120,16 @@ fn the_sample_unpacks_from_the_binary_and_mends_what_is_cut() {
     // A file where a folder should be.
     assert!(unpack(&kept).is_err());
 }
+
+#[test]
+fn what_is_to_be_learnt_by_heart_is_a_few_films_of_each_class_in_all_parts() {
+    let mut source = Source::new("kermany", Format::Folder, sample().join("chest_xray"));
+    source.overfit = 6;
+    let set = source.read().unwrap();
+    assert!(set.train.len() == 6 && balanced(&set.train));
+    assert!(set.val == set.train && set.test == set.train);
+    let mut whole = source.clone();
+    whole.overfit = 0;
+    let whole = whole.read().unwrap();
+    assert!(set.train.iter().all(|film| whole.train.contains(film)));
+}

@@ -24,7 +24,7 @@ use crate::{
 /// Separates this stage's random numbers from other stages'.
 const STAGE: u32 = 3;
 /// Resamplings behind a 95 % interval.
-const REPLICATES: u32 = 1000;
+pub(super) const REPLICATES: u32 = 1000;
 
 /// What fine-tuning came to.
 #[derive(Clone, Debug)]

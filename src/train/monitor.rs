@@ -2,8 +2,9 @@
 
 use super::{
     config::{Data, Monitor, Pretrain},
+    finetune::REPLICATES,
     inference::Inference,
-    metrics::{Features, Vote, knn, linear_probe},
+    metrics::{Bootstrap, Features, Vote, knn, linear_probe},
     pretrain::Contrastive,
     run::{Run, in_order},
     task::{Classify, Task},
@@ -23,6 +24,7 @@ pub(super) struct Online {
     val: Vec<Sample>,
     k: usize,
     data: Data,
+    seed: u64,
 }
 
 #[derive(serde::Serialize)]
@@ -31,7 +33,9 @@ struct OnlineReading {
     step: u64,
     source: String,
     knn_auc: Option<f64>,
+    knn_interval: Option<[f64; 2]>,
     probe_auc: Option<f64>,
+    probe_interval: Option<[f64; 2]>,
 }
 
 impl Online {
@@ -56,7 +60,8 @@ impl Online {
         let task = Classify::new(source, set, &config.data)?;
         set.needs("val", &set.val)?;
         let (train, val) = (set.train.clone(), set.val.clone());
-        Ok(Self { features, task, train, val, k: monitor.k, data: config.data.clone() })
+        let (data, seed) = (config.data.clone(), config.seed);
+        Ok(Self { features, task, train, val, k: monitor.k, data, seed })
     }
     /// Computes the figures as they are after `step` steps, and records them.
     ///
@@ -83,21 +88,32 @@ impl Online {
         let vote = Vote::Similarity { temperature: 0.07 };
         let near = knn(train, &targets, val, self.k, vote)?;
         let probe = linear_probe(train, &targets, val, 1.0)?;
-        let auc = |scores: &[f64]| self.task.auc(&samples, scores);
-        let reading = OnlineReading {
+        let bootstrap = Bootstrap { replicates: REPLICATES, seed: self.seed };
+        let (knn_auc, knn_interval) = self.task.auc(&samples, &near, bootstrap)?;
+        let (probe_auc, probe_interval) = self.task.auc(&samples, &probe, bootstrap)?;
+        run.watch.note(&format!(
+            "monitor {} after {step} steps: kNN AUC {}, linear probe AUC {}",
+            self.task.name(),
+            shown(knn_auc, knn_interval),
+            shown(probe_auc, probe_interval)
+        ));
+        run.record(&OnlineReading {
             stage: "monitor",
             step,
             source: self.task.name().to_owned(),
-            knn_auc: auc(&near)?,
-            probe_auc: auc(&probe)?,
-        };
-        let show = |v: Option<f64>| v.map_or("undefined".into(), |v| format!("{v:.3}"));
-        run.watch.note(&format!(
-            "monitor {}: kNN AUC {}, linear probe AUC {}",
-            reading.source,
-            show(reading.knn_auc),
-            show(reading.probe_auc)
-        ));
-        run.record(&reading)
+            knn_auc,
+            knn_interval,
+            probe_auc,
+            probe_interval,
+        })
+    }
+}
+
+/// A figure and its interval, in words.
+fn shown(value: Option<f64>, interval: Option<[f64; 2]>) -> String {
+    match (value, interval) {
+        (Some(value), Some([low, high])) => format!("{value:.3} ({low:.3}–{high:.3})"),
+        (Some(value), None) => format!("{value:.3}"),
+        (None, _) => "undefined".into(),
     }
 }

@@ -128,6 +128,10 @@ fn train(
         Ok(Monitored { online: Online::new(gpu, config, method, m, &sets)?, every })
     });
     let mut pretraining = Pretraining { gpu, run, method, monitor: monitor.transpose()? };
+    if at == 0 {
+        // What features know before they learn is what later readings are held against.
+        pretraining.pass_ended(0)?;
+    }
     while at < trainer.steps {
         let pass = Pass {
             name: "pretrain".into(),

@@ -43,7 +43,12 @@ fn the_three_stages_and_what_follows_run_from_end_to_end() {
         &["fc.0.weight", "fc.0.bias", "fc.2.weight", "fc.2.bias"],
     );
     let rows = metrics(&place, "moco");
-    assert!(rows.iter().any(|r| r["stage"] == "monitor" && r["knn_auc"].is_f64()));
+    let monitored: Vec<_> = rows.iter().filter(|r| r["stage"] == "monitor").collect();
+    let steps: Vec<_> = monitored.iter().map(|r| r["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [0, 4], "before the first step, and after the epoch");
+    for reading in monitored {
+        assert!(reading["knn_auc"].is_f64() && reading["probe_auc"].is_f64(), "{reading}");
+    }
     assert!(rows.iter().any(|r| r["step"] == 4 && r["loss"].as_f64().unwrap().is_finite()));
 
     let mut multitask = place.stage("multitask", "mt", &[]);

@@ -62,12 +62,18 @@ impl Classify {
             _ => sample.target.labels().iter().map(|v| f64::from(*v)).collect(),
         }
     }
-    /// Mean AUC of scores `[n · L]` for samples.
+    /// Mean AUC of scores `[n · L]` for samples, and its 95 % interval.
     ///
     /// # Errors
     /// Scores that do not fit the samples.
-    pub fn auc(&self, samples: &[&Sample], scores: &[f64]) -> Result<Option<f64>> {
-        Ok(self.figures(samples, scores, Bootstrap { replicates: 0, seed: 0 })?.measures.mauc)
+    pub fn auc(
+        &self,
+        samples: &[&Sample],
+        scores: &[f64],
+        bootstrap: Bootstrap,
+    ) -> Result<(Option<f64>, Option<[f64; 2]>)> {
+        let scores = self.figures(samples, scores, bootstrap)?;
+        Ok((scores.measures.mauc, scores.ci.and_then(|c| c.measures.mauc)))
     }
     /// The names of the labels, and their probabilities from raw outputs `[n · L]`.
     pub fn probabilities(&self, outputs: &[f32]) -> (&[String], Vec<f64>) {

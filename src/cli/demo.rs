@@ -1,14 +1,19 @@
 //! `mtpret demo`: the three stages on real films, and fine-tuning from scratch beside them.
 
-use super::{figures::Figures, settings::Settings, watch::Console};
+use super::{
+    Device, explain,
+    figures::Figures,
+    report::{Finished, films, readings, section, table},
+    settings::Settings,
+    watch::Console,
+};
 use crate::{
     Error, Result,
     data::{self, Format, Source, Split},
     gpu::Gpu,
     report::{
-        chart::{self, Axis, Estimate, Group, IntervalChart, LineChart, Panel, Series},
+        chart::{self, Axis, LineChart, Panel, Series},
         html::{Block, Report},
-        table::Table,
     },
     train::{
         config::{self, Demo},
@@ -16,7 +21,6 @@ use crate::{
         multitask::multitask,
         pretrain::pretrain,
         run::{Run, Watch},
-        task::Scores,
     },
 };
 use std::{
@@ -48,13 +52,6 @@ pub struct Args {
     settings: Settings,
 }
 
-/// One cell of the comparison.
-struct Outcome {
-    task: String,
-    initialisation: &'static str,
-    scores: Scores,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -80,14 +77,18 @@ pub fn run(args: &Args) -> Result<()> {
     run.write_config(&config)?;
     let info = gpu.info();
     watch.note(&format!("adapter: {} ({} {})", info.name, info.driver, info.driver_info));
-    let outcomes = stages(&gpu, &config, &run)?;
-    let tables = tables(&outcomes);
+    stages(&gpu, &config, &run)?;
+    let tasks = finished(&config, &run)?;
+    let sheets = sheets(&config, &run, &args.settings.device)?;
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
-    let report = report(&gpu, &config, &run, &outcomes, &tables, minutes)?;
+    let report = report(&gpu, &config, &run, &tasks, &sheets, minutes)?;
     if args.settings.json {
-        let cells = outcomes.iter().map(|o| {
-            serde_json::json!({
-                "task": o.task, "initialisation": o.initialisation, "scores": o.scores,
+        let pairs = config.multitask.tasks.iter().zip(&tasks);
+        let cells = pairs.flat_map(|(task, (_, runs))| {
+            runs.iter().map(move |run| {
+                serde_json::json!({
+                    "task": task, "initialisation": run.name, "scores": run.scores,
+                })
             })
         });
         let cells: Vec<_> = cells.collect();
@@ -97,8 +98,8 @@ pub fn run(args: &Args) -> Result<()> {
         );
         return Ok(());
     }
-    for (task, table) in &tables {
-        println!("\n{task}\n{}", table.to_text());
+    for (title, runs) in &tasks {
+        println!("\n{title}\n{}", table(runs).to_text());
     }
     println!("95 % intervals resample patients. Not for diagnostic use.");
     println!("loss curves  {}", run.folder.join("curves.svg").display());
@@ -173,58 +174,60 @@ fn own(folder: &Path) -> Result<Source> {
     Ok(source)
 }
 
-fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<Vec<Outcome>> {
+fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
     let moco = pretrain(gpu, &config.pretrain(), &run.part("pretrain")?)?;
     let mtpret = multitask(gpu, &config.multitask(Some(moco)), &run.part("multitask")?)?;
-    let mut outcomes = Vec::new();
     for task in &config.multitask.tasks {
         for (initialisation, weights) in [("scratch", None), ("MTPret", Some(mtpret.clone()))] {
             let part = format!("finetune-{task}-{}", initialisation.to_lowercase());
             run.watch.note(&format!("fine-tuning {task} from {initialisation}"));
             let part = run.part(&part)?;
-            let scores = finetune(gpu, &config.finetune(task, weights), &part)?.scores;
-            outcomes.push(Outcome { task: task.clone(), initialisation, scores });
+            finetune(gpu, &config.finetune(task, weights), &part)?;
         }
     }
-    Ok(outcomes)
+    Ok(())
 }
 
-/// One table a task: a row for each initialisation and label.
-fn tables(outcomes: &[Outcome]) -> Vec<(String, Table)> {
-    let mut tables: Vec<(String, Table)> = Vec::new();
-    for o in outcomes {
-        let figures = Figures::of(&o.scores);
-        let films = o.scores.images();
-        let title = match &figures.positive {
-            Some(class) => format!("{} (positive: {class}, {films} test films)", o.task),
-            None => format!("{} ({films} test films)", o.task),
+/// The fine-tuned runs of each task, scratch and MTPret.
+fn finished(config: &Demo, run: &Run) -> Result<Vec<(String, [Finished; 2])>> {
+    let of = |task: &String| {
+        let part = |name: &str| {
+            let folder = run.folder.join(format!("finetune-{task}-{}", name.to_lowercase()));
+            Finished::open(name, &folder)
         };
-        if tables.last().is_none_or(|(t, _)| *t != title) {
-            tables.push((title, Table::new(figures.columns("initialisation"))));
-        }
-        let (_, table) = tables.last_mut().expect("a table was pushed above");
-        for (label, row) in &figures.rows {
-            let first = match figures.rows.len() {
-                1 => o.initialisation.to_owned(),
-                _ => format!("{}, {label}", o.initialisation),
-            };
-            table.push(figures.row(&first, row));
-        }
-    }
-    tables
+        let runs = [part("scratch")?, part("MTPret")?];
+        let films = runs[0].scores.images();
+        let title = match Figures::of(&runs[0].scores).positive {
+            Some(class) => format!("{task} (positive: {class}, {films} test films)"),
+            None => format!("{task} ({films} test films)"),
+        };
+        Ok((title, runs))
+    };
+    config.multitask.tasks.iter().map(of).collect()
+}
+
+/// A few test films of each task, as both of its runs see them.
+fn sheets(config: &Demo, run: &Run, device: &Device) -> Result<Vec<PathBuf>> {
+    let of = |task: &String| {
+        let part = |name: &str| run.folder.join(format!("finetune-{task}-{name}"));
+        explain::draw(&explain::Args {
+            paths: vec![part("scratch"), part("mtpret")],
+            class: None,
+            count: 4,
+            seed: config.seed,
+            score: 0.5,
+            random: false,
+            cell: 240,
+            output: Some(run.folder.join(format!("explain-{task}"))),
+            device: device.clone(),
+        })
+    };
+    config.multitask.tasks.iter().map(of).collect()
 }
 
 /// A loss curve for each stage in the run's `metrics.jsonl` files.
 fn curves(config: &Demo, run: &Run) -> Vec<Panel> {
-    let series = |folder: &str, stage: &str| {
-        let text = fs::read_to_string(run.folder.join(folder).join("metrics.jsonl"));
-        let rows = text.unwrap_or_default();
-        let rows = rows.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
-        let of_stage = rows.filter(|r| r["stage"].as_str().is_some_and(|s| s.contains(stage)));
-        of_stage
-            .filter_map(|r| Some([r["step"].as_f64()?, r["loss"].as_f64()?]))
-            .collect::<Vec<_>>()
-    };
+    let series = |folder: &str, stage: &str| readings(&run.folder.join(folder), stage, "loss");
     let panel = |title: String, series: Vec<Series>| {
         Panel::Lines(LineChart { title, x: Axis::linear("step"), y: Axis::linear("loss"), series })
     };
@@ -244,45 +247,24 @@ fn curves(config: &Demo, run: &Run) -> Vec<Panel> {
     panels
 }
 
-fn auc_chart(outcomes: &[Outcome], tasks: &[String]) -> Panel {
-    let names = ["scratch", "MTPret"];
-    let group = |task: &String| Group {
-        name: task.clone(),
-        estimates: names
-            .iter()
-            .map(|name| {
-                let o = outcomes.iter().find(|o| o.task == *task && o.initialisation == *name)?;
-                let (value, interval) = o.scores.main();
-                Some(Estimate { value: value?, interval })
-            })
-            .collect(),
-    };
-    Panel::Intervals(IntervalChart {
-        title: "AUC on the test part, 95 % intervals".into(),
-        axis: Axis::linear("AUC"),
-        series: names.map(String::from).into(),
-        groups: tasks.iter().map(group).collect(),
-    })
-}
-
 fn report(
     gpu: &Gpu,
     config: &Demo,
     run: &Run,
-    outcomes: &[Outcome],
-    tables: &[(String, Table)],
+    tasks: &[(String, [Finished; 2])],
+    sheets: &[PathBuf],
     minutes: f64,
 ) -> Result<PathBuf> {
     let panels = curves(config, run);
     run.write("curves.svg", &chart::svg(&panels, 2))?;
     let info = gpu.info();
     let pair = |key: &str, value: String| (key.to_owned(), value);
-    let mut blocks = vec![Block::Heading("Fine-tuning, from scratch and after MTPret".into())];
-    for (caption, table) in tables {
-        blocks.push(Block::Table { caption: caption.clone(), table: table.clone() });
+    let mut blocks = Vec::new();
+    for ((title, runs), sheet) in tasks.iter().zip(sheets) {
+        blocks.push(Block::Heading(title.clone()));
+        blocks.extend(section("Fine-tuned from scratch, and after MTPret", runs));
+        blocks.extend(films(sheet));
     }
-    let chart = auc_chart(outcomes, &config.multitask.tasks);
-    blocks.push(Block::Figure { caption: "AUC".into(), panels: vec![chart], columns: 1 });
     blocks.push(Block::Heading("Loss".into()));
     blocks.push(Block::Figure { caption: "Loss by step".into(), panels, columns: 2 });
     blocks.push(Block::Note(

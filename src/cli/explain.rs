@@ -2,6 +2,7 @@
 
 use super::{
     Device,
+    report::column_name,
     stages::{finetuned, unlabelled},
 };
 use crate::{
@@ -35,32 +36,32 @@ use std::{
 pub struct Args {
     /// Folders of fine-tuning runs, then films or folders of films.
     #[arg(required = true, value_name = "RUN|FILM")]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     /// The class that attention is shown of [default: the positive one of two, else the likeliest].
     #[arg(long)]
-    class: Option<String>,
+    pub(super) class: Option<String>,
     /// How many films of the test part.
     #[arg(long, default_value_t = 4)]
-    count: usize,
+    pub(super) count: usize,
     /// Which films, and the random weights.
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Boxes of a lower probability are left out.
     #[arg(long, default_value_t = 0.5)]
-    score: f64,
+    pub(super) score: f64,
     /// Add a column of the first run with random weights: a map that looks the same there says nothing
     /// about what was learnt (Adebayo et al. 2018).
     #[arg(long)]
-    random: bool,
+    pub(super) random: bool,
     /// Pixels across a picture.
     #[arg(long, default_value_t = 320)]
-    cell: u32,
+    pub(super) cell: u32,
     /// Folder of the pictures: `sheet.png`, and `maps/<column>/<row>-<film>.png`, the attention from 0 to
     /// its greatest value [default: `explain` in the first run's folder].
     #[arg(short, long)]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     #[command(flatten)]
-    device: Device,
+    pub(super) device: Device,
 }
 
 /// A fine-tuned network and what it was trained for.
@@ -94,6 +95,15 @@ struct Column {
 /// # Errors
 /// A folder without a finished run, a class that a run does not have, or films that cannot be read.
 pub fn run(args: &Args) -> Result<()> {
+    println!("{}", draw(args)?.display());
+    Ok(())
+}
+
+/// Draws the sheet and the maps; the sheet's file.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn draw(args: &Args) -> Result<PathBuf> {
     let is_run = |path: &&PathBuf| path.join("config.resolved.toml").exists();
     let (runs, films): (Vec<&PathBuf>, Vec<_>) = args.paths.iter().partition(is_run);
     let Some(first) = runs.first() else {
@@ -127,18 +137,7 @@ pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&folder)
         .map_err(|e| Error::io(&folder, e, "name a folder that can be written"))?;
     sheet(&columns, &samples, args)?.save(&file)?;
-    println!("{}", file.display());
-    Ok(())
-}
-
-/// A run's own name, or its path where two have the same.
-fn column_name(run: &Path, runs: &[&PathBuf]) -> String {
-    let own = |run: &Path| run.file_name().map(|name| name.to_string_lossy().into_owned());
-    let alike = runs.iter().filter(|other| own(other) == own(run)).count();
-    match own(run) {
-        Some(name) if alike == 1 => name,
-        _ => run.display().to_string(),
-    }
+    Ok(file)
 }
 
 /// The number of the class that was asked for.

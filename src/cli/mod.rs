@@ -10,6 +10,7 @@ pub mod inspect;
 mod network;
 mod paper;
 pub mod problems;
+mod report;
 mod reproduce;
 mod run_model;
 mod run_op;
@@ -49,6 +50,7 @@ enum Command {
     Reproduce(reproduce::Args),
     Predict(stages::Predict),
     Explain(explain::Args),
+    Report(report::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
     RunOp(run_op::Args),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Pretrain(args) => stages::pretrain(&args),

@@ -4,13 +4,14 @@ use crate::{
     Result,
     data::Known,
     report::{
-        chart::{self, AblationChart, Axis, Estimate, Panel, Step},
+        chart::{self, AblationChart, Axis, Estimate, Group, IntervalChart, Panel, Step},
+        html,
         paper_tables::{Published, TABLE_II, TABLE_III, TABLE_IV, TABLE_VII},
         results::{Block, Entry, Figure, Results, Spread, Target},
     },
     train::{
         config::{Init, Reproduce},
-        reproduce::Cell,
+        reproduce::{Cell, Figure as Measured},
         run::Run,
     },
 };
@@ -76,11 +77,16 @@ fn figure(cells: &[&Cell], metric: &str) -> Option<Figure> {
     }
 }
 
-/// An experiment's cells, to be laid out as tables.
-struct Layout<'a> {
-    config: &'a Reproduce,
-    cells: &'a [Cell],
-    missing: &'a [(Init, String)],
+/// An experiment's cells, to be laid out as the paper's tables and pictures.
+pub struct Layout<'a> {
+    /// What was asked for.
+    pub config: &'a Reproduce,
+    /// What there is so far, row after row.
+    pub cells: &'a [Cell],
+    /// Initialisations that cannot be had, and why.
+    pub missing: &'a [(Init, String)],
+    /// Whether the rows are MTPret with one part left out each.
+    pub ablation: bool,
 }
 
 /// A column of a table: the source of its figures, and what it is called.
@@ -144,13 +150,7 @@ impl Layout<'_> {
     }
     /// The rows of a backbone: the run's initialisations in their order.
     fn block(&self, published: &Published, places: &[Place], backbone: &str) -> Block {
-        let mut names: Vec<String> = Vec::new();
-        let cells = self.cells.iter().filter(|c| c.backbone == backbone);
-        for name in cells.map(|c| c.initialisation.clone()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let mut names: Vec<String> = self.rows(backbone).into_iter().map(String::from).collect();
         names.extend(self.missing.iter().map(|(init, _)| init.to_string()));
         let papers = published.blocks.iter().find(|(name, _)| *name == title(backbone));
         let paper = |init: &str, number: usize| {
@@ -216,11 +216,11 @@ impl Layout<'_> {
         notes.extend(self.missing.iter().map(|(init, why)| format!("{init}: not run, {why}.")));
         notes
     }
-    fn tables(&self, ablation: bool) -> Vec<(&'static str, Results)> {
+    fn tables(&self) -> Vec<(&'static str, Results)> {
         let named = |name, published: &Published, overview| {
             self.table(published, overview).map(|results| (name, results))
         };
-        if ablation {
+        if self.ablation {
             let mut results = named("ablation", &TABLE_II, true);
             if let Some((_, results)) = &mut results {
                 results.caption = "Ablation: MTPret with one part left out".into();
@@ -235,14 +235,74 @@ impl Layout<'_> {
         ];
         all.into_iter().flatten().collect()
     }
-    /// Fig. 4: the mean over the targets' main figures, step by step.
-    fn steps(&self, backbone: &str, ablation: bool) -> Panel {
+    /// The initialisations of a backbone's cells, in their order.
+    fn rows(&self, backbone: &str) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for cell in self.cells.iter().filter(|c| c.backbone == backbone) {
             if !names.contains(&cell.initialisation.as_str()) {
                 names.push(&cell.initialisation);
             }
         }
+        names
+    }
+    /// A name and a panel for each backbone: the steps (Fig. 4) and, of each target of several labels, its
+    /// labels by initialisation (Fig. 3).
+    fn pictures(&self) -> Vec<(String, Vec<Panel>)> {
+        let backbones = ["resnet18", "resnet50"].into_iter();
+        let backbones: Vec<&str> =
+            backbones.filter(|b| self.cells.iter().any(|c| c.backbone == *b)).collect();
+        let [steps, labels] = match self.ablation {
+            true => ["ablation", "ablation-labels"],
+            false => ["steps", "labels"],
+        };
+        let mut all = vec![(steps.to_owned(), backbones.iter().map(|b| self.steps(b)).collect())];
+        for target in &self.config.targets {
+            let panels = backbones.iter().filter_map(|b| self.labels(b, target));
+            let panels: Vec<Panel> = panels.collect();
+            if !panels.is_empty() {
+                all.push((format!("{labels}-{target}"), panels));
+            }
+        }
+        all
+    }
+    /// Fig. 3: the figure of each label of a target by initialisation, of the first seed; none where the
+    /// target has one label.
+    fn labels(&self, backbone: &str, target: &str) -> Option<Panel> {
+        let cells = |init: &str| {
+            let mut all =
+                self.cells.iter().filter(|c| c.backbone == backbone && c.target == target);
+            all.find(|c| c.initialisation == init)
+        };
+        let rows = self.rows(backbone);
+        let first = rows.iter().find_map(|init| cells(init))?;
+        let main = first.figures.first()?.metric.trim_start_matches('m');
+        let label = |figure: &Measured| {
+            let label = figure.metric.strip_prefix(main)?.strip_prefix(' ')?;
+            Some(label.to_owned())
+        };
+        let names: Vec<String> = first.figures.iter().filter_map(label).collect();
+        let estimate = |init: &&str, name: &String| {
+            let figures = cells(init)?.figures.iter();
+            let found = figures.clone().find(|f| label(f).as_ref() == Some(name))?;
+            let percent = |v: f64| 100.0 * v;
+            let interval = found.interval.map(|ends| ends.map(percent));
+            Some(Estimate { value: percent(found.value?), interval })
+        };
+        let group = |name: &String| Group {
+            name: name.clone(),
+            estimates: rows.iter().map(|init| estimate(init, name)).collect(),
+        };
+        (names.len() > 1).then(|| {
+            Panel::Columns(IntervalChart {
+                title: format!("{}, {target}: {main} of each label", title(backbone)),
+                axis: Axis::linear(format!("{main}, %")),
+                series: rows.iter().map(ToString::to_string).collect(),
+                groups: names.iter().map(group).collect(),
+            })
+        })
+    }
+    /// Fig. 4: the mean over the targets' main figures, step by step.
+    fn steps(&self, backbone: &str) -> Panel {
         let mean = |init: &str| {
             let cells =
                 self.cells.iter().filter(|c| c.backbone == backbone && c.initialisation == init);
@@ -254,50 +314,47 @@ impl Layout<'_> {
             name: (*name).to_owned(),
             estimate: mean(name).map(|value| Estimate { value, interval: None }),
             // Each part that is left out is compared with the whole; columns with the one before.
-            from: (at > 0).then(|| if ablation { 0 } else { at - 1 }),
+            from: (at > 0).then(|| if self.ablation { 0 } else { at - 1 }),
         };
         Panel::Ablation(AblationChart {
             title: format!("{}: mean of the targets' main figures", title(backbone)),
             axis: Axis::linear("%"),
-            steps: names.iter().enumerate().map(step).collect(),
+            steps: self.rows(backbone).iter().enumerate().map(step).collect(),
             decimals: 2,
         })
     }
-}
-
-/// Writes every table as markdown, CSV and LaTeX, and the steps as a picture.
-///
-/// # Errors
-/// The disk is full or the folder is not writable.
-pub fn write(
-    run: &Run,
-    config: &Reproduce,
-    cells: &[Cell],
-    missing: &[(Init, String)],
-    ablation: bool,
-) -> Result<()> {
-    let layout = Layout { config, cells, missing };
-    for (name, results) in layout.tables(ablation) {
-        run.write(&format!("{name}.md"), &results.to_markdown())?;
-        run.write(&format!("{name}.csv"), &results.to_csv())?;
-        run.write(&format!("{name}.tex"), &results.to_latex())?;
+    /// Writes every table as markdown, CSV and LaTeX, and the pictures.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn write(&self, run: &Run) -> Result<()> {
+        for (name, results) in self.tables() {
+            run.write(&format!("{name}.md"), &results.to_markdown())?;
+            run.write(&format!("{name}.csv"), &results.to_csv())?;
+            run.write(&format!("{name}.tex"), &results.to_latex())?;
+        }
+        for (name, panels) in self.pictures() {
+            run.write(&format!("{name}.svg"), &chart::svg(&panels, 1))?;
+        }
+        Ok(())
     }
-    let panels: Vec<Panel> = ["resnet18", "resnet50"]
-        .into_iter()
-        .filter(|b| cells.iter().any(|c| c.backbone == *b))
-        .map(|b| layout.steps(b, ablation))
-        .collect();
-    let name = if ablation { "ablation.svg" } else { "steps.svg" };
-    run.write(name, &chart::svg(&panels, 1))
-}
-
-/// Every table as markdown, for a terminal.
-pub fn text(
-    config: &Reproduce,
-    cells: &[Cell],
-    missing: &[(Init, String)],
-    ablation: bool,
-) -> String {
-    let tables = Layout { config, cells, missing }.tables(ablation);
-    tables.iter().map(|(_, results)| results.to_markdown() + "\n").collect()
+    /// Every table as markdown, for a terminal.
+    pub fn text(&self) -> String {
+        self.tables().iter().map(|(_, results)| results.to_markdown() + "\n").collect()
+    }
+    /// Tables and pictures for a page.
+    pub fn page(&self) -> Vec<html::Block> {
+        let mut blocks = Vec::new();
+        for (_, results) in self.tables() {
+            blocks.push(html::Block::Heading(results.caption.clone()));
+            let tables = results.tables().into_iter();
+            blocks.extend(tables.map(|(caption, table)| html::Block::Table { caption, table }));
+            blocks.extend(results.notes.into_iter().map(html::Block::Text));
+        }
+        for (_, panels) in self.pictures() {
+            let caption = "Whiskers are 95 % intervals, resampling patients".into();
+            blocks.push(html::Block::Figure { caption, panels, columns: 1 });
+        }
+        blocks
+    }
 }

@@ -1,6 +1,6 @@
 //! `mtpret reproduce`: every initialisation on every target, and the paper's tables.
 
-use super::{Device, paper, settings::Folders, watch::Console};
+use super::{Device, paper::Layout, settings::Folders, watch::Console};
 use crate::{
     Error, Result,
     report::table::{Cell as Entry, Column as Heading, Table},
@@ -116,7 +116,9 @@ pub fn run(args: &Args) -> Result<()> {
     run.write_config(&config)?;
     let experiment = Experiment { gpu: &gpu, config: &config, run: &run, sweep: args.sweep };
     let cells = cells(args, &experiment, &inits, &missing)?;
-    println!("{}", paper::text(&config, &cells, &missing, args.ablation));
+    let layout =
+        Layout { config: &config, cells: &cells, missing: &missing, ablation: args.ablation };
+    println!("{}", layout.text());
     eprintln!("tables and pictures are in {}", run.folder.display());
     Ok(())
 }
@@ -158,7 +160,8 @@ fn cells(
                         figure.unwrap_or("undefined".into())
                     ));
                     cells.push(cell);
-                    paper::write(run, config, &cells, missing, args.ablation)?;
+                    let ablation = args.ablation;
+                    Layout { config, cells: &cells, missing, ablation }.write(run)?;
                 }
             }
         }
@@ -222,7 +225,7 @@ fn chosen(args: &Args, config: &mut Reproduce) -> Result<Vec<Init>> {
 }
 
 /// The initialisations that can be had with every backbone, and why others cannot.
-fn available(config: &Reproduce, inits: Vec<Init>) -> (Vec<Init>, Vec<(Init, String)>) {
+pub(super) fn available(config: &Reproduce, inits: Vec<Init>) -> (Vec<Init>, Vec<(Init, String)>) {
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for init in inits {
         let obstacle = |b: &config::Backbone| Experiment::obstacle(config, &init, *b);

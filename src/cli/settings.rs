@@ -4,6 +4,7 @@ use super::Device;
 use crate::{
     Error, Result,
     data::{Roots, Source},
+    train::run::Watch,
 };
 use std::path::PathBuf;
 
@@ -66,5 +67,23 @@ impl Folders {
         }
         let roots = self.roots(&Roots::default());
         sources.iter_mut().try_for_each(|source| source.locate(&roots))
+    }
+    /// Finds sources of which some may be nowhere: those are left out, and it is said.
+    ///
+    /// # Errors
+    /// As [`locate`](Self::locate), if none is found.
+    pub fn locate_some(&self, sources: &mut Vec<Source>, watch: &dyn Watch) -> Result<()> {
+        let roots = self.roots(&Roots::default());
+        let found = |source: &Source| source.clone().locate(&roots);
+        if sources.iter().any(|source| found(source).is_ok()) {
+            sources.retain(|source| match found(source) {
+                Ok(()) => true,
+                Err(why) => {
+                    watch.note(&format!("{}: left out: {why}", source.name));
+                    false
+                }
+            });
+        }
+        self.locate(&mut sources.iter_mut().collect::<Vec<_>>())
     }
 }

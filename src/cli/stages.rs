@@ -121,7 +121,11 @@ fn say(json: bool, what: &str, file: &Path) {
 /// Whatever the configuration, files, the device or the person may cause.
 pub fn pretrain(args: &Pretrain) -> Result<()> {
     let watch = Console::new(args.common.settings.json)?;
-    let (config, run) = args.common.begin("pretrain", &watch, config::Pretrain::sources)?;
+    let (mut config, folder, resume): (config::Pretrain, _, _) = args.common.load("pretrain")?;
+    // Pretraining takes what films there are.
+    args.common.folders.locate_some(&mut config.source, &watch)?;
+    config.validate()?;
+    let run = Run::new(&folder, &watch, resume)?;
     let file = train::pretrain::pretrain(&args.common.settings.device.open()?, &config, &run)?;
     say(args.common.settings.json, "pretrain", &file);
     Ok(())

@@ -3,6 +3,7 @@
 use super::chart::{Panel, svg};
 use super::escape;
 use super::table::{Align, Table};
+use base64::prelude::{BASE64_STANDARD, Engine};
 
 /// What a report says, from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,13 @@ pub enum Block {
         caption: String,
         /// The numbers.
         table: Table,
+    },
+    /// A picture made of pixels.
+    Picture {
+        /// Below the picture.
+        caption: String,
+        /// The bytes of its PNG file.
+        png: Vec<u8>,
     },
     /// Pictures and what they show.
     Figure {
@@ -42,6 +50,9 @@ pub struct Report {
     pub blocks: Vec<Block>,
 }
 
+/// Letters beyond which words in a column of numbers are a remark.
+const LONG: usize = 40;
+
 const STYLE: &str = include_str!("report.css");
 
 impl Report {
@@ -54,7 +65,7 @@ impl Report {
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta http-equiv=\"Content-Security-Policy\" \
-             content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
              <h1>{title}</h1>\n{}{blocks}</main>\n</body>\n</html>\n",
             self.provenance()
@@ -78,6 +89,12 @@ fn block(block: &Block) -> String {
         Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
         Block::Note(text) => format!("<p class=\"note\" role=\"note\">{}</p>\n", escape(text)),
         Block::Table { caption, table } => html_table(caption, table),
+        Block::Picture { caption, png } => format!(
+            "<figure>\n<img alt=\"{0}\" src=\"data:image/png;base64,{1}\"/>\n\
+             <figcaption>{0}</figcaption>\n</figure>\n",
+            escape(caption),
+            BASE64_STANDARD.encode(png)
+        ),
         Block::Figure { caption, panels, columns } => format!(
             "<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n",
             svg(panels, *columns),
@@ -97,7 +114,11 @@ fn html_table(caption: &str, table: &Table) -> String {
         });
     let rows = table.rows().iter().enumerate().map(|(r, row)| {
         let cells = row.iter().enumerate().map(|(c, cell)| {
-            let text = escape(&cell.text);
+            let text = cell.text.lines().map(escape).collect::<Vec<_>>().join("<br/>");
+            // A remark among numbers may be long: it is wrapped, they are not.
+            if cell.value.is_none() && cell.text.len() > LONG && !class(c).is_empty() {
+                return format!("<td class=\"remark\">{text}</td>");
+            }
             match table.is_best(r, c) {
                 true => format!("<td{}><strong>{text}</strong></td>", class(c)),
                 false => format!("<td{}>{text}</td>", class(c)),

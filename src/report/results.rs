@@ -1,7 +1,7 @@
 //! Results by initialisation and target as the paper prints them: our figure, how sure it is, and the
 //! paper's beside it.
 
-use super::table::{inert, markdown};
+use super::table::{Best, Cell, Column, Table, inert, markdown};
 
 /// How sure a figure is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,6 +97,36 @@ impl Results {
 
     fn has_notes(&self) -> bool {
         self.targets.iter().any(|target| !target.note.is_empty())
+    }
+
+    /// A table for each backbone, under its name, for a page.
+    #[must_use]
+    pub fn tables(&self) -> Vec<(String, Table)> {
+        let head =
+            |t: &Target| Column::numbers(format!("{} {}", t.name, t.metric), Some(Best::Highest));
+        let cell = |entry: &Entry| {
+            let ours = entry.ours.map(|f| written(f.value) + &spread(f.spread, "–", "±"));
+            let paper = entry.paper.map(|p| format!("paper {}", written(p)));
+            let text: Vec<String> = ours.into_iter().chain(paper).collect();
+            let value = entry.ours.and_then(|f| written(f.value).parse().ok());
+            Cell { text: text.join("\n"), value }
+        };
+        let of = |block: &Block| {
+            let first = Column::words("initialisation");
+            let mut table =
+                Table::new(std::iter::once(first).chain(self.targets.iter().map(head)).collect());
+            let mut row = |name: &str, cells: Vec<Cell>| {
+                table.push(std::iter::once(Cell::words(name)).chain(cells).collect());
+            };
+            if self.has_notes() {
+                row("data", self.targets.iter().map(|t| Cell::words(&t.note)).collect());
+            }
+            for (name, entries) in &block.rows {
+                row(name, entries.iter().map(cell).collect());
+            }
+            (block.name.clone(), table)
+        };
+        self.blocks.iter().map(of).collect()
     }
 
     /// A GitHub table; the paper's figure stands below ours.

@@ -46,7 +46,7 @@ impl Column {
 /// What stands in one place of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// What is shown.
+    /// What is shown; a page keeps its lines.
     pub text: String,
     /// The number by which the cell is compared, rounded as it is shown.
     pub value: Option<f64>,

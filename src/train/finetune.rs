@@ -263,9 +263,10 @@ pub fn evaluate(
 ) -> Result<Scores> {
     let mut scorer = task.scorer();
     run.list_bad(&inference.score(task, samples, &mut *scorer)?)?;
-    let scores = scorer.scores(Bootstrap { replicates: REPLICATES, seed: config.seed })?;
+    let bootstrap = Bootstrap { replicates: REPLICATES, seed: config.seed };
+    let scores = scorer.scores(bootstrap)?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");
     run.write(&format!("scores{suffix}.json"), &(json + "\n"))?;
-    scorer.write(run, suffix)?;
+    scorer.write(run, suffix, bootstrap)?;
     Ok(scores)
 }

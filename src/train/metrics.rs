@@ -16,7 +16,7 @@ pub use detect::{
     BoxPredictions, ClassAp, DetectMeasures, DetectScores, Detection, Truth, bbox_iou, match_boxes,
 };
 pub use probe::{Features, Vote, knn, linear_probe, one_hot};
-pub use roc::{roc_band, roc_curve};
+pub use roc::{Roc, roc_band, roc_curve};
 pub use scores::{ClassifyScores, Measures, PerLabel, Predictions, Targets};
 pub use segment::{MaskPredictions, SegmentMeasures, SegmentScores};
 
@@ -151,7 +151,7 @@ impl std::ops::Mul<u64> for Confusion {
 }
 
 /// A point of the ROC curve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, serde::Deserialize)]
 pub struct OperatingPoint {
     /// An image is called positive where its score is at least this.
     pub threshold: f64,

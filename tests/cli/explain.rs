@@ -36,6 +36,31 @@ fn classifiers_side_by_side_show_where_they_look() {
             assert!(map.dimensions() == (32, 32) && (most == 0 || most == 255), "{most}");
         }
     }
+    let report = |arguments: &[&str]| {
+        let mut program = Command::new(PROGRAM);
+        program.current_dir(place.0.path()).arg("report").args(arguments);
+        program
+    };
+    assert_eq!(succeeded(report(&["ft"])).out.trim(), "ft/report.html");
+    let page = place.text("ft/report.html");
+    for part in ["<svg", "ft, AUC", "ROC curves", "data:image/png;base64,", "Loss by step"] {
+        assert!(page.contains(part), "{part} is not in the report");
+    }
+    let roc: serde_json::Value = serde_json::from_str(&place.text("ft/roc.json")).unwrap();
+    assert_eq!(roc[0]["label"], "light");
+    assert_eq!(roc[0]["points"].as_array().unwrap().last().unwrap()[1], 1.0);
+    place.film("films/grey/g0.png", 1, 80);
+    (1..11).for_each(|film| place.film(&format!("films/grey/g{film}.png"), film, 80));
+    succeeded(place.stage("finetune", "three", &[]));
+    refused(
+        report(&["ft", "three"]),
+        1,
+        &["three: expected figures of", "light", "grey", "one task"],
+    );
+    succeeded(report(&["three", "-o", "page"]));
+    assert!(place.text("page/roc.svg").contains("grey"));
+    refused(report(&["films"]), 1, &["films/scores.json", "mtpret evaluate"]);
+    fs::remove_dir_all(place.path("films/grey")).unwrap();
     let films = ["ft", "films/light/l0.png", "films/dark", "--class", "dark", "-o", "named"];
     succeeded(explain(&place, &films));
     assert_eq!(fs::read_dir(place.path("named/maps/ft")).unwrap().count(), 12);

@@ -190,4 +190,10 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
     let again = succeeded(experiment(&["--resume", "grid"]));
     assert!(!again.err.contains(" steps of "), "a cell was trained again: {}", again.err);
     assert_eq!(table, place.text("grid/table-2.md"));
+    let mut report = Command::new(PROGRAM);
+    report.args(["report", "grid", "-o", "page"]).current_dir(place.path(""));
+    succeeded(report);
+    let page = place.text("page/report.html");
+    assert!(page.contains("<td>SD-SimCLR</td>") && page.contains("<svg"));
+    assert_eq!(place.text("page/table-2.md"), table);
 }

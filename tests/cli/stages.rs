@@ -181,6 +181,21 @@ fn a_known_data_set_is_found_below_the_folder_of_data() {
     succeeded(command);
     let resolved: toml::Table = place.text("ft/config.resolved.toml").parse().unwrap();
     assert_eq!(resolved["source"][0]["root"].as_str(), Some("sets/chest_xray"));
+
+    // Pretraining takes what films there are, and says which there are not.
+    let mut command = place.stage("pretrain", "moco", &[source, "monitor.source=pneumonia"]);
+    command.args(["--data", "sets"]).env_remove("MTPRET_DATA");
+    let printed = succeeded(command);
+    assert!(
+        printed.err.contains("nih: left out: data set nih: expected its folder"),
+        "{}",
+        printed.err
+    );
+    let resolved: toml::Table = place.text("moco/config.resolved.toml").parse().unwrap();
+    assert_eq!(resolved["source"].as_array().unwrap().len(), 1);
+    let mut command = place.stage("pretrain", "none", &[source, "monitor.source=pneumonia"]);
+    command.args(["--data", "nowhere"]).env_remove("MTPRET_DATA");
+    refused(command, 1, &["data set pneumonia: expected its folder", "--data"]);
 }
 
 /// `config.resolved.toml` holds what was set, and is a whole configuration by itself.

@@ -42,7 +42,7 @@ fn intervals_of_masks_hold_the_figures_and_their_ends_are_figures_of_drawn_image
     let counts = counts(&fixture("segment")["random"]);
     let got = scores(&counts, None, Bootstrap { replicates: 300, seed: 4 });
     let (m, ci) = (got.measures, got.ci.unwrap());
-    assert_eq!((ci.resampled, ci.replicates), ("images", 300));
+    assert_eq!((&*ci.resampled, ci.replicates), ("images", 300));
     let c = ci.measures;
     let pairs = [
         (m.dice, c.dice),

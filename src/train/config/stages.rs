@@ -230,13 +230,6 @@ impl Pretrain {
     }
 }
 
-impl Pretrain {
-    /// The data sets that it reads.
-    pub fn sources(&mut self) -> Vec<&mut Source> {
-        self.source.iter_mut().collect()
-    }
-}
-
 impl Multitask {
     /// The data sets that it reads: those of its tasks.
     pub fn sources(&mut self) -> Vec<&mut Source> {

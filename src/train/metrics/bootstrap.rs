@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -18,7 +18,7 @@ pub struct Bootstrap {
 }
 
 /// Bootstrap intervals of every figure of a task.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intervals<M> {
     /// Lower and upper end.
     #[serde(flatten)]
@@ -26,7 +26,7 @@ pub struct Intervals<M> {
     /// How much of the resampled figures lies within, in percent.
     pub level: f64,
     /// `"images"` or `"patients"`.
-    pub resampled: &'static str,
+    pub resampled: String,
     /// How often.
     pub replicates: u32,
     /// Where the random numbers started.
@@ -46,7 +46,7 @@ impl Bootstrap {
         (self.replicates > 0).then(|| Intervals {
             measures: measures(bootstrap(images, patients, self, statistic)),
             level: 95.0,
-            resampled: if patients.is_some() { "patients" } else { "images" },
+            resampled: if patients.is_some() { "patients" } else { "images" }.into(),
             replicates: self.replicates,
             seed: self.seed,
         })

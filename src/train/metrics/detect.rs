@@ -4,7 +4,7 @@ mod class;
 
 pub use class::{bbox_iou, match_boxes};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Bootstrap, Intervals, check_patients};
 use super::{PerLabel, mean};
@@ -54,7 +54,7 @@ pub struct BoxPredictions<'a> {
 }
 
 /// The figures of a class.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassAp<T> {
     /// AP, mean over IoU .50:.05:.95.
     pub ap: T,
@@ -68,7 +68,7 @@ pub struct ClassAp<T> {
 /// AP is the mean precision at 101 recalls from 0 to 1, a precision being the best one at that
 /// recall or a greater one. A detection takes, by falling score, the box of its class and image
 /// that overlaps most among those that are free. Classes without a box are left out of the means.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectMeasures<T> {
     /// Mean over the classes and over IoU .50:.05:.95; `stats[0]` of `pycocotools.COCOeval`.
     pub ap: T,
@@ -97,7 +97,7 @@ impl<T: Copy> DetectMeasures<T> {
 }
 
 /// A detection task, measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectScores {
     /// Images, with boxes or without.
     pub images: usize,

@@ -2,6 +2,50 @@
 
 use super::bootstrap::{Bootstrap, bootstrap};
 use super::{Ranking, ratio};
+use serde::{Deserialize, Serialize};
+
+/// Places along 1 − specificity at which a band is given.
+const RATES: usize = 100;
+
+/// A label's ROC curve and how sure it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Roc {
+    /// The label, or the positive class.
+    pub label: String,
+    /// `[1 − specificity, sensitivity]` where the curve begins, turns and ends.
+    pub points: Vec<[f64; 2]>,
+    /// `[1 − specificity, lowest, highest sensitivity]` of 95 % intervals, at hundredths.
+    pub band: Vec<[f64; 3]>,
+}
+
+impl Roc {
+    /// Of a label's scores; none if one class is absent or a score is NaN.
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    #[must_use]
+    pub fn of(
+        label: &str,
+        scores: &[f64],
+        positive: &[bool],
+        patients: &[String],
+        settings: Bootstrap,
+    ) -> Option<Self> {
+        let all = roc_curve(scores, positive)?;
+        let straight = |[from, at, to]: [[f64; 2]; 3]| {
+            let [run, rise] = [at[0] - from[0], at[1] - from[1]];
+            (run * (to[1] - at[1]) - rise * (to[0] - at[0])).abs() < 1e-12
+        };
+        let turn =
+            |i: usize| i == 0 || i + 1 == all.len() || !straight([all[i - 1], all[i], all[i + 1]]);
+        let points = (0..all.len()).filter(|i| turn(*i)).map(|i| all[i]).collect();
+        let rates: Vec<f64> = (0..=RATES).map(|i| i as f64 / RATES as f64).collect();
+        let ends = roc_band(scores, positive, Some(patients), &rates, settings);
+        let band = rates.iter().zip(ends);
+        let band = band.filter_map(|(rate, ends)| ends.map(|[low, high]| [*rate, low, high]));
+        Some(Self { label: label.into(), points, band: band.collect() })
+    }
+}
 
 /// `[1 − specificity, sensitivity]` at every threshold that a score sets, from `[0, 0]` to `[1, 1]`.
 ///

@@ -1,6 +1,10 @@
 //! Predictions of one classification task, measured: what `evaluate --json` prints.
 
-use serde::ser::{Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+    ser::{Serialize, Serializer},
+};
 
 use super::bootstrap::{Bootstrap, Intervals, check_patients};
 use super::{Confusion, OperatingPoint, Ranking, argmax, mean_auc};
@@ -51,10 +55,34 @@ impl<T: Serialize> Serialize for PerLabel<T> {
     }
 }
 
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerLabel<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        /// Takes labels in the order in which they stand, which a map of the standard library forgets.
+        struct InOrder<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+            type Value = PerLabel<T>;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object with a value for each label")
+            }
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    values.push(entry);
+                }
+                Ok(PerLabel(values))
+            }
+        }
+        deserializer.deserialize_map(InOrder(std::marker::PhantomData))
+    }
+}
+
 /// The figures of a task: `T` is a value or an interval, `None` (JSON `null`) where undefined.
 ///
 /// Classes are measured one against the rest, each as the positive class in turn.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
 pub struct Measures<T> {
     /// [`auc`](super::auc) of each label.
     pub auc: PerLabel<T>,
@@ -101,10 +129,10 @@ impl<T> Measures<T> {
 }
 
 /// A classification task, measured.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
 pub struct ClassifyScores {
     /// `"binary"`, `"multi-label"` or `"multi-class"`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Of a binary task: the class that sensitivity is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive_class: Option<String>,
@@ -152,7 +180,8 @@ impl Predictions<'_> {
                 (true, _) => "multi-class",
                 (_, true) => "binary",
                 _ => "multi-label",
-            },
+            }
+            .into(),
             positive_class: binary.then(|| self.names[0].clone()),
             images,
             labelled: PerLabel::new(self.names, labels.iter().map(|l| l.ranking.0.len() as u64)),

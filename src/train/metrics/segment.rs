@@ -1,6 +1,6 @@
 //! Masks of one segmentation task, measured.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Confusion;
 use super::bootstrap::{Bootstrap, Intervals, check_patients};
@@ -17,7 +17,7 @@ pub struct MaskPredictions<'a> {
 
 /// The figures of a segmentation task: `T` is a value or an interval, `None` (JSON `null`) where
 /// undefined.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentMeasures<T> {
     /// Mean over the images of [`Confusion::dice`] of the foreground; an image with an empty mask
     /// and an empty prediction is left out.
@@ -40,7 +40,7 @@ impl<T> SegmentMeasures<T> {
 }
 
 /// A segmentation task, measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentScores {
     /// Images.
     pub images: usize,

@@ -10,7 +10,7 @@ use crate::{
     tensor::{Scope, Tensor},
     train::{
         config::Data,
-        metrics::{Bootstrap, ClassifyScores, Predictions, Targets},
+        metrics::{Bootstrap, ClassifyScores, Predictions, Roc, Targets},
         run::Run,
     },
 };
@@ -56,8 +56,10 @@ impl Classify {
     pub fn indicator(&self, sample: &Sample) -> Vec<f64> {
         match self.labels.kind {
             Kind::Classes => {
-                let class = sample.target.labels()[0] as usize;
-                (0..self.labels.names.len()).map(|i| f64::from(u8::from(i == class))).collect()
+                let class = sample.target.labels()[0];
+                let known = if class >= 0.0 { 1.0 } else { f64::NAN };
+                let is = |i| if i as f32 == class { 1.0 } else { 0.0 };
+                (0..self.labels.names.len()).map(|i| known * is(i)).collect()
             }
             _ => sample.target.labels().iter().map(|v| f64::from(*v)).collect(),
         }
@@ -83,6 +85,23 @@ impl Classify {
             _ => outputs.iter().map(|v| 1.0 / (1.0 + (-f64::from(*v)).exp())).collect(),
         };
         (&self.labels.names, probabilities)
+    }
+    /// The ROC curve of each label; of two classes, that of the positive one.
+    fn curves(&self, samples: &[Sample], probabilities: &[f64], bootstrap: Bootstrap) -> Vec<Roc> {
+        let names = &self.labels.names;
+        let one = self.labels.kind == Kind::Classes && names.len() == 2;
+        let truths: Vec<Vec<f64>> = samples.iter().map(|s| self.indicator(s)).collect();
+        let labels = (0..names.len()).filter(|label| !one || *label == self.positive);
+        let curve = |label: usize| {
+            let known = |film: &usize| !truths[*film][label].is_nan();
+            let films: Vec<usize> = (0..samples.len()).filter(known).collect();
+            let score = |film: &usize| probabilities[film * names.len() + label];
+            let scores: Vec<f64> = films.iter().map(score).collect();
+            let positive: Vec<bool> = films.iter().map(|f| truths[*f][label] == 1.0).collect();
+            let patients: Vec<_> = films.iter().map(|f| samples[*f].patient.clone()).collect();
+            Roc::of(&names[label], &scores, &positive, &patients, bootstrap)
+        };
+        labels.filter_map(curve).collect()
     }
     fn figures(
         &self,
@@ -241,8 +260,12 @@ impl Scorer for ClassifyScorer<'_> {
         }
         Some(sum / f64::from(count.max(1)))
     }
-    /// `predictions.csv`: one row for each film, its path and the probability of each label.
-    fn write(&self, run: &Run, suffix: &str) -> Result<()> {
+    /// `predictions.csv`: one row for each film, its path and the probability of each label; `roc.json`: a
+    /// [`Roc`] for each label.
+    fn write(&self, run: &Run, suffix: &str, bootstrap: Bootstrap) -> Result<()> {
+        let curves = self.task.curves(&self.samples, &self.probabilities, bootstrap);
+        let json = serde_json::to_string(&curves).expect("curves are plain data");
+        run.write(&format!("roc{suffix}.json"), &(json + "\n"))?;
         let names = &self.task.labels.names;
         let mut table = csv::Writer::from_writer(Vec::new());
         let header = std::iter::once("image".to_owned()).chain(names.iter().cloned());

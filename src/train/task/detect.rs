@@ -231,7 +231,7 @@ impl Scorer for DetectScorer<'_> {
         None
     }
     /// `predictions.json` and `targets.json`, results and ground truth as COCO has them.
-    fn write(&self, run: &Run, suffix: &str) -> Result<()> {
+    fn write(&self, run: &Run, suffix: &str, _: Bootstrap) -> Result<()> {
         let results: Vec<Value> = self.found.iter().map(|f| {
             json!({ "image_id": f.image, "category_id": f.class + 1, "bbox": f.bbox, "score": f.score })
         }).collect();

@@ -29,7 +29,7 @@ use crate::{
     tensor::{Scope, Tensor},
 };
 use image::GrayImage;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// What multitask learning and fine-tuning ask of a task, whatever its kind.
@@ -132,15 +132,16 @@ pub trait Scorer {
     fn scores(&self, bootstrap: Bootstrap) -> Result<Scores>;
     /// Mean loss of the predictions, where it can be told from them.
     fn loss(&self) -> Option<f64>;
-    /// Writes the predictions into the run's folder, under names that end in `suffix` (`.val`).
+    /// Writes the predictions and, of labels, the ROC curves with their bands into the run's folder, under
+    /// names that end in `suffix` (`.val`).
     ///
     /// # Errors
     /// The disk is full or the folder is not writable.
-    fn write(&self, run: &Run, suffix: &str) -> Result<()>;
+    fn write(&self, run: &Run, suffix: &str, bootstrap: Bootstrap) -> Result<()>;
 }
 
 /// The figures of a task.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Scores {
     /// Of classification.

@@ -207,7 +207,7 @@ impl Scorer for SegmentScorer<'_> {
         (!dice.is_empty()).then(|| 1.0 - dice.iter().sum::<f64>() / dice.len() as f64)
     }
     /// `masks/<film>.png`, white where the foreground is.
-    fn write(&self, run: &Run, suffix: &str) -> Result<()> {
+    fn write(&self, run: &Run, suffix: &str, _: Bootstrap) -> Result<()> {
         for (path, mask) in &self.masks {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             run.write_png(&format!("masks{suffix}/{name}.png"), mask)?;

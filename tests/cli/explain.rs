@@ -76,6 +76,12 @@ fn masks_and_boxes_are_drawn_beside_what_is_true() {
         succeeded(explain(&place, &[kind, "--cell", "200", "--count", "2"]));
         let file = format!("{kind}/explain/sheet.png");
         assert_eq!(size(&place, &file).0, 200 + 2 * 24);
+        let mut report = Command::new(PROGRAM);
+        report.args(["report", kind]).current_dir(place.0.path());
+        succeeded(report);
+        let page = place.text(&format!("{kind}/report.html"));
+        let [own, others] = if kind == "masks" { ["Dice", "AP50"] } else { ["AP50", "Dice"] };
+        assert!(page.contains(own) && !page.contains(others), "{kind}");
         // A reference's contour is green, a box green if it was found and yellow if it was missed.
         let sheet = image::open(place.path(&file)).unwrap().to_rgb8();
         let marked = |p: &&image::Rgb<u8>| p.0[1] > 180 && p.0[2] < 140;

@@ -146,10 +146,11 @@ pub trait Scorer {
 pub enum Scores {
     /// Of classification.
     Classify(Box<ClassifyScores>),
-    /// Of segmentation.
-    Segment(SegmentScores),
     /// Of detection.
     Detect(DetectScores),
+    /// Of segmentation. It stands last, since reading takes the first that fits, and figures that are not there
+    /// fit as undefined ones.
+    Segment(SegmentScores),
 }
 
 impl Scores {

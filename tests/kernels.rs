@@ -11,7 +11,7 @@ use mtpret::{
 const RANDOM: u64 = 200;
 
 fn device(checked: bool) -> Gpu {
-    Gpu::open(Choice { adapter: None, checked, poison: true }).expect("an adapter")
+    Gpu::open(Choice { checked, poison: true, ..Choice::default() }).expect("an adapter")
 }
 
 fn check(op: &str) {

@@ -1,6 +1,8 @@
-// dx = scale[g, c] · (dy − centre[g, c] − (x − mean[g, c]) · slope[g, c])
+// dx = scale[g, c] · (dz − centre[g, c] − (x − mean[g, c]) · slope[g, c])
 //
-// x, dy, dx: [groups · rows, C]. One thread takes four channels of eight rows.
+// dz is dy, or with MASK dy where the normalised value, computed again, is positive.
+// x, dy, dx: [groups · rows, C]   moments: [groups, 3, C], mean, inverse and scale   shares: [groups, 2, C], centre and slope
+// One thread takes four channels of eight rows.
 
 #import grid
 #import quads
@@ -10,11 +12,12 @@ var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<Quad>;
 @group(0) @binding(1) var<storage, read> dy: array<Quad>;
-@group(0) @binding(2) var<storage, read> mean: array<vec4f>;
-@group(0) @binding(3) var<storage, read> scale: array<vec4f>;
-@group(0) @binding(4) var<storage, read> centre: array<vec4f>;
-@group(0) @binding(5) var<storage, read> slope: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> dx: array<Quad>;
+@group(0) @binding(2) var<storage, read> moments: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read> shares: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<Quad>;
+
+const MASK: u32 = 0u;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -26,14 +29,19 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if g >= p.groups {
         return;
     }
-    let channel = g * p.quads + q;
-    let m = mean[channel];
-    let a = scale[channel];
-    let c = centre[channel];
-    let s = slope[channel];
+    let m = moments[3u * g * p.quads + q];
+    let s = moments[(3u * g + 2u) * p.quads + q];
+    let b = bias[q];
+    let centre = shares[2u * g * p.quads + q];
+    let slope = shares[(2u * g + 1u) * p.quads + q];
     let end = min(block * 8u + 8u, p.rows);
     for (var row = block * 8u; row < end; row += 1u) {
         let at = (g * p.rows + row) * p.quads + q;
-        dx[at] = packed(a * (quad(dy[at]) - c - (quad(x[at]) - m) * s));
+        let d = quad(x[at]) - m;
+        var dz = quad(dy[at]);
+        if MASK == 1u {
+            dz = select(vec4f(), dz, d * s + b > vec4f());
+        }
+        dx[at] = packed(s * (dz - centre - d * slope));
     }
 }

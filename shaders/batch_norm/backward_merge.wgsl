@@ -1,18 +1,17 @@
 // dbias[c] = Σ dy,  dweight[c] = Σ dy · x̂  over everything, and for each group what its dx needs:
 // centre[g, c] = mean of dy,  slope[g, c] = inverse · mean of dy · x̂   (both 0 under running statistics)
 //
-// partials: [groups, chunks, 2, C]   centre, slope: [groups, C]   dweight, dbias: [C]
+// partials: [groups, chunks, 2, C]   moments: [groups, 3, C]   shares: [groups, 2, C], centre and slope   dweight, dbias: [C]
 // One thread takes four channels and adds the chunks in their order.
 
 struct Params { groups: u32, rows: u32, chunks: u32, quads: u32 }
 var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
-@group(0) @binding(1) var<storage, read> inverse: array<vec4f>;
+@group(0) @binding(1) var<storage, read> moments: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dbias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> centre: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> slope: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> shares: array<vec4f>;
 
 const TRAINING: u32 = 1u;
 
@@ -35,8 +34,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         all_sums += sum;
         all_products += product;
         let share = f32(TRAINING) / f32(p.rows);
-        centre[g * p.quads + q] = sum * share;
-        slope[g * p.quads + q] = product * inverse[g * p.quads + q] * share;
+        shares[2u * g * p.quads + q] = sum * share;
+        shares[(2u * g + 1u) * p.quads + q] = product * moments[(3u * g + 1u) * p.quads + q] * share;
     }
     dbias[q] = all_sums;
     dweight[q] = all_products;

@@ -1,6 +1,6 @@
 // mean[g, c], scale[g, c] = weight[c] / √(variance[g, c] + eps), and the running statistics
 //
-// partials: [groups, chunks, 2, C]   mean, inverse, scale: [groups, C]
+// partials: [groups, chunks, 2, C]   moments: [groups, 3, C], mean, inverse = 1 / √(variance + eps) and scale
 //
 // One thread takes four channels. It merges the chunks of each group in their order (Chan et al. 1983):
 //   M ← M + m + d² · n·k / (n + k),   mean ← mean + d · k / (n + k),   d = chunk's mean − mean.
@@ -13,9 +13,7 @@ var<immediate> p: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> running_mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> running_var: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> mean: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> inverse: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> scale: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> moments: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -38,9 +36,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             n += k;
         }
         let invert = 1.0 / sqrt(squares / n + p.eps);
-        mean[g * p.quads + q] = m;
-        inverse[g * p.quads + q] = invert;
-        scale[g * p.quads + q] = weight[q] * invert;
+        moments[3u * g * p.quads + q] = m;
+        moments[(3u * g + 1u) * p.quads + q] = invert;
+        moments[(3u * g + 2u) * p.quads + q] = weight[q] * invert;
         means += m;
         variances += squares / max(n - 1.0, 1.0);
     }

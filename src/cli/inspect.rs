@@ -215,11 +215,12 @@ fn recording(args: &Args) -> Result<(String, Value)> {
     }
     // Programs of one step share their arenas, so the largest counts.
     let plans = || stepper.programs().iter().map(|p| p.plan());
-    let planned = plans().map(|p| p.arenas.iter().sum::<u64>()).max().unwrap_or(0);
+    let planned = plans().map(|p| p.bytes()).max().unwrap_or(0);
     let live = plans().map(|p| p.live_peak).max().unwrap_or(0);
     let (launches, flops, micro) = (rows.len(), work.flops(), stepper.micro());
+    let again = stepper.again();
     let text = format!(
-        "{}\n{launches} launches, {:.3} GFLOP, {:.1} MiB read and written; {micro} micro-batches\n\
+        "{}\n{launches} launches, {:.3} GFLOP, {:.1} MiB read and written; {micro} micro-batches, {again} cheap launches twice\n\
          planned peak {:.2} MiB, largest live set {:.2} MiB\n",
         table.to_text(),
         flops as f64 / 1e9,
@@ -229,7 +230,7 @@ fn recording(args: &Args) -> Result<(String, Value)> {
     );
     let out = json!({
         "adapter": gpu.info().name, "model": args.model, "batch": batch, "size": side,
-        "launches": rows, "flops": flops, "bytes": bytes, "micro_batches": micro,
+        "launches": rows, "flops": flops, "bytes": bytes, "micro_batches": micro, "launches_twice": again,
         "planned_peak": planned, "live_peak": live,
     });
     Ok((text, out))

@@ -66,6 +66,10 @@ pub struct Device {
     /// [default: the most powerful].
     #[arg(long, value_name = "N|NAME")]
     adapter: Option<String>,
+    /// MiB of device memory that a training step keeps to, weights included: it computes cheap tensors twice,
+    /// and cuts batches where it must [default: what the adapter has].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
+    memory: Option<u64>,
 }
 
 impl Device {
@@ -75,7 +79,8 @@ impl Device {
     /// There is none, or none of that name.
     pub fn open(&self) -> Result<Gpu> {
         let checked = std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1");
-        Gpu::open(Choice { adapter: self.adapter.clone(), checked, poison: false })
+        let memory = self.memory.map(|mib| mib << 20);
+        Gpu::open(Choice { adapter: self.adapter.clone(), checked, poison: false, memory })
     }
 }
 

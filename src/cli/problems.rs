@@ -69,8 +69,9 @@ pub fn kernels(gpu: &Gpu) -> Result<Vec<Problem>> {
     for [side, c] in [[32, 64], [16, 64], [8, 128], [4, 256], [2, 512]] {
         let x = vec![BATCH, side, side, c];
         let running = [random(gpu, &[c])?, Tensor::upload(gpu, &Array::new(&[c], vec![1.0; c]))?];
-        let norm = BatchNorm { training: true, eps: 1e-5, momentum: 0.1, groups: 1, running };
-        all.extend(passes(gpu, "batch_norm", norm, [x, vec![c], vec![c]])?);
+        let norm =
+            BatchNorm { training: true, eps: 1e-5, momentum: 0.1, groups: 1, running, relu: false };
+        all.extend(passes::<3, _>(gpu, "batch_norm", norm, [x, vec![c], vec![c]])?);
     }
     let stem = vec![BATCH, 32, 32, 64];
     all.extend(passes(gpu, "relu", Relu, [stem.clone()])?);

@@ -12,6 +12,9 @@ pub struct Choice {
     /// Give every intermediate tensor memory of its own, filled with NaN, so that an element that
     /// no thread wrote is seen. For tests and `doctor`.
     pub poison: bool,
+    /// Bytes of device memory that a training step shall keep to: it computes cheap tensors again and cuts
+    /// batches where it must.
+    pub memory: Option<u64>,
 }
 
 /// What kernels are chosen by.

@@ -9,6 +9,7 @@ mod ceiling;
 mod kernel;
 mod plan;
 mod program;
+mod recompute;
 mod recording;
 mod transfer;
 
@@ -127,6 +128,15 @@ impl Gpu {
             readbacks: self.0.traffic.readbacks.get(),
             launches: self.0.traffic.launches.get(),
         }
+    }
+    /// Bytes that [`Choice::memory`] leaves beside what is allocated; `None` without such a limit.
+    pub fn memory_left(&self) -> Option<u64> {
+        let taken = u64::try_from(self.counters().buffer_bytes).unwrap_or(0);
+        self.0.choice.memory.map(|all| all.saturating_sub(taken))
+    }
+    /// The most bytes of one binding that keep the next one aligned.
+    pub fn most_bound(&self) -> u64 {
+        self.0.caps.limits.max_storage_buffer_binding_size / ALIGNMENT * ALIGNMENT
     }
     /// New memory, zeroed.
     ///

@@ -33,6 +33,13 @@ pub struct Plan {
     pub live_peak: u64,
 }
 
+impl Plan {
+    /// Bytes of all arenas.
+    pub fn bytes(&self) -> u64 {
+        self.arenas.iter().sum()
+    }
+}
+
 struct Life {
     first: usize,
     last: usize,
@@ -41,16 +48,53 @@ struct Life {
     uses: Vec<(usize, Access)>,
 }
 
+/// Above this share of the largest live set a plan is worth another try.
+const TIGHT: f64 = 1.02;
+
 /// Plans a recording. With `separate` no two transients share memory.
+///
+/// No order of placing suits every recording: the largest first leaves gaps where lives are long, the longest first
+/// where sizes differ. Whichever order needs the least memory is kept.
 pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
     let lives = lives(state, separate);
     let users = users(state);
-    let mut order: Vec<usize> = (0..lives.len()).filter(|t| lives[*t].is_some()).collect();
+    let live_peak = (0..state.commands.len())
+        .map(|c| {
+            lives.iter().flatten().filter(|l| l.first <= c && c <= l.last).map(|l| l.bytes).sum()
+        })
+        .max()
+        .unwrap_or(0);
     let life = |t: usize| lives[t].as_ref().expect("only living transients are in the order");
-    order.sort_by_key(|t| (std::cmp::Reverse(life(*t).bytes), life(*t).first));
+    let length = |t: usize| (life(t).last - life(t).first) as u64;
+    // The largest number first, then the earliest.
+    let orders: [&dyn Fn(usize) -> u64; 4] =
+        [&|t| life(t).bytes, &|t| life(t).bytes * (1 + length(t)), &length, &|_| 0];
+    let mut best: Option<Plan> = None;
+    for key in orders {
+        let mut order: Vec<usize> = (0..lives.len()).filter(|t| lives[*t].is_some()).collect();
+        order.sort_by_key(|t| (std::cmp::Reverse(key(*t)), life(*t).first));
+        let plan = Plan { live_peak, ..place(&lives, &users, &order, largest_arena) };
+        if best.as_ref().is_none_or(|best| plan.bytes() < best.bytes()) {
+            best = Some(plan);
+        }
+        if best.as_ref().is_some_and(|b| b.bytes() as f64 <= TIGHT * live_peak as f64) {
+            break;
+        }
+    }
+    best.unwrap_or_default()
+}
+
+/// Places one transient after another where it makes an arena grow the least.
+fn place(
+    lives: &[Option<Life>],
+    users: &[Vec<(usize, Access)>],
+    order: &[usize],
+    largest_arena: u64,
+) -> Plan {
     let mut plan = Plan { places: vec![None; lives.len()], ..Plan::default() };
     let mut residents: Vec<Vec<usize>> = Vec::new();
-    for t in order {
+    let life = |t: usize| lives[t].as_ref().expect("only living transients are in the order");
+    for &t in order {
         let me = life(t);
         let mut forbidden = vec![false; plan.arenas.len()];
         for &(command, access) in &me.uses {
@@ -89,12 +133,6 @@ pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
         residents[place.arena].push(t);
         plan.places[t] = Some(place);
     }
-    plan.live_peak = (0..state.commands.len())
-        .map(|c| {
-            lives.iter().flatten().filter(|l| l.first <= c && c <= l.last).map(|l| l.bytes).sum()
-        })
-        .max()
-        .unwrap_or(0);
     plan
 }
 

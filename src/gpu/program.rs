@@ -1,7 +1,7 @@
 //! A program: a planned recording with its pipelines and bind groups, run as often as one likes.
 
 use super::{
-    Access, Gpu, Memory, Pipeline, Plan, Recording, Slice, plan,
+    ALIGNMENT, Access, Gpu, Memory, Pipeline, Plan, Recording, Slice, plan,
     recording::{Command, Launch, State},
 };
 use crate::{Error, Result};
@@ -43,12 +43,11 @@ impl Program {
     pub fn share(recordings: Vec<Recording>) -> Result<Vec<Self>> {
         let Some(first) = recordings.first() else { return Ok(Vec::new()) };
         let gpu = first.gpu.clone();
-        let largest = gpu.caps().limits.max_buffer_size.min((1 << 31) - 1) / 256 * 256;
         let planned: Vec<_> = recordings
             .into_iter()
             .map(|recording| {
                 let state = recording.into_state();
-                let plan = plan::plan(&state, largest, gpu.0.choice.poison);
+                let plan = plan::plan(&state, gpu.largest_arena(), gpu.0.choice.poison);
                 (state, plan)
             })
             .collect();
@@ -191,6 +190,9 @@ impl Program {
 }
 
 impl Gpu {
+    pub(super) fn largest_arena(&self) -> u64 {
+        self.caps().limits.max_buffer_size.min((1 << 31) - 1) / ALIGNMENT * ALIGNMENT
+    }
     /// The pipeline of a launch; compiled the first time it is asked for.
     fn pipeline(&self, launch: &Launch) -> Result<Rc<Pipeline>> {
         let key = (launch.source.name, launch.constants.clone());

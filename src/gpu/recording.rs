@@ -3,7 +3,7 @@
 //! Operations do not execute; they append launches here. What they write goes into *transients*,
 //! tensors whose place is decided only when the whole recording is known ([`super::plan`]).
 
-use super::{Access, Constants, Gpu, Kernel, Params, kernel::Source};
+use super::{Access, Constants, Gpu, Kernel, Params, kernel::Source, plan, recompute};
 use crate::{Error, Result};
 use std::{cell::RefCell, rc::Rc};
 
@@ -16,6 +16,18 @@ pub struct Slice {
     pub offset: u64,
     /// Its length in bytes.
     pub bytes: u64,
+}
+
+impl Slice {
+    /// Itself in parts of `most` bytes, the last one shorter.
+    pub fn parts(&self, most: u64) -> impl Iterator<Item = Slice> {
+        let part = move |from: u64| Slice {
+            offset: self.offset + from,
+            bytes: most.min(self.bytes - from),
+            ..self.clone()
+        };
+        (0..self.bytes).step_by(most as usize).map(part)
+    }
 }
 
 /// Memory that exists, or memory that a plan will give.
@@ -195,6 +207,15 @@ impl Recording {
         assert_eq!(from.bytes, to.bytes, "a copy keeps its length");
         let command = Command::Copy { from: from.clone(), to: to.clone() };
         self.state.borrow_mut().commands.push(command);
+    }
+    /// Bytes that a plan of what is recorded so far needs for its transients.
+    pub fn peak(&self) -> u64 {
+        plan::plan(&self.state.borrow(), self.gpu.largest_arena(), false).bytes()
+    }
+    /// Records cheap launches again where their outputs are used late, so that those need not be kept;
+    /// how many. The results stay the same bit by bit.
+    pub fn recompute(&self) -> usize {
+        recompute::recompute(&mut self.state.borrow_mut())
     }
     /// The commands recorded so far.
     pub fn commands(&self) -> Vec<Command> {

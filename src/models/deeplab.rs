@@ -153,7 +153,7 @@ impl DeepLab {
     ) -> Result<Var> {
         let mut y = dropped(tape, &self.pyramid(tape, c5)?, self.options.dropout, 0, step)?;
         if let Some(refine) = &self.refine {
-            y = tape.apply(Relu, [&refine.forward(tape, &y)?])?;
+            y = refine.relu(tape, &y)?;
         }
         enlarged(tape, &self.logits.forward(tape, &y)?, size)
     }
@@ -169,7 +169,7 @@ impl DeepLab {
         step: &Tensor,
     ) -> Result<Option<Var>> {
         let Some(aux) = &self.aux else { return Ok(None) };
-        let y = tape.apply(Relu, [&aux.conv.forward(tape, c4)?])?;
+        let y = aux.conv.relu(tape, c4)?;
         let y = dropped(tape, &y, self.options.dropout * AUX_DROPOUT, 1, step)?;
         Ok(Some(enlarged(tape, &aux.logits.forward(tape, &y)?, size)?))
     }
@@ -210,14 +210,14 @@ impl DeepLab {
         let [straight, near, middle, far, image] = &self.branches[..] else {
             unreachable!("the pyramid has five branches")
         };
-        let branch = |branch: &ConvNorm| tape.apply(Relu, [&branch.forward(tape, c5)?]);
+        let branch = |branch: &ConvNorm| branch.relu(tape, c5);
         let mean = tape.reshape(&tape.apply(GlobalAvgPool, [c5])?, &[n, 1, 1, c]);
         let mean = image.norm.forward_of_few(tape, &image.conv.forward(tape, &mean)?)?;
         let mean = enlarged(tape, &tape.apply(Relu, [&mean])?, [h, w])?;
         let [straight, near, middle, far] =
             [branch(straight)?, branch(near)?, branch(middle)?, branch(far)?];
         let joined = tape.apply::<5, _>(Concat, [&straight, &near, &middle, &far, &mean])?;
-        tape.apply(Relu, [&self.project.forward(tape, &joined)?])
+        self.project.relu(tape, &joined)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     Result,
     autograd::{Tape, Var},
     nn::{BatchNorm, Conv2d, Linear},
-    ops::{add::Add, conv2d, global_avg_pool::GlobalAvgPool, max_pool2d::MaxPool2d, relu::Relu},
+    ops::{conv2d, global_avg_pool::GlobalAvgPool, max_pool2d::MaxPool2d},
     tensor::Scope,
 };
 
@@ -55,11 +55,16 @@ impl ConvNorm {
             norm: BatchNorm::new(at.at(names[1]), channels[1]),
         }
     }
-    pub(super) fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
-        self.norm.forward(tape, &self.conv.forward(tape, x)?)
+    /// max(0, ·) of the normalised convolution.
+    pub(super) fn relu(&self, tape: &Tape, x: &Var) -> Result<Var> {
+        self.norm.relu(tape, &self.conv.forward(tape, x)?)
     }
-    fn dilated(&self, tape: &Tape, x: &Var, dilation: usize) -> Result<Var> {
-        self.norm.forward(tape, &self.conv.dilated(tape, x, dilation)?)
+    /// The convolution alone; with `dilation` at stride 1, its taps so many pixels apart.
+    fn convolve(&self, tape: &Tape, x: &Var, dilation: Option<usize>) -> Result<Var> {
+        match dilation {
+            None => self.conv.forward(tape, x),
+            Some(apart) => self.conv.dilated(tape, x, apart),
+        }
     }
 }
 
@@ -92,23 +97,23 @@ impl Block {
     /// With `dilation`, strides are 1, the taps of the convolution that may have a stride lie the
     /// first number of pixels apart, those of the others the second.
     fn forward(&self, tape: &Tape, x: &Var, dilation: Option<[usize; 2]>) -> Result<Var> {
-        let strided = self.path.len() - 2;
-        let mut y = x.clone();
-        for (i, conv) in self.path.iter().enumerate() {
-            y = match dilation {
-                None => conv.forward(tape, &y)?,
-                Some(apart) => conv.dilated(tape, &y, apart[usize::from(i != strided)])?,
-            };
-            if i + 1 < self.path.len() {
-                y = tape.apply(Relu, [&y])?;
-            }
-        }
-        let x = match (&self.shortcut, dilation) {
-            (Some(shortcut), None) => shortcut.forward(tape, x)?,
-            (Some(shortcut), Some(_)) => shortcut.dilated(tape, x, 1)?,
-            (None, _) => x.clone(),
+        let last = self.path.len() - 1;
+        let convolve = |i: usize, x: &Var| {
+            let apart = dilation.map(|apart| apart[usize::from(i + 1 != last)]);
+            self.path[i].convolve(tape, x, apart)
         };
-        tape.apply(Relu, [&tape.apply(Add, [&y, &x])?])
+        let mut y = convolve(0, x)?;
+        for i in 0..last {
+            y = convolve(i + 1, &self.path[i].norm.relu(tape, &y)?)?;
+        }
+        let x = match &self.shortcut {
+            Some(shortcut) => {
+                let x = shortcut.convolve(tape, x, dilation.map(|_| 1))?;
+                shortcut.norm.forward(tape, &x)?
+            }
+            None => x.clone(),
+        };
+        self.path[last].norm.add_relu(tape, &y, &x)
     }
 }
 
@@ -195,7 +200,7 @@ impl ResNet {
         x: &Var,
         dilation: impl Fn(usize, usize) -> Option<[usize; 2]>,
     ) -> Result<[Var; 4]> {
-        let x = tape.apply(Relu, [&self.stem.forward(tape, x)?])?;
+        let x = self.stem.relu(tape, x)?;
         let pool = MaxPool2d { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
         let mut x = tape.apply(pool, [&x])?;
         let mut features = Vec::with_capacity(4);

@@ -91,11 +91,27 @@ impl BatchNorm {
     /// # Errors
     /// A batch that its groups do not divide, or one value a channel in training.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
-        let (training, groups) = match tape.mode {
-            Mode::Train { groups } | Mode::Keys { groups } => (true, groups),
-            Mode::Frozen | Mode::Eval => (false, 1),
-        };
-        self.apply(tape, x, training, groups)
+        let (training, groups) = statistics(tape);
+        tape.apply::<3, _>(self.op(tape, training, groups), self.inputs(tape, x).each_ref())
+    }
+    /// max(0, ·) of [`BatchNorm::forward`], in the same pass over memory.
+    ///
+    /// # Errors
+    /// As [`BatchNorm::forward`].
+    pub fn relu(&self, tape: &Tape, x: &Var) -> Result<Var> {
+        let (training, groups) = statistics(tape);
+        let op = ops::batch_norm::BatchNorm { relu: true, ..self.op(tape, training, groups) };
+        tape.apply::<3, _>(op, self.inputs(tape, x).each_ref())
+    }
+    /// max(0, · + residual) of [`BatchNorm::forward`], in the same pass over memory.
+    ///
+    /// # Errors
+    /// As [`BatchNorm::forward`], or a residual of another shape.
+    pub fn add_relu(&self, tape: &Tape, x: &Var, residual: &Var) -> Result<Var> {
+        let (training, groups) = statistics(tape);
+        let op = ops::batch_norm::BatchNorm { relu: true, ..self.op(tape, training, groups) };
+        let [x, weight, bias] = &self.inputs(tape, x);
+        tape.apply::<4, _>(op, [x, weight, bias, residual])
     }
     /// As [`BatchNorm::forward`], but where a group of the batch has one value a channel, whose
     /// variance is 0, by the running statistics, which then stay as they are.
@@ -105,19 +121,30 @@ impl BatchNorm {
     pub fn forward_of_few(&self, tape: &Tape, x: &Var) -> Result<Var> {
         match tape.mode {
             Mode::Train { groups } | Mode::Keys { groups } if x.value.rows() == groups => {
-                self.apply(tape, x, false, 1)
+                tape.apply::<3, _>(self.op(tape, false, 1), self.inputs(tape, x).each_ref())
             }
             _ => self.forward(tape, x),
         }
     }
-    fn apply(&self, tape: &Tape, x: &Var, training: bool, groups: usize) -> Result<Var> {
+    fn op(&self, tape: &Tape, training: bool, groups: usize) -> ops::batch_norm::BatchNorm {
         let running = self.running.map(|p| tape.state.statistics.tensor(p));
-        let op = ops::batch_norm::BatchNorm { training, eps: 1e-5, momentum: 0.1, groups, running };
+        let (eps, momentum, relu) = (1e-5, 0.1, false);
+        ops::batch_norm::BatchNorm { training, eps, momentum, groups, running, relu }
+    }
+    fn inputs(&self, tape: &Tape, x: &Var) -> [Var; 3] {
         let own = |param| match tape.mode {
             Mode::Frozen => tape.input(&tape.state.weights.tensor(param)),
             _ => tape.param(param),
         };
-        tape.apply(op, [x, &own(self.weight), &own(self.bias)])
+        [x.clone(), own(self.weight), own(self.bias)]
+    }
+}
+
+/// Whether the batch's own statistics normalise it, and in how many groups.
+fn statistics(tape: &Tape) -> (bool, usize) {
+    match tape.mode {
+        Mode::Train { groups } | Mode::Keys { groups } => (true, groups),
+        Mode::Frozen | Mode::Eval => (false, 1),
     }
 }
 

@@ -43,6 +43,7 @@ pub struct Recorded {
     inputs: Inputs,
     recordings: Vec<Recording>,
     micro: usize,
+    again: usize,
     /// Films of a micro-batch, and numbers of a film and of its target.
     extent: [usize; 3],
     meter: Tensor,
@@ -53,6 +54,7 @@ pub struct Stepper {
     inputs: Inputs,
     programs: Vec<Program>,
     micro: usize,
+    again: usize,
     extent: [usize; 3],
     meter: Tensor,
     readback: Readback,
@@ -60,11 +62,12 @@ pub struct Stepper {
 }
 
 impl Recorded {
-    /// Records a step; where a batch goes beyond the adapter's limits it is cut into micro-batches,
-    /// whose gradients are averaged. Batch norm then normalises each micro-batch by itself.
+    /// Records a step. One that goes beyond `--memory` computes cheap tensors again, which changes no figure; where
+    /// that is not enough, or a batch goes beyond the adapter's limits, it is cut into micro-batches, whose gradients
+    /// are averaged. Batch norm then normalises each micro-batch by itself.
     ///
     /// # Errors
-    /// Even one film goes beyond the adapter's limits, or shapes do not fit.
+    /// Even one film goes beyond the limits, or shapes do not fit.
     pub fn new(gpu: &Gpu, steps: &dyn Steps) -> Result<Self> {
         let [batch, pixels, targets] = steps.extent();
         let meter = Tensor::alloc(gpu, &[size_of::<Meter>() / 4])?;
@@ -78,7 +81,22 @@ impl Recorded {
             let extent = [n, pixels, targets.max(1)];
             match Self::record(gpu, steps, &inputs, &meter, n, micro) {
                 Ok(recordings) => {
-                    return Ok(Self { inputs, recordings, micro, extent, meter });
+                    let peak = || recordings.iter().map(Recording::peak).max().unwrap_or(0);
+                    let left = gpu.memory_left();
+                    let fits = || left.is_none_or(|left| peak() <= left);
+                    let again = match fits() {
+                        true => 0,
+                        false => recordings.iter().map(Recording::recompute).sum(),
+                    };
+                    if fits() {
+                        return Ok(Self { inputs, recordings, micro, again, extent, meter });
+                    }
+                    refusal = Some(Error::Adapter(format!(
+                        "a step on {n} films needs {} MiB beside the weights, --memory leaves {} MiB; give it \
+                         more, or make the images smaller",
+                        peak() >> 20,
+                        left.unwrap_or(0) >> 20
+                    )));
                 }
                 Err(Error::Adapter(why)) => refusal = Some(Error::Adapter(why)),
                 Err(other) => return Err(other),
@@ -120,20 +138,21 @@ impl Stepper {
     /// # Errors
     /// A kernel that does not compile, or too little device memory.
     pub fn share(gpu: &Gpu, recorded: Vec<Recorded>) -> Result<Vec<Self>> {
-        let mut all = Vec::new();
-        let mut parts = Vec::new();
-        for r in recorded {
-            parts.push((r.inputs, r.micro, r.extent, r.meter, r.recordings.len()));
-            all.extend(r.recordings);
-        }
-        let mut programs = Program::share(all)?.into_iter();
-        let build =
-            |(inputs, micro, extent, meter, count): (Inputs, usize, [usize; 3], Tensor, usize)| {
+        let (recordings, rest): (Vec<_>, Vec<_>) = recorded
+            .into_iter()
+            .map(|r| {
+                let count = r.recordings.len();
+                (r.recordings, (count, r.inputs, r.micro, r.again, r.extent, r.meter))
+            })
+            .unzip();
+        let mut programs = Program::share(recordings.into_iter().flatten().collect())?.into_iter();
+        rest.into_iter()
+            .map(|(count, inputs, micro, again, extent, meter)| {
                 let programs = programs.by_ref().take(count).collect();
-                let readback = Readback::new(gpu, meter.data.bytes)?;
-                Ok(Self { inputs, programs, micro, extent, meter, readback, gpu: gpu.clone() })
-            };
-        parts.into_iter().map(build).collect()
+                let (readback, gpu) = (Readback::new(gpu, meter.data.bytes)?, gpu.clone());
+                Ok(Self { inputs, programs, micro, again, extent, meter, readback, gpu })
+            })
+            .collect()
     }
     /// Runs a step on a batch: one upload, one submission for each micro-batch, nothing down.
     ///
@@ -168,6 +187,10 @@ impl Stepper {
     /// Micro-batches of a step.
     pub fn micro(&self) -> usize {
         self.micro
+    }
+    /// Cheap launches of a step that run twice, so that it keeps to the memory it was given.
+    pub fn again(&self) -> usize {
+        self.again
     }
     /// The programs of a step: one, or first micro-batch, further ones, update.
     pub fn programs(&self) -> &[Program] {

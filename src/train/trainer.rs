@@ -126,16 +126,22 @@ impl Trainer<'_> {
     /// Says in one line what is about to run.
     pub fn announce(&self, name: &str, films: usize, stepper: &Stepper) {
         let programs = stepper.programs();
-        let peak: u64 = programs.iter().map(|p| p.plan().arenas.iter().sum()).max().unwrap_or(0);
+        let peak: u64 = programs.iter().map(|p| p.plan().bytes()).max().unwrap_or(0);
         let launches: usize = programs.iter().map(|p| p.commands().len()).sum();
         self.run.watch.note(&format!(
             "{name}: {films} films, {} steps of {launches} launches, {} MiB of activations",
             self.steps,
             peak >> 20
         ));
+        if stepper.again() > 0 {
+            self.run.watch.note(&format!(
+                "{name}: to keep to --memory, {} cheap launches run twice; no figure changes",
+                stepper.again()
+            ));
+        }
         if stepper.micro() > 1 {
             self.run.watch.note(&format!(
-                "{name}: a batch goes beyond what this adapter binds at once; it is cut into {} \
+                "{name}: a batch goes beyond --memory or what this adapter binds at once; it is cut into {} \
                  micro-batches, each with batch statistics of its own",
                 stepper.micro()
             ));

@@ -91,15 +91,13 @@ impl Update {
             }
             let sgd = Sgd { momentum: self.momentum, decay: self.decay + beta, alpha };
             // A group beyond what the adapter binds at once is updated in several launches.
-            let most = rec.gpu.caps().limits.max_storage_buffer_binding_size / 256 * 256;
-            let mut offset = range.start;
-            while offset < range.end {
+            let most = rec.gpu.most_bound();
+            for offset in range.clone().step_by(most as usize) {
                 let bytes = (range.end - offset).min(most);
                 let part = |arena: &Arena| arena.slice(offset, bytes);
                 let anchor = memory.anchor.map(part);
                 let [w, g, v] = [memory.weights, memory.gradients, memory.momentum].map(part);
                 sgd.step(rec, &w, &g, &v, anchor.as_ref(), step)?;
-                offset += bytes;
             }
         }
         Ok(())

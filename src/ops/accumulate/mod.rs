@@ -18,7 +18,8 @@ params! { struct Params { quads: u32, scale: f32 } }
 /// Adds up the gradients of a batch that is cut into micro-batches: `set` for the first, `add` for
 /// the others.
 ///
-/// Shapes: slices of one length, a multiple of four floats, in buffers of their own.
+/// Shapes: slices of one length, a multiple of four floats, in buffers of their own. What goes beyond one binding takes
+/// several launches.
 #[derive(Clone, Copy, Debug)]
 pub struct Accumulate {
     /// The share of one micro-batch in the sum.
@@ -29,7 +30,7 @@ impl Accumulate {
     /// Records `y ← y + scale · x`. Cost: two reads and one write.
     ///
     /// # Errors
-    /// Lengths that differ, or more than the adapter binds at once.
+    /// Lengths that differ.
     pub fn add(&self, rec: &Recording, x: &Slice, y: &Slice) -> Result<()> {
         self.launch(rec, &ADD, x, y)
     }
@@ -46,9 +47,13 @@ impl Accumulate {
             let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
             return Err(Error::shape("accumulate", problem));
         }
-        let quads = x.bytes as usize / 16;
-        let p = Params { quads: quads as u32, scale: self.scale };
-        let cost = Cost { flops: 8 * quads as u64, shape: format!("{} floats", 4 * quads) };
-        rec.launch(kernel, &[], p, &[x, y], Gpu::grid(quads.div_ceil(4)), cost)
+        let most = rec.gpu.most_bound();
+        for (x, y) in x.parts(most).zip(y.parts(most)) {
+            let quads = x.bytes as usize / 16;
+            let p = Params { quads: quads as u32, scale: self.scale };
+            let cost = Cost { flops: 8 * quads as u64, shape: format!("{} floats", 4 * quads) };
+            rec.launch(kernel, &[], p, &[&x, &y], Gpu::grid(quads.div_ceil(4)), cost)?;
+        }
+        Ok(())
     }
 }

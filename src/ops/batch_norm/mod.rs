@@ -20,7 +20,7 @@ const FORWARD: Kernel<Rows> = kernel!("batch_norm/forward");
 const BACKWARD_SUMS: Kernel<Chunks> = kernel!("batch_norm/backward_sums");
 const BACKWARD_MERGE: Kernel<BackwardMerge> = kernel!("batch_norm/backward_merge");
 const BACKWARD: Kernel<Rows> = kernel!("batch_norm/backward");
-const BACKWARD_FROZEN: Kernel<Frozen> = kernel!("batch_norm/backward_frozen");
+const BACKWARD_FROZEN: Kernel<Rows> = kernel!("batch_norm/backward_frozen");
 
 params! { struct Chunks { groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32 } }
 params! {
@@ -30,7 +30,6 @@ params! {
 }
 params! { struct Running { quads: u32, eps: f32 } }
 params! { struct Rows { groups: u32, rows: u32, quads: u32 } }
-params! { struct Frozen { total: u32, quads: u32 } }
 params! { struct BackwardMerge { groups: u32, rows: u32, chunks: u32, quads: u32 } }
 
 /// Batch normalisation, as `torch.nn.functional.batch_norm`, with statistics over `groups`
@@ -40,9 +39,13 @@ params! { struct BackwardMerge { groups: u32, rows: u32, chunks: u32, quads: u32
 /// y = (x − mean) / √(variance + eps) · weight + bias       variance biased, over a group
 /// running ← (1 − momentum) · running + momentum · new      new: mean over the groups, variance unbiased
 /// ```
-/// Shapes: x `[N, H, W, C]` (N a multiple of the groups), weight, bias, running statistics `[C]` → y like x.
+/// As an op of four inputs it adds a residual to y, and with `relu` it takes max(0, y), as the end of a residual block
+/// does: what would be three passes over memory is one.
+///
+/// Shapes: x `[N, H, W, C]` (N a multiple of the groups), weight, bias, running statistics `[C]`, residual like x → y like x.
 /// Errs if a group has one value a channel in training, as PyTorch does.
-/// Cost: training reads x twice and writes y; backward reads x and dy twice and writes dx.
+/// Cost: training reads x twice and writes y; backward reads x and dy twice and writes dx. A residual is read once more,
+/// and its gradient written.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     /// Normalise by the batch, and move the running statistics; else by the running statistics.
@@ -55,14 +58,19 @@ pub struct BatchNorm {
     pub groups: usize,
     /// Running mean and variance `[C]`, updated in place in training.
     pub running: [Tensor; 2],
+    /// y is max(0, ·) of the normalised value, or of its sum with the residual.
+    pub relu: bool,
 }
 
 /// What batch norm's derivative needs.
 pub struct Saved {
     x: Tensor,
-    mean: Tensor,
-    inverse: Tensor,
-    scale: Tensor,
+    bias: Tensor,
+    /// Mean, 1 / √(variance + eps) and weight / √(variance + eps): `[groups, 3, C]`.
+    moments: Tensor,
+    /// There was a residual.
+    residual: bool,
+    y: Tensor,
 }
 
 /// Rows of one chunk of the first reduction.
@@ -86,132 +94,196 @@ impl BatchNorm {
         }
         Ok((groups, rows))
     }
-}
-
-impl Op<3> for BatchNorm {
-    type Saved = Saved;
-
-    fn forward(&self, rec: &Recording, [x, weight, bias]: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
+    /// Records the moments of x, and the running statistics in training.
+    fn moments(&self, rec: &Recording, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let (groups, rows) = self.extent(x)?;
+        let (c, quads) = (x.channels(), x.quads());
+        let moments = Tensor::new(rec, &[groups, 3, c]);
+        let [running_mean, running_var] = &self.running;
+        let small = Cost { flops: 0, shape: format!("[{groups}, {c}]") };
+        let per_quad = fold(quads.div_ceil(64));
+        if !self.training {
+            let p = Running { quads: quads as u32, eps: self.eps };
+            let slices = [&running_mean.data, &running_var.data, &weight.data, &moments.data];
+            rec.launch(&RUNNING, &[], p, &slices, per_quad, small)?;
+            return Ok(moments);
+        }
+        let chunks = rows.div_ceil(CHUNK);
+        let partials = Tensor::new(rec, &[groups, chunks, 2, c]);
+        let p = chunked(groups, rows, quads);
+        let grid = fold((groups * chunks * quads).div_ceil(64));
+        let slices = [&x.data, &partials.data];
+        rec.launch(&STATISTICS, &[], p, &slices, grid, cost(x, groups, 4))?;
+        let Chunks { groups, rows, chunks, chunk, quads } = p;
+        let (eps, momentum) = (self.eps, self.momentum);
+        let p = Merge { groups, rows, chunks, chunk, quads, eps, momentum };
+        let slices =
+            [&partials.data, &weight.data, &running_mean.data, &running_var.data, &moments.data];
+        rec.launch(&MERGE, &[], p, &slices, per_quad, small)?;
+        Ok(moments)
+    }
+    fn normalise(
+        &self,
+        rec: &Recording,
+        [x, weight, bias]: [&Tensor; 3],
+        residual: Option<&Tensor>,
+    ) -> Result<(Tensor, Saved)> {
         let c = x.channels();
         if [weight, bias, &self.running[0], &self.running[1]].iter().any(|t| t.shape != [c]) {
             let problem = format!("x has {c} channels, weight is {:?}", weight.shape);
             return Err(Error::shape("batch_norm", problem));
         }
-        let (groups, rows) = self.extent(x)?;
-        let quads = x.quads();
-        let per_group = || Tensor::new(rec, &[groups, c]);
-        let (mean, inverse, scale) = (per_group(), per_group(), per_group());
-        let [running_mean, running_var] = &self.running;
-        let cost = |flops: usize| Cost {
-            flops: (flops * x.rows() * c) as u64,
-            shape: format!("{:?}, {groups} groups", x.shape),
-        };
-        let small = Cost { flops: 0, shape: format!("[{groups}, {c}]") };
-        let per_quad = fold(quads.div_ceil(64));
-        if self.training {
-            let chunks = rows.div_ceil(CHUNK);
-            let partials = Tensor::new(rec, &[groups, chunks, 2, c]);
-            let p = Chunks {
-                groups: groups as u32,
-                rows: rows as u32,
-                chunks: chunks as u32,
-                chunk: CHUNK as u32,
-                quads: quads as u32,
-            };
-            let grid = fold((groups * chunks * quads).div_ceil(64));
-            rec.launch(&STATISTICS, &[], p, &[&x.data, &partials.data], grid, cost(4))?;
-            let Chunks { groups, rows, chunks, chunk, quads } = p;
-            let (eps, momentum) = (self.eps, self.momentum);
-            let p = Merge { groups, rows, chunks, chunk, quads, eps, momentum };
-            let slices = [
-                &partials.data,
-                &weight.data,
-                &running_mean.data,
-                &running_var.data,
-                &mean.data,
-                &inverse.data,
-                &scale.data,
-            ];
-            rec.launch(&MERGE, &[], p, &slices, per_quad, small)?;
-        } else {
-            let p = Running { quads: quads as u32, eps: self.eps };
-            let slices = [
-                &running_mean.data,
-                &running_var.data,
-                &weight.data,
-                &mean.data,
-                &inverse.data,
-                &scale.data,
-            ];
-            rec.launch(&RUNNING, &[], p, &slices, per_quad, small)?;
+        if let Some(other) = residual.filter(|r| r.shape != x.shape) {
+            let problem = format!("x and residual differ ({:?}, {:?})", x.shape, other.shape);
+            return Err(Error::shape("batch_norm", problem));
         }
+        let moments = self.moments(rec, x, weight)?;
         let y = Tensor::new(rec, &x.shape);
-        let p = Rows { groups: groups as u32, rows: rows as u32, quads: quads as u32 };
-        let slices = [&x.data, &mean.data, &scale.data, &bias.data, &y.data];
-        let threads = groups * rows.div_ceil(8) * quads;
-        rec.launch(&FORWARD, &[], p, &slices, Gpu::grid(threads), cost(3))?;
-        Ok((y, Saved { x: x.clone(), mean, inverse, scale }))
+        let (groups, rows) = self.extent(x)?;
+        let (p, grid) = blocks(groups, rows, x.quads());
+        let constants =
+            [("RELU", u32::from(self.relu)), ("RESIDUAL", u32::from(residual.is_some()))];
+        // Without a residual the kernel binds the bias in its place and never reads it.
+        let slices = [&x.data, &moments.data, &bias.data, &residual.unwrap_or(bias).data, &y.data];
+        let flops = 3 + usize::from(residual.is_some());
+        rec.launch(&FORWARD, &constants, p, &slices, grid, cost(x, groups, flops))?;
+        let (x, bias, residual) = (x.clone(), bias.clone(), residual.is_some());
+        Ok((y.clone(), Saved { x, bias, moments, residual, y }))
     }
-
-    fn backward(
+    /// Gradients of x, weight, bias and residual.
+    fn derive(
         &self,
         rec: &Recording,
-        Saved { x, mean, inverse, scale }: &Saved,
+        saved: &Saved,
         dy: &Tensor,
-        needs: [bool; 3],
-    ) -> Result<[Option<Tensor>; 3]> {
+        needs: [bool; 4],
+    ) -> Result<[Option<Tensor>; 4]> {
+        let Saved { x, bias, moments, residual, y } = saved;
         let (groups, rows) = self.extent(x)?;
         let (c, quads) = (x.channels(), x.quads());
+        // Nothing of this batch moves the statistics, the weight or the bias.
         if !self.training && !needs[1] && !needs[2] {
-            let dx = needs[0].then(|| scaled(rec, dy, scale)).transpose()?;
-            return Ok([dx, None, None]);
+            return self.derive_frozen(rec, saved, dy, needs);
         }
-        let chunks = rows.div_ceil(CHUNK);
-        let cost = |flops: usize| Cost {
-            flops: (flops * x.rows() * c) as u64,
-            shape: format!("{:?}, {groups} groups", x.shape),
-        };
+        // What comes before the maximum: the gradient of a residual too, so that it is then written.
+        let masked = self.relu && *residual;
+        let before = if masked { Tensor::new(rec, &x.shape) } else { Tensor::new(rec, &[1]) };
+        let mask = ("MASK", u32::from(self.relu) + u32::from(masked));
+        let p = chunked(groups, rows, quads);
+        let chunks = p.chunks as usize;
         let partials = Tensor::new(rec, &[groups, chunks, 2, c]);
-        let p = Chunks {
-            groups: groups as u32,
-            rows: rows as u32,
-            chunks: chunks as u32,
-            chunk: CHUNK as u32,
-            quads: quads as u32,
-        };
-        let slices = [&x.data, &dy.data, &mean.data, &inverse.data, &partials.data];
+        let read = if masked { y } else { bias };
+        let slices = [
+            &x.data,
+            &dy.data,
+            &moments.data,
+            &bias.data,
+            &read.data,
+            &partials.data,
+            &before.data,
+        ];
         let grid = fold((groups * chunks * quads).div_ceil(64));
-        rec.launch(&BACKWARD_SUMS, &[], p, &slices, grid, cost(4))?;
+        rec.launch(&BACKWARD_SUMS, &[mask], p, &slices, grid, cost(x, groups, 4))?;
         let (dweight, dbias) = (Tensor::new(rec, &[c]), Tensor::new(rec, &[c]));
-        let (centre, slope) = (Tensor::new(rec, &[groups, c]), Tensor::new(rec, &[groups, c]));
+        let shares = Tensor::new(rec, &[groups, 2, c]);
         let Chunks { groups: g, rows: r, chunks, quads: q, .. } = p;
         let p = BackwardMerge { groups: g, rows: r, chunks, quads: q };
-        let slices =
-            [&partials.data, &inverse.data, &dweight.data, &dbias.data, &centre.data, &slope.data];
+        let slices = [&partials.data, &moments.data, &dweight.data, &dbias.data, &shares.data];
         let constants = [("TRAINING", u32::from(self.training))];
         let small = Cost { flops: 0, shape: format!("[{groups}, {c}]") };
         rec.launch(&BACKWARD_MERGE, &constants, p, &slices, fold(quads.div_ceil(64)), small)?;
+        let dz = if masked { &before } else { dy };
         let mut dx = None;
         if needs[0] {
             let to = Tensor::new(rec, &x.shape);
-            let p = Rows { groups: g, rows: r, quads: q };
-            let slices =
-                [&x.data, &dy.data, &mean.data, &scale.data, &centre.data, &slope.data, &to.data];
-            let threads = groups * rows.div_ceil(8) * quads;
-            rec.launch(&BACKWARD, &[], p, &slices, Gpu::grid(threads), cost(6))?;
+            let (p, grid) = blocks(groups, rows, quads);
+            let mask = ("MASK", u32::from(self.relu && !masked));
+            let slices = [&x.data, &dz.data, &moments.data, &bias.data, &shares.data, &to.data];
+            rec.launch(&BACKWARD, &[mask], p, &slices, grid, cost(x, groups, 6))?;
             dx = Some(to);
         }
-        Ok([dx, Some(dweight), Some(dbias)])
+        Ok([dx, Some(dweight), Some(dbias), needs[3].then(|| dz.clone())])
+    }
+    fn derive_frozen(
+        &self,
+        rec: &Recording,
+        Saved { x, bias, moments, residual, y }: &Saved,
+        dy: &Tensor,
+        needs: [bool; 4],
+    ) -> Result<[Option<Tensor>; 4]> {
+        let masked = self.relu && *residual;
+        let (dx, before) = (
+            Tensor::new(rec, &x.shape),
+            if masked { Tensor::new(rec, &x.shape) } else { Tensor::new(rec, &[1]) },
+        );
+        let (p, grid) = blocks(1, x.rows(), x.quads());
+        let read = if self.relu { y } else { bias };
+        let constants = [("RELU", u32::from(self.relu)), ("RESIDUAL", u32::from(masked))];
+        let slices = [&dy.data, &read.data, &moments.data, &dx.data, &before.data];
+        rec.launch(&BACKWARD_FROZEN, &constants, p, &slices, grid, cost(x, 1, 1))?;
+        let dz = if masked { before } else { dy.clone() };
+        Ok([Some(dx).filter(|_| needs[0]), None, None, Some(dz).filter(|_| needs[3])])
     }
 }
 
-/// dx of a batch norm that nothing of this batch moves: `scale · dy`.
-fn scaled(rec: &Recording, dy: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    let dx = Tensor::new(rec, &dy.shape);
-    let total = dy.rows() * dy.quads();
-    let p = Frozen { total: total as u32, quads: dy.quads() as u32 };
-    let cost = Cost { flops: 4 * total as u64, shape: format!("{:?}", dy.shape) };
-    let slices = [&dy.data, &scale.data, &dx.data];
-    rec.launch(&BACKWARD_FROZEN, &[], p, &slices, Gpu::grid(total), cost)?;
-    Ok(dx)
+fn cost(x: &Tensor, groups: usize, flops: usize) -> Cost {
+    let flops = (flops * x.rows() * x.channels()) as u64;
+    Cost { flops, shape: format!("{:?}, {groups} groups", x.shape) }
+}
+
+/// The first reduction: a thread sums four channels of a chunk of rows.
+fn chunked(groups: usize, rows: usize, quads: usize) -> Chunks {
+    Chunks {
+        groups: groups as u32,
+        rows: rows as u32,
+        chunks: rows.div_ceil(CHUNK) as u32,
+        chunk: CHUNK as u32,
+        quads: quads as u32,
+    }
+}
+
+/// Element by element: a thread takes four channels of eight rows.
+fn blocks(groups: usize, rows: usize, quads: usize) -> (Rows, [u32; 3]) {
+    let p = Rows { groups: groups as u32, rows: rows as u32, quads: quads as u32 };
+    (p, Gpu::grid(groups * rows.div_ceil(8) * quads))
+}
+
+impl Op<3> for BatchNorm {
+    type Saved = Saved;
+
+    fn forward(&self, rec: &Recording, x: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
+        self.normalise(rec, x, None)
+    }
+    fn backward(
+        &self,
+        rec: &Recording,
+        saved: &Saved,
+        dy: &Tensor,
+        [x, weight, bias]: [bool; 3],
+    ) -> Result<[Option<Tensor>; 3]> {
+        let [dx, dweight, dbias, _] = self.derive(rec, saved, dy, [x, weight, bias, false])?;
+        Ok([dx, dweight, dbias])
+    }
+}
+
+/// With a residual.
+impl Op<4> for BatchNorm {
+    type Saved = Saved;
+
+    fn forward(
+        &self,
+        rec: &Recording,
+        [x, weight, bias, residual]: [&Tensor; 4],
+    ) -> Result<(Tensor, Saved)> {
+        self.normalise(rec, [x, weight, bias], Some(residual))
+    }
+    fn backward(
+        &self,
+        rec: &Recording,
+        saved: &Saved,
+        dy: &Tensor,
+        needs: [bool; 4],
+    ) -> Result<[Option<Tensor>; 4]> {
+        self.derive(rec, saved, dy, needs)
+    }
 }

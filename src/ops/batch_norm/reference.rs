@@ -13,11 +13,17 @@ pub struct Equation {
     pub groups: usize,
     /// Running mean and variance.
     pub running: [Array; 2],
+    /// y is max(0, ·).
+    pub relu: bool,
 }
 
 impl Equation {
     /// y, and the running statistics after the pass.
-    pub fn run(&self, [x, weight, bias]: [&Array; 3]) -> (Array, [Array; 2]) {
+    pub fn run(
+        &self,
+        [x, weight, bias]: [&Array; 3],
+        residual: Option<&Array>,
+    ) -> (Array, [Array; 2]) {
         let c = weight.data.len();
         let groups = if self.training { self.groups } else { 1 };
         let rows = x.data.len() / c / groups;
@@ -41,7 +47,9 @@ impl Equation {
             };
             for row in 0..rows {
                 let normal = (x.data[at(row)] - mean) / (variance + self.eps).sqrt();
-                y.data[at(row)] = normal * weight.data[channel] + bias.data[channel];
+                let added = residual.map_or(0.0, |r| r.data[at(row)]);
+                let v = normal * weight.data[channel] + bias.data[channel] + added;
+                y.data[at(row)] = if self.relu { v.max(0.0) } else { v };
             }
         }
         (y, running)

@@ -214,8 +214,9 @@ fn heading(a: &Adapter) -> String {
 
 /// Checks and measures an adapter, saying each line as it is known.
 fn examine(adapter: &wgpu::Adapter, say: &dyn Fn(&str)) -> Result<Health> {
-    let open =
-        |checked, poison| Gpu::from_adapter(adapter, Choice { checked, poison, ..Choice::default() });
+    let open = |checked, poison| {
+        Gpu::from_adapter(adapter, Choice { checked, poison, ..Choice::default() })
+    };
     let gpus = [open(false, true)?, open(true, true)?];
     say(&format!("\n   {:<16} {:>5} {:>6} {:>18}\n", "op", "cases", "checks", "worst of allowed"));
     let mut ops = Vec::new();

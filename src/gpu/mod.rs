@@ -129,10 +129,17 @@ impl Gpu {
             launches: self.0.traffic.launches.get(),
         }
     }
-    /// Bytes that [`Choice::memory`] leaves beside what is allocated; `None` without such a limit.
-    pub fn memory_left(&self) -> Option<u64> {
+    /// Bytes by which `more` would go beyond [`Choice::memory`]; 0 without such a limit.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn beyond_memory(&self, more: u64) -> Result<u64> {
+        let Some(all) = self.0.choice.memory else { return Ok(0) };
+        // What uploads are staged in is freed once they have run.
+        self.0.queue.submit([]);
+        self.wait()?;
         let taken = u64::try_from(self.counters().buffer_bytes).unwrap_or(0);
-        self.0.choice.memory.map(|all| all.saturating_sub(taken))
+        Ok((taken + more).saturating_sub(all))
     }
     /// The most bytes of one binding that keep the next one aligned.
     pub fn most_bound(&self) -> u64 {

@@ -48,13 +48,17 @@ struct Life {
     uses: Vec<(usize, Access)>,
 }
 
-/// Above this share of the largest live set a plan is worth another try.
+/// A plan within this share of the largest live set is good enough.
 const TIGHT: f64 = 1.02;
+/// Orders that are tried at most.
+const TRIES: usize = 64;
+/// Multiples of it are spread evenly over the fractions.
+const GOLDEN: f64 = 0.618_033_988_749_894_8;
 
 /// Plans a recording. With `separate` no two transients share memory.
 ///
-/// No order of placing suits every recording: the largest first leaves gaps where lives are long, the longest first
-/// where sizes differ. Whichever order needs the least memory is kept.
+/// The largest are placed first. Where that leaves gaps, further orders are tried, in which a transient counts as up to
+/// twice as large as it is, and the one that needs the least memory is kept. The same recording gets the same plan.
 pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
     let lives = lives(state, separate);
     let users = users(state);
@@ -64,16 +68,17 @@ pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
         })
         .max()
         .unwrap_or(0);
-    let life = |t: usize| lives[t].as_ref().expect("only living transients are in the order");
-    let length = |t: usize| (life(t).last - life(t).first) as u64;
-    // The largest number first, then the earliest.
-    let orders: [&dyn Fn(usize) -> u64; 4] =
-        [&|t| life(t).bytes, &|t| life(t).bytes * (1 + length(t)), &length, &|_| 0];
+    let mut order: Vec<usize> = (0..lives.len()).filter(|t| lives[*t].is_some()).collect();
     let mut best: Option<Plan> = None;
-    for key in orders {
-        let mut order: Vec<usize> = (0..lives.len()).filter(|t| lives[*t].is_some()).collect();
-        order.sort_by_key(|t| (std::cmp::Reverse(key(*t)), life(*t).first));
-        let plan = Plan { live_peak, ..place(&lives, &users, &order, largest_arena) };
+    for attempt in 0..TRIES {
+        let size = |t: usize| {
+            let more = ((t + 1) as f64 * attempt as f64 * GOLDEN).fract();
+            lives[t]
+                .as_ref()
+                .map(|l| (std::cmp::Reverse((l.bytes as f64 * (1.0 + more)) as u64), l.first))
+        };
+        order.sort_by_key(|t| size(*t));
+        let plan = place(&lives, &users, &order, largest_arena);
         if best.as_ref().is_none_or(|best| plan.bytes() < best.bytes()) {
             best = Some(plan);
         }
@@ -81,7 +86,7 @@ pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
             break;
         }
     }
-    best.unwrap_or_default()
+    Plan { live_peak, ..best.unwrap_or_default() }
 }
 
 /// Places one transient after another where it makes an arena grow the least.

@@ -71,7 +71,7 @@ impl Recorded {
     pub fn new(gpu: &Gpu, steps: &dyn Steps) -> Result<Self> {
         let [batch, pixels, targets] = steps.extent();
         let meter = Tensor::alloc(gpu, &[size_of::<Meter>() / 4])?;
-        let mut refusal = None;
+        let (mut refusal, mut least) = (None, u64::MAX);
         for micro in 1..=batch {
             if !batch.is_multiple_of(micro) || !(batch / micro).is_multiple_of(steps.multiple()) {
                 continue;
@@ -81,21 +81,23 @@ impl Recorded {
             let extent = [n, pixels, targets.max(1)];
             match Self::record(gpu, steps, &inputs, &meter, n, micro) {
                 Ok(recordings) => {
-                    let peak = || recordings.iter().map(Recording::peak).max().unwrap_or(0);
-                    let left = gpu.memory_left();
-                    let fits = || left.is_none_or(|left| peak() <= left);
-                    let again = match fits() {
-                        true => 0,
-                        false => recordings.iter().map(Recording::recompute).sum(),
+                    let beyond = || {
+                        let peak = recordings.iter().map(Recording::peak).max().unwrap_or(0);
+                        gpu.beyond_memory(peak)
                     };
-                    if fits() {
+                    let again = match beyond()? {
+                        0 => 0,
+                        _ => recordings.iter().map(Recording::recompute).sum(),
+                    };
+                    let beyond = beyond()?;
+                    if beyond == 0 {
                         return Ok(Self { inputs, recordings, micro, again, extent, meter });
                     }
+                    least = least.min(beyond);
                     refusal = Some(Error::Adapter(format!(
-                        "a step on {n} films needs {} MiB beside the weights, --memory leaves {} MiB; give it \
-                         more, or make the images smaller",
-                        peak() >> 20,
-                        left.unwrap_or(0) >> 20
+                        "--memory is {} MiB short of what a step takes at least; give it more, or make the images \
+                         smaller",
+                        least.div_ceil(1 << 20)
                     )));
                 }
                 Err(Error::Adapter(why)) => refusal = Some(Error::Adapter(why)),

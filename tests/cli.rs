@@ -11,6 +11,8 @@ use std::{
 };
 use tempfile::TempDir;
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/explain.rs"]

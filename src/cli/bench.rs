@@ -1,24 +1,30 @@
 //! `mtpret bench`: how fast kernels and a training step are, as shares of what the adapter can do.
 
-use super::{Device, problems, work::Work};
+use super::{Device, compare::compare, problems, work::Work};
 use crate::{
     Error, Result,
     gpu::{Command, Gpu, Timing, copy_gbps, fma_gflops, time},
     report::table::{Cell, Column, Table},
+    train::checkpoint,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, io::Write, path::PathBuf, rc::Rc, time::Instant};
 
-/// Measure kernels on a ResNet-18's shapes, or a whole training step.
+/// Measure kernels on a ResNet-18's shapes, or a whole training step; or compare two such results.
 ///
 /// Shares are of what `mtpret doctor` measures: multiply-adds without memory traffic, and a copy.
 ///
 /// Example: mtpret bench step --model resnet18 --batch 8 --size 64 --profile
+///
+/// Example: mtpret bench step --json > a.json, the same elsewhere > b.json, then mtpret bench compare a.json b.json
 #[derive(clap::Args)]
 pub struct Args {
     /// What is measured.
     #[arg(value_enum, default_value = "step")]
     what: What,
+    /// compare: two files that `--json` wrote.
+    #[arg(value_name = "FILE", num_args = 2)]
+    files: Vec<PathBuf>,
     /// kernel: the variant of the ops that have several; `all` measures each [default: the adapter's].
     #[arg(long)]
     variant: Option<String>,
@@ -40,6 +46,12 @@ pub struct Args {
     /// step: also the time of each kernel, launched alone.
     #[arg(long)]
     profile: bool,
+    /// step: also the time of each distinct convolution and linear layer, forward and gradients, and their means.
+    #[arg(long)]
+    layers: bool,
+    /// step: also write the launches, one after another, as a trace that ui.perfetto.dev and chrome://tracing show.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -53,6 +65,8 @@ enum What {
     Kernel,
     /// Random view, forward, loss, backward, SGD with momentum.
     Step,
+    /// How many times faster the second of two results is.
+    Compare,
 }
 
 /// Runs the command.
@@ -60,6 +74,21 @@ enum What {
 /// # Errors
 /// No adapter, or a request beyond its limits.
 pub fn run(args: &Args) -> Result<()> {
+    match (args.what, &args.files[..]) {
+        (What::Compare, [a, b]) => {
+            let (text, json) = compare(a, b)?;
+            match args.json {
+                true => println!("{json}"),
+                false => print!("{text}"),
+            }
+            return Ok(());
+        }
+        (What::Compare, _) | (_, [_, ..]) => {
+            let problem = "expected two files after `compare` and none after `kernel` or `step`";
+            return Err(Error::request("command line", problem));
+        }
+        _ => {}
+    }
     let gpu = args.device.open()?;
     let ceiling = Ceiling { gflops: fma_gflops(&gpu)?, gbps: copy_gbps(&gpu)? };
     let info = gpu.info();
@@ -67,7 +96,9 @@ pub fn run(args: &Args) -> Result<()> {
         What::Kernel => {
             kernels(&gpu, args, &ceiling).map(|(text, json)| (text, "kernels", json))?
         }
-        What::Step => step(&gpu, args, &ceiling).map(|(text, json)| (text, "step", json))?,
+        What::Step | What::Compare => {
+            step(&gpu, args, &ceiling).map(|(text, json)| (text, "step", json))?
+        }
     };
     let Ceiling { gflops, gbps } = ceiling;
     if args.json {
@@ -108,7 +139,7 @@ fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)>
             table.push(words.into_iter().chain(figures(&t, ceiling)).collect());
             rows.push(json!({
                 "op": p.op, "pass": p.pass, "shape": p.shape, "variant": variant,
-                "ms": t.median() * 1e3, "spread": t.spread(), "launches": t.launches,
+                "ms": t.median() * 1e3, "spread": t.spread(), "launches": t.launches, "seconds": t.seconds,
                 "gflops": t.gflops(), "share_of_fma": t.gflops() / ceiling.gflops,
                 "gbps": t.gbps(), "share_of_copy": t.gbps() / ceiling.gbps,
             }));
@@ -170,34 +201,147 @@ fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     );
     let mut out = json!({
         "model": args.model, "batch": batch, "size": side, "steps": args.steps,
-        "ms": median * 1e3, "spread": t.spread(), "images_per_second": images,
+        "ms": median * 1e3, "spread": t.spread(), "seconds": t.seconds, "images_per_second": images,
         "gflop": flops as f64 / 1e9, "launches": t.launches,
         "gflops": t.gflops(), "share_of_fma": share,
     });
+    let launches = match args.profile || args.layers || args.trace.is_some() {
+        true => launches(&work, args.steps)?,
+        false => vec![],
+    };
+    if let Some(path) = &args.trace {
+        let trace = trace(&launches).to_string();
+        checkpoint::replace(path, |file| file.write_all(trace.as_bytes()))?;
+        text += &format!("\nTrace in {}\n", path.display());
+    }
+    if args.layers {
+        let (table, rows) = layers(&launches, ceiling);
+        text += &format!("\nEach distinct layer, its launches alone:\n\n{table}");
+        out["layers"] = rows;
+    }
     if args.profile {
-        let (table, rows) = profile(&work, ceiling)?;
+        let (table, rows) = profile(&launches, ceiling);
         text += &format!("\nEach launch alone, with the cost of a submission:\n\n{table}");
         out["profile"] = rows;
     }
     Ok((text, out))
 }
 
-/// Time, operations and bytes of each kernel of a step, the dearest first.
-fn profile(work: &Work, ceiling: &Ceiling) -> Result<(String, Value)> {
-    let mut kernels: BTreeMap<&str, Timing> = BTreeMap::new();
+/// A command of a step, launched alone.
+struct Alone {
+    kernel: &'static str,
+    op: Option<Rc<str>>,
+    shape: String,
+    timing: Timing,
+}
+
+/// Every command of a step, launched alone `runs` times, with the cost of a submission.
+fn launches(work: &Work, runs: u16) -> Result<Vec<Alone>> {
+    let mut all = Vec::new();
     for program in work.stepper.programs() {
-        for (command, took) in program.commands().iter().zip(program.profile()?) {
-            let (name, flops) = match command {
-                Command::Launch(l) => (l.source.name, l.cost.flops),
-                Command::Copy { .. } => ("copy", 0),
+        let runs = (0..runs).map(|_| program.profile()).collect::<Result<Vec<_>>>()?;
+        for (at, command) in program.commands().iter().enumerate() {
+            let mut seconds: Vec<f64> = runs.iter().map(|run| run[at].as_secs_f64()).collect();
+            seconds.sort_by(f64::total_cmp);
+            let (kernel, op, shape, flops) = match command {
+                Command::Launch(l) => {
+                    (l.source.name, l.op.clone(), l.cost.shape.clone(), l.cost.flops)
+                }
+                Command::Copy { .. } => ("copy", None, String::new(), 0),
             };
-            let none = || Timing { seconds: vec![0.0], flops: 0, bytes: 0, launches: 0 };
-            let t = kernels.entry(name).or_insert_with(none);
-            t.seconds[0] += took.as_secs_f64();
-            t.flops += flops;
-            t.bytes += command.bytes();
-            t.launches += 1;
+            let timing = Timing { seconds, flops, bytes: command.bytes(), launches: 1 };
+            all.push(Alone { kernel, op, shape, timing });
         }
+    }
+    Ok(all)
+}
+
+/// Adds what launches take to a sum of medians.
+fn add(sum: &mut Timing, t: &Timing) {
+    sum.seconds[0] += t.median();
+    sum.flops += t.flops;
+    sum.bytes += t.bytes;
+    sum.launches += t.launches;
+}
+
+fn nothing() -> Timing {
+    Timing { seconds: vec![0.0], flops: 0, bytes: 0, launches: 0 }
+}
+
+/// The launches one after another, an op above its launches, in the Trace Event Format of Chrome.
+fn trace(launches: &[Alone]) -> Value {
+    let event = |name: &str, thread: u32, from: f64, to: f64, args: Value| {
+        json!({
+            "name": name, "ph": "X", "pid": 1, "tid": thread, "ts": from * 1e6, "dur": (to - from) * 1e6,
+            "args": args,
+        })
+    };
+    let (mut events, mut now) = (Vec::new(), 0.0);
+    let same = |a: &Alone, b: &Alone| a.op.is_some() && a.op == b.op;
+    for part in launches.chunk_by(same) {
+        let start = now;
+        for l in part {
+            let t = &l.timing;
+            let args = json!({ "shape": l.shape, "gflops": t.gflops(), "gbps": t.gbps() });
+            events.push(event(l.kernel, 2, now, now + t.median(), args));
+            now += t.median();
+        }
+        let name = part[0].op.as_deref().unwrap_or(part[0].kernel);
+        events.push(event(name, 1, start, now, json!({ "launches": part.len() })));
+    }
+    json!({ "displayTimeUnit": "ms", "traceEvents": events })
+}
+
+/// Time and share of the multiply-adds of each distinct layer, in the order of the step, and the means.
+fn layers(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
+    let mut order: Vec<Rc<str>> = Vec::new();
+    let mut ops: BTreeMap<Rc<str>, (Timing, usize)> = BTreeMap::new();
+    for part in launches.chunk_by(|a, b| a.op.is_some() && a.op == b.op) {
+        let Some(op) = &part[0].op else { continue };
+        let (sum, times) = ops.entry(op.clone()).or_insert_with(|| {
+            order.push(op.clone());
+            (nothing(), 0)
+        });
+        part.iter().for_each(|l| add(sum, &l.timing));
+        *times += 1;
+    }
+    let mut table = columns(&["layer"], &["times", "ms", "GFLOP/s", "% of peak"]);
+    let (mut rows, mut logs) = (Vec::new(), BTreeMap::<String, Vec<f64>>::new());
+    for op in &order {
+        let (t, times) = &ops[op];
+        let share = t.gflops() / ceiling.gflops;
+        let ms = t.median() * 1e3 / *times as f64;
+        let pass = op.split(':').next().unwrap_or_default().to_owned();
+        logs.entry(pass).or_default().push(share.ln());
+        table.push(vec![
+            Cell::words(&**op),
+            Cell::number(Some(*times as f64), 0),
+            Cell::number(Some(ms), 3),
+            Cell::number(Some(t.gflops()), 2),
+            Cell::number(Some(share * 100.0), 1),
+        ]);
+        rows.push(json!({
+            "layer": &**op, "times": times, "ms": ms, "gflops": t.gflops(), "share_of_fma": share,
+        }));
+    }
+    let mut text = table.to_text();
+    for (pass, logs) in &logs {
+        let mean = (logs.iter().sum::<f64>() / logs.len() as f64).exp();
+        let least = logs.iter().copied().fold(f64::INFINITY, f64::min).exp();
+        text += &format!(
+            "{pass}: geometric mean {:.1} % of the multiply-adds, least {:.1} %\n",
+            mean * 100.0,
+            least * 100.0
+        );
+    }
+    (text, rows.into())
+}
+
+/// Time, operations and bytes of each kernel of a step, the dearest first.
+fn profile(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
+    let mut kernels: BTreeMap<&str, Timing> = BTreeMap::new();
+    for l in launches {
+        add(kernels.entry(l.kernel).or_insert_with(nothing), &l.timing);
     }
     let total: f64 = kernels.values().map(Timing::median).sum();
     let mut kernels: Vec<_> = kernels.into_iter().collect();
@@ -221,5 +365,5 @@ fn profile(work: &Work, ceiling: &Ceiling) -> Result<(String, Value)> {
             "share": t.median() / total, "gflops": t.gflops(), "gbps": t.gbps(),
         }));
     }
-    Ok((table.to_text(), rows.into()))
+    (table.to_text(), rows.into())
 }

@@ -1,6 +1,7 @@
 //! Words become a run: the command line.
 
 mod bench;
+mod compare;
 mod demo;
 mod detection;
 mod doctor;

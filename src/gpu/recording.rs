@@ -65,6 +65,8 @@ pub struct Launch {
     pub grid: [u32; 3],
     /// Its cost.
     pub cost: Cost,
+    /// The op that it is a part of, for listings.
+    pub op: Option<Rc<str>>,
 }
 
 /// One recorded command.
@@ -112,6 +114,7 @@ pub struct Recording {
     pub gpu: Gpu,
     /// Name of the variant that operations shall use where they have it.
     pub variant: Option<String>,
+    op: RefCell<Option<Rc<str>>>,
     state: RefCell<State>,
 }
 
@@ -124,7 +127,18 @@ pub(super) struct State {
 impl Recording {
     /// An empty recording.
     pub fn new(gpu: &Gpu) -> Self {
-        Self { gpu: gpu.clone(), variant: None, state: RefCell::default() }
+        Self { gpu: gpu.clone(), variant: None, op: RefCell::default(), state: RefCell::default() }
+    }
+    /// Records with `f` what listings show as one op of this name, as an op of several launches wants; inside
+    /// another op it is a part of that.
+    pub fn op<T>(&self, name: impl FnOnce() -> String, f: impl FnOnce() -> T) -> T {
+        if self.op.borrow().is_some() {
+            return f();
+        }
+        self.op.replace(Some(name().into()));
+        let out = f();
+        self.op.replace(None);
+        out
     }
     /// A new transient of `bytes` bytes.
     pub fn transient(&self, bytes: u64) -> Slice {
@@ -199,6 +213,7 @@ impl Recording {
             slices: slices.iter().map(|s| (*s).clone()).collect(),
             grid,
             cost,
+            op: self.op.borrow().clone(),
         }));
         Ok(())
     }

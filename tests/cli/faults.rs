@@ -183,7 +183,7 @@ fn a_batch_beyond_the_adapter_is_cut_and_it_is_said() {
     let note = running.until("micro-batches");
     running.stop("KILL");
     assert!(
-        note.contains("goes beyond what this adapter binds at once; it is cut into 2"),
+        note.contains("goes beyond --memory or what this adapter binds at once; it is cut into 2"),
         "{note}"
     );
     // A single film of 4096 x 2048 needs 512 MiB.

@@ -74,10 +74,13 @@ impl Conv2d {
         let y = Tensor::new(rec, &[n, p, q, k]);
         let first = self.padding.map(|padding| -(padding as isize));
         let reading = Reading { first, flipped: false };
-        match self.tiles(rec, w, &y) {
-            Some(tiles) => winograd::convolve(rec, &tiles, reading, x, w, bias, &y)?,
-            None => correlate::forward(rec, self, x, w, bias, &y)?,
-        }
+        rec.op(
+            || self.name("forward", x, w),
+            || match self.tiles(rec, w, &y) {
+                Some(tiles) => winograd::convolve(rec, &tiles, reading, x, w, bias, &y),
+                None => correlate::forward(rec, self, x, w, bias, &y),
+            },
+        )?;
         Ok(y)
     }
     /// Records dx, dw and db as far as they are needed.
@@ -101,18 +104,36 @@ impl Conv2d {
         let dx = Tensor::new(rec, &x.shape);
         let first = self.padding.map(|padding| padding as isize - 2);
         let reading = Reading { first, flipped: true };
-        match self.tiles(rec, w, x) {
-            Some(tiles) => winograd::convolve(rec, &tiles, reading, dy, w, None, &dx)?,
-            None => correlate::grad_input(rec, self, w, dy, &dx)?,
-        }
+        rec.op(
+            || self.name("input gradient", x, w),
+            || match self.tiles(rec, w, x) {
+                Some(tiles) => winograd::convolve(rec, &tiles, reading, dy, w, None, &dx),
+                None => correlate::grad_input(rec, self, w, dy, &dx),
+            },
+        )?;
         Ok(dx)
     }
     fn grad_weight(&self, rec: &Recording, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<Tensor> {
         let first = self.padding.map(|padding| -(padding as isize));
-        match self.tiles(rec, w, dy) {
-            Some(tiles) => winograd::grad_weight(rec, &tiles, first, x, w, dy),
-            None => weight::grad_weight(rec, self, x, w, dy),
+        rec.op(
+            || self.name("weight gradient", x, w),
+            || match self.tiles(rec, w, dy) {
+                Some(tiles) => winograd::grad_weight(rec, &tiles, first, x, w, dy),
+                None => weight::grad_weight(rec, self, x, w, dy),
+            },
+        )
+    }
+    /// What listings call it.
+    fn name(&self, pass: &str, x: &Tensor, w: &Tensor) -> String {
+        let ([n, h, width, c], [r, s, _, k]) = (x.axes(), w.axes());
+        let mut name = format!("conv2d {pass}: {n} × {h} × {width} × {c} → {k}, {r} × {s}");
+        if self.stride != [1; 2] {
+            name += &format!(", stride {}", self.stride[0]);
         }
+        if self.dilation != [1; 2] {
+            name += &format!(", dilation {}", self.dilation[0]);
+        }
+        name
     }
     /// The tiles of `outputs` for Winograd's convolution, if it applies and shall be used.
     fn tiles(&self, rec: &Recording, w: &Tensor, outputs: &Tensor) -> Option<Tiles> {

@@ -25,6 +25,11 @@ fn table(image: &Tensor) -> Tensor {
     image.reshape(&[image.rows(), image.channels()])
 }
 
+/// What listings call it.
+fn name(pass: &str, x: &Tensor, w: &Tensor) -> String {
+    format!("linear {pass}: {} × {} → {}", x.rows(), x.channels(), w.channels())
+}
+
 impl Op<3> for Linear {
     /// x as an image, and w.
     type Saved = [Tensor; 2];
@@ -39,7 +44,8 @@ impl Op<3> for Linear {
             return Err(Error::shape("linear", problem));
         }
         let x = pixels(x);
-        let y = Conv2d::new(1, 0).forward(rec, &x, w, Some(b))?;
+        let name = || name("forward", &x, w);
+        let y = rec.op(name, || Conv2d::new(1, 0).forward(rec, &x, w, Some(b)))?;
         Ok((table(&y), [x, w.clone()]))
     }
     fn backward(
@@ -49,7 +55,9 @@ impl Op<3> for Linear {
         dy: &Tensor,
         needs: [bool; 3],
     ) -> Result<[Option<Tensor>; 3]> {
-        let [dx, dw, db] = Conv2d::new(1, 0).backward(rec, x, w, &pixels(dy), needs)?;
+        let dy = &pixels(dy);
+        let name = || name("backward", x, w);
+        let [dx, dw, db] = rec.op(name, || Conv2d::new(1, 0).backward(rec, x, w, dy, needs))?;
         Ok([dx.as_ref().map(table), dw, db])
     }
 }

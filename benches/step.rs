@@ -15,7 +15,7 @@ fn step(criterion: &mut Criterion) {
     let gpu = Gpu::open(Choice::default()).expect("an adapter");
     let mut group = criterion.benchmark_group("step");
     for name in ["resnet18", "resnet50"] {
-        let mut work = Work::new(&gpu, name, BATCH, SIDE).expect("a step is recorded");
+        let mut work = Work::new(&gpu, name, BATCH, [SIDE; 2]).expect("a step is recorded");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 work.run(0).expect("a step runs");

@@ -74,6 +74,7 @@ impl Detector {
                 gradients: &self.gradients,
                 momentum: &self.momentum,
                 anchor: None,
+                loss_scale: None,
             };
             update.record(rec, &memory, 0, step).unwrap();
         }

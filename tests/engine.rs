@@ -18,6 +18,8 @@ use mtpret::{
 };
 use std::path::Path;
 
+#[path = "engine/half.rs"]
+mod half;
 #[path = "engine/limits.rs"]
 mod limits;
 #[path = "engine/plan.rs"]

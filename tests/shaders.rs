@@ -102,10 +102,13 @@ fn own<P: Params>(kernel: mtpret::gpu::Kernel<P>, constants: &[(&'static str, u3
     }
 }
 
-/// What the validator says of a module: subgroup operations, immediates and 64-bit integers are all
-/// that a shader may need beyond plain WGSL.
+/// What the validator says of a module: subgroup operations, immediates, 64-bit integers and two f16 in a word, which Vulkan,
+/// Metal and DX12 all have, are what a shader may need beyond plain WGSL.
 fn validate(shader: &Shader, module: &Module) -> Result<ModuleInfo, String> {
-    let needs = Capabilities::SUBGROUP | Capabilities::IMMEDIATES | Capabilities::SHADER_INT64;
+    let needs = Capabilities::SUBGROUP
+        | Capabilities::IMMEDIATES
+        | Capabilities::SHADER_INT64
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     Validator::new(ValidationFlags::all(), needs)
         .validate(module)
         .map_err(|e| e.emit_to_string(&shader.wgsl))

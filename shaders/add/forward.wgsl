@@ -4,13 +4,14 @@
 
 #import grid
 #import quads
+#import values
 
 struct Params { quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> a: array<Quad>;
-@group(0) @binding(1) var<storage, read> b: array<Quad>;
-@group(0) @binding(2) var<storage, read_write> y: array<Quad>;
+@group(0) @binding(0) var<storage, read> a: array<Values>;
+@group(0) @binding(1) var<storage, read> b: array<Values>;
+@group(0) @binding(2) var<storage, read_write> y: array<Values>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -20,6 +21,6 @@ fn main(
 ) {
     let first = group_of(group, groups) * 1024u + lane;
     for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
-        y[i] = packed(quad(a[i]) + quad(b[i]));
+        y[i] = stored(values(a[i]) + values(b[i]));
     }
 }

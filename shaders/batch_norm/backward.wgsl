@@ -6,16 +6,17 @@
 
 #import grid
 #import quads
+#import values
 
 struct Params { groups: u32, rows: u32, quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;
-@group(0) @binding(1) var<storage, read> dy: array<Quad>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> dy: array<Values>;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> shares: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> dx: array<Quad>;
+@group(0) @binding(5) var<storage, read_write> dx: array<Values>;
 
 const MASK: u32 = 0u;
 
@@ -37,11 +38,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let end = min(block * 8u + 8u, p.rows);
     for (var row = block * 8u; row < end; row += 1u) {
         let at = (g * p.rows + row) * p.quads + q;
-        let d = quad(x[at]) - m;
-        var dz = quad(dy[at]);
+        let d = values(x[at]) - m;
+        var dz = values(dy[at]);
         if MASK == 1u {
             dz = select(vec4f(), dz, d * s + b > vec4f());
         }
-        dx[at] = packed(s * (dz - centre - d * slope));
+        dx[at] = stored(s * (dz - centre - d * slope));
     }
 }

@@ -5,15 +5,16 @@
 
 #import grid
 #import quads
+#import values
 
 struct Params { groups: u32, rows: u32, quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> dy: array<Quad>;
-@group(0) @binding(1) var<storage, read> y: array<Quad>;
+@group(0) @binding(0) var<storage, read> dy: array<Values>;
+@group(0) @binding(1) var<storage, read> y: array<Values>;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Quad>;
-@group(0) @binding(4) var<storage, read_write> dz: array<Quad>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Values>;
+@group(0) @binding(4) var<storage, read_write> dz: array<Values>;
 
 const RELU: u32 = 0u;
 const RESIDUAL: u32 = 0u;
@@ -26,13 +27,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let s = moments[2u * p.quads + q];
     for (var row = block * 8u; row < min(block * 8u + 8u, p.rows); row += 1u) {
         let at = row * p.quads + q;
-        var d = quad(dy[at]);
+        var d = values(dy[at]);
         if RELU == 1u {
-            d = select(vec4f(), d, quad(y[at]) > vec4f());
+            d = select(vec4f(), d, values(y[at]) > vec4f());
         }
         if RESIDUAL == 1u {
-            dz[at] = packed(d);
+            dz[at] = stored(d);
         }
-        dx[at] = packed(s * d);
+        dx[at] = stored(s * d);
     }
 }

@@ -6,17 +6,18 @@
 // One thread takes four channels of one chunk.
 
 #import quads
+#import values
 
 struct Params { groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;
-@group(0) @binding(1) var<storage, read> dy: array<Quad>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> dy: array<Values>;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read> y: array<Quad>;
+@group(0) @binding(4) var<storage, read> y: array<Values>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> dz: array<Quad>;
+@group(0) @binding(6) var<storage, read_write> dz: array<Values>;
 
 const MASK: u32 = 0u;
 
@@ -37,14 +38,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let end = min(chunk * p.chunk + p.chunk, p.rows);
     for (var row = chunk * p.chunk; row < end; row += 1u) {
         let at = (g * p.rows + row) * p.quads + q;
-        let v = quad(x[at]) - m;
-        var d = quad(dy[at]);
+        let v = values(x[at]) - m;
+        var d = values(dy[at]);
         if MASK == 1u {
             d = select(vec4f(), d, v * s + b > vec4f());
         }
         if MASK == 2u {
-            d = select(vec4f(), d, quad(y[at]) > vec4f());
-            dz[at] = packed(d);
+            d = select(vec4f(), d, values(y[at]) > vec4f());
+            dz[at] = stored(d);
         }
         sum += d;
         product += d * v;

@@ -5,15 +5,16 @@
 
 #import grid
 #import quads
+#import values
 
 struct Params { groups: u32, rows: u32, quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> moments: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read> residual: array<Quad>;
-@group(0) @binding(4) var<storage, read_write> y: array<Quad>;
+@group(0) @binding(3) var<storage, read> residual: array<Values>;
+@group(0) @binding(4) var<storage, read_write> y: array<Values>;
 
 const RELU: u32 = 0u;
 const RESIDUAL: u32 = 0u;
@@ -34,14 +35,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let end = min(block * 8u + 8u, p.rows);
     for (var row = block * 8u; row < end; row += 1u) {
         let at = (g * p.rows + row) * p.quads + q;
-        var v = (quad(x[at]) - m) * s + b;
+        var v = (values(x[at]) - m) * s + b;
         if RESIDUAL == 1u {
-            v += quad(residual[at]);
+            v += values(residual[at]);
         }
         if RELU == 1u {
             // NaN fails every comparison and so passes, as in relu/forward.wgsl.
             v = select(v, vec4f(), v <= vec4f());
         }
-        y[at] = packed(v);
+        y[at] = stored(v);
     }
 }

@@ -6,11 +6,12 @@
 // that a mean far from zero costs no digits.
 
 #import quads
+#import values
 
 struct Params { groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read_write> partials: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -24,11 +25,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     let begin = chunk * p.chunk;
     let end = min(begin + p.chunk, p.rows);
-    let pivot = quad(x[(g * p.rows + begin) * p.quads + q]);
+    let pivot = values(x[(g * p.rows + begin) * p.quads + q]);
     var sum = vec4f();
     var squares = vec4f();
     for (var row = begin + 1u; row < end; row += 1u) {
-        let d = quad(x[(g * p.rows + row) * p.quads + q]) - pivot;
+        let d = values(x[(g * p.rows + row) * p.quads + q]) - pivot;
         sum += d;
         squares += d * d;
     }

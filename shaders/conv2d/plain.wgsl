@@ -10,6 +10,8 @@
 // kernel to read first, and to compare the others with.
 
 #import grid
+#import quads
+#import values
 
 struct Params {
     rows: u32,                                                    // images · grid_h · grid_w
@@ -26,10 +28,10 @@ struct Params {
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> w: array<Values>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
 const HAS_BIAS: u32 = 0u;
 
@@ -58,16 +60,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             let begin = ((n * p.x_h + u32(h)) * p.x_w + u32(c_w)) * p.x_quads;
             let tap = (p.w_first_h + r * p.w_tap_h) * p.w_width + p.w_first_w + s * p.w_tap_w;
             for (var c = 0u; c < p.x_quads; c += 1u) {
-                let v = x[begin + c];
+                let v = values(x[begin + c]);
                 let at = (tap * p.x_quads + c) * 4u * p.y_quads + k;
-                sum += v.x * w[at];
-                sum += v.y * w[at + p.y_quads];
-                sum += v.z * w[at + 2u * p.y_quads];
-                sum += v.w * w[at + 3u * p.y_quads];
+                sum += v.x * values(w[at]);
+                sum += v.y * values(w[at + p.y_quads]);
+                sum += v.z * values(w[at + 2u * p.y_quads]);
+                sum += v.w * values(w[at + 3u * p.y_quads]);
             }
         }
     }
     let to_h = at_h * p.y_step_h + p.y_first_h;
     let to_w = at_w * p.y_step_w + p.y_first_w;
-    y[((n * p.y_h + to_h) * p.y_w + to_w) * p.y_quads + k] = sum;
+    y[((n * p.y_h + to_h) * p.y_w + to_w) * p.y_quads + k] = stored(sum);
 }

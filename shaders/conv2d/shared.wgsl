@@ -1,11 +1,16 @@
 // The sum of plain.wgsl as a tile in workgroup memory, for GPUs.
 //
-// A workgroup of 16 × 16 threads computes 64 rows × 64 channels. The taps' channels are one long axis of
-// quads; four quads of it (16 values) are staged at a time: each thread loads one vec4 of x and one of w,
-// then adds 16 rank-one updates to its 4 rows × 1 quad. 2 loads of vec4 from memory serve 64
-// multiply-adds of vec4. 8 KiB of workgroup memory, two barriers a stage.
+// A workgroup of 16 × 16 threads computes 64 rows × 64 channels, or, where SIZE is 2, 128 × 128. The taps'
+// channels are one long axis of quads; four quads of it (16 values) are staged at a time: a thread loads
+// SIZE quads of x and SIZE of w, then adds 16 rank-one updates to its 4 · SIZE rows × SIZE quads. So 2 loads of
+// a quad from memory serve 64 · SIZE multiply-adds of vec4, and 4 + 1 reads of workgroup memory 4 (8 + 2 serve 16).
+// 8 KiB · SIZE of workgroup memory, two barriers a stage.
+//
+// Planes are independent products in one launch, as in subgroup.wgsl.
 
 #import grid
+#import quads
+#import values
 
 struct Params {
     rows: u32,                                                    // images · grid_h · grid_w
@@ -18,19 +23,20 @@ struct Params {
     taps_h: u32, taps_w: u32,
     w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
     w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
-    images: u32, together: u32,                                   // of a plane, of which there is one here; unused
+    images: u32, together: u32,                                   // of a plane; unused here
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> w: array<Values>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
 const HAS_BIAS: u32 = 0u;
+const SIZE: u32 = 1u;
 
-var<workgroup> tile_x: array<f32, 1024>;   // [16 values][64 rows]
-var<workgroup> tile_w: array<vec4f, 256>;  // [16 values][16 quads]
+var<workgroup> tile_x: array<f32, 1024u * SIZE>;   // [16 values][64 · SIZE rows]
+var<workgroup> tile_w: array<vec4f, 256u * SIZE>;  // [16 values][16 · SIZE quads]
 
 @compute @workgroup_size(256)
 fn main(
@@ -38,78 +44,91 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let first_row = group_of(group, groups) * 64u;
-    let first_k = group.z * 16u;
+    let first_row = group_of(group, groups) * 64u * SIZE;
     if first_row >= p.rows {
         return;
     }
-    // What this thread stages: of x one quad of one row, of w one quad of one value's columns.
-    let load_row = min(first_row + lane / 4u, p.rows - 1u);
-    let n = load_row / (p.grid_h * p.grid_w);
-    let at_h = i32(load_row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h;
-    let at_w = i32(load_row % p.grid_w * p.x_step_w) + p.x_first_w;
-    let load_k = min(first_k + lane % 16u, p.y_quads - 1u);
-    // What it computes: rows ty·4 … ty·4 + 3, quad tx.
+    let tiles = (p.y_quads + 16u * SIZE - 1u) / (16u * SIZE);
+    let plane = group.z / tiles;
+    let first_k = group.z % tiles * 16u * SIZE;
+    // What this thread stages: of x a quad of row lane / 4 and of every 64th after it, of w a value's quad
+    // lane % 16 and every 16th after it. Where the rows begin to read: image, row, column.
+    var origin: array<vec3i, SIZE>;
+    for (var j = 0u; j < SIZE; j += 1u) {
+        let row = min(first_row + 64u * j + lane / 4u, p.rows - 1u);
+        origin[j] = vec3i(
+            i32(plane * p.images + row / (p.grid_h * p.grid_w)),
+            i32(row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h,
+            i32(row % p.grid_w * p.x_step_w) + p.x_first_w,
+        );
+    }
+    // What it computes: rows ty · 4 … ty · 4 + 3 and the same 64 further on, quads tx and tx + 16.
     let tx = lane % 16u;
     let ty = lane / 16u;
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
+    var sum: array<vec4f, 4u * SIZE * SIZE>;  // [4 · SIZE rows][SIZE quads]
     let length = p.taps_h * p.taps_w * p.x_quads;
     for (var start = 0u; start < length; start += 4u) {
         let q = start + lane % 4u;
-        var v = vec4f();
-        if q < length {
-            let tap = q / p.x_quads;
-            let h = at_h + i32(tap / p.taps_w) * p.x_tap_h;
-            let c_w = at_w + i32(tap % p.taps_w) * p.x_tap_w;
-            if h >= 0 && h < i32(p.x_h) && c_w >= 0 && c_w < i32(p.x_w) {
-                v = x[((n * p.x_h + u32(h)) * p.x_w + u32(c_w)) * p.x_quads + q % p.x_quads];
+        let tap = q / p.x_quads;
+        let step = vec2i(i32(tap / p.taps_w) * p.x_tap_h, i32(tap % p.taps_w) * p.x_tap_w);
+        for (var j = 0u; j < SIZE; j += 1u) {
+            var v = vec4f();
+            let at = origin[j].yz + step;
+            if q < length && at.x >= 0 && at.x < i32(p.x_h) && at.y >= 0 && at.y < i32(p.x_w) {
+                v = values(x[u32((origin[j].x * i32(p.x_h) + at.x) * i32(p.x_w) + at.y) * p.x_quads + q % p.x_quads]);
             }
+            let to = lane % 4u * 256u * SIZE + 64u * j + lane / 4u;
+            tile_x[to] = v.x;
+            tile_x[to + 64u * SIZE] = v.y;
+            tile_x[to + 128u * SIZE] = v.z;
+            tile_x[to + 192u * SIZE] = v.w;
         }
-        let to = lane % 4u * 256u + lane / 4u;
-        tile_x[to] = v.x;
-        tile_x[to + 64u] = v.y;
-        tile_x[to + 128u] = v.z;
-        tile_x[to + 192u] = v.w;
         let value = start * 4u + lane / 16u;
         let wq = value / 4u;
-        var wv = vec4f();
-        if wq < length {
-            let tap = wq / p.x_quads;
-            let r = p.w_first_h + tap / p.taps_w * p.w_tap_h;
-            let s = p.w_first_w + tap % p.taps_w * p.w_tap_w;
-            let begin = (r * p.w_width + s) * p.x_quads + wq % p.x_quads;
-            wv = w[(begin * 4u + value % 4u) * p.y_quads + load_k];
+        let w_tap = wq / p.x_quads;
+        let r = p.w_first_h + w_tap / p.taps_w * p.w_tap_h;
+        let s = p.w_first_w + w_tap % p.taps_w * p.w_tap_w;
+        let begin = ((r * p.w_width + s) * p.x_quads + wq % p.x_quads) * 4u + value % 4u;
+        for (var j = 0u; j < SIZE; j += 1u) {
+            var v = vec4f();
+            if wq < length {
+                v = values(w[plane * p.w_plane + begin * p.y_quads + min(first_k + 16u * j + tx, p.y_quads - 1u)]);
+            }
+            tile_w[(lane / 16u * SIZE + j) * 16u + tx] = v;
         }
-        tile_w[lane] = wv;
         workgroupBarrier();
         for (var i = 0u; i < 16u; i += 1u) {
-            let b = tile_w[i * 16u + tx];
-            let a = i * 64u + ty * 4u;
-            sum0 += tile_x[a] * b;
-            sum1 += tile_x[a + 1u] * b;
-            sum2 += tile_x[a + 2u] * b;
-            sum3 += tile_x[a + 3u] * b;
+            var b: array<vec4f, SIZE>;
+            for (var j = 0u; j < SIZE; j += 1u) {
+                b[j] = tile_w[(i * SIZE + j) * 16u + tx];
+            }
+            for (var m = 0u; m < 4u * SIZE; m += 1u) {
+                let a = tile_x[i * 64u * SIZE + m / 4u * 64u + ty * 4u + m % 4u];
+                for (var j = 0u; j < SIZE; j += 1u) {
+                    sum[m * SIZE + j] += a * b[j];
+                }
+            }
         }
         workgroupBarrier();
     }
-    let k = first_k + tx;
-    if k >= p.y_quads {
-        return;
-    }
-    var sums = array(sum0, sum1, sum2, sum3);
-    for (var i = 0u; i < 4u; i += 1u) {
-        let row = first_row + ty * 4u + i;
-        if row < p.rows {
-            if HAS_BIAS == 1u {
-                sums[i] += bias[k];
+    for (var m = 0u; m < 4u * SIZE; m += 1u) {
+        let row = first_row + m / 4u * 64u + ty * 4u + m % 4u;
+        if row >= p.rows {
+            continue;
+        }
+        let to_h = row / p.grid_w % p.grid_h * p.y_step_h + p.y_first_h;
+        let to_w = row % p.grid_w * p.y_step_w + p.y_first_w;
+        let n = plane * p.images + row / (p.grid_h * p.grid_w);
+        let to = ((n * p.y_h + to_h) * p.y_w + to_w) * p.y_quads;
+        for (var j = 0u; j < SIZE; j += 1u) {
+            let k = first_k + 16u * j + tx;
+            if k < p.y_quads {
+                var v = sum[m * SIZE + j];
+                if HAS_BIAS == 1u {
+                    v += bias[k];
+                }
+                y[to + k] = stored(v);
             }
-            let to_h = row / p.grid_w % p.grid_h * p.y_step_h + p.y_first_h;
-            let to_w = row % p.grid_w * p.y_step_w + p.y_first_w;
-            let m = row / (p.grid_h * p.grid_w);
-            y[((m * p.y_h + to_h) * p.y_w + to_w) * p.y_quads + k] = sums[i];
         }
     }
 }

@@ -13,6 +13,7 @@
 
 #import grid
 #import quads
+#import values
 
 struct Params {
     rows: u32,                                                    // images · grid_h · grid_w
@@ -29,10 +30,10 @@ struct Params {
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;
-@group(0) @binding(1) var<storage, read> w: array<Quad>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> w: array<Values>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<Quad>;
+@group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
 const HAS_BIAS: u32 = 0u;
 // 1: w is [taps, K, C], the weights of the convolution whose input gradient this is.
@@ -46,7 +47,7 @@ fn load_weights(to: u32, plane: u32, tap: u32, c: u32, k: u32) {
     if TURNED == 1u {
         let at = plane + (tap * p.y_quads + k) * 4u * p.x_quads + c;
         let q = transpose(mat4x4f(
-            quad(w[at]), quad(w[at + p.x_quads]), quad(w[at + 2u * p.x_quads]), quad(w[at + 3u * p.x_quads]),
+            values(w[at]), values(w[at + p.x_quads]), values(w[at + 2u * p.x_quads]), values(w[at + 3u * p.x_quads]),
         ));
         weight[to] = q[0];
         weight[to + 1u] = q[1];
@@ -54,10 +55,10 @@ fn load_weights(to: u32, plane: u32, tap: u32, c: u32, k: u32) {
         weight[to + 3u] = q[3];
     } else {
         let at = plane + (tap * p.x_quads + c) * 4u * p.y_quads + k;
-        weight[to] = quad(w[at]);
-        weight[to + 1u] = quad(w[at + p.y_quads]);
-        weight[to + 2u] = quad(w[at + 2u * p.y_quads]);
-        weight[to + 3u] = quad(w[at + 3u * p.y_quads]);
+        weight[to] = values(w[at]);
+        weight[to + 1u] = values(w[at + p.y_quads]);
+        weight[to + 2u] = values(w[at + 2u * p.y_quads]);
+        weight[to + 3u] = values(w[at + 3u * p.y_quads]);
     }
 }
 
@@ -136,8 +137,8 @@ fn main(
             for (var c = 0u; c < p.x_quads; c += 1u) {
                 load_weights(0u, first_weight, tap, c, k0);
                 load_weights(4u, first_weight, tap, c, k1);
-                add_eight(0u, select(vec4f(), quad(x[u32(max(from_a, 0)) + c]), from_a >= 0));
-                add_eight(8u, select(vec4f(), quad(x[u32(max(from_b, 0)) + c]), from_b >= 0));
+                add_eight(0u, select(vec4f(), values(x[u32(max(from_a, 0)) + c]), from_a >= 0));
+                add_eight(8u, select(vec4f(), values(x[u32(max(from_b, 0)) + c]), from_b >= 0));
             }
         }
     }
@@ -152,10 +153,10 @@ fn main(
     for (var i = 0u; i < 16u; i += 1u) {
         let to = subgroupShuffle(select(to_a, to_b, i >= 8u), i % 8u);
         if row + i < p.rows && k < p.y_quads {
-            y[to + k] = packed(acc[2u * i] + b0);
+            y[to + k] = stored(acc[2u * i] + b0);
         }
         if row + i < p.rows && k + 8u < p.y_quads {
-            y[to + k + 8u] = packed(acc[2u * i + 1u] + b1);
+            y[to + k + 8u] = stored(acc[2u * i + 1u] + b1);
         }
     }
 }

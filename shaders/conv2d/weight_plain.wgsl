@@ -6,6 +6,8 @@
 // parts are added in a fixed order by weight_sum.wgsl.
 
 #import grid
+#import quads
+#import values
 
 struct Params {
     pixels: u32,                                  // images · P · Q
@@ -20,8 +22,8 @@ struct Params {
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> dy: array<Values>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 // Where the channels begin that output `pixel` reads at `tap`, or −1 in the padding.
@@ -53,8 +55,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var pixel = part * p.chunk; pixel < end; pixel += 1u) {
         let begin = place(pixel, tap);
         if begin >= 0 {
-            let v = x[u32(begin) + c];
-            let d = dy[pixel * p.y_quads + k];
+            let v = values(x[u32(begin) + c]);
+            let d = values(dy[pixel * p.y_quads + k]);
             s0 += v.x * d;
             s1 += v.y * d;
             s2 += v.z * d;

@@ -1,11 +1,13 @@
 // The sum of weight_plain.wgsl as a tile in workgroup memory, for GPUs.
 //
-// A workgroup of 16 × 16 threads sums 64 rows × 64 output channels of dw over a part of the pixels; a row is
-// one input channel of one tap. Sixteen pixels are staged at a time: each thread loads one vec4 of x and
-// one of dy, then adds 16 rank-one updates to its 4 rows × 1 quad. 8 KiB of workgroup memory, two
-// barriers a stage.
+// A workgroup of 16 × 16 threads sums 64 rows × 64 output channels of dw over a part of the pixels, or, where SIZE is 2,
+// 128 × 128; a row is one input channel of one tap. Sixteen pixels are staged at a time: each thread loads SIZE quads
+// of x and SIZE of dy, then adds 16 rank-one updates to its 4 · SIZE rows × SIZE quads. 8 KiB · SIZE of workgroup
+// memory, two barriers a stage. Planes are independent products in one launch, as in subgroup.wgsl.
 
 #import grid
+#import quads
+#import values
 
 struct Params {
     pixels: u32,                                  // images · P · Q
@@ -16,12 +18,12 @@ struct Params {
     y_quads: u32,
     taps: u32, taps_w: u32,
     stride_h: u32, stride_w: u32, padding_h: u32, padding_w: u32, dilation_h: u32, dilation_w: u32,
-    images: u32, planes: u32,                     // of a plane; here there is one
+    images: u32, planes: u32,                     // of a plane; of all
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> dy: array<Values>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 // Where the channels begin that output `pixel` reads at `tap`, or −1 in the padding.
@@ -35,8 +37,10 @@ fn place(pixel: u32, tap: u32) -> i32 {
     return i32(((n * p.x_h + u32(h)) * p.x_w + u32(w)) * p.x_quads);
 }
 
-var<workgroup> tile_x: array<vec4f, 256>; // [16 pixels][16 row quads]
-var<workgroup> tile_d: array<vec4f, 256>; // [16 pixels][16 quads]
+const SIZE: u32 = 1u;
+
+var<workgroup> tile_x: array<vec4f, 256u * SIZE>; // [16 pixels][16 · SIZE row quads]
+var<workgroup> tile_d: array<vec4f, 256u * SIZE>; // [16 pixels][16 · SIZE quads]
 
 @compute @workgroup_size(256)
 fn main(
@@ -45,54 +49,63 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let row_quads = p.taps * p.x_quads;
-    let tiles = (row_quads + 15u) / 16u;
+    let tiles = (row_quads + 16u * SIZE - 1u) / (16u * SIZE);
     let tile = group_of(group, groups);
     let part = tile / tiles;
     if part >= p.parts {
         return;
     }
+    let k_tiles = (p.y_quads + 16u * SIZE - 1u) / (16u * SIZE);
+    let plane = group.z / k_tiles;
+    let first_k = group.z % k_tiles * 16u * SIZE;
+    let first_row = tile % tiles * 16u * SIZE;
+    // A thread stages and computes quads tx and tx + 16, and stages pixel ty; it computes row quads ty and ty + 16.
     let tx = lane % 16u;
     let ty = lane / 16u;
-    let load_row = min(tile % tiles * 16u + tx, row_quads - 1u);
-    let load_tap = load_row / p.x_quads;
-    let load_c = load_row % p.x_quads;
-    let k = group.z * 16u + tx;
-    let load_k = min(k, p.y_quads - 1u);
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
+    var sum: array<vec4f, 4u * SIZE * SIZE>;  // [SIZE row quads][4 rows][SIZE quads]
     let end = min((part + 1u) * p.chunk, p.pixels);
     for (var start = part * p.chunk; start < end; start += 16u) {
         let pixel = start + ty;
-        var v = vec4f();
-        var d = vec4f();
-        if pixel < end {
-            let begin = place(pixel, load_tap);
-            if begin >= 0 {
-                v = x[u32(begin) + load_c];
+        for (var j = 0u; j < SIZE; j += 1u) {
+            var v = vec4f();
+            var d = vec4f();
+            if pixel < end {
+                let row = min(first_row + 16u * j + tx, row_quads - 1u);
+                let begin = place(plane * p.pixels + pixel, row / p.x_quads);
+                if begin >= 0 {
+                    v = values(x[u32(begin) + row % p.x_quads]);
+                }
+                d = values(dy[(plane * p.pixels + pixel) * p.y_quads + min(first_k + 16u * j + tx, p.y_quads - 1u)]);
             }
-            d = dy[pixel * p.y_quads + load_k];
+            tile_x[(ty * SIZE + j) * 16u + tx] = v;
+            tile_d[(ty * SIZE + j) * 16u + tx] = d;
         }
-        tile_x[lane] = v;
-        tile_d[lane] = d;
         workgroupBarrier();
         for (var i = 0u; i < 16u; i += 1u) {
-            let a = tile_x[i * 16u + ty];
-            let b = tile_d[i * 16u + tx];
-            sum0 += a.x * b;
-            sum1 += a.y * b;
-            sum2 += a.z * b;
-            sum3 += a.w * b;
+            var b: array<vec4f, SIZE>;
+            for (var j = 0u; j < SIZE; j += 1u) {
+                b[j] = tile_d[(i * SIZE + j) * 16u + tx];
+            }
+            for (var r = 0u; r < SIZE; r += 1u) {
+                let a = tile_x[(i * SIZE + r) * 16u + ty];
+                for (var j = 0u; j < SIZE; j += 1u) {
+                    sum[(r * 4u) * SIZE + j] += a.x * b[j];
+                    sum[(r * 4u + 1u) * SIZE + j] += a.y * b[j];
+                    sum[(r * 4u + 2u) * SIZE + j] += a.z * b[j];
+                    sum[(r * 4u + 3u) * SIZE + j] += a.w * b[j];
+                }
+            }
         }
         workgroupBarrier();
     }
-    let row_quad = tile % tiles * 16u + ty;
-    if row_quad < row_quads && k < p.y_quads {
-        let at = (part * row_quads + row_quad) * 4u * p.y_quads + k;
-        dw[at] = sum0;
-        dw[at + p.y_quads] = sum1;
-        dw[at + 2u * p.y_quads] = sum2;
-        dw[at + 3u * p.y_quads] = sum3;
+    for (var r = 0u; r < SIZE; r += 1u) {
+        let row_quad = first_row + 16u * r + ty;
+        let to = ((part * p.planes + plane) * row_quads + row_quad) * 4u;
+        for (var m = 0u; m < 4u * SIZE; m += 1u) {
+            let k = first_k + 16u * (m % SIZE) + tx;
+            if row_quad < row_quads && k < p.y_quads {
+                dw[(to + m / SIZE) * p.y_quads + k] = sum[r * 4u * SIZE + m];
+            }
+        }
     }
 }

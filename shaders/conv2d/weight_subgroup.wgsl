@@ -9,6 +9,7 @@
 
 #import grid
 #import quads
+#import values
 
 struct Params {
     pixels: u32,                                  // images · P · Q
@@ -23,8 +24,8 @@ struct Params {
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;
-@group(0) @binding(1) var<storage, read> dy: array<Quad>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> dy: array<Values>;
 @group(0) @binding(2) var<storage, read_write> dw: array<Quad>;
 
 var<private> acc: array<vec4f, 32>;  // [16 rows][2 quads]
@@ -75,7 +76,7 @@ fn load(at: vec3u, offset: vec3i, inside: bool) -> vec4f {
     let w = i32(at.z * p.stride_w) + offset.y;
     let within = inside && h >= 0 && h < i32(p.x_h) && w >= 0 && w < i32(p.x_w);
     let place = ((i32(at.x * p.x_h) + h) * i32(p.x_w) + w) * i32(p.x_quads) + offset.z;
-    return select(vec4f(), quad(x[select(0, place, within)]), within);
+    return select(vec4f(), values(x[select(0, place, within)]), within);
 }
 
 @compute @workgroup_size(8)
@@ -132,8 +133,8 @@ fn main(
         let d2 = subgroupBroadcast(begin, 2u);
         let d3 = subgroupBroadcast(begin, 3u);
         d = array(
-            quad(dy[d0 + k0]), quad(dy[d1 + k0]), quad(dy[d2 + k0]), quad(dy[d3 + k0]),
-            quad(dy[d0 + k1]), quad(dy[d1 + k1]), quad(dy[d2 + k1]), quad(dy[d3 + k1]),
+            values(dy[d0 + k0]), values(dy[d1 + k0]), values(dy[d2 + k0]), values(dy[d3 + k0]),
+            values(dy[d0 + k1]), values(dy[d1 + k1]), values(dy[d2 + k1]), values(dy[d3 + k1]),
         );
         let va = load(here, a, inside);
         let vb = load(here, b, inside);

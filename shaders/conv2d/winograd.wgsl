@@ -19,6 +19,7 @@ struct Params {
     x_h: u32, x_w: u32,                                       // zeros lie around these
     y_tile: u32, y_image: u32, y_row: u32, y_column: u32,
     y_step: u32, y_h: u32, y_w: u32,
+    x_dilation: u32, y_dilation: u32,                         // pixels between elements; each phase is an image of its own
 }
 var<immediate> p: Params;
 
@@ -59,19 +60,24 @@ fn main(
     let row = tile / p.tiles_w;
     let image = row / p.tiles_h;
     let at = vec2u(row - image * p.tiles_h, tile - row * p.tiles_w);
-    let h = i32(at.x * p.x_step) + p.x_first_h;
-    let w = i32(at.y * p.x_step) + p.x_first_w + i32(select(lane, IN - 1u - lane, FLIPPED == 1u));
-    let from_w = i32(tile * p.x_tile + image * p.x_image) + w * i32(p.x_column);
+    let column_of = select(lane, IN - 1u - lane, FLIPPED == 1u);
+    let xd = i32(p.x_dilation);
+    let x_image = image / (p.x_dilation * p.x_dilation);
+    let x_phase = vec2i(vec2u(image / p.x_dilation % p.x_dilation, image % p.x_dilation));
+    let h = (i32(at.x * p.x_step) + p.x_first_h) * xd + x_phase.x;
+    let w = (i32(at.y * p.x_step + column_of) + p.x_first_w) * xd + x_phase.y;
+    let from_w = i32(tile * p.x_tile + x_image * p.x_image) + w * i32(p.x_column);
     let within_w = lane < IN && w >= 0 && w < i32(p.x_w);
-    let to_h = at.x * p.y_step;
-    let to_w = at.y * p.y_step + lane;
-    let to = tile * p.y_tile + image * p.y_image + to_h * p.y_row + to_w * p.y_column;
+    let y_image = image / (p.y_dilation * p.y_dilation);
+    let to_h = at.x * p.y_step * p.y_dilation + image / p.y_dilation % p.y_dilation;
+    let to_w = (at.y * p.y_step + lane) * p.y_dilation + image % p.y_dilation;
+    let to = tile * p.y_tile + y_image * p.y_image + to_h * p.y_row + to_w * p.y_column;
     let stores = lane < OUT && to_w < p.y_w;
     let first = task % chunks * p.chunk;
     for (var q = first; q < min(first + p.chunk, p.quads); q += 1u) {
         var column: array<vec4f, IN>;
         for (var i = 0u; i < IN; i += 1u) {
-            let from_h = h + i32(select(i, IN - 1u - i, FLIPPED == 1u));
+            let from_h = h + i32(select(i, IN - 1u - i, FLIPPED == 1u)) * xd;
             if within_w && from_h >= 0 && from_h < i32(p.x_h) {
                 column[i] = quad(x[u32(from_w + from_h * i32(p.x_row)) + q]);
             }
@@ -88,8 +94,8 @@ fn main(
             if HAS_BIAS == 1u {
                 sum += bias[q];
             }
-            if stores && to_h + o < p.y_h {
-                y[to + o * p.y_row + q] = packed(sum);
+            if stores && to_h + o * p.y_dilation < p.y_h {
+                y[to + o * p.y_dilation * p.y_row + q] = packed(sum);
             }
         }
     }

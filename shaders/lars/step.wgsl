@@ -22,7 +22,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
 ) {
     let s = group_of(group, groups);
-    if s >= p.stretches {
+    if s >= p.stretches || now.skip == 1u {
         return;
     }
     let stretch = stretches[s];

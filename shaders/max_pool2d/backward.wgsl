@@ -5,6 +5,8 @@
 // so no two threads add to the same place and the sum is always the same.
 
 #import grid
+#import quads
+#import values
 
 // The layer; here, the one after ResNet's stem.
 const KERNEL_H: u32 = 3u; // R
@@ -25,8 +27,8 @@ struct Params {
 var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> origin: array<vec4u>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dy: array<Values>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Values>;
 
 // The windows along one axis that contain the coordinate `at`: from .x up to but not .y.
 fn windows(at: u32, kernel: u32, stride: u32, padding: u32, count: u32) -> vec2u {
@@ -55,8 +57,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var r = rows.x; r < rows.y; r += 1u) {
         for (var c = columns.x; c < columns.y; c += 1u) {
             let j = base + (r * p.out_width + c) * QUADS;
-            sum += select(vec4f(), dy[j], origin[j] == here);
+            sum += select(vec4f(), values(dy[j]), origin[j] == here);
         }
     }
-    dx[i] = sum;
+    dx[i] = stored(sum);
 }

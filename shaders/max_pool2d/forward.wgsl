@@ -5,6 +5,8 @@
 // One thread per four channels of y; it reads its window once.
 
 #import grid
+#import quads
+#import values
 
 // The layer; here, the one after ResNet's stem.
 const KERNEL_H: u32 = 3u; // R
@@ -24,8 +26,8 @@ struct Params {
 }
 var<immediate> p: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read_write> y: array<Values>;
 @group(0) @binding(2) var<storage, read_write> origin: array<vec4u>;
 
 @compute @workgroup_size(256)
@@ -48,15 +50,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 
     let base = image * p.height * p.width * QUADS + i % QUADS;
     var at = vec4u(h0 * p.width + w0);
-    var best = x[base + at.x * QUADS];
+    var best = values(x[base + at.x * QUADS]);
     for (var h = h0; h < h1; h += 1u) {
         for (var w = w0; w < w1; w += 1u) {
             let here = h * p.width + w;
-            let v = x[base + here * QUADS];
+            let v = values(x[base + here * QUADS]);
             at = select(at, vec4u(here), v > best);
             best = select(best, v, v > best);
         }
     }
-    y[i] = best;
+    y[i] = stored(best);
     origin[i] = at;
 }

@@ -20,6 +20,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    if now.skip == 1u {
+        return;
+    }
     let first = group_of(group, groups) * 1024u + lane;
     for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
         let old = quad(w[i]);

@@ -7,5 +7,5 @@ struct Step {
     queue_at: u32, // where MoCo's queue takes the next keys
     epoch: u32,
     stage: u32,    // separates the random numbers of stages
-    pad: u32,
+    skip: u32,     // 1: gradients went beyond f16, so that weights stay as they are
 }

@@ -122,7 +122,11 @@ impl<'a> Tape<'a> {
     /// # Errors
     /// As the ops' own.
     pub fn backward(self, losses: &[&Var], gradients: &Arena) -> Result<()> {
-        let one = Tensor::upload(&self.rec.gpu, &Array::new(&[1], vec![1.0]))?;
+        // Under f16 a loss counts as many times as its scale says; updates divide by it.
+        let one = match &self.state.loss_scale {
+            Some(scale) => Tensor { shape: vec![1], ..scale.clone() },
+            None => Tensor::upload(&self.rec.gpu, &Array::new(&[1], vec![1.0]))?,
+        };
         let mut pending: HashMap<Id, Tensor> = HashMap::new();
         for loss in losses {
             pending.insert(loss.id, one.clone());

@@ -1,16 +1,16 @@
 //! `mtpret bench`: how fast kernels and a training step are, as shares of what the adapter can do.
 
-use super::{Device, compare::compare, problems, work::Work};
+use super::{Device, compare::compare, kernels::kernels, work::Work};
 use crate::{
     Error, Result,
-    gpu::{Command, Gpu, Timing, copy_gbps, fma_gflops, time},
+    gpu::{Command, Gpu, Timing, copy_gbps, fma_gflops},
     report::table::{Cell, Column, Table},
     train::checkpoint,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Write, path::PathBuf, rc::Rc, time::Instant};
 
-/// Measure kernels on a ResNet-18's shapes, or a whole training step; or compare two such results.
+/// Measure kernels on the shapes of a network, or a whole training step; or compare two such results.
 ///
 /// Shares are of what `mtpret doctor` measures: multiply-adds without memory traffic, and a copy.
 ///
@@ -27,22 +27,23 @@ pub struct Args {
     files: Vec<PathBuf>,
     /// kernel: the variant of the ops that have several; `all` measures each [default: the adapter's].
     #[arg(long)]
-    variant: Option<String>,
+    pub(super) variant: Option<String>,
     /// kernel: only ops whose name contains this.
     #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
-    /// step: resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, or the same with resnet50.
-    #[arg(long, default_value = "resnet18")]
-    model: String,
-    /// step: films of a batch.
+    pub(super) only: Option<String>,
+    /// resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, or the same with resnet50 [default: for a step
+    /// resnet18; for kernels products of matrices, and a ResNet-18's ops at 8 × 64 × 64].
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// Films of a batch.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    batch: u16,
-    /// step: side of a film in pixels.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(32..=8192))]
-    size: u16,
+    pub(super) batch: u16,
+    /// Side of a film in pixels, or width x height.
+    #[arg(long, default_value = "64", value_parser = super::work::size)]
+    pub(super) size: [usize; 2],
     /// Runs of a kernel, or steps, that the median is taken of.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(5..))]
-    steps: u16,
+    pub(super) steps: u16,
     /// step: also the time of each kernel, launched alone.
     #[arg(long)]
     profile: bool,
@@ -114,51 +115,17 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// What the adapter can do at most.
-struct Ceiling {
-    gflops: f64,
-    gbps: f64,
+pub(super) struct Ceiling {
+    pub gflops: f64,
+    pub gbps: f64,
 }
 
-fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
-    let words = ["op", "pass", "shape", "variant"];
-    let numbers = ["ms", "± %", "GFLOP/s", "% of peak", "GB/s", "% of copy"];
-    let mut table = columns(&words, &numbers);
-    let mut rows = Vec::new();
-    let only = args.only.as_deref().unwrap_or_default();
-    let problems = problems::kernels(gpu)?;
-    for p in problems.iter().filter(|p| p.op.contains(only)) {
-        let variants = match args.variant.as_deref() {
-            Some("all") => p.variants.iter().map(|v| Some(*v)).collect(),
-            Some(asked) if p.variants.contains(&asked) => vec![Some(asked)],
-            Some(_) if p.variants.len() > 1 => continue,
-            _ => vec![None],
-        };
-        for variant in variants {
-            let t = time(gpu, variant, usize::from(args.steps), &p.record)?;
-            let words = [p.op, p.pass, &p.shape, variant.unwrap_or("default")].map(Cell::words);
-            table.push(words.into_iter().chain(figures(&t, ceiling)).collect());
-            rows.push(json!({
-                "op": p.op, "pass": p.pass, "shape": p.shape, "variant": variant,
-                "ms": t.median() * 1e3, "spread": t.spread(), "launches": t.launches, "seconds": t.seconds,
-                "gflops": t.gflops(), "share_of_fma": t.gflops() / ceiling.gflops,
-                "gbps": t.gbps(), "share_of_copy": t.gbps() / ceiling.gbps,
-            }));
-        }
-    }
-    if rows.is_empty() {
-        let problem =
-            "expected an op and a variant that `mtpret run-op --list` knows, found neither";
-        return Err(Error::request("command line", problem));
-    }
-    Ok((table.to_text(), rows.into()))
-}
-
-fn columns(words: &[&str], numbers: &[&str]) -> Table {
+pub(super) fn columns(words: &[&str], numbers: &[&str]) -> Table {
     let words = words.iter().map(|title| Column::words(*title));
     Table::new(words.chain(numbers.iter().map(|title| Column::numbers(*title, None))).collect())
 }
 
-fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
+pub(super) fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
     let (gflops, gbps) = (t.gflops(), t.gbps());
     let computes = t.flops > 0;
     [
@@ -172,8 +139,9 @@ fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
 }
 
 fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
-    let (batch, side) = (usize::from(args.batch), usize::from(args.size));
-    let mut work = Work::new(gpu, &args.model, batch, side)?;
+    let (batch, [width, height]) = (usize::from(args.batch), args.size);
+    let model = args.model.as_deref().unwrap_or("resnet18");
+    let mut work = Work::new(gpu, model, batch, args.size)?;
     let mut seconds = Vec::new();
     // The first two steps pay for what later ones find ready.
     for number in 0..u32::from(args.steps) + 2 {
@@ -189,9 +157,9 @@ fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let (median, share) = (t.median(), t.gflops() / ceiling.gflops);
     let images = batch as f64 / median;
     let mut text = format!(
-        "{} training step, batch {batch}, {side} × {side}: {:.1} ms ± {:.0} %, {images:.2} img/s\n\
+        "{} training step, batch {batch}, {width} × {height}: {:.1} ms ± {:.0} %, {images:.2} img/s\n\
          {:.2} GFLOP in {} launches: {:.1} GFLOP/s, {:.1} % of the multiply-adds\n",
-        args.model,
+        model,
         median * 1e3,
         t.spread() * 100.0,
         flops as f64 / 1e9,
@@ -200,7 +168,7 @@ fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
         share * 100.0
     );
     let mut out = json!({
-        "model": args.model, "batch": batch, "size": side, "steps": args.steps,
+        "model": model, "batch": batch, "size": args.size, "steps": args.steps,
         "ms": median * 1e3, "spread": t.spread(), "seconds": t.seconds, "images_per_second": images,
         "gflop": flops as f64 / 1e9, "launches": t.launches,
         "gflops": t.gflops(), "share_of_fma": share,
@@ -228,15 +196,15 @@ fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
 }
 
 /// A command of a step, launched alone.
-struct Alone {
-    kernel: &'static str,
-    op: Option<Rc<str>>,
-    shape: String,
-    timing: Timing,
+pub(super) struct Alone {
+    pub kernel: &'static str,
+    pub op: Option<Rc<str>>,
+    pub shape: String,
+    pub timing: Timing,
 }
 
 /// Every command of a step, launched alone `runs` times, with the cost of a submission.
-fn launches(work: &Work, runs: u16) -> Result<Vec<Alone>> {
+pub(super) fn launches(work: &Work, runs: u16) -> Result<Vec<Alone>> {
     let mut all = Vec::new();
     for program in work.stepper.programs() {
         let runs = (0..runs).map(|_| program.profile()).collect::<Result<Vec<_>>>()?;

@@ -25,7 +25,7 @@ struct Measured {
 struct Step {
     model: String,
     batch: u16,
-    size: u16,
+    size: [usize; 2],
     seconds: Vec<f64>,
 }
 
@@ -58,7 +58,8 @@ impl Measured {
     /// What was measured, and its seconds.
     fn works(&self) -> Vec<(String, &[f64])> {
         let step = self.step.iter().map(|s| {
-            (format!("{} step, {} × {} × {}", s.model, s.batch, s.size, s.size), &s.seconds[..])
+            let [width, height] = s.size;
+            (format!("{} step, {} × {width} × {height}", s.model, s.batch), &s.seconds[..])
         });
         let kernels = self.kernels.iter().flatten().map(|k| {
             let variant = k.variant.as_deref().unwrap_or("default");

@@ -40,9 +40,9 @@ pub struct Args {
     /// recording: films of a batch.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: u16,
-    /// recording: side of a film in pixels.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(32..=8192))]
-    size: u16,
+    /// recording: side of a film in pixels, or width x height.
+    #[arg(long, default_value = "64", value_parser = super::work::size)]
+    size: [usize; 2],
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -176,8 +176,8 @@ fn differ(model: &str, depth: Depth, found: Tensors) -> (String, Value) {
 /// What a training step launches.
 fn recording(args: &Args) -> Result<(String, Value)> {
     let gpu = args.device.open()?;
-    let (batch, side) = (usize::from(args.batch), usize::from(args.size));
-    let work = Work::new(&gpu, &args.model, batch, side)?;
+    let batch = usize::from(args.batch);
+    let work = Work::new(&gpu, &args.model, batch, args.size)?;
     let stepper = &work.stepper;
     let mut table = Table::new(vec![
         Column::numbers("launch", None),
@@ -229,7 +229,7 @@ fn recording(args: &Args) -> Result<(String, Value)> {
         mib(live)
     );
     let out = json!({
-        "adapter": gpu.info().name, "model": args.model, "batch": batch, "size": side,
+        "adapter": gpu.info().name, "model": args.model, "batch": batch, "size": args.size,
         "launches": rows, "flops": flops, "bytes": bytes, "micro_batches": micro, "launches_twice": again,
         "planned_peak": planned, "live_peak": live,
     });

@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod figures;
 pub mod inspect;
+mod kernels;
 mod network;
 mod paper;
 pub mod problems;
@@ -19,16 +20,23 @@ mod run_steps;
 mod score;
 mod settings;
 mod stages;
+mod tune;
 mod watch;
 pub mod work;
 
 use crate::{
     Error, Result,
     gpu::{Choice, Gpu},
-    train::checkpoint::{self, Tensors},
+    train::{
+        self,
+        checkpoint::{self, Tensors},
+    },
 };
 use clap::{Parser, Subcommand};
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// MTPret on any GPU: pretrain one backbone on X-ray films, then fine-tune it for many tasks.
 ///
@@ -54,6 +62,7 @@ enum Command {
     Report(report::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
+    Tune(tune::Args),
     RunOp(run_op::Args),
     RunModel(run_model::Args),
     RunSteps(run_steps::Args),
@@ -71,6 +80,21 @@ pub struct Device {
     /// and cuts batches where it must [default: what the adapter has].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
     memory: Option<u64>,
+    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16. Sums,
+    /// statistics, heads and weights stay f32; the loss is scaled, and a step whose gradients overflow moves nothing.
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: Precision,
+    /// Before the first step, measure which kernel is the fastest at each shape that nobody measured on this adapter
+    /// yet; kept for later runs (see `mtpret tune`).
+    #[arg(long)]
+    tune: bool,
+}
+
+/// How features lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Precision {
+    F32,
+    F16,
 }
 
 impl Device {
@@ -81,7 +105,21 @@ impl Device {
     pub fn open(&self) -> Result<Gpu> {
         let checked = std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1");
         let memory = self.memory.map(|mib| mib << 20);
-        Gpu::open(Choice { adapter: self.adapter.clone(), checked, poison: false, memory })
+        let tune = self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str));
+        let (adapter, poison) = (self.adapter.clone(), false);
+        let (half, cache) = (self.precision == Precision::F16, cache());
+        let gpu = Gpu::open(Choice { adapter, checked, poison, memory, half, cache, tune })?;
+        train::cache::load(&gpu)?;
+        Ok(gpu)
+    }
+}
+
+/// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
+/// the variable is set to nothing.
+fn cache() -> Option<PathBuf> {
+    match std::env::var_os("MTPRET_CACHE") {
+        Some(folder) => (!folder.is_empty()).then(|| folder.into()),
+        None => Some(dirs::cache_dir()?.join("mtpret")),
     }
 }
 
@@ -102,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Pretrain(args) => stages::pretrain(&args),
         Command::Multitask(args) => stages::multitask(&args),
         Command::Finetune(args) => stages::finetune(&args),

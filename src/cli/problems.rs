@@ -1,4 +1,4 @@
-//! The kernels that `mtpret bench` and the benches measure: a ResNet-18's ops on its own shapes.
+//! The kernels that `mtpret bench` and the benches measure: products of matrices, and a ResNet-18's ops on its own shapes.
 
 use crate::{
     Result,
@@ -50,6 +50,8 @@ const CONVOLUTIONS: [[usize; 5]; 11] = [
     [4, 256, 512, 1, 2],
     [2, 512, 512, 3, 1],
 ];
+/// Rows, columns and terms of products of matrices.
+const PRODUCTS: [usize; 3] = [512, 1024, 2048];
 /// Films of a batch.
 const BATCH: usize = 8;
 /// Floats of a ResNet-18.
@@ -60,7 +62,7 @@ const WEIGHTS: usize = 11_689_512;
 /// # Errors
 /// Too little device memory.
 pub fn kernels(gpu: &Gpu) -> Result<Vec<Problem>> {
-    let mut all = Vec::new();
+    let mut all = PRODUCTS.into_iter().map(|n| product(gpu, n)).collect::<Result<Vec<_>>>()?;
     for shape in CONVOLUTIONS {
         // Films need no gradient.
         let trained = |p: &Problem| shape[1] > 3 || p.pass != "grad_input";
@@ -89,6 +91,19 @@ pub fn kernels(gpu: &Gpu) -> Result<Vec<Problem>> {
 /// Uniform numbers in (−1, 1).
 pub(super) fn random(gpu: &Gpu, shape: &[usize]) -> Result<Tensor> {
     Tensor::upload(gpu, &Array::random(shape, shape.iter().sum::<usize>() as u64))
+}
+
+/// A product of two n × n matrices: a 1 × 1 convolution.
+fn product(gpu: &Gpu, n: usize) -> Result<Problem> {
+    let (x, w) = (random(gpu, &[1, 1, n, n])?, random(gpu, &[1, 1, n, n])?);
+    let record = move |rec: &Recording| Conv2d::new(1, 0).forward(rec, &x, &w, None).map(|_| ());
+    Ok(Problem {
+        op: "product",
+        pass: "forward",
+        shape: format!("{n} × {n} × {n}"),
+        variants: &["plain", "subgroup", "shared", "wide"],
+        record: Box::new(record),
+    })
 }
 
 fn convolution(gpu: &Gpu, [side, c, k, kernel, stride]: [usize; 5]) -> Result<[Problem; 3]> {

@@ -11,7 +11,10 @@ use crate::{
     autograd::{Mode, Tape},
     gpu::{Gpu, Program, Recording},
     models::Depth,
-    ops::external::nchw,
+    ops::{
+        external::nchw,
+        loss_scale::{GROWTH, LossScale},
+    },
     tensor::{Arena, Array, Group, Step, Tensor},
     train::{
         checkpoint::{self, HostTensor, Tensors},
@@ -161,6 +164,9 @@ fn train(gpu: &Gpu, network: &dyn Trained, inputs: &Tensors, args: &Args) -> Res
     losses.iter().for_each(|(_, loss)| rec.keep(&loss.value.data));
     if args.grad {
         tape.backward(&losses.iter().map(|(_, loss)| loss).collect::<Vec<_>>(), &gradients)?;
+        if let Some(scale) = &state.loss_scale {
+            LossScale { growth: GROWTH }.unscale(&rec, &gradients.data, scale)?;
+        }
     } else {
         drop(tape);
     }

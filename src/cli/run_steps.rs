@@ -186,6 +186,7 @@ fn supervised(
         gradients: &gradients,
         momentum: &momentum,
         anchor: held.then_some(&anchor),
+        loss_scale: state.loss_scale.as_ref(),
     };
     let record = |first: &Batch<Array>| -> Result<Recorded> {
         let alloc =

@@ -38,15 +38,16 @@ pub struct Work {
 }
 
 impl Work {
-    /// A training step of the network `name`, one of [`NAMES`], on `batch` square films: random view, forward, loss,
+    /// A training step of the network `name`, one of [`NAMES`], on `batch` films of `size`, width and height: random view, forward, loss,
     /// backward, SGD with momentum. A ResNet learns 10 classes by cross-entropy; with `moco_` before its name 4096 keys by
     /// InfoNCE; a DeepLabV3 (output stride 16) masks by the Dice loss; a Faster R-CNN two boxes a film, with torchvision's
     /// numbers.
     ///
     /// # Errors
     /// No such network, or a request beyond the adapter's limits.
-    pub fn new(gpu: &Gpu, name: &str, batch: usize, side: usize) -> Result<Self> {
-        let data = films(batch, side);
+    pub fn new(gpu: &Gpu, name: &str, batch: usize, size: [usize; 2]) -> Result<Self> {
+        let [width, height] = size;
+        let data = films(batch, size);
         let (stage, rest) = name.split_once('_').unwrap_or(("", name));
         let (backbone, neck) = rest.split_once('_').unwrap_or((rest, ""));
         match (stage, Depth::named(backbone), neck) {
@@ -59,8 +60,8 @@ impl Work {
             ("moco", Some(depth), "") => Self::moco(gpu, depth, &data),
             ("deeplabv3", Some(depth), "") => {
                 let masks = Masks {
-                    width: side,
-                    height: side,
+                    width,
+                    height,
                     batch,
                     preset: Preset::Torchvision,
                     output_stride: 16,
@@ -74,13 +75,13 @@ impl Work {
                 let task = Segment::new(&set(Kind::Mask, 1).1, &data, &masks)?;
                 // The left half of every film is foreground.
                 let targets =
-                    (0..batch * side * side).map(|i| f32::from(u8::from(i % side < side / 2)));
+                    (0..batch * width * height).map(|i| f32::from(u8::from(i % width < width / 2)));
                 Self::of_task(gpu, depth, &task, targets.collect())
             }
             ("fasterrcnn", Some(depth), "fpn") => {
                 let boxes = Boxes {
-                    width: side,
-                    height: side,
+                    width,
+                    height,
                     batch,
                     preset: Preset::Torchvision,
                     norm: DetectorNorm::Train,
@@ -93,8 +94,9 @@ impl Work {
                 let mut draw = Philox::new(2, 0);
                 let corners = (0..batch * BOXES).flat_map(|_| {
                     let [x, y] = [draw.uniform(), draw.uniform()].map(|v| v * 0.6);
-                    [x, y, x + 0.3, y + 0.3]
-                        .map(|v| (v * side as f64) as f32)
+                    let [w, h] = [width, height].map(|length| length as f64);
+                    [x * w, y * h, (x + 0.3) * w, (y + 0.3) * h]
+                        .map(|v| v as f32)
                         .into_iter()
                         .chain([0.0])
                 });
@@ -173,17 +175,8 @@ fn set(kind: Kind, count: usize) -> (Source, Dataset) {
     (serde_json::from_value(source).expect("the keys a source needs"), set)
 }
 
-fn films(batch: usize, side: usize) -> Data {
-    Data {
-        width: side,
-        height: side,
-        batch,
-        threads: 0,
-        cache_mb: 0,
-        max_bad: 0,
-        mean: 122.786,
-        std: 18.39,
-    }
+fn films(batch: usize, [width, height]: [usize; 2]) -> Data {
+    Data { width, height, batch, threads: 0, cache_mb: 0, max_bad: 0, mean: 122.786, std: 18.39 }
 }
 
 fn momentum_sgd() -> Update {
@@ -198,4 +191,19 @@ fn momentum_sgd() -> Update {
         lars: None,
     };
     Update::new(&optim, None)
+}
+
+/// The size of a film as a person writes it: `224`, or width x height, `800x500`.
+///
+/// # Errors
+/// Anything else, or a side below 32 or beyond 8192 pixels.
+pub(super) fn size(text: &str) -> std::result::Result<[usize; 2], String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (32..=8192).contains(side));
+    let size = match text.split_once(['x', '×']) {
+        Some((width, height)) => side(width).zip(side(height)),
+        None => side(text).map(|side| (side, side)),
+    };
+    let (width, height) =
+        size.ok_or("expected a side like 224, or 800x500, of 32 to 8192 pixels")?;
+    Ok([width, height])
 }

@@ -1,6 +1,7 @@
 //! Finding an adapter and saying what it can do.
 
 use crate::{Error, Result};
+use std::path::{Path, PathBuf};
 
 /// Which adapter to open: a number of `mtpret doctor`'s list or a part of its name.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,12 @@ pub struct Choice {
     /// Bytes of device memory that a training step shall keep to: it computes cheap tensors again and cuts
     /// batches where it must.
     pub memory: Option<u64>,
+    /// A network's features, and their gradients, lie in memory as f16 while it is trained.
+    pub half: bool,
+    /// Where compiled pipelines and what was measured are kept between runs; `None`: nowhere.
+    pub cache: Option<PathBuf>,
+    /// Measure the kernels of problems that nobody measured yet, before a step is first run; gets a line a problem.
+    pub tune: Option<fn(&str)>,
 }
 
 /// What kernels are chosen by.
@@ -97,7 +104,8 @@ pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)
     let mut limits = adapter.limits();
     // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
     limits.max_immediate_size = limits.max_immediate_size.min(128);
-    let optional = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64;
+    let optional =
+        wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::PIPELINE_CACHE;
     let wanted = wgpu::Features::IMMEDIATES | (offered & optional);
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         label: Some("mtpret"),
@@ -111,4 +119,21 @@ pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
     Ok((device, queue, Caps { subgroup, software, quads64, limits }))
+}
+
+/// The pipelines that an earlier run left in `folder`, or none; the driver drops what is not its own.
+pub fn pipeline_cache(
+    device: &wgpu::Device,
+    info: &wgpu::AdapterInfo,
+    folder: Option<&Path>,
+) -> Option<wgpu::PipelineCache> {
+    if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+        return None;
+    }
+    let data = std::fs::read(folder?.join(wgpu::util::pipeline_cache_key(info)?)).ok();
+    let descriptor =
+        wgpu::PipelineCacheDescriptor { label: None, data: data.as_deref(), fallback: true };
+    // SAFETY: the bytes are what this function's cache gave to an earlier run. wgpu checks the header, which names
+    // adapter and driver, and starts empty where it differs; the file lies in the user's own cache folder.
+    Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }

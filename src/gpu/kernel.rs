@@ -59,9 +59,12 @@ macro_rules! shared {
 }
 /// What `#import` can name.
 const SHARED: &[(&str, &str)] = shared![
-    "bitonic", "boxes", "grid", "log1p", "philox", "quads", "quads64", "ranking", "reduce",
-    "rotation", "samples", "sigmoid", "step", "teams"
+    "bitonic", "boxes", "grid", "halves", "log1p", "philox", "quads", "quads64", "ranking",
+    "reduce", "rotation", "samples", "sigmoid", "step", "teams", "values"
 ];
+
+/// The constant that makes a kernel's `Values` f16: it chooses an import.
+pub const HALF: &str = "HALF";
 
 /// A kernel's numbers known when its pipeline is made: names of `const` or `override` lines.
 pub type Constants = Vec<(&'static str, u32)>;
@@ -90,18 +93,20 @@ pub struct Source {
 
 impl<P> Kernel<P> {
     /// Fills in imports and constants and asks naga for the bindings; an import of `quads` becomes
-    /// `quads64` where the adapter's [`Caps`](super::Caps) say so.
+    /// `quads64` where the adapter's [`Caps`](super::Caps) say so, one of `values` `halves` where the constant [`HALF`] is 1.
     ///
     /// # Errors
     /// An unknown import or constant, or WGSL that naga refuses.
     pub fn specialise(&self, constants: &[(&'static str, u32)], quads64: bool) -> Result<Source> {
         let fault = |problem: String| Error::Shader { kernel: self.name.into(), problem };
         let mut wgsl = String::with_capacity(self.source.len() + 2048);
-        let mut set = vec![false; constants.len()];
+        let half = constants.contains(&(HALF, 1));
+        let mut set: Vec<bool> = constants.iter().map(|(name, _)| *name == HALF).collect();
         for (i, line) in self.source.lines().enumerate() {
             if let Some(name) = line.strip_prefix("#import ") {
                 let name = match name.trim() {
                     "quads" if quads64 => "quads64",
+                    "values" if half => "halves",
                     name => name,
                 };
                 let known = SHARED.iter().find(|(known, _)| *known == name);

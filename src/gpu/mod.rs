@@ -12,19 +12,21 @@ mod program;
 mod recompute;
 mod recording;
 mod transfer;
+mod tuning;
 
 pub use adapter::{Caps, Choice, adapters};
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
-pub use kernel::{Access, Constants, Kernel, Params, Source};
+pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
 pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
 pub use transfer::{Readback, Upload};
+pub use tuning::{Pose, Problem, Tuned, Tuning};
 
 use crate::{Error, Result};
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     rc::Rc,
 };
 
@@ -40,6 +42,8 @@ struct Inner {
     choice: Choice,
     sources: RefCell<HashMap<Key, Rc<Source>>>,
     pipelines: RefCell<HashMap<Key, Rc<Pipeline>>>,
+    cache: Option<wgpu::PipelineCache>,
+    tuning: RefCell<BTreeMap<String, Tuned>>,
     traffic: Traffic,
 }
 
@@ -94,22 +98,40 @@ impl Gpu {
     /// It lacks what kernels need, or the driver refuses.
     pub fn from_adapter(adapter: &wgpu::Adapter, choice: Choice) -> Result<Self> {
         let (device, queue, caps) = adapter::open(adapter)?;
+        let info = adapter.get_info();
+        let cache = adapter::pipeline_cache(&device, &info, choice.cache.as_deref());
         // Only this crate's own code can cause a validation error, so it is a panic.
         device.on_uncaptured_error(std::sync::Arc::new(|e| panic!("wgpu: {e}")));
         Ok(Self(Rc::new(Inner {
             device,
             queue,
-            info: adapter.get_info(),
+            info,
             caps,
             choice,
             sources: RefCell::default(),
             pipelines: RefCell::default(),
+            cache,
+            tuning: RefCell::default(),
             traffic: Traffic::default(),
         })))
     }
     /// The adapter's name, driver and kind.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+    /// What the device was opened with.
+    pub fn choice(&self) -> &Choice {
+        &self.0.choice
+    }
+    /// The driver's name and version.
+    pub fn driver(&self) -> String {
+        format!("{} {}", self.info().driver, self.info().driver_info).trim().to_owned()
+    }
+    /// The file name of this adapter's compiled pipelines, and what the driver wants kept there; `None` where it
+    /// keeps nothing.
+    pub fn compiled(&self) -> Option<(String, Vec<u8>)> {
+        let name = wgpu::util::pipeline_cache_key(self.info())?;
+        Some((name, self.0.cache.as_ref()?.get_data()?))
     }
     /// What kernels are chosen by.
     pub fn caps(&self) -> &Caps {

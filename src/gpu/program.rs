@@ -246,7 +246,7 @@ impl Gpu {
                 constants: &source.overrides,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: self.0.cache.as_ref(),
         });
         match pollster::block_on(scope.pop()) {
             None => Ok(Pipeline { pipeline, layout }),

@@ -3,9 +3,11 @@
 //! Operations do not execute; they append launches here. What they write goes into *transients*,
 //! tensors whose place is decided only when the whole recording is known ([`super::plan`]).
 
-use super::{Access, Constants, Gpu, Kernel, Params, kernel::Source, plan, recompute};
+use super::{
+    Access, Constants, Gpu, Kernel, Params, kernel::Source, plan, recompute, tuning::Problem,
+};
 use crate::{Error, Result};
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 /// A range of memory that a kernel can be bound to.
 #[derive(Clone, Debug)]
@@ -115,6 +117,7 @@ pub struct Recording {
     /// Name of the variant that operations shall use where they have it.
     pub variant: Option<String>,
     op: RefCell<Option<Rc<str>>>,
+    pub(super) problems: RefCell<BTreeMap<String, Problem>>,
     state: RefCell<State>,
 }
 
@@ -127,7 +130,13 @@ pub(super) struct State {
 impl Recording {
     /// An empty recording.
     pub fn new(gpu: &Gpu) -> Self {
-        Self { gpu: gpu.clone(), variant: None, op: RefCell::default(), state: RefCell::default() }
+        Self {
+            gpu: gpu.clone(),
+            variant: None,
+            op: RefCell::default(),
+            problems: RefCell::default(),
+            state: RefCell::default(),
+        }
     }
     /// Records with `f` what listings show as one op of this name, as an op of several launches wants; inside
     /// another op it is a part of that.

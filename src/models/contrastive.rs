@@ -5,7 +5,7 @@ use crate::{
     Result,
     autograd::{Tape, Var},
     gpu::{Recording, Slice},
-    nn::{BatchNorm, Linear},
+    nn::{self, BatchNorm, Linear},
     ops::{global_avg_pool::GlobalAvgPool, l2_normalize::L2Normalize, relu::Relu},
     tensor::{Scope, Tensor, bytes},
 };
@@ -54,7 +54,7 @@ impl Encoder {
     /// An image that is too small.
     pub fn features(&self, tape: &Tape, x: &Var) -> Result<Var> {
         let [.., c5] = self.backbone.forward(tape, x)?;
-        tape.apply(GlobalAvgPool, [&c5])
+        tape.apply(GlobalAvgPool, [&nn::leave(tape, &c5)?])
     }
     /// `[N, H, W, 3]` → embeddings `[N, D]`.
     ///

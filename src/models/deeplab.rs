@@ -4,7 +4,7 @@ use super::{Depth, ResNet, resnet::ConvNorm};
 use crate::{
     Error, Result,
     autograd::{Mode, Tape, Var},
-    nn::{BatchNorm, Conv2d},
+    nn::{self, BatchNorm, Conv2d},
     ops::{
         concat::Concat,
         conv2d,
@@ -169,7 +169,7 @@ impl DeepLab {
         step: &Tensor,
     ) -> Result<Option<Var>> {
         let Some(aux) = &self.aux else { return Ok(None) };
-        let y = aux.conv.relu(tape, c4)?;
+        let y = aux.conv.relu(tape, &nn::leave(tape, c4)?)?;
         let y = dropped(tape, &y, self.options.dropout * AUX_DROPOUT, 1, step)?;
         Ok(Some(enlarged(tape, &aux.logits.forward(tape, &y)?, size)?))
     }
@@ -206,6 +206,7 @@ impl DeepLab {
     }
     /// C5 → `[N, H, W, 256]`: all branches side by side, and one convolution.
     fn pyramid(&self, tape: &Tape, c5: &Var) -> Result<Var> {
+        let c5 = &nn::leave(tape, c5)?;
         let [n, h, w, c] = c5.value.axes();
         let [straight, near, middle, far, image] = &self.branches[..] else {
             unreachable!("the pyramid has five branches")

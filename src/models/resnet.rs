@@ -3,7 +3,7 @@
 use crate::{
     Result,
     autograd::{Tape, Var},
-    nn::{BatchNorm, Conv2d, Linear},
+    nn::{self, BatchNorm, Conv2d, Linear},
     ops::{conv2d, global_avg_pool::GlobalAvgPool, max_pool2d::MaxPool2d},
     tensor::Scope,
 };
@@ -200,7 +200,7 @@ impl ResNet {
         x: &Var,
         dilation: impl Fn(usize, usize) -> Option<[usize; 2]>,
     ) -> Result<[Var; 4]> {
-        let x = self.stem.relu(tape, x)?;
+        let x = self.stem.relu(tape, &nn::enter(tape, x)?)?;
         let pool = MaxPool2d { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
         let mut x = tape.apply(pool, [&x])?;
         let mut features = Vec::with_capacity(4);
@@ -229,6 +229,6 @@ impl Classifier {
     /// # Errors
     /// A feature map of other channels.
     pub fn forward(&self, tape: &Tape, c5: &Var) -> Result<Var> {
-        self.fc.forward(tape, &tape.apply(GlobalAvgPool, [c5])?)
+        self.fc.forward(tape, &tape.apply(GlobalAvgPool, [&nn::leave(tape, c5)?])?)
     }
 }

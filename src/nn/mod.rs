@@ -3,9 +3,32 @@
 use crate::{
     Result,
     autograd::{Mode, Tape, Var},
-    ops::{self, conv2d},
-    tensor::{Init, Order, Param, Scope},
+    ops::{self, conv2d, convert::Convert},
+    tensor::{Format, Init, Order, Param, Scope},
 };
+
+/// A batch as a backbone takes it: under `--precision f16`, unless it is evaluated, as f16, and with it all that the backbone
+/// makes of it.
+///
+/// # Errors
+/// A kernel that does not compile.
+pub fn enter(tape: &Tape, x: &Var) -> Result<Var> {
+    match tape.rec.gpu.choice().half && tape.mode != Mode::Eval {
+        true => tape.apply(Convert { to: Format::F16 }, [x]),
+        false => Ok(x.clone()),
+    }
+}
+
+/// Features as a head takes them: as f32.
+///
+/// # Errors
+/// A kernel that does not compile.
+pub fn leave(tape: &Tape, x: &Var) -> Result<Var> {
+    match x.value.format {
+        Format::F16 => tape.apply(Convert { to: Format::F32 }, [x]),
+        Format::F32 => Ok(x.clone()),
+    }
+}
 
 /// Convolution, with or without a bias.
 pub struct Conv2d {
@@ -59,7 +82,10 @@ impl Conv2d {
         self.apply(tape, x, conv2d::Conv2d { stride: [1; 2], padding, dilation: [dilation; 2] })
     }
     fn apply(&self, tape: &Tape, x: &Var, op: conv2d::Conv2d) -> Result<Var> {
-        let w = tape.param(self.weight);
+        let mut w = tape.param(self.weight);
+        if x.value.format == Format::F16 {
+            w = tape.apply(Convert { to: Format::F16 }, [&w])?;
+        }
         match self.bias {
             Some(bias) => tape.apply::<3, _>(op, [x, &w, &tape.param(bias)]),
             None => tape.apply::<2, _>(op, [x, &w]),

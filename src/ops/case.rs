@@ -4,8 +4,9 @@ use super::{Op, Reference};
 use crate::{
     Error, Result,
     gpu::{Gpu, Recording},
-    tensor::{Array, Philox, Tensor},
+    tensor::{Array, Format, Philox, Tensor},
 };
+use half::f16;
 
 type Run = dyn Fn(&Gpu, Option<&str>, u64) -> Result<Report>;
 type Record = dyn Fn(&Recording) -> Result<()>;
@@ -60,13 +61,20 @@ pub struct Setup<const N: usize> {
     pub inputs: fn(&mut [Array; N], &mut Philox),
     /// Inputs that have a derivative.
     pub differentiable: [bool; N],
+    /// Inputs that lie in memory as f16.
+    pub half: [bool; N],
     /// Error allowed for the value and for a directional derivative.
     pub allowed: (f64, f64),
 }
 
 impl<const N: usize> Default for Setup<N> {
     fn default() -> Self {
-        Self { inputs: |_, _| {}, differentiable: [true; N], allowed: (2e-5, 1e-4) }
+        Self {
+            inputs: |_, _| {},
+            differentiable: [true; N],
+            half: [false; N],
+            allowed: (2e-5, 1e-4),
+        }
     }
 }
 
@@ -79,17 +87,18 @@ impl Case {
         shapes: [Vec<usize>; N],
         setup: Setup<N>,
     ) -> Self {
-        let (op2, shapes2) = (op.clone(), shapes.clone());
+        let (op2, shapes2, formats) = (op.clone(), shapes.clone(), setup.half.map(format));
         Self {
             why: why.into(),
             run: Box::new(move |gpu, variant, seed| {
                 check(gpu, variant, &op, draw(&shapes, &setup, seed), &setup, seed)
             }),
             record: Box::new(move |rec| {
-                let x = shapes2.each_ref().map(|shape| Tensor::alloc(&rec.gpu, shape));
+                let x =
+                    std::array::from_fn(|i| Tensor::alloc_as(&rec.gpu, formats[i], &shapes2[i]));
                 let x = all(x)?;
                 let (y, saved) = op2.forward(rec, x.each_ref())?;
-                let dy = Tensor::alloc(&rec.gpu, &y.shape)?;
+                let dy = Tensor::alloc_as(&rec.gpu, y.format, &y.shape)?;
                 op2.backward(rec, &saved, &dy, [true; N]).map(|_| ())
             }),
         }
@@ -127,8 +136,21 @@ fn draw<const N: usize>(shapes: &[Vec<usize>; N], setup: &Setup<N>, seed: u64) -
     let mut x: [Array; N] =
         std::array::from_fn(|i| Array::random(&shapes[i], seed.wrapping_add(i as u64)));
     (setup.inputs)(&mut x, &mut Philox::new(seed, 1));
-    // The device sees f32, so the reference shall see the same numbers.
-    x.map(|a| a.map(|v| f64::from(v as f32)))
+    // The device sees f32 or f16, so the reference shall see the same numbers.
+    let mut half = setup.half.into_iter();
+    x.map(|a| rounded(a, format(half.next().unwrap_or_default())))
+}
+
+fn format(half: bool) -> Format {
+    if half { Format::F16 } else { Format::F32 }
+}
+
+/// The numbers as they lie in memory.
+pub fn rounded(array: Array, format: Format) -> Array {
+    array.map(|v| match format {
+        Format::F32 => f64::from(v as f32),
+        Format::F16 => f16::from_f64(v).to_f64(),
+    })
 }
 
 fn check<const N: usize, O: Op<N> + Reference<N>>(
@@ -141,7 +163,10 @@ fn check<const N: usize, O: Op<N> + Reference<N>>(
 ) -> Result<Report> {
     let want = op.reference(x.each_ref());
     let dy = Array::random(&want.shape, seed.wrapping_add(100));
-    let (y, dx) = differentiate(gpu, variant, op, x.each_ref(), Some(&dy), setup.differentiable)?;
+    let dy = rounded(dy, format(setup.half[0]));
+    let formats = setup.half.map(format);
+    let given = std::array::from_fn(|i| (&x[i], formats[i]));
+    let (y, dx) = differentiate(gpu, variant, op, given, Some(&dy), setup.differentiable)?;
     let mut report = Report::default();
     report.compare("y", &y, &want, setup.allowed.0);
     for i in (0..N).filter(|i| setup.differentiable[*i]) {
@@ -191,11 +216,11 @@ pub fn differentiate<const N: usize, O: Op<N>>(
     gpu: &Gpu,
     variant: Option<&str>,
     op: &O,
-    x: [&Array; N],
+    x: [(&Array, Format); N],
     dy: Option<&Array>,
     needs: [bool; N],
 ) -> Result<(Array, [Option<Array>; N])> {
-    let x = all(x.map(|a| Tensor::upload(gpu, a)))?;
+    let x = all(x.map(|(a, format)| Tensor::upload_as(gpu, format, a)))?;
     let mut recording = Recording::new(gpu);
     recording.variant = variant.map(str::to_owned);
     let rec = &recording;
@@ -207,7 +232,7 @@ pub fn differentiate<const N: usize, O: Op<N>>(
             let problem = format!("dy is {:?}, y is {:?}", dy.shape, y.shape);
             return Err(Error::shape("gradient", problem));
         }
-        dx = op.backward(rec, &saved, &Tensor::upload(gpu, dy)?, needs)?;
+        dx = op.backward(rec, &saved, &Tensor::upload_as(gpu, y.format, dy)?, needs)?;
         dx.iter().flatten().for_each(|t| rec.keep(&t.data));
     }
     let program = crate::gpu::Program::new(recording)?;

@@ -1,7 +1,11 @@
 //! Problems that somebody else poses: one op, tensors in PyTorch's layouts, attributes as JSON.
 
 use super::{Op, case::differentiate};
-use crate::{Error, Result, gpu::Gpu, tensor::Array};
+use crate::{
+    Error, Result,
+    gpu::Gpu,
+    tensor::{Array, Format},
+};
 use std::collections::BTreeMap;
 
 /// What an op takes, for `run-op --list`.
@@ -88,6 +92,7 @@ impl External {
         dy: Option<&Array>,
         needs: [bool; N],
     ) -> Result<(Array, [Option<Array>; N])> {
+        let x = x.map(|a| (a, Format::F32));
         differentiate(&self.gpu, self.variant.as_deref(), op, x, dy, needs).map_err(|e| match e {
             Error::Shape { op, problem } => Error::request(&self.place, format!("{op}: {problem}")),
             other => other,

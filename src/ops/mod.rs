@@ -18,6 +18,7 @@ pub mod box_iou;
 pub mod clip_boxes;
 pub mod concat;
 pub mod conv2d;
+pub mod convert;
 pub mod cosine;
 pub mod cross_entropy;
 pub mod dice_loss;
@@ -32,6 +33,7 @@ pub mod label_boxes;
 pub mod lars;
 pub mod level_boxes;
 pub mod linear;
+pub mod loss_scale;
 pub mod match_boxes;
 pub mod max_pool2d;
 pub mod meter;
@@ -72,6 +74,7 @@ macro_rules! for_each_op {
             clip_boxes
             concat
             conv2d
+            convert
             cosine
             cross_entropy
             dice_loss
@@ -86,6 +89,7 @@ macro_rules! for_each_op {
             lars
             level_boxes
             linear
+            loss_scale
             match_boxes
             max_pool2d
             meter

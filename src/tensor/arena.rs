@@ -4,7 +4,7 @@
 //! MoCo's key encoder are five arenas of one layout, so that an update is a launch per group and a
 //! checkpoint is one copy.
 
-use super::{Array, Philox, Tensor, bytes};
+use super::{Array, Format, Philox, Tensor, bytes};
 use crate::{
     Result,
     gpu::{ALIGNMENT, Gpu, Slice},
@@ -257,7 +257,8 @@ impl Arena {
     /// A parameter's tensor.
     pub fn tensor(&self, param: Param) -> Tensor {
         let entry = self.layout.entry(param);
-        Tensor { shape: entry.shape.clone(), data: self.slice(entry.offset, bytes(&entry.shape)) }
+        let data = self.slice(entry.offset, bytes(&entry.shape));
+        Tensor { shape: entry.shape.clone(), format: Format::F32, data }
     }
     /// A range of the buffer.
     pub fn slice(&self, offset: u64, bytes: u64) -> Slice {
@@ -324,7 +325,12 @@ pub struct State {
     pub weights: Arena,
     /// Batch norm's running means and variances.
     pub statistics: Arena,
+    /// Under `--precision f16`: what losses are multiplied by, and how that went (`ops::loss_scale`), `[4]`.
+    pub loss_scale: Option<Tensor>,
 }
+
+/// What losses are multiplied by at first. torch.amp starts at 2^16 and skips its first steps.
+const LOSS_SCALE: f64 = 1024.0;
 
 impl State {
     /// First values of everything that `scope` has declared.
@@ -336,6 +342,7 @@ impl State {
         Ok(Self {
             weights: Arena::init(gpu, &weights, seed)?,
             statistics: Arena::init(gpu, &statistics, seed)?,
+            loss_scale: Self::scale(gpu)?,
         })
     }
     /// The same values in other buffers.
@@ -346,7 +353,12 @@ impl State {
         Ok(Self {
             weights: self.weights.duplicate(gpu)?,
             statistics: self.statistics.duplicate(gpu)?,
+            loss_scale: Self::scale(gpu)?,
         })
+    }
+    fn scale(gpu: &Gpu) -> Result<Option<Tensor>> {
+        let first = || Array::new(&[4], vec![LOSS_SCALE, 0.0, 0.0, 0.0]);
+        gpu.choice().half.then(|| Tensor::upload(gpu, &first())).transpose()
     }
     /// Both arenas.
     pub fn arenas(&self) -> [&Arena; 2] {

@@ -14,8 +14,28 @@ pub use step::Step;
 
 use crate::{
     Result,
-    gpu::{Gpu, Program, Recording, Slice},
+    gpu::{Constants, Gpu, HALF, Program, Recording, Slice},
 };
+use half::f16;
+
+/// How a tensor's numbers lie in memory; kernels compute in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// 4 bytes each.
+    F32,
+    /// 2 bytes each: features and their gradients under `--precision f16`.
+    F16,
+}
+
+impl Format {
+    /// Bytes of a tensor of this shape, its last axis padded.
+    pub fn bytes(self, shape: &[usize]) -> u64 {
+        match self {
+            Self::F32 => bytes(shape),
+            Self::F16 => bytes(shape) / 2,
+        }
+    }
+}
 
 /// A tensor on the device. Cloning it clones a handle.
 ///
@@ -25,11 +45,13 @@ use crate::{
 pub struct Tensor {
     /// The logical shape.
     pub shape: Vec<usize>,
+    /// How its numbers lie in memory.
+    pub format: Format,
     /// Where it lies.
     pub data: Slice,
 }
 
-/// Bytes of a tensor of this shape, its last axis padded.
+/// Bytes of a tensor of f32 of this shape, its last axis padded.
 pub fn bytes(shape: &[usize]) -> u64 {
     let (last, rows) = shape.split_last().map_or((1, 1), |(l, r)| (*l, r.iter().product()));
     4 * (rows * last.next_multiple_of(4)) as u64
@@ -38,22 +60,52 @@ pub fn bytes(shape: &[usize]) -> u64 {
 impl Tensor {
     /// A transient tensor of a recording.
     pub fn new(rec: &Recording, shape: &[usize]) -> Self {
-        Self { shape: shape.to_vec(), data: rec.transient(bytes(shape)) }
+        Self::of(rec, Format::F32, shape)
+    }
+    /// A transient tensor of this format.
+    pub fn of(rec: &Recording, format: Format, shape: &[usize]) -> Self {
+        Self { shape: shape.to_vec(), format, data: rec.transient(format.bytes(shape)) }
+    }
+    /// The constants of a launch whose `Values` have this tensor's format.
+    pub fn constants(&self, more: &[(&'static str, u32)]) -> Constants {
+        let half = (self.format == Format::F16).then_some((HALF, 1));
+        more.iter().copied().chain(half).collect()
     }
     /// A tensor in memory of its own, zeroed.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn alloc(gpu: &Gpu, shape: &[usize]) -> Result<Self> {
-        Ok(Self { shape: shape.to_vec(), data: gpu.alloc(bytes(shape))? })
+        Self::alloc_as(gpu, Format::F32, shape)
+    }
+    /// As [`Tensor::alloc`], of this format.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn alloc_as(gpu: &Gpu, format: Format, shape: &[usize]) -> Result<Self> {
+        Ok(Self { shape: shape.to_vec(), format, data: gpu.alloc(format.bytes(shape))? })
     }
     /// An array's values on the device, rounded to f32.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn upload(gpu: &Gpu, array: &Array) -> Result<Self> {
-        let tensor = Self::alloc(gpu, &array.shape)?;
-        gpu.write(&tensor.data, bytemuck::cast_slice(&array.padded()));
+        Self::upload_as(gpu, Format::F32, array)
+    }
+    /// An array's values on the device, rounded to this format.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn upload_as(gpu: &Gpu, format: Format, array: &Array) -> Result<Self> {
+        let tensor = Self::alloc_as(gpu, format, &array.shape)?;
+        let padded = array.padded();
+        match format {
+            Format::F32 => gpu.write(&tensor.data, bytemuck::cast_slice(&padded)),
+            Format::F16 => {
+                let halves: Vec<f16> = padded.iter().map(|v| f16::from_f32(*v)).collect();
+                gpu.write(&tensor.data, bytemuck::cast_slice(&halves));
+            }
+        }
         Ok(tensor)
     }
     /// The values after a program's run; the tensor lies in existing memory or was kept.
@@ -61,18 +113,23 @@ impl Tensor {
     /// # Errors
     /// The device is lost.
     pub fn read(&self, program: &Program) -> Result<Array> {
-        Ok(Array::from_padded(
-            &self.shape,
-            &bytemuck::pod_collect_to_vec(&program.read(&self.data)?),
-        ))
+        let bytes = program.read(&self.data)?;
+        let padded: Vec<f32> = match self.format {
+            Format::F32 => bytemuck::pod_collect_to_vec(&bytes),
+            Format::F16 => {
+                let halves: Vec<f16> = bytemuck::pod_collect_to_vec(&bytes);
+                halves.into_iter().map(f16::to_f32).collect()
+            }
+        };
+        Ok(Array::from_padded(&self.shape, &padded))
     }
     /// The same bytes under another shape with the same padded length.
     ///
     /// # Panics
     /// If the length differs.
     pub fn reshape(&self, shape: &[usize]) -> Self {
-        assert_eq!(bytes(shape), self.data.bytes, "{:?} as {shape:?}", self.shape);
-        Self { shape: shape.to_vec(), data: self.data.clone() }
+        assert_eq!(self.format.bytes(shape), self.data.bytes, "{:?} as {shape:?}", self.shape);
+        Self { shape: shape.to_vec(), ..self.clone() }
     }
     /// The length of the last axis.
     pub fn channels(&self) -> usize {

@@ -25,8 +25,8 @@ pub struct Step {
     pub epoch: u32,
     /// Separates the random numbers of stages.
     pub stage: u32,
-    /// Fills the record up to a multiple of 16 bytes.
-    pub pad: u32,
+    /// 1: gradients went beyond f16, so that weights stay as they are. The device writes it (`ops::loss_scale`).
+    pub skip: u32,
 }
 
 impl Step {
@@ -39,7 +39,7 @@ impl Step {
         ("queue_at", offset_of!(Self, queue_at)),
         ("epoch", offset_of!(Self, epoch)),
         ("stage", offset_of!(Self, stage)),
-        ("pad", offset_of!(Self, pad)),
+        ("skip", offset_of!(Self, skip)),
     ];
     /// The record in device memory of its own: a tensor `[8]` of its eight words.
     ///

@@ -190,6 +190,7 @@ impl Tuning<'_> {
         state::take(gpu, tensors, "backbone.", learner.state.arenas())?;
         state::take(gpu, tensors, "best.", self.best.state.arenas())?;
         state::take(gpu, tensors, "momentum.", [&learner.momentum])?;
+        state::take_scale(gpu, tensors, &learner.state)?;
         let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
         let (Some(figure), Some(epoch)) = (number("best_figure"), number("best_epoch")) else {
             let problem = "expected the best figure and epoch in the metadata, found none";
@@ -214,6 +215,7 @@ impl Hooks for Tuning<'_> {
         state::put(gpu, &mut tensors, "backbone.", learner.state.arenas())?;
         state::put(gpu, &mut tensors, "best.", self.best.state.arenas())?;
         state::put(gpu, &mut tensors, "momentum.", [&learner.momentum])?;
+        state::put_scale(gpu, &mut tensors, &learner.state)?;
         let mut metadata = metadata("finetune", at);
         metadata.insert("best_figure".into(), self.best.figure.to_bits().to_string());
         metadata.insert("best_epoch".into(), self.best.epoch.to_string());

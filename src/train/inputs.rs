@@ -3,7 +3,7 @@
 use crate::{
     Result,
     gpu::{ALIGNMENT, Gpu, Slice, Upload},
-    tensor::{Step, Tensor, bytes},
+    tensor::{Format, Step, Tensor, bytes},
 };
 
 /// The memory that a recorded step reads its batch from.
@@ -38,6 +38,7 @@ impl Inputs {
         let all = gpu.alloc(offset)?;
         let part = |i: usize| Tensor {
             shape: shapes[i].clone(),
+            format: Format::F32,
             data: Slice {
                 memory: all.memory.clone(),
                 offset: offsets[i],

@@ -113,6 +113,7 @@ impl Learner {
             gradients: &self.gradients,
             momentum: &self.momentum,
             anchor: self.anchor.as_ref(),
+            loss_scale: self.state.loss_scale.as_ref(),
         }
     }
     /// A tensor's name in torchvision's network of this head, if the network has it.

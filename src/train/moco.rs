@@ -82,6 +82,7 @@ impl MocoLearner {
             gradients: &self.gradients,
             momentum: &self.momentum,
             anchor: None,
+            loss_scale: self.query.loss_scale.as_ref(),
         }
     }
 }
@@ -216,6 +217,7 @@ impl Contrastive for MocoLearner {
         state::put(gpu, &mut tensors, "encoder_q.", self.query.arenas())?;
         state::put(gpu, &mut tensors, "encoder_k.", self.key.arenas())?;
         state::put(gpu, &mut tensors, "momentum.", [&self.momentum])?;
+        state::put_scale(gpu, &mut tensors, &self.query)?;
         let queue: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(&self.queue.data)?);
         let rows = vec![self.queue.shape[0], queue.len() / self.queue.shape[0]];
         tensors.insert("queue".into(), HostTensor::f32(rows, queue));
@@ -225,6 +227,7 @@ impl Contrastive for MocoLearner {
         state::take(gpu, tensors, "encoder_q.", self.query.arenas())?;
         state::take(gpu, tensors, "encoder_k.", self.key.arenas())?;
         state::take(gpu, tensors, "momentum.", [&self.momentum])?;
+        state::take_scale(gpu, tensors, &self.query)?;
         let expected = self.queue.data.bytes as usize / 4;
         let queue =
             tensors.get("queue").and_then(HostTensor::as_f32).filter(|q| q.len() == expected);

@@ -7,6 +7,7 @@
 //!                  checkpoint.safetensors                                    metrics.jsonl
 //! ```
 
+pub mod cache;
 pub mod checkpoint;
 pub mod config;
 pub mod explain;
@@ -28,5 +29,6 @@ pub mod state;
 pub mod stepper;
 pub mod task;
 pub mod trainer;
+pub mod tuner;
 pub mod update;
 pub mod weights;

@@ -63,6 +63,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         for (prefix, arena) in arenas(&learner) {
             state::take(gpu, &tensors, prefix, [arena])?;
         }
+        state::take_scale(gpu, &tensors, &learner.state)?;
         at = step_of(&metadata)?;
         run.watch.note(&format!("multitask: going on at step {at}"));
     }
@@ -134,6 +135,7 @@ impl Hooks for Learning<'_> {
         for (prefix, arena) in arenas(self.learner) {
             state::put(self.gpu, &mut tensors, prefix, [arena])?;
         }
+        state::put_scale(self.gpu, &mut tensors, &self.learner.state)?;
         Ok((tensors, metadata("multitask", at)))
     }
 }

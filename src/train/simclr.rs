@@ -62,6 +62,7 @@ impl SimclrLearner {
             gradients: &self.gradients,
             momentum: &self.momentum,
             anchor: None,
+            loss_scale: self.state.loss_scale.as_ref(),
         }
     }
 }
@@ -75,11 +76,13 @@ impl Contrastive for SimclrLearner {
         let mut tensors = Tensors::new();
         state::put(gpu, &mut tensors, "encoder.", self.state.arenas())?;
         state::put(gpu, &mut tensors, "momentum.", [&self.momentum])?;
+        state::put_scale(gpu, &mut tensors, &self.state)?;
         Ok(tensors)
     }
     fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()> {
         state::take(gpu, tensors, "encoder.", self.state.arenas())?;
-        state::take(gpu, tensors, "momentum.", [&self.momentum])
+        state::take(gpu, tensors, "momentum.", [&self.momentum])?;
+        state::take_scale(gpu, tensors, &self.state)
     }
 }
 

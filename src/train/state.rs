@@ -66,6 +66,41 @@ fn find<'a>(tensors: &'a Tensors, prefix: &str, entry: &Entry) -> Result<&'a [f3
     })
 }
 
+/// Under f16, adds the loss scale and how it went.
+///
+/// # Errors
+/// The device is lost.
+pub fn put_scale(gpu: &Gpu, tensors: &mut Tensors, state: &State) -> Result<()> {
+    if let Some(scale) = &state.loss_scale {
+        let words = bytemuck::pod_collect_to_vec(&gpu.read(&scale.data)?);
+        tensors.insert(SCALE.into(), HostTensor::f32(vec![4], words));
+    }
+    Ok(())
+}
+
+/// Sets the loss scale that [`put_scale`] left.
+///
+/// # Errors
+/// The run was of another precision.
+pub fn take_scale(gpu: &Gpu, tensors: &Tensors, state: &State) -> Result<()> {
+    let found = tensors.get(SCALE).and_then(HostTensor::as_f32);
+    match (found, &state.loss_scale) {
+        (Some(words), Some(scale)) if words.len() == 4 => {
+            gpu.write(&scale.data, bytemuck::cast_slice(words));
+            Ok(())
+        }
+        (None, None) => Ok(()),
+        (found, _) => {
+            let begun = if found.is_some() { "f16" } else { "f32" };
+            let problem = format!("the run was begun with --precision {begun}");
+            Err(Error::weights(SCALE, problem, "resume it with the same"))
+        }
+    }
+}
+
+/// The loss scale's name in checkpoints.
+const SCALE: &str = "loss_scale";
+
 /// A network's weights and statistics, as torchvision would save them.
 ///
 /// # Errors

@@ -1,12 +1,13 @@
 //! A training step on the device: recorded once, run for every batch.
 
-use super::inputs::Inputs;
+use super::{cache, inputs::Inputs, tuner};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Program, Readback, Recording},
+    gpu::{Gpu, Problem, Program, Readback, Recording},
     ops::{accumulate::Accumulate, meter::Meter},
     tensor::{Arena, Step, Tensor},
 };
+use std::collections::BTreeMap;
 
 /// What a step is made of; `Stepper` puts the parts together.
 pub trait Steps {
@@ -44,6 +45,7 @@ pub struct Recorded {
     recordings: Vec<Recording>,
     micro: usize,
     again: usize,
+    problems: BTreeMap<String, Problem>,
     /// Films of a micro-batch, and numbers of a film and of its target.
     extent: [usize; 3],
     meter: Tensor,
@@ -55,6 +57,7 @@ pub struct Stepper {
     programs: Vec<Program>,
     micro: usize,
     again: usize,
+    problems: BTreeMap<String, Problem>,
     extent: [usize; 3],
     meter: Tensor,
     readback: Readback,
@@ -79,8 +82,9 @@ impl Recorded {
             let n = batch / micro;
             let inputs = Inputs::new(gpu, n, pixels, targets)?;
             let extent = [n, pixels, targets.max(1)];
-            match Self::record(gpu, steps, &inputs, &meter, n, micro) {
-                Ok(recordings) => {
+            let record = || Self::record(gpu, steps, &inputs, &meter, n, micro);
+            match record().and_then(|recorded| Self::tune(gpu, recorded, record)) {
+                Ok((recordings, problems)) => {
                     let beyond = || {
                         let peak = recordings.iter().map(Recording::peak).max().unwrap_or(0);
                         gpu.beyond_memory(peak)
@@ -91,7 +95,15 @@ impl Recorded {
                     };
                     let beyond = beyond()?;
                     if beyond == 0 {
-                        return Ok(Self { inputs, recordings, micro, again, extent, meter });
+                        return Ok(Self {
+                            inputs,
+                            recordings,
+                            micro,
+                            again,
+                            problems,
+                            extent,
+                            meter,
+                        });
                     }
                     least = least.min(beyond);
                     refusal = Some(Error::Adapter(format!(
@@ -105,6 +117,23 @@ impl Recorded {
             }
         }
         Err(refusal.unwrap_or_else(|| Error::shape("step", format!("a batch of {batch}"))))
+    }
+    /// Measures what nobody measured yet, if that is wanted, and then records again with what was found; and the
+    /// problems.
+    fn tune(
+        gpu: &Gpu,
+        recordings: Vec<Recording>,
+        record: impl Fn() -> Result<Vec<Recording>>,
+    ) -> Result<(Vec<Recording>, BTreeMap<String, Problem>)> {
+        let problems = |recordings: &[Recording]| -> BTreeMap<String, Problem> {
+            recordings.iter().flat_map(Recording::take_problems).collect()
+        };
+        let posed = problems(&recordings);
+        let recordings = match gpu.choice().tune {
+            Some(say) if tuner::measure(gpu, &posed, say)? > 0 => record()?,
+            _ => recordings,
+        };
+        Ok((recordings, posed))
     }
     fn record(
         gpu: &Gpu,
@@ -144,15 +173,16 @@ impl Stepper {
             .into_iter()
             .map(|r| {
                 let count = r.recordings.len();
-                (r.recordings, (count, r.inputs, r.micro, r.again, r.extent, r.meter))
+                (r.recordings, (count, r.inputs, r.micro, r.again, r.problems, r.extent, r.meter))
             })
             .unzip();
         let mut programs = Program::share(recordings.into_iter().flatten().collect())?.into_iter();
+        cache::keep_pipelines(gpu)?;
         rest.into_iter()
-            .map(|(count, inputs, micro, again, extent, meter)| {
+            .map(|(count, inputs, micro, again, problems, extent, meter)| {
                 let programs = programs.by_ref().take(count).collect();
                 let (readback, gpu) = (Readback::new(gpu, meter.data.bytes)?, gpu.clone());
-                Ok(Self { inputs, programs, micro, again, extent, meter, readback, gpu })
+                Ok(Self { inputs, programs, micro, again, problems, extent, meter, readback, gpu })
             })
             .collect()
     }
@@ -193,6 +223,16 @@ impl Stepper {
     /// Cheap launches of a step that run twice, so that it keeps to the memory it was given.
     pub fn again(&self) -> usize {
         self.again
+    }
+    /// Of how many problems with several kernels the fastest is known, and how many there are.
+    pub fn tuned(&self) -> [usize; 2] {
+        let several: Vec<_> = self.problems.values().filter(|p| p.kernels.len() > 1).collect();
+        let known = several.iter().filter(|p| self.gpu.tuned(&p.name).is_some()).count();
+        [known, several.len()]
+    }
+    /// What its ops had to solve, of which a kernel was chosen for each.
+    pub fn problems(&self) -> &BTreeMap<String, Problem> {
+        &self.problems
     }
     /// The programs of a step: one, or first micro-batch, further ones, update.
     pub fn programs(&self) -> &[Program] {

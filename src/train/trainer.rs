@@ -94,7 +94,7 @@ impl Trainer<'_> {
                 queue_at: (at * self.queue[0] % self.queue[1]) as u32,
                 epoch: batch.epoch as u32,
                 stage: self.stage,
-                pad: 0,
+                skip: 0,
             };
             pass.stepper.run(&step, &batch.pixels, &batch.targets, &batch.extents)?;
             pace.batch(at, batch);
@@ -132,6 +132,11 @@ impl Trainer<'_> {
             "{name}: {films} films, {} steps of {launches} launches, {} MiB of activations",
             self.steps,
             peak >> 20
+        ));
+        let [tuned, shapes] = stepper.tuned();
+        self.run.watch.note(&format!(
+            "{name}: the fastest kernel is known for {tuned} of {shapes} shapes on this adapter{}",
+            if tuned < shapes { "; --tune measures the others" } else { "" }
         ));
         if stepper.again() > 0 {
             self.run.watch.note(&format!(

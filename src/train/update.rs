@@ -6,6 +6,7 @@ use crate::{
     gpu::Recording,
     ops::{
         lars::{self, Lars},
+        loss_scale::{self, LossScale},
         sgd::Sgd,
     },
     tensor::{Arena, Group, Tensor},
@@ -40,6 +41,8 @@ pub struct Memory<'a> {
     pub momentum: &'a Arena,
     /// w⁰, if the backbone is held to it.
     pub anchor: Option<&'a Arena>,
+    /// Under f16, what the gradients were multiplied by.
+    pub loss_scale: Option<&'a Tensor>,
 }
 
 impl Update {
@@ -69,10 +72,22 @@ impl Update {
         head: usize,
         step: &Tensor,
     ) -> Result<()> {
-        for (group, range) in memory.weights.layout.groups() {
-            if self.frozen && group == Group::Vectors {
-                continue;
+        let moved = |group: Group| match group {
+            Group::Vectors => !self.frozen,
+            Group::HeadWeights(of) | Group::HeadVectors(of) => of == head,
+            Group::Weights => true,
+        };
+        let groups = memory.weights.layout.groups().into_iter().filter(|(group, _)| moved(*group));
+        let groups: Vec<_> = groups.collect();
+        if let Some(state) = memory.loss_scale {
+            let scale = LossScale { growth: loss_scale::GROWTH };
+            for (_, range) in &groups {
+                let gradients = memory.gradients.slice(range.start, range.end - range.start);
+                scale.unscale(rec, &gradients, state)?;
             }
+            scale.adjust(rec, state, step)?;
+        }
+        for (group, range) in groups {
             let (alpha, beta) = match (self.l2sp, group) {
                 (Some((alpha, _, _)), Group::Weights) => (alpha, 0.0),
                 (Some((alpha, _, true)), Group::Vectors) => (alpha, 0.0),
@@ -80,11 +95,6 @@ impl Update {
                 (Some((_, beta, true)), Group::HeadVectors(_)) => (0.0, beta),
                 _ => (0.0, 0.0),
             };
-            if let Group::HeadWeights(of) | Group::HeadVectors(of) = group
-                && of != head
-            {
-                continue;
-            }
             if let Some(trust) = self.lars {
                 self.scaled(rec, memory, (group, range), trust, step)?;
                 continue;

@@ -118,6 +118,7 @@ impl Steps for Regression {
             gradients: &self.gradients,
             momentum: &self.momentum,
             anchor: None,
+            loss_scale: None,
         };
         Update::new(&super::optim(), None).record(rec, &memory, 0, &inputs.step)
     }

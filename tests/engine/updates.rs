@@ -56,6 +56,7 @@ fn the_pull_goes_to_the_anchor_at_the_rate_of_each_steps_record() {
             gradients: &gradients,
             momentum: &momentum,
             anchor: Some(&anchor),
+            loss_scale: None,
         };
         let rec = Recording::new(&gpu);
         Update::new(&optim, Some(&l2sp)).record(&rec, &memory, 0, &step).unwrap();

@@ -4,7 +4,7 @@ use crate::{
     Result,
     autograd::{Tape, Var},
     models::Depth,
-    nn::Conv2d,
+    nn::{self, Conv2d},
     ops::{
         add::Add,
         conv2d,
@@ -42,13 +42,13 @@ impl Pyramid {
     /// # Errors
     /// Maps of other channels.
     pub fn forward(&self, tape: &Tape, features: &[Var; 4]) -> Result<[Var; 5]> {
-        let mut above = self.inner[3].forward(tape, &features[3])?;
+        let mut above = self.inner[3].forward(tape, &nn::leave(tape, &features[3])?)?;
         let p5 = self.layer[3].forward(tape, &above)?;
         let every_second = MaxPool2d { kernel: [1; 2], stride: [2; 2], padding: [0; 2] };
         let p6 = tape.apply(every_second, [&p5])?;
         let mut maps = vec![p6, p5];
         for i in (0..3).rev() {
-            let lateral = self.inner[i].forward(tape, &features[i])?;
+            let lateral = self.inner[i].forward(tape, &nn::leave(tape, &features[i])?)?;
             let [_, h, w, _] = lateral.value.axes();
             let nearest = Resize { size: [h, w], mode: Mode::Nearest };
             above = tape.apply(Add, [&lateral, &tape.apply(nearest, [&above])?])?;

@@ -16,11 +16,17 @@ fn case(why: &str, shape: &[usize]) -> Case {
     Case::new(why, Add, [shape.to_vec(), shape.to_vec()], Setup::default())
 }
 
+fn half(why: &str, shape: &[usize]) -> Case {
+    let setup = Setup { half: [true; 2], allowed: (1e-3, 2e-3), ..Setup::default() };
+    Case::new(why, Add, [shape.to_vec(), shape.to_vec()], setup)
+}
+
 /// The problems that add must solve.
 pub fn cases() -> Vec<Case> {
     vec![
         case("one element", &[1, 1, 1, 1]),
         case("odd channels", &[2, 3, 5, 7]),
+        half("f16", &[2, 9, 11, 20]),
         case("more than one workgroup", &[2, 33, 31, 12]),
     ]
 }

@@ -26,17 +26,18 @@ impl Op<2> for Add {
     type Saved = ();
 
     fn forward(&self, rec: &Recording, [a, b]: [&Tensor; 2]) -> Result<(Tensor, ())> {
-        if a.shape != b.shape {
-            let problem = format!("a and b differ (a: {:?}, b: {:?})", a.shape, b.shape);
+        if a.shape != b.shape || a.format != b.format {
+            let (a, b) = ((&a.shape, a.format), (&b.shape, b.format));
+            let problem = format!("a and b differ (a: {a:?}, b: {b:?})");
             return Err(Error::shape("add", problem));
         }
-        let y = Tensor::new(rec, &a.shape);
+        let y = Tensor::of(rec, a.format, &a.shape);
         let quads = a.rows() * a.quads();
         let p = Params { quads: quads as u32 };
         let cost = Cost { flops: 4 * quads as u64, shape: format!("{:?}", a.shape) };
         rec.launch(
             &FORWARD,
-            &[],
+            &a.constants(&[]),
             p,
             &[&a.data, &b.data, &y.data],
             Gpu::grid(quads.div_ceil(4)),

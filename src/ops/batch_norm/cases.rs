@@ -3,10 +3,10 @@ use crate::{
     Error, Result,
     gpu::{Gpu, Program, Recording},
     ops::{
-        Case, External, Outputs, Reference, Report, Signature, case::derivative_error, case::size,
-        external::nchw,
+        Case, External, Outputs, Reference, Report, Signature, case::derivative_error,
+        case::rounded, case::size, external::nchw,
     },
-    tensor::{Array, Philox, Tensor},
+    tensor::{Array, Format, Philox, Tensor},
 };
 
 /// What `run-op batch_norm` takes.
@@ -43,7 +43,7 @@ fn solve(
     at: &Equation,
     x: &[&Array],
     dy: Option<&Array>,
-    needs: [bool; 4],
+    (needs, format): ([bool; 4], Format),
 ) -> Result<Outcome> {
     let [mean, variance] = &at.running;
     let op = BatchNorm {
@@ -55,12 +55,13 @@ fn solve(
         relu: at.relu,
     };
     let rec = Recording::new(gpu);
-    let x = x.iter().map(|a| Tensor::upload(gpu, a)).collect::<Result<Vec<_>>>()?;
+    let of = |a: &Array| if a.shape.len() == 1 { Format::F32 } else { format };
+    let x = x.iter().map(|a| Tensor::upload_as(gpu, of(a), a)).collect::<Result<Vec<_>>>()?;
     let (y, saved) = op.normalise(&rec, [&x[0], &x[1], &x[2]], x.get(3))?;
     rec.keep(&y.data);
     let mut gradients = Vec::new();
     if let Some(dy) = dy {
-        let all = op.derive(&rec, &saved, &Tensor::upload(gpu, dy)?, needs)?;
+        let all = op.derive(&rec, &saved, &Tensor::upload_as(gpu, format, dy)?, needs)?;
         gradients.extend(all.into_iter().flatten());
         gradients.iter().for_each(|t| rec.keep(&t.data));
     }
@@ -80,6 +81,17 @@ enum Then {
 }
 
 fn case(why: &str, shape: [usize; 4], training: bool, groups: usize, then: Then) -> Case {
+    case_of(Format::F32, why, shape, training, groups, then)
+}
+
+fn case_of(
+    format: Format,
+    why: &str,
+    shape: [usize; 4],
+    training: bool,
+    groups: usize,
+    then: Then,
+) -> Case {
     let relu = then != Then::Nothing;
     let at = move |seed: u64| Equation {
         training,
@@ -95,17 +107,19 @@ fn case(why: &str, shape: [usize; 4], training: bool, groups: usize, then: Then)
     let run = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
         let at = at(seed);
         // A mean far from zero is what a naive variance loses its digits on.
-        let x = Array::random(&shape, seed).map(|v| f64::from((3.0 * v + 10.0) as f32));
+        let x = rounded(Array::random(&shape, seed).map(|v| 3.0 * v + 10.0), format);
         let [w, b] = [1, 2].map(|i| Array::random(&[shape[3]], seed + i));
-        let x = [x, w, b, Array::random(&shape, seed + 5)];
+        let x = [x, w, b, rounded(Array::random(&shape, seed + 5), format)];
         let count = if then == Then::AddRelu { 4 } else { 3 };
         let all: Vec<&Array> = x.iter().take(count).collect();
-        let dy = Array::random(&shape, seed + 100);
+        let dy = rounded(Array::random(&shape, seed + 100), format);
         let (want, running) = at.run([&x[0], &x[1], &x[2]], all.get(3).copied());
         let needs = [true, true, true, count == 4];
-        let (y, gradients, [mean, variance]) = solve(gpu, &at, &all, Some(&dy), needs)?;
+        let (y, gradients, [mean, variance]) = solve(gpu, &at, &all, Some(&dy), (needs, format))?;
         let mut report = Report::default();
-        report.compare("y", &y, &want, 2e-5);
+        let (of_value, of_gradient) =
+            if format == Format::F16 { (1e-3, 5e-3) } else { (2e-5, 1e-4) };
+        report.compare("y", &y, &want, of_value);
         report.compare("running_mean", &mean, &running[0], 1e-6);
         report.compare("running_var", &variance, &running[1], 1e-5);
         for (i, got) in gradients.iter().enumerate() {
@@ -116,11 +130,11 @@ fn case(why: &str, shape: [usize; 4], training: bool, groups: usize, then: Then)
                 }
                 x => derivative_error::<4>(&at, &x, i, got, &dy, seed),
             };
-            report.0.push((format!("gradient of input {i}"), error, 1e-4));
+            report.0.push((format!("gradient of input {i}"), error, of_gradient));
         }
         if !training {
             let needs = [true, false, false, count == 4];
-            let (_, alone, _) = solve(gpu, &at, &all, Some(&dy), needs)?;
+            let (_, alone, _) = solve(gpu, &at, &all, Some(&dy), (needs, format))?;
             report.compare("gradient of a frozen norm", &alone[0], &gradients[0], 1e-6);
             if count == 4 {
                 report.compare("gradient of its residual", &alone[1], &gradients[3], 1e-6);
@@ -132,10 +146,10 @@ fn case(why: &str, shape: [usize; 4], training: bool, groups: usize, then: Then)
         let vector = || Tensor::alloc(&rec.gpu, &shape[3..]);
         let running = [vector()?, vector()?];
         let op = BatchNorm { training, eps: 1e-5, momentum: 0.1, groups, running, relu };
-        let x = Tensor::alloc(&rec.gpu, &shape)?;
+        let x = Tensor::alloc_as(&rec.gpu, format, &shape)?;
         let residual = (then == Then::AddRelu).then_some(&x);
         let (y, saved) = op.normalise(rec, [&x, &vector()?, &vector()?], residual)?;
-        let dy = Tensor::alloc(&rec.gpu, &y.shape)?;
+        let dy = Tensor::alloc_as(&rec.gpu, format, &y.shape)?;
         op.derive(rec, &saved, &dy, [true; 4])?;
         if !training {
             op.derive(rec, &saved, &dy, [true, false, false, true])?;
@@ -158,6 +172,10 @@ pub fn cases() -> Vec<Case> {
         case("ReLU behind, running statistics", [3, 5, 5, 10], false, 1, Then::Relu),
         case("the end of a block", [2, 9, 11, 20], true, 1, Then::AddRelu),
         case("the end of a block, running statistics", [3, 5, 5, 10], false, 1, Then::AddRelu),
+        case_of(Format::F16, "f16", [3, 7, 9, 20], true, 1, Then::Nothing),
+        case_of(Format::F16, "f16, ReLU behind", [4, 9, 9, 12], true, 2, Then::Relu),
+        case_of(Format::F16, "f16, the end of a block", [2, 9, 11, 20], true, 1, Then::AddRelu),
+        case_of(Format::F16, "f16, running statistics", [3, 5, 5, 12], false, 1, Then::AddRelu),
         case("vectors", [16, 1, 1, 33], true, 1, Then::Nothing),
     ]
 }
@@ -205,7 +223,8 @@ pub fn run(external: &External) -> Result<Outputs> {
     };
     inputs.extend(&residual);
     let needs = [true, true, true, residual.is_some()];
-    let (y, gradients, running) = solve(&external.gpu, &at, &inputs, dy.as_ref(), needs)?;
+    let (y, gradients, running) =
+        solve(&external.gpu, &at, &inputs, dy.as_ref(), (needs, Format::F32))?;
     let mut out = vec![("y".to_owned(), nchw(&y))];
     let mut gradients = gradients.into_iter();
     out.extend(gradients.next().map(|dx| ("dx".into(), nchw(&dx))));

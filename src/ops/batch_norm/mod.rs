@@ -42,7 +42,7 @@ params! { struct BackwardMerge { groups: u32, rows: u32, chunks: u32, quads: u32
 /// As an op of four inputs it adds a residual to y, and with `relu` it takes max(0, y), as the end of a residual block
 /// does: what would be three passes over memory is one.
 ///
-/// Shapes: x `[N, H, W, C]` (N a multiple of the groups), weight, bias, running statistics `[C]`, residual like x → y like x.
+/// Shapes: x `[N, H, W, C]` of either format (N a multiple of the groups), weight, bias, running statistics `[C]`, residual like x → y like x.
 /// Errs if a group has one value a channel in training, as PyTorch does.
 /// Cost: training reads x twice and writes y; backward reads x and dy twice and writes dx. A residual is read once more,
 /// and its gradient written.
@@ -113,7 +113,7 @@ impl BatchNorm {
         let p = chunked(groups, rows, quads);
         let grid = fold((groups * chunks * quads).div_ceil(64));
         let slices = [&x.data, &partials.data];
-        rec.launch(&STATISTICS, &[], p, &slices, grid, cost(x, groups, 4))?;
+        rec.launch(&STATISTICS, &x.constants(&[]), p, &slices, grid, cost(x, groups, 4))?;
         let Chunks { groups, rows, chunks, chunk, quads } = p;
         let (eps, momentum) = (self.eps, self.momentum);
         let p = Merge { groups, rows, chunks, chunk, quads, eps, momentum };
@@ -133,12 +133,13 @@ impl BatchNorm {
             let problem = format!("x has {c} channels, weight is {:?}", weight.shape);
             return Err(Error::shape("batch_norm", problem));
         }
-        if let Some(other) = residual.filter(|r| r.shape != x.shape) {
-            let problem = format!("x and residual differ ({:?}, {:?})", x.shape, other.shape);
+        if let Some(other) = residual.filter(|r| r.shape != x.shape || r.format != x.format) {
+            let (of_x, of_r) = ((&x.shape, x.format), (&other.shape, other.format));
+            let problem = format!("x and residual differ ({of_x:?}, {of_r:?})");
             return Err(Error::shape("batch_norm", problem));
         }
         let moments = self.moments(rec, x, weight)?;
-        let y = Tensor::new(rec, &x.shape);
+        let y = Tensor::of(rec, x.format, &x.shape);
         let (groups, rows) = self.extent(x)?;
         let (p, grid) = blocks(groups, rows, x.quads());
         let constants =
@@ -146,7 +147,7 @@ impl BatchNorm {
         // Without a residual the kernel binds the bias in its place and never reads it.
         let slices = [&x.data, &moments.data, &bias.data, &residual.unwrap_or(bias).data, &y.data];
         let flops = 3 + usize::from(residual.is_some());
-        rec.launch(&FORWARD, &constants, p, &slices, grid, cost(x, groups, flops))?;
+        rec.launch(&FORWARD, &x.constants(&constants), p, &slices, grid, cost(x, groups, flops))?;
         let (x, bias, residual) = (x.clone(), bias.clone(), residual.is_some());
         Ok((y.clone(), Saved { x, bias, moments, residual, y }))
     }
@@ -167,7 +168,7 @@ impl BatchNorm {
         }
         // What comes before the maximum: the gradient of a residual too, so that it is then written.
         let masked = self.relu && *residual;
-        let before = if masked { Tensor::new(rec, &x.shape) } else { Tensor::new(rec, &[1]) };
+        let before = Tensor::of(rec, x.format, if masked { &x.shape } else { &[1] });
         let mask = ("MASK", u32::from(self.relu) + u32::from(masked));
         let p = chunked(groups, rows, quads);
         let chunks = p.chunks as usize;
@@ -183,7 +184,7 @@ impl BatchNorm {
             &before.data,
         ];
         let grid = fold((groups * chunks * quads).div_ceil(64));
-        rec.launch(&BACKWARD_SUMS, &[mask], p, &slices, grid, cost(x, groups, 4))?;
+        rec.launch(&BACKWARD_SUMS, &x.constants(&[mask]), p, &slices, grid, cost(x, groups, 4))?;
         let (dweight, dbias) = (Tensor::new(rec, &[c]), Tensor::new(rec, &[c]));
         let shares = Tensor::new(rec, &[groups, 2, c]);
         let Chunks { groups: g, rows: r, chunks, quads: q, .. } = p;
@@ -195,11 +196,11 @@ impl BatchNorm {
         let dz = if masked { &before } else { dy };
         let mut dx = None;
         if needs[0] {
-            let to = Tensor::new(rec, &x.shape);
+            let to = Tensor::of(rec, x.format, &x.shape);
             let (p, grid) = blocks(groups, rows, quads);
             let mask = ("MASK", u32::from(self.relu && !masked));
             let slices = [&x.data, &dz.data, &moments.data, &bias.data, &shares.data, &to.data];
-            rec.launch(&BACKWARD, &[mask], p, &slices, grid, cost(x, groups, 6))?;
+            rec.launch(&BACKWARD, &x.constants(&[mask]), p, &slices, grid, cost(x, groups, 6))?;
             dx = Some(to);
         }
         Ok([dx, Some(dweight), Some(dbias), needs[3].then(|| dz.clone())])
@@ -212,15 +213,13 @@ impl BatchNorm {
         needs: [bool; 4],
     ) -> Result<[Option<Tensor>; 4]> {
         let masked = self.relu && *residual;
-        let (dx, before) = (
-            Tensor::new(rec, &x.shape),
-            if masked { Tensor::new(rec, &x.shape) } else { Tensor::new(rec, &[1]) },
-        );
+        let dx = Tensor::of(rec, x.format, &x.shape);
+        let before = Tensor::of(rec, x.format, if masked { &x.shape } else { &[1] });
         let (p, grid) = blocks(1, x.rows(), x.quads());
         let read = if self.relu { y } else { bias };
         let constants = [("RELU", u32::from(self.relu)), ("RESIDUAL", u32::from(masked))];
         let slices = [&dy.data, &read.data, &moments.data, &dx.data, &before.data];
-        rec.launch(&BACKWARD_FROZEN, &constants, p, &slices, grid, cost(x, 1, 1))?;
+        rec.launch(&BACKWARD_FROZEN, &x.constants(&constants), p, &slices, grid, cost(x, 1, 1))?;
         let dz = if masked { before } else { dy.clone() };
         Ok([Some(dx).filter(|_| needs[0]), None, None, Some(dz).filter(|_| needs[3])])
     }

@@ -35,9 +35,22 @@ fn case(why: &str, conv: Conv2d, (x, [r, s], k): Shape, bias: bool) -> Case {
     }
 }
 
+/// Image and kernel in f16, which rounds the results to about three digits.
+fn half(why: &str, conv: Conv2d, (x, [r, s], k): Shape) -> Case {
+    fn zero_rows(inputs: &mut [Array; 2], _: &mut Philox) {
+        let (c, padded) = (inputs[0].shape[3], inputs[1].shape[2]);
+        inputs[1] = inputs[1].resized(2, c).resized(2, padded);
+    }
+    let w = vec![r, s, x[3].next_multiple_of(4), k];
+    let (half, allowed) = ([true; 2], (1e-3, 2e-3));
+    let setup = Setup { inputs: zero_rows, half, allowed, ..Setup::default() };
+    Case::new::<2, _>(why, conv, [x.to_vec(), w], setup)
+}
+
 /// The problems that conv2d must solve.
 pub fn cases() -> Vec<Case> {
     let atrous = Conv2d { padding: [12; 2], dilation: [12; 2], ..Conv2d::new(1, 0) };
+    let near = Conv2d { padding: [4; 2], dilation: [2; 2], ..Conv2d::new(1, 0) };
     let strided_atrous = Conv2d { padding: [2; 2], dilation: [2; 2], ..Conv2d::new(2, 0) };
     let uneven = Conv2d { stride: [1, 2], padding: [0, 2], dilation: [2, 1] };
     vec![
@@ -60,6 +73,11 @@ pub fn cases() -> Vec<Case> {
         ),
         case("tiles of 2 × 2", Conv2d::new(1, 1), ([3, 2, 2, 36], [3, 3], 68), true),
         case("padding beyond the kernel", Conv2d::new(1, 3), ([1, 4, 5, 4], [3, 3], 4), false),
+        half("f16, ResNet's layer1", Conv2d::new(1, 1), ([2, 16, 16, 64], [3, 3], 64)),
+        half("f16, ResNet's stem", Conv2d::new(2, 3), ([2, 33, 31, 3], [7, 7], 64)),
+        half("f16, a strided shortcut", Conv2d::new(2, 0), ([2, 15, 17, 20], [1, 1], 65)),
+        case("dilated, phase by phase", near, ([2, 14, 13, 12], [3, 3], 20), true),
+        case("wider than a tile of 128", Conv2d::new(1, 0), ([1, 13, 11, 36], [1, 1], 200), true),
         case("stride beyond the kernel", Conv2d::new(3, 0), ([2, 10, 11, 6], [1, 2], 9), false),
     ]
 }

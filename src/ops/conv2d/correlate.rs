@@ -1,17 +1,17 @@
 //! The loop behind a convolution and its input gradient: sums over taps at offsets.
 
-use super::{Conv2d, kernel};
+use super::{Conv2d, way::Kernel};
 use crate::{
     Result,
-    gpu::{Cost, Gpu, Kernel, Recording, fold},
+    gpu::{self, Cost, Gpu, Recording, fold},
     params,
     tensor::Tensor,
 };
 
-const PLAIN: Kernel<Params> = crate::kernel!("conv2d/plain");
-const SUBGROUP: Kernel<Params> = crate::kernel!("conv2d/subgroup");
-const SHARED: Kernel<Params> = crate::kernel!("conv2d/shared");
-const TRANSPOSE: Kernel<Transpose> = crate::kernel!("conv2d/transpose");
+const PLAIN: gpu::Kernel<Params> = crate::kernel!("conv2d/plain");
+const SUBGROUP: gpu::Kernel<Params> = crate::kernel!("conv2d/subgroup");
+const SHARED: gpu::Kernel<Params> = crate::kernel!("conv2d/shared");
+const TRANSPOSE: gpu::Kernel<Transpose> = crate::kernel!("conv2d/transpose");
 
 params! {
     struct Params {
@@ -80,6 +80,7 @@ struct Factors<'a> {
 /// y of a convolution.
 pub(super) fn forward(
     rec: &Recording,
+    kernel: Kernel,
     conv: &Conv2d,
     x: &Tensor,
     w: &Tensor,
@@ -98,25 +99,26 @@ pub(super) fn forward(
         w_tap: 1,
     };
     let factors = Factors { x, w, bias, turned: false, planes: 1, flops: None };
-    launch(rec, [axis(0), axis(1)], &factors, y)
+    launch(rec, kernel, [axis(0), axis(1)], &factors, y)
 }
 
 /// dx of a convolution: one launch for each of the s² phases of its stride.
 pub(super) fn grad_input(
     rec: &Recording,
+    kernel: Kernel,
     conv: &Conv2d,
     w: &Tensor,
     dy: &Tensor,
     dx: &Tensor,
 ) -> Result<()> {
-    let turned = turns(rec);
+    let turned = kernel.turns();
     let transposed = (!turned).then(|| transpose(rec, w)).transpose()?;
     let w_read = transposed.as_ref().unwrap_or(w);
     let factors = Factors { x: dy, w: w_read, bias: None, turned, planes: 1, flops: None };
     for h in 0..conv.stride[0].min(dx.shape[1]) {
         for s in 0..conv.stride[1].min(dx.shape[2]) {
             let axes = [phase(conv, 0, h, dx, w), phase(conv, 1, s, dx, w)];
-            launch(rec, axes, &factors, dx)?;
+            launch(rec, kernel, axes, &factors, dx)?;
         }
     }
     Ok(())
@@ -145,11 +147,12 @@ fn phase(conv: &Conv2d, i: usize, first: usize, dx: &Tensor, w: &Tensor) -> Axis
 }
 
 /// y `[planes, 1, rows, K]` = x `[planes, 1, rows, C]` · w `[planes, 1, C⌈4⌉, K]`, plane by plane; or w is
-/// `[planes, 1, K⌈4⌉, C]`, if the kernel [turns] it.
+/// `[planes, 1, K⌈4⌉, C]`, if the kernel [turns](Kernel::turns) it.
 ///
 /// `flops` is what it stands for.
 pub(super) fn multiply(
     rec: &Recording,
+    kernel: Kernel,
     x: &Tensor,
     w: &Tensor,
     turned: bool,
@@ -161,27 +164,28 @@ pub(super) fn multiply(
     let axis =
         |outputs| Axis { outputs, y_step: 1, x_step: 1, taps: 1, w_tap: 1, ..Axis::default() };
     let factors = Factors { x, w, bias: None, turned, planes, flops: Some(flops) };
-    launch(rec, [axis(1), axis(rows)], &factors, &y)?;
+    launch(rec, kernel, [axis(1), axis(rows)], &factors, &y)?;
     Ok(y)
 }
 
-/// Whether the kernel reads weights in either order, so that nobody needs to transpose them.
-fn turns(rec: &Recording) -> bool {
-    kernel(rec) == "subgroup"
-}
-
 /// w `[R, S, C⌈4⌉, K]` as `[R, S, K⌈4⌉, C]`.
-fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
+pub(super) fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
     let [r, s, c, k] = w.axes();
-    let out = Tensor::new(rec, &[r, s, k.next_multiple_of(4), c]);
+    let out = Tensor::of(rec, w.format, &[r, s, k.next_multiple_of(4), c]);
     let p = Transpose { taps: (r * s) as u32, c_quads: (c / 4) as u32, k_quads: w.quads() as u32 };
     let threads = r * s * c / 4 * w.quads();
     let cost = Cost { flops: 0, shape: format!("{:?}", w.shape) };
-    rec.launch(&TRANSPOSE, &[], p, &[&w.data, &out.data], Gpu::grid(threads), cost)?;
+    rec.launch(&TRANSPOSE, &w.constants(&[]), p, &[&w.data, &out.data], Gpu::grid(threads), cost)?;
     Ok(out)
 }
 
-fn launch(rec: &Recording, [h, v]: [Axis; 2], factors: &Factors, y: &Tensor) -> Result<()> {
+fn launch(
+    rec: &Recording,
+    kernel: Kernel,
+    [h, v]: [Axis; 2],
+    factors: &Factors,
+    y: &Tensor,
+) -> Result<()> {
     let Factors { x, w, bias, turned, planes, flops } = *factors;
     let ([n, x_h, x_w, c], [_, y_h, y_w, k]) = (x.axes(), y.axes());
     let (h, v) = (h.trimmed(x_h), v.trimmed(x_w));
@@ -225,16 +229,22 @@ fn launch(rec: &Recording, [h, v]: [Axis; 2], factors: &Factors, y: &Tensor) -> 
     // A kernel without a bias binds w in its place and never reads it.
     let slices = [&x.data, &w.data, &bias.unwrap_or(w).data, &y.data];
     let bias = ("HAS_BIAS", u32::from(bias.is_some()));
-    let tiles = |rows_of_tile: usize| {
+    let tiles = |rows_of_tile: usize, quads_of_tile: usize| {
         let [gx, gy, _] = fold(rows.div_ceil(rows_of_tile));
-        [gx, gy, (planes * y.quads().div_ceil(16)) as u32]
+        [gx, gy, (planes * y.quads().div_ceil(quads_of_tile)) as u32]
     };
-    match kernel(rec) {
-        "subgroup" => {
-            let constants = [bias, ("TURNED", u32::from(turned))];
-            rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16), cost)
+    match kernel {
+        Kernel::Subgroup => {
+            let constants = x.constants(&[bias, ("TURNED", u32::from(turned))]);
+            rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16, 16), cost)
         }
-        "shared" => rec.launch(&SHARED, &[bias], p, &slices, tiles(64), cost),
-        _ => rec.launch(&PLAIN, &[bias], p, &slices, Gpu::grid(rows * y.quads()), cost),
+        Kernel::Shared { size } => {
+            let grid = tiles(64 * size as usize, 16 * size as usize);
+            rec.launch(&SHARED, &x.constants(&[bias, ("SIZE", size)]), p, &slices, grid, cost)
+        }
+        Kernel::Plain => {
+            let grid = Gpu::grid(rows * y.quads());
+            rec.launch(&PLAIN, &x.constants(&[bias]), p, &slices, grid, cost)
+        }
     }
 }

@@ -3,24 +3,31 @@
 mod cases;
 mod correlate;
 mod reference;
+mod way;
 mod weight;
 mod winograd;
 
 pub use cases::{SIGNATURE, cases, random, run};
 
-use self::winograd::{Reading, Tiles};
-use super::Op;
-use crate::{Error, Result, gpu::Recording, tensor::Tensor};
+pub use way::VARIANTS;
 
-/// Kernels of this op, the plain one first.
-pub const VARIANTS: &[&str] = &["plain", "subgroup", "shared", "winograd"];
+use self::{
+    way::{Pass, Way},
+    winograd::Reading,
+};
+use super::Op;
+use crate::{
+    Error, Result,
+    gpu::Recording,
+    tensor::{Format, Tensor},
+};
 
 /// 2-D convolution, as `torch.nn.functional.conv2d` (groups 1).
 ///
 /// ```text
 /// y[n,p,q,k] = b[k] + Σ r,s,c  x[n, p·stride + r·dilation − padding, q·stride + s·dilation − padding, c] · w[r,s,c,k]
 /// ```
-/// Shapes: x `[N, H, W, C]`, w `[R, S, C⌈4⌉, K]`, b `[K]` → y `[N, P, Q, K]` with
+/// Shapes: x `[N, H, W, C]`, w `[R, S, C⌈4⌉, K]` of one format, b `[K]` → y `[N, P, Q, K]` of theirs, dw and db of f32, with
 /// `P = (H + 2·padding − dilation·(R − 1) − 1) / stride + 1`; pairs are (height, width), in pixels.
 /// Errs if the channels of x and w differ or if P or Q would be 0.
 /// Cost: 2·N·P·Q·K·R·S·C flop each for y, dx and dw.
@@ -67,18 +74,24 @@ impl Conv2d {
             );
             return Err(Error::shape("conv2d", problem));
         }
+        if x.format != w.format {
+            let problem = format!("x is {:?}, w is {:?}", x.format, w.format);
+            return Err(Error::shape("conv2d", problem));
+        }
         let Some([p, q]) = self.output([h, width], [r, s]) else {
             let problem = format!("the kernel does not fit (x: {:?}, w: {:?})", x.shape, w.shape);
             return Err(Error::shape("conv2d", problem));
         };
-        let y = Tensor::new(rec, &[n, p, q, k]);
-        let first = self.padding.map(|padding| -(padding as isize));
-        let reading = Reading { first, flipped: false };
+        let y = Tensor::of(rec, x.format, &[n, p, q, k]);
+        let Way { kernel, tiles } = self.way(rec, Pass::Forward, x, w, [n, p, q]);
         rec.op(
-            || self.name("forward", x, w),
-            || match self.tiles(rec, w, &y) {
-                Some(tiles) => winograd::convolve(rec, &tiles, reading, x, w, bias, &y),
-                None => correlate::forward(rec, self, x, w, bias, &y),
+            || self.name(Pass::Forward, x, w),
+            || match tiles {
+                Some(tiles) => {
+                    let reading = Reading { first: tiles.first(self), flipped: false };
+                    winograd::convolve(rec, &tiles, reading, x, w, bias, &y)
+                }
+                None => correlate::forward(rec, kernel, self, x, w, bias, &y),
             },
         )?;
         Ok(y)
@@ -101,31 +114,37 @@ impl Conv2d {
         Ok([dx, dw, db])
     }
     fn grad_input(&self, rec: &Recording, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        let dx = Tensor::new(rec, &x.shape);
-        let first = self.padding.map(|padding| padding as isize - 2);
-        let reading = Reading { first, flipped: true };
+        let dx = Tensor::of(rec, dy.format, &x.shape);
+        let [n, h, width, _] = x.axes();
+        let Way { kernel, tiles } = self.way(rec, Pass::GradInput, x, w, [n, h, width]);
         rec.op(
-            || self.name("input gradient", x, w),
-            || match self.tiles(rec, w, x) {
-                Some(tiles) => winograd::convolve(rec, &tiles, reading, dy, w, None, &dx),
-                None => correlate::grad_input(rec, self, w, dy, &dx),
+            || self.name(Pass::GradInput, x, w),
+            || match tiles {
+                Some(tiles) => {
+                    let first = tiles.first(self).map(|first| -first - 2);
+                    let reading = Reading { first, flipped: true };
+                    winograd::convolve(rec, &tiles, reading, dy, w, None, &dx)
+                }
+                None => correlate::grad_input(rec, kernel, self, w, dy, &dx),
             },
         )?;
         Ok(dx)
     }
     fn grad_weight(&self, rec: &Recording, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        let first = self.padding.map(|padding| -(padding as isize));
+        let [n, p, q, _] = dy.axes();
+        let Way { kernel, tiles } = self.way(rec, Pass::GradWeight, x, w, [n, p, q]);
         rec.op(
-            || self.name("weight gradient", x, w),
-            || match self.tiles(rec, w, dy) {
-                Some(tiles) => winograd::grad_weight(rec, &tiles, first, x, w, dy),
-                None => weight::grad_weight(rec, self, x, w, dy),
+            || self.name(Pass::GradWeight, x, w),
+            || match tiles {
+                Some(tiles) => winograd::grad_weight(rec, &tiles, tiles.first(self), x, w, dy),
+                None => weight::grad_weight(rec, kernel, self, x, w, dy),
             },
         )
     }
     /// What listings call it.
-    fn name(&self, pass: &str, x: &Tensor, w: &Tensor) -> String {
+    fn name(&self, pass: Pass, x: &Tensor, w: &Tensor) -> String {
         let ([n, h, width, c], [r, s, _, k]) = (x.axes(), w.axes());
+        let pass = pass.name();
         let mut name = format!("conv2d {pass}: {n} × {h} × {width} × {c} → {k}, {r} × {s}");
         if self.stride != [1; 2] {
             name += &format!(", stride {}", self.stride[0]);
@@ -133,22 +152,10 @@ impl Conv2d {
         if self.dilation != [1; 2] {
             name += &format!(", dilation {}", self.dilation[0]);
         }
+        if x.format == Format::F16 {
+            name += ", f16";
+        }
         name
-    }
-    /// The tiles of `outputs` for Winograd's convolution, if it applies and shall be used.
-    fn tiles(&self, rec: &Recording, w: &Tensor, outputs: &Tensor) -> Option<Tiles> {
-        let [r, s, c, k] = w.axes();
-        let [n, p, q, _] = outputs.axes();
-        let applies = [r, s] == [3; 2] && self.stride == [1; 2] && self.dilation == [1; 2];
-        let (tiles, cost) = Tiles::of([n, p, q], c, k);
-        let fits = tiles.bytes(c, k) <= rec.gpu.caps().limits.max_storage_buffer_binding_size;
-        let direct = 9 * (n * p * q).next_multiple_of(16) * c * k;
-        let shall = match rec.variant.as_deref() {
-            Some("winograd") => true,
-            Some(variant) if VARIANTS.contains(&variant) => false,
-            _ => rec.gpu.caps().software && cost < direct,
-        };
-        (applies && fits && shall && kernel(rec) == "subgroup").then_some(tiles)
     }
 }
 
@@ -187,25 +194,5 @@ impl Op<3> for Conv2d {
         needs: [bool; 3],
     ) -> Result<[Option<Tensor>; 3]> {
         Conv2d::backward(self, rec, x, w, dy, needs)
-    }
-}
-
-/// Which kernel multiplies: the one asked for, or the one that measured best on this kind of adapter.
-fn kernel(rec: &Recording) -> &'static str {
-    let caps = rec.gpu.caps();
-    let subgroups = caps.subgroup.is_some_and(|lanes| lanes >= 8);
-    let asked = rec.variant.as_deref().and_then(|v| VARIANTS.iter().find(|known| **known == v));
-    match asked {
-        Some(&"subgroup" | &"winograd") => {
-            if subgroups {
-                "subgroup"
-            } else {
-                "plain"
-            }
-        }
-        Some(variant) => variant,
-        None if caps.software && subgroups => "subgroup",
-        None if caps.software => "plain",
-        None => "shared",
     }
 }

@@ -1,18 +1,18 @@
 //! Gradients of a convolution's weights and bias.
 
-use super::{Conv2d, kernel};
+use super::{Conv2d, way::Kernel};
 use crate::{
     Result,
-    gpu::{Cost, Gpu, Kernel, Recording, fold},
+    gpu::{self, Cost, Gpu, Recording, fold},
     params,
     tensor::Tensor,
 };
 
-const PLAIN: Kernel<Params> = crate::kernel!("conv2d/weight_plain");
-const SUBGROUP: Kernel<Params> = crate::kernel!("conv2d/weight_subgroup");
-const SHARED: Kernel<Params> = crate::kernel!("conv2d/weight_shared");
-const SUM: Kernel<Sum> = crate::kernel!("conv2d/weight_sum");
-const BIAS: Kernel<Bias> = crate::kernel!("conv2d/bias_gradient");
+const PLAIN: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_plain");
+const SUBGROUP: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_subgroup");
+const SHARED: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_shared");
+const SUM: gpu::Kernel<Sum> = crate::kernel!("conv2d/weight_sum");
+const BIAS: gpu::Kernel<Bias> = crate::kernel!("conv2d/bias_gradient");
 
 params! {
     struct Params {
@@ -28,6 +28,7 @@ params! { struct Bias { rows: u32, quads: u32 } }
 /// dw of a convolution.
 pub(super) fn grad_weight(
     rec: &Recording,
+    kernel: Kernel,
     conv: &Conv2d,
     x: &Tensor,
     w: &Tensor,
@@ -35,16 +36,22 @@ pub(super) fn grad_weight(
 ) -> Result<Tensor> {
     let flops = 2 * dy.rows() * w.shape[0] * w.shape[1] * x.channels() * dy.channels();
     let dw = Tensor::new(rec, &w.shape);
-    launch(rec, conv, x, dy, 1, &dw, flops)?;
+    launch(rec, kernel, conv, [x, dy], 1, &dw, flops)?;
     Ok(dw)
 }
 
 /// `[planes, 1, C⌈4⌉, K]` = xᵀ · dy, plane by plane, of x `[planes, 1, rows, C]` and dy `[planes, 1, rows, K]`;
 /// `flops` is what it stands for.
-pub(super) fn multiply(rec: &Recording, x: &Tensor, dy: &Tensor, flops: usize) -> Result<Tensor> {
+pub(super) fn multiply(
+    rec: &Recording,
+    kernel: Kernel,
+    x: &Tensor,
+    dy: &Tensor,
+    flops: usize,
+) -> Result<Tensor> {
     let [planes, _, _, c] = x.axes();
     let dw = Tensor::new(rec, &[planes, 1, c.next_multiple_of(4), dy.channels()]);
-    launch(rec, &Conv2d::new(1, 0), x, dy, planes, &dw, flops)?;
+    launch(rec, kernel, &Conv2d::new(1, 0), [x, dy], planes, &dw, flops)?;
     Ok(dw)
 }
 
@@ -54,9 +61,9 @@ pub(super) fn multiply(rec: &Recording, x: &Tensor, dy: &Tensor, flops: usize) -
 /// in a fixed order.
 fn launch(
     rec: &Recording,
+    kernel: Kernel,
     conv: &Conv2d,
-    x: &Tensor,
-    dy: &Tensor,
+    [x, dy]: [&Tensor; 2],
     planes: usize,
     dw: &Tensor,
     flops: usize,
@@ -65,16 +72,15 @@ fn launch(
     let [r, s, ..] = dw.axes();
     let (images, taps) = (n / planes, r * s / planes);
     let pixels = images * p_h * p_w;
-    let (row_quads, k_tiles) = (taps * x.quads(), dy.quads().div_ceil(16));
-    let variant = kernel(rec);
-    // Quads of rows in a tile, the least pixels worth a part, and how many workgroups keep the
-    // adapter busy.
-    let (tile, least, enough): (usize, usize, usize) = match variant {
-        "subgroup" => (4, 256, 16),
-        "shared" => (16, 128, 512),
-        _ => (1, 64, 256),
+    let row_quads = taps * x.quads();
+    // Quads of rows and of columns in a tile, the least pixels worth a part, and how many workgroups keep
+    // the adapter busy.
+    let (tile, k_tile, least, enough): (usize, usize, usize, usize) = match kernel {
+        Kernel::Subgroup => (4, 16, 256, 16),
+        Kernel::Shared { size } => (16 * size as usize, 16 * size as usize, 128, 512),
+        Kernel::Plain => (1, 16, 64, 256),
     };
-    let tiles = row_quads.div_ceil(tile);
+    let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));
     let parts = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least)).max(1);
     // Whole eights, so that only the last part has a ragged end.
     let chunk = pixels.div_ceil(parts).next_multiple_of(8);
@@ -109,11 +115,14 @@ fn launch(
     let slices = [&x.data, &dy.data, &to.data];
     let [gx, gy, _] = fold(tiles * parts);
     let grid = [gx, gy, (planes * k_tiles) as u32];
-    match variant {
-        "subgroup" => rec.launch(&SUBGROUP, &[], p, &slices, grid, cost)?,
-        "shared" => rec.launch(&SHARED, &[], p, &slices, grid, cost)?,
-        _ => {
-            rec.launch(&PLAIN, &[], p, &slices, Gpu::grid(parts * row_quads * dy.quads()), cost)?
+    match kernel {
+        Kernel::Subgroup => rec.launch(&SUBGROUP, &x.constants(&[]), p, &slices, grid, cost)?,
+        Kernel::Shared { size } => {
+            rec.launch(&SHARED, &x.constants(&[("SIZE", size)]), p, &slices, grid, cost)?
+        }
+        Kernel::Plain => {
+            let grid = Gpu::grid(parts * row_quads * dy.quads());
+            rec.launch(&PLAIN, &x.constants(&[]), p, &slices, grid, cost)?
         }
     }
     if parts > 1 {
@@ -134,6 +143,13 @@ pub(super) fn grad_bias(rec: &Recording, dy: &Tensor) -> Result<Tensor> {
         flops: (dy.rows() * dy.channels()) as u64,
         shape: format!("{:?} → {:?}", dy.shape, db.shape),
     };
-    rec.launch(&BIAS, &[], p, &[&dy.data, &db.data], [dy.quads() as u32, 1, 1], cost)?;
+    rec.launch(
+        &BIAS,
+        &dy.constants(&[]),
+        p,
+        &[&dy.data, &db.data],
+        [dy.quads() as u32, 1, 1],
+        cost,
+    )?;
     Ok(db)
 }

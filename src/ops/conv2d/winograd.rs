@@ -3,13 +3,13 @@
 //! A convolution of m outputs with r taps is a product of polynomials, so it may be evaluated at
 //! n = m + r − 1 points, multiplied point by point, and interpolated. Of each tile of an image that takes n²
 //! multiplications for m² outputs instead of 9 m²: 36 for 16 at m = 4. Summed over channels, each point
-//! is one product of matrices.
+//! is one product of matrices. A dilated convolution is dilation² convolutions, one for each phase of the image.
 //!
 //! ```text
 //! y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ x B) ] A        dw the same of x and dy, with three outputs and m taps
 //! ```
 
-use super::{correlate, weight};
+use super::{Conv2d, correlate, way, weight};
 use crate::{
     Result,
     gpu::{Cost, Kernel, Recording, fold},
@@ -25,7 +25,7 @@ params! {
         x_tile: u32, x_image: u32, x_row: u32, x_column: u32,
         x_step: u32, x_first_h: i32, x_first_w: i32, x_h: u32, x_w: u32,
         y_tile: u32, y_image: u32, y_row: u32, y_column: u32,
-        y_step: u32, y_h: u32, y_w: u32,
+        y_step: u32, y_h: u32, y_w: u32, x_dilation: u32, y_dilation: u32,
     }
 }
 
@@ -34,10 +34,13 @@ const CHUNK: usize = 16;
 /// Multiply-adds in the time in which a transform loads or stores a number.
 const MOVE: usize = 28;
 
-/// Tiles of m × m outputs over images.
+/// Tiles of m × m outputs over images, or over the phases of images.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
+    /// What multiplies them.
+    kernel: way::Kernel,
     m: usize,
+    dilation: usize,
     images: usize,
     down: usize,
     across: usize,
@@ -46,15 +49,29 @@ pub(super) struct Tiles {
 impl Tiles {
     /// Tiles of 2 × 2 or 4 × 4, whichever is the cheaper for outputs `[N, P, Q]`; and about how many
     /// multiply-adds y, dx or dw then cost.
-    pub(super) fn of(outputs: [usize; 3], c: usize, k: usize) -> (Self, usize) {
-        let [images, p, q] = outputs;
+    pub(super) fn of(outputs: [usize; 3], dilation: usize, c: usize, k: usize) -> (Self, usize) {
+        let images = outputs[0] * dilation * dilation;
+        let [p, q] = [outputs[1], outputs[2]].map(|length| length.div_ceil(dilation));
         let tiles = [2, 4].map(|m| {
-            let tiles = Self { m, images, down: p.div_ceil(m), across: q.div_ceil(m) };
+            let (down, across) = (p.div_ceil(m), q.div_ceil(m));
+            let tiles = Self { kernel: way::Kernel::Subgroup, m, dilation, images, down, across };
             let (count, points) = (tiles.count(), tiles.side() * tiles.side());
             let moved = points * count * (c + k) + (points + 9) * c * k;
             (tiles, points * count.next_multiple_of(16) * c * k + MOVE * moved)
         });
         tiles.into_iter().min_by_key(|t| t.1).expect("two sizes")
+    }
+    /// Where output (0, 0) of a convolution begins to read, in pixels of its phase.
+    pub(super) fn first(&self, conv: &Conv2d) -> [isize; 2] {
+        conv.padding.map(|padding| -((padding / self.dilation) as isize))
+    }
+    /// The same, multiplied by a kernel.
+    pub(super) fn by(self, kernel: way::Kernel) -> Self {
+        Self { kernel, ..self }
+    }
+    /// The same for matrices of weights: each a tile of its own.
+    fn flat(&self, images: usize) -> Self {
+        Self { dilation: 1, images, down: 1, across: 1, ..*self }
     }
     /// All of them.
     fn count(&self) -> usize {
@@ -144,16 +161,21 @@ pub(super) fn convolve(
 ) -> Result<()> {
     let points = tiles.side() * tiles.side();
     let values = spread(rec, tiles, x, first)?;
+    // The input gradient exchanges inputs and outputs of w: in the kernel, or before it.
+    let transposed =
+        (flipped && !tiles.kernel.turns()).then(|| correlate::transpose(rec, w)).transpose()?;
+    let turned = flipped && tiles.kernel.turns();
+    let w = transposed.as_ref().unwrap_or(w);
     let [_, _, w_c, w_k] = w.axes();
     let weights = Tensor::new(rec, &[points, 1, w_c, w_k]);
-    let flat = Tiles { images: w_c, down: 1, across: 1, ..*tiles };
+    let flat = tiles.flat(w_c);
     let matrix = tiles.evaluation(3);
     let (from, to) = (Place::planes(w, 3), Place::planes(&weights, tiles.side()));
     transform(rec, &flat, &matrix, (w, from), None, (&weights, to), flipped)?;
     let flops = 2 * 9 * y.rows() * w_c * w_k;
-    let sums = correlate::multiply(rec, &values, &weights, flipped, flops)?;
+    let sums = correlate::multiply(rec, tiles.kernel, &values, &weights, turned, flops)?;
     let matrix = tiles.interpolation(tiles.m);
-    let (from, to) = (Place::planes(&sums, tiles.side()), Place::image(y, tiles.m, [0; 2]));
+    let (from, to) = (Place::planes(&sums, tiles.side()), Place::image(y, tiles, tiles.m, [0; 2]));
     transform(rec, tiles, &matrix, (&sums, from), bias, (y, to), false)
 }
 
@@ -169,13 +191,14 @@ pub(super) fn grad_weight(
     let points = tiles.side() * tiles.side();
     let values = spread(rec, tiles, x, first)?;
     let gradients = Tensor::new(rec, &[points, 1, tiles.count(), dy.channels()]);
-    let (from, to) = (Place::image(dy, tiles.m, [0; 2]), Place::planes(&gradients, tiles.side()));
+    let (from, to) =
+        (Place::image(dy, tiles, tiles.m, [0; 2]), Place::planes(&gradients, tiles.side()));
     let matrix = tiles.evaluation(tiles.m);
     transform(rec, tiles, &matrix, (dy, from), None, (&gradients, to), false)?;
     let flops = 2 * 9 * dy.rows() * x.channels() * dy.channels();
-    let sums = weight::multiply(rec, &values, &gradients, flops)?;
+    let sums = weight::multiply(rec, tiles.kernel, &values, &gradients, flops)?;
     let dw = Tensor::new(rec, &w.shape);
-    let flat = Tiles { images: w.shape[2], down: 1, across: 1, ..*tiles };
+    let flat = tiles.flat(w.shape[2]);
     let (from, to) = (Place::planes(&sums, tiles.side()), Place::planes(&dw, 3));
     transform(rec, &flat, &tiles.interpolation(3), (&sums, from), None, (&dw, to), false)?;
     Ok(dw)
@@ -185,7 +208,7 @@ pub(super) fn grad_weight(
 fn spread(rec: &Recording, tiles: &Tiles, x: &Tensor, first: [isize; 2]) -> Result<Tensor> {
     let points = tiles.side() * tiles.side();
     let values = Tensor::new(rec, &[points, 1, tiles.count(), x.channels()]);
-    let (from, to) = (Place::image(x, tiles.m, first), Place::planes(&values, tiles.side()));
+    let (from, to) = (Place::image(x, tiles, tiles.m, first), Place::planes(&values, tiles.side()));
     transform(rec, tiles, &tiles.expansion(), (x, from), None, (&values, to), false)?;
     Ok(values)
 }
@@ -200,11 +223,12 @@ struct Place {
     step: usize,
     first: [isize; 2],
     size: [usize; 2],
+    dilation: usize,
 }
 
 impl Place {
     /// Windows of images, `step` pixels apart.
-    fn image(image: &Tensor, step: usize, first: [isize; 2]) -> Self {
+    fn image(image: &Tensor, tiles: &Tiles, step: usize, first: [isize; 2]) -> Self {
         let ([_, h, w, _], quads) = (image.axes(), image.quads());
         Self {
             tile: 0,
@@ -214,13 +238,15 @@ impl Place {
             step,
             first,
             size: [h, w],
+            dilation: tiles.dilation,
         }
     }
     /// One element in each of side × side planes.
     fn planes(planes: &Tensor, side: usize) -> Self {
         let quads = planes.quads();
         let plane = planes.rows() / (side * side) * quads;
-        Self { tile: quads, row: side * plane, column: plane, size: [side; 2], ..Self::default() }
+        let (row, size) = (side * plane, [side; 2]);
+        Self { tile: quads, row, column: plane, size, dilation: 1, ..Self::default() }
     }
 }
 
@@ -256,6 +282,8 @@ fn transform(
         y_step: to.step as u32,
         y_h: to.size[0] as u32,
         y_w: to.size[1] as u32,
+        x_dilation: from.dilation as u32,
+        y_dilation: to.dilation as u32,
     };
     let [outputs, inputs] = matrix.shape[..] else { unreachable!("a matrix has two axes") };
     let constants = [

@@ -8,9 +8,9 @@ pub use cases::{SIGNATURE, cases, random, run};
 use super::Op;
 use crate::{
     Error, Result,
-    gpu::{Cost, Gpu, Kernel, Recording},
+    gpu::{Cost, Gpu, Kernel, Pose, Problem, Recording},
     kernel, params,
-    tensor::Tensor,
+    tensor::{Array, Tensor},
 };
 
 const LOGITS: Kernel<Params> = kernel!("info_nce/logits");
@@ -88,7 +88,7 @@ impl Op<3> for InfoNce {
         let p = self.params(k, queue);
         let (queries, quads, chunks) = (k.rows(), k.quads(), chunks(&p));
         let partial = Tensor::new(rec, &[chunks, queries, k.channels()]);
-        let (kernel, grid) = match by_subgroup(rec) {
+        let (kernel, grid) = match self.by_subgroup(rec, k, queue) {
             true => {
                 let grid = [chunks, queries.div_ceil(8), quads.div_ceil(32)].map(|g| g as u32);
                 (&CHUNK_GRADIENTS_SUBGROUP, grid)
@@ -114,7 +114,7 @@ impl InfoNce {
         let (queries, keys) = (q.rows(), queue.rows());
         let logits = Tensor::new(rec, &[keys, queries]);
         let p = self.params(q, queue);
-        let (kernel, grid) = match by_subgroup(rec) {
+        let (kernel, grid) = match self.by_subgroup(rec, q, queue) {
             true => (&LOGITS_SUBGROUP, [chunks(&p) as u32, queries.div_ceil(8) as u32, 1]),
             false => (&LOGITS, Gpu::grid(keys * logits.quads())),
         };
@@ -123,6 +123,34 @@ impl InfoNce {
         let cost = Cost { flops, shape: shape(q, queue) };
         rec.launch(kernel, &[], p, &slices, grid, cost)?;
         Ok(logits)
+    }
+    /// Whether the kernels of eight lanes that share their loads shall run.
+    fn by_subgroup(&self, rec: &Recording, q: &Tensor, queue: &Tensor) -> bool {
+        let caps = rec.gpu.caps();
+        let able = caps.subgroup.is_some_and(|lanes| lanes >= 8);
+        let (op, shapes) = (*self, [q.shape.clone(), q.shape.clone(), queue.shape.clone()]);
+        let kernel = rec.choose(Problem {
+            name: format!("info_nce: {}", shape(q, queue)),
+            kernels: if able { vec!["plain", "subgroup"] } else { vec!["plain"] },
+            default: if able && caps.software { "subgroup" } else { "plain" },
+            half: false,
+            pose: Box::new(move |gpu| op.pose(gpu, &shapes)),
+        });
+        kernel == "subgroup"
+    }
+    /// Loss and gradient of random unit vectors of these shapes.
+    fn pose(self, gpu: &Gpu, shapes: &[Vec<usize>; 3]) -> Result<Pose> {
+        let unit = |shape: &Vec<usize>| {
+            let length = (shape[1] as f64 / 3.0).sqrt();
+            Tensor::upload(gpu, &Array::random(shape, shape[0] as u64).map(|v| v / length))
+        };
+        let x = [unit(&shapes[0])?, unit(&shapes[1])?, unit(&shapes[2])?];
+        let one = Tensor::upload(gpu, &Array::new(&[1], vec![1.0]))?;
+        Ok(Box::new(move |rec| {
+            let (_, saved) = self.forward(rec, x.each_ref())?;
+            let [dq, ..] = self.backward(rec, &saved, &one, [true, false, false])?;
+            Ok(dq.expect("it was asked for").data)
+        }))
     }
     fn params(&self, q: &Tensor, queue: &Tensor) -> Params {
         let keys = queue.rows();
@@ -160,17 +188,6 @@ fn misfit(q: &[usize], k: &[usize], queue: &[usize]) -> Option<String> {
     (!fit || !full).then(|| {
         format!("expected q and k [N, D] and queue [K, D], found {q:?}, {k:?} and {queue:?}")
     })
-}
-
-/// Whether the kernels of eight lanes that share their loads shall run.
-fn by_subgroup(rec: &Recording) -> bool {
-    let caps = rec.gpu.caps();
-    let able = caps.subgroup.is_some_and(|lanes| lanes >= 8);
-    able && match rec.variant.as_deref() {
-        Some("plain") => false,
-        Some("subgroup") => true,
-        _ => caps.software,
-    }
 }
 
 fn chunks(p: &Params) -> usize {

@@ -6,7 +6,7 @@ use crate::{
         case::{Setup, differentiate, size},
         external::nchw,
     },
-    tensor::{Array, Philox, Tensor},
+    tensor::{Array, Format, Philox, Tensor},
 };
 
 /// What `run-op max_pool2d` takes.
@@ -29,6 +29,22 @@ fn case(why: &str, pool: MaxPool2d, shape: [usize; 4]) -> Case {
     Case::new(why, pool, [shape.to_vec()], Setup { inputs: all_apart, ..Setup::default() })
 }
 
+/// In f16, which tells 1000 values apart and no more.
+fn half(why: &str, pool: MaxPool2d, shape: [usize; 4]) -> Case {
+    fn all_apart(x: &mut [Array; 1], random: &mut Philox) {
+        let last = x[0].shape[3];
+        let pixels = x[0].data.len() / last;
+        for channel in 0..last {
+            for (pixel, i) in random.permutation(pixels).into_iter().enumerate() {
+                x[0].data[pixel * last + channel] = i as f64 / 8.0;
+            }
+        }
+    }
+    let setup =
+        Setup { inputs: all_apart, half: [true], allowed: (1e-3, 2e-3), ..Setup::default() };
+    Case::new(why, pool, [shape.to_vec()], setup)
+}
+
 /// Where all pixels are equal, as the zeros behind a ReLU are, each window's gradient goes to the
 /// first of its pixels that lies in the image.
 fn ties(shape: [usize; 4]) -> Case {
@@ -46,7 +62,8 @@ fn ties(shape: [usize; 4]) -> Case {
                 let (top, left) = ((2 * row).saturating_sub(1), (2 * column).saturating_sub(1));
                 want.data[((i * h + top) * w + left) * c + channel] += v;
             }
-            let (y, [dx]) = differentiate(gpu, variant, &RESNET, [&x], Some(&dy), [true])?;
+            let (y, [dx]) =
+                differentiate(gpu, variant, &RESNET, [(&x, Format::F32)], Some(&dy), [true])?;
             let mut report = Report::default();
             report.compare("y", &y, &Array::new(&dy.shape, vec![0.5; dy.data.len()]), 0.0);
             report.compare("gradient", &dx.unwrap_or(Array::zeros(&[0])), &want, 1e-6);
@@ -70,6 +87,8 @@ pub fn cases() -> Vec<Case> {
         case("one pixel, padded", RESNET, [2, 1, 1, 5]),
         case("behind ResNet's stem", RESNET, [2, 56, 56, 64]),
         case("odd sizes", RESNET, [2, 15, 8, 7]),
+        half("f16, behind ResNet's stem", RESNET, [2, 14, 13, 12]),
+        half("f16, odd channels", RESNET, [2, 5, 6, 7]),
         case("windows side by side", plain(2), [3, 9, 10, 6]),
         case("height and width differ", uneven, [1, 12, 15, 3]),
         case("pixels in no window", gaps, [2, 10, 11, 4]),

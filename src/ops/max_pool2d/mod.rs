@@ -30,7 +30,7 @@ params! {
 /// ```text
 /// y[n,p,q,c] = max r<R,s<S  x[n, p·stride + r − padding, q·stride + s − padding, c]
 /// ```
-/// Shapes: x `[N, H, W, C]` → y `[N, P, Q, C]` with `P = (H + 2·padding − R) / stride + 1`; pairs are
+/// Shapes: x `[N, H, W, C]` of either format → y `[N, P, Q, C]` with `P = (H + 2·padding − R) / stride + 1`; pairs are
 /// (height, width), in pixels. What lies outside the image takes no part. The gradient goes to the
 /// maximum, the first one in row-major order where several are equal. Errs if a size is 0 or beyond
 /// 65 535, if the padding is more than half the kernel, or if P or Q would be 0.
@@ -66,8 +66,9 @@ impl MaxPool2d {
         kernel: &Kernel<Params>,
         [x, y]: [[usize; 4]; 2],
         slices: [&Slice; 3],
-        threads: usize,
+        to: &Tensor,
     ) -> Result<()> {
+        let threads = to.rows() * to.quads();
         let [[kernel_h, kernel_w], [stride_h, stride_w], [padding_h, padding_w]] =
             [self.kernel, self.stride, self.padding].map(|pair| pair.map(|v| v as u32));
         let constants = [
@@ -87,7 +88,7 @@ impl MaxPool2d {
             out_width: y[2] as u32,
         };
         let cost = Cost { flops: 0, shape: format!("{x:?} to {y:?}") };
-        rec.launch(kernel, &constants, params, &slices, Gpu::grid(threads), cost)
+        rec.launch(kernel, &to.constants(&constants), params, &slices, Gpu::grid(threads), cost)
     }
 }
 
@@ -108,10 +109,10 @@ impl Op<1> for MaxPool2d {
             let problem = format!("the window does not fit (x: {:?}, {self:?})", x.shape);
             return Err(Error::shape("max_pool2d", problem));
         };
-        let y = Tensor::new(rec, &[n, p, q, c]);
+        let y = Tensor::of(rec, x.format, &[n, p, q, c]);
         let pixel = Tensor::new(rec, &y.shape);
         let slices = [&x.data, &y.data, &pixel.data];
-        self.launch(rec, &FORWARD, [image, y.axes()], slices, y.rows() * y.quads())?;
+        self.launch(rec, &FORWARD, [image, y.axes()], slices, &y)?;
         Ok((y, Origin { image, pixel }))
     }
     fn backward(
@@ -124,9 +125,9 @@ impl Op<1> for MaxPool2d {
         if !needs[0] {
             return Ok([None]);
         }
-        let dx = Tensor::new(rec, image);
+        let dx = Tensor::of(rec, dy.format, image);
         let slices = [&pixel.data, &dy.data, &dx.data];
-        self.launch(rec, &BACKWARD, [*image, dy.axes()], slices, dx.rows() * dx.quads())?;
+        self.launch(rec, &BACKWARD, [*image, dy.axes()], slices, &dx)?;
         Ok([Some(dx)])
     }
 }

@@ -1,0 +1,23 @@
+// y = x, f16 as f32. A thread takes four times four numbers.
+
+#import grid
+#import quads
+#import values
+
+struct Params { quads: u32 }
+var<immediate> p: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read_write> y: array<Quad>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = group_of(group, groups) * 1024u + lane;
+    for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
+        y[i] = packed(values(x[i]));
+    }
+}

@@ -1,0 +1,11 @@
+// Four numbers of an activation as a buffer holds them, where they are f32. Needs `quads`; where a launch sets HALF,
+// halves.wgsl stands in its place.
+alias Values = Quad;
+
+fn values(v: Values) -> vec4f {
+    return quad(v);
+}
+
+fn stored(v: vec4f) -> Values {
+    return packed(v);
+}

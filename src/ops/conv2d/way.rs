@@ -1,0 +1,150 @@
+//! Which kernels compute a convolution.
+
+use super::{Conv2d, winograd::Tiles};
+use crate::{
+    Result,
+    gpu::{Gpu, Pose, Problem, Recording},
+    tensor::{Array, Format, Tensor},
+};
+
+/// Ways to compute a convolution, the plain one first. `winograd` multiplies by `subgroup`, `winograd_shared` by `shared`.
+pub const VARIANTS: &[&str] =
+    &["plain", "subgroup", "shared", "wide", "winograd", "winograd_shared"];
+
+/// The kernel that multiplies and adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kernel {
+    /// A thread an output quad.
+    Plain,
+    /// Register tiles that eight lanes share by broadcasts.
+    Subgroup,
+    /// Tiles of 64 × 64 · size² in workgroup memory.
+    Shared {
+        /// 1 or 2.
+        size: u32,
+    },
+}
+
+impl Kernel {
+    /// Whether it reads weights in either order, so that nobody needs to transpose them.
+    pub(super) fn turns(self) -> bool {
+        self == Self::Subgroup
+    }
+}
+
+/// How one pass is computed: a kernel, within Winograd's transforms or not.
+pub(super) struct Way {
+    pub kernel: Kernel,
+    pub tiles: Option<Tiles>,
+}
+
+/// y, dx or dw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    Forward,
+    GradInput,
+    GradWeight,
+}
+
+impl Pass {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Pass::Forward => "forward",
+            Pass::GradInput => "input gradient",
+            Pass::GradWeight => "weight gradient",
+        }
+    }
+}
+
+impl Conv2d {
+    /// How a pass is computed whose result covers `[N, P, Q]`: as is asked for or was measured, else as measured best on
+    /// this kind of adapter.
+    pub(super) fn way(
+        &self,
+        rec: &Recording,
+        pass: Pass,
+        x: &Tensor,
+        w: &Tensor,
+        covered: [usize; 3],
+    ) -> Way {
+        let caps = rec.gpu.caps();
+        let subgroups = caps.subgroup.is_some_and(|lanes| lanes >= 8);
+        let ([n, p, q], [.., c, k]) = (covered, w.axes());
+        let (tiles, cost) = Tiles::of(covered, self.dilation[0], c, k);
+        let fits = tiles.bytes(c, k) <= caps.limits.max_storage_buffer_binding_size;
+        // Between its transforms numbers grow beyond f16.
+        let tiled = self.is_winograds(w) && fits && subgroups && x.format == Format::F32;
+        let able = |name: &&str| match *name {
+            "subgroup" => subgroups,
+            "winograd" | "winograd_shared" => tiled,
+            _ => true,
+        };
+        let taps = self.taps_inside([p, q]);
+        // The kernel's tiles have sixteen rows.
+        let padded = (n * p * q).next_multiple_of(16) as f64 / (n * p * q) as f64;
+        let direct = ((n * taps * c * k) as f64 * padded) as usize;
+        let default = match caps.software {
+            false => "shared",
+            true if tiled && cost < direct => "winograd",
+            true if subgroups => "subgroup",
+            true => "plain",
+        };
+        let (conv, format) = (*self, x.format);
+        let shapes = (x.shape.clone(), w.shape.clone());
+        let chosen = rec.choose(Problem {
+            name: self.name(pass, x, w),
+            kernels: VARIANTS.iter().copied().filter(able).collect(),
+            default,
+            half: format == Format::F16 && pass != Pass::GradWeight,
+            pose: Box::new(move |gpu| conv.pose(gpu, pass, &shapes, format)),
+        });
+        let kernel = match chosen {
+            "subgroup" | "winograd" => Kernel::Subgroup,
+            "shared" | "winograd_shared" => Kernel::Shared { size: 1 },
+            "wide" => Kernel::Shared { size: 2 },
+            _ => Kernel::Plain,
+        };
+        let tiles = chosen.starts_with("winograd").then(|| tiles.by(kernel));
+        Way { kernel, tiles }
+    }
+    /// Whether Winograd's convolution solves it: 3 × 3, stride 1; dilated, if the padding is a multiple of that, so
+    /// that each phase of the image is a convolution of its own.
+    fn is_winograds(&self, w: &Tensor) -> bool {
+        let [d, e] = self.dilation;
+        w.shape[..2] == [3; 2]
+            && self.stride == [1; 2]
+            && d == e
+            && self.padding.iter().all(|padding| padding.is_multiple_of(d))
+    }
+    /// Taps that outputs `[P, Q]` of a 3 × 3 kernel take. An atrous one takes many in the padding, which direct
+    /// kernels skip.
+    fn taps_inside(&self, outputs: [usize; 2]) -> usize {
+        let [h, w] = outputs.map(|length| match self.dilation[0] {
+            1 => 3 * length,
+            d => length + 2 * length.saturating_sub(d),
+        });
+        h * w
+    }
+    /// The pass on random tensors of these shapes of x and w.
+    fn pose(
+        self,
+        gpu: &Gpu,
+        pass: Pass,
+        (x, w): &(Vec<usize>, Vec<usize>),
+        format: Format,
+    ) -> Result<Pose> {
+        let random =
+            |shape: &[usize], seed| Tensor::upload_as(gpu, format, &Array::random(shape, seed));
+        let [p, q] = self.output([x[1], x[2]], [w[0], w[1]]).unwrap_or([1; 2]);
+        let dy = random(&[x[0], p, q, w[3]], 3)?;
+        let (x, w) = (random(x, 1)?, random(w, 2)?);
+        Ok(Box::new(move |rec| {
+            let made = match pass {
+                Pass::Forward => self.forward(rec, &x, &w, None),
+                Pass::GradInput => self.grad_input(rec, &x, &w, &dy),
+                Pass::GradWeight => self.grad_weight(rec, &x, &w, &dy),
+            };
+            Ok(made?.data)
+        }))
+    }
+}

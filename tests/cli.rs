@@ -29,6 +29,8 @@ mod runners;
 mod score;
 #[path = "cli/stages.rs"]
 mod stages;
+#[path = "cli/tune.rs"]
+mod tune;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mtpret");
 

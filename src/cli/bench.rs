@@ -141,15 +141,20 @@ pub(super) fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
 fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let (batch, [width, height]) = (usize::from(args.batch), args.size);
     let model = args.model.as_deref().unwrap_or("resnet18");
+    let begun = Instant::now();
     let mut work = Work::new(gpu, model, batch, args.size)?;
-    let mut seconds = Vec::new();
+    let (mut seconds, mut first) = (Vec::new(), 0.0);
     // The first two steps pay for what later ones find ready.
     for number in 0..u32::from(args.steps) + 2 {
         let start = Instant::now();
         work.run(number)?;
         gpu.wait()?;
         seconds.push(start.elapsed().as_secs_f64());
+        if number == 0 {
+            first = begun.elapsed().as_secs_f64();
+        }
     }
+    let replay = replay(&work);
     seconds.drain(..2);
     seconds.sort_by(f64::total_cmp);
     let flops = work.flops();
@@ -167,11 +172,15 @@ fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
         t.gflops(),
         share * 100.0
     );
+    text += &format!(
+        "first step {first:.2} s after the adapter was opened; to encode a launch takes {:.2} µs of the host\n",
+        replay * 1e6
+    );
     let mut out = json!({
         "model": model, "batch": batch, "size": args.size, "steps": args.steps,
         "ms": median * 1e3, "spread": t.spread(), "seconds": t.seconds, "images_per_second": images,
         "gflop": flops as f64 / 1e9, "launches": t.launches,
-        "gflops": t.gflops(), "share_of_fma": share,
+        "gflops": t.gflops(), "share_of_fma": share, "first_step_seconds": first, "replay_seconds": replay,
     });
     let launches = match args.profile || args.layers || args.trace.is_some() {
         true => launches(&work, args.steps)?,
@@ -194,6 +203,17 @@ fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     }
     Ok((text, out))
 }
+
+/// Seconds of the host that a launch takes to encode, the median of several programs' worth.
+fn replay(work: &Work) -> f64 {
+    let program = &work.stepper.programs()[0];
+    let mut seconds: Vec<f64> = (0..REPLAYS).map(|_| program.encoding().as_secs_f64()).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[REPLAYS / 2] / program.commands().len() as f64
+}
+
+/// Replays that the median is taken of.
+const REPLAYS: usize = 21;
 
 /// A command of a step, launched alone.
 pub(super) struct Alone {

@@ -11,8 +11,8 @@ use std::{
 };
 
 /// A submission ends after about this many floating-point operations, so that no single one keeps
-/// a small GPU from drawing the screen for long.
-const FLOPS_PER_SUBMISSION: u64 = 20_000_000_000;
+/// a small GPU from drawing the screen for long: 200 ms where 50 GFLOP/s are reached.
+const FLOPS_PER_SUBMISSION: u64 = 10_000_000_000;
 
 /// A planned recording, ready to be run again and again. A run creates nothing.
 pub struct Program {
@@ -132,6 +132,12 @@ impl Program {
         }
     }
     fn submit(&self, steps: &[Step]) {
+        self.gpu.0.queue.submit([self.encode(steps)]);
+        let launches = steps.iter().filter(|s| matches!(s, Step::Launch { .. })).count();
+        let count = &self.gpu.0.traffic.launches;
+        count.set(count.get() + launches as u64);
+    }
+    fn encode(&self, steps: &[Step]) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         let mut rest = steps;
         while !rest.is_empty() {
@@ -154,10 +160,15 @@ impl Program {
                 encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, from.bytes);
                 rest = after;
             }
-            let count = &self.gpu.0.traffic.launches;
-            count.set(count.get() + launches as u64);
         }
-        self.gpu.0.queue.submit([encoder.finish()]);
+        encoder.finish()
+    }
+    /// Encodes every command as a run does, and submits nothing: the time that a run costs the host, but for the
+    /// submission, in which a driver on the CPU does the work itself.
+    pub fn encoding(&self) -> Duration {
+        let start = Instant::now();
+        drop(self.encode(&self.steps));
+        start.elapsed()
     }
     /// Runs every command alone and waits for each: its wall time, with the cost of a submission.
     ///

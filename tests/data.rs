@@ -8,10 +8,16 @@ use mtpret::data::{Dataset, Sample};
 
 #[path = "data/annotated.rs"]
 mod annotated;
+#[path = "data/audit.rs"]
+mod audit;
 #[path = "data/bad_annotations.rs"]
 mod bad_annotations;
 #[path = "data/decoding.rs"]
 mod decoding;
+#[path = "data/detected.rs"]
+mod detected;
+#[path = "data/dicom.rs"]
+mod dicom;
 #[path = "data/faults.rs"]
 mod faults;
 #[path = "data/loading.rs"]

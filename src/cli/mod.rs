@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod data;
 mod demo;
 mod detection;
 mod doctor;
@@ -61,6 +62,7 @@ enum Command {
     Explain(explain::Args),
     Report(report::Args),
     Inspect(inspect::Args),
+    Data(data::Args),
     Bench(bench::Args),
     Tune(tune::Args),
     RunOp(run_op::Args),
@@ -133,12 +135,14 @@ fn tensors(path: &Path) -> Result<Tensors> {
 
 /// Parses the command line, runs it, prints the error if there is one.
 pub fn main() -> ExitCode {
+    sigpipe::reset();
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Pretrain(args) => stages::pretrain(&args),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::class::{Class, names};
 use super::patient::told;
-use super::split::Row;
+use super::split::{Flaw, Row};
 use super::table::did_you_mean;
 use super::walk::{file_name, films_below, relative, stem};
 use super::{Annotation, Sample, Shape, Source};
@@ -140,13 +140,14 @@ impl Films {
     }
 }
 
-/// The error of an annotation whose film is not there.
-pub(super) fn no_film(source: &Source, place: &str, name: &str) -> Error {
-    Error::data(
+/// The flaw of an annotation whose film is not there.
+pub(super) fn no_film(source: &Source, place: &str, name: &str) -> Flaw {
+    let error = Error::data(
         place,
         format!("expected the film {name} below {}, found no such file", source.films().display()),
         "correct images, or set partial = true to leave out what is not there",
-    )
+    );
+    Flaw::new("missing film", error)
 }
 
 /// The films of the folder `negatives` that no annotation names: nothing is on them.

@@ -32,6 +32,11 @@ pub enum Purpose {
 pub struct Known {
     /// The name in configurations.
     pub name: &'static str,
+    /// What it is called where it is published.
+    pub title: &'static str,
+    /// Files and folders by which it is told, whatever its own folder is called: paths in which `*` is any letters,
+    /// `A|B` either of two. None: it is read by its layout.
+    pub signs: &'static [&'static str],
     /// Folders below a root in which it may lie, most usual first.
     pub folders: &'static [&'static str],
     /// The data set of the paper whose place it takes; none where the paper has no such task.
@@ -161,7 +166,7 @@ impl Source {
     pub fn locate(&mut self, roots: &Roots) -> Result<()> {
         let Some(name) = &self.known else { return Ok(()) };
         let known = Known::named(name)?;
-        let mut filled = Self::empty(self.name.clone());
+        let mut filled = Self::named(self.name.clone());
         (known.serves(self.task)?.settings)(&mut filled);
         self.fill(&filled);
         if self.root.as_os_str().is_empty() {
@@ -177,12 +182,12 @@ impl Source {
                 to.clone_from(from);
             }
         }
-        let none = Self::empty("");
+        let none = Self::named("");
         macro_rules! fill {
             ($($key:ident)*) => { $(take(&mut self.$key, &other.$key, &none.$key);)* };
         }
         fill!(format images table test_table labelled path_column label_columns uncertain
             blank_is_absent classes only annotations shape negatives masks partial positive
-            patient_column split_column split val_share test_share);
+            patient_column split_column splits split val_share test_share);
     }
 }

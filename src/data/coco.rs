@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::boxes::{Classes, Films, Marks, checked, negatives, no_film, outline, row};
-use super::split::{Listing, Part, Row};
+use super::split::{Flaw, Listing, Part, Row};
 use super::walk::stem;
 use super::{BoxLabel, Kind, Labels, Shape, Source};
 use crate::{Error, Result};
@@ -16,19 +16,26 @@ use crate::{Error, Result};
 pub(super) fn read(source: &Source) -> Result<Listing> {
     let films = Films::below(source.films())?;
     let mut classes = Classes::new(source);
-    let (mut rows, mut missing) = (Vec::new(), 0);
+    let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
     for file in &source.annotations {
         let path = source.root.join(file);
         let part = Part::in_name(&stem(&path));
-        let images = File::read(&path)?.images(source.shape, &mut classes)?;
+        let images = File::read(&path)?.images(source.shape, &mut classes, &mut flaws)?;
         for image in images {
-            match films.find(&image.place, &image.name)? {
+            let film = match films.find(&image.place, &image.name) {
+                Ok(film) => film,
+                Err(error) => {
+                    flaws.push(Flaw::new("unusable annotation", error));
+                    continue;
+                }
+            };
+            match film {
                 Some(film) => {
                     let found = row(source, film, image.size, image.marks);
                     rows.push(Row { part, place: image.place, ..found });
                 }
                 None if source.partial => missing += 1,
-                None => return Err(no_film(source, &image.place, &image.name)),
+                None => flaws.push(no_film(source, &image.place, &image.name)),
             }
         }
     }
@@ -37,7 +44,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         Shape::Boxes => Labels { kind: Kind::Boxes, names: classes.names },
         Shape::Mask => source.mask_labels(),
     };
-    Ok(Listing { labels, rows, missing, unlabelled: 0 })
+    Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
 /// An image and what is on it.
@@ -66,8 +73,13 @@ impl File {
         Ok(Self { name, json })
     }
 
-    /// The images in the order of the file.
-    fn images(&self, shape: Shape, classes: &mut Classes) -> Result<Vec<Image>> {
+    /// The images in the order of the file; what is wrong with single marks goes to `flaws`.
+    fn images(
+        &self,
+        shape: Shape,
+        classes: &mut Classes,
+        flaws: &mut Vec<Flaw>,
+    ) -> Result<Vec<Image>> {
         let (mut images, mut numbers) = (Vec::new(), HashMap::new());
         for (at, entry) in self.entries("images")?.enumerate() {
             let id = entry.id()?;
@@ -80,7 +92,7 @@ impl File {
         }
         let categories = self.categories(shape, classes)?;
         let mut seen = HashSet::new();
-        for entry in self.entries("annotations")? {
+        let mut mark = |entry: &Entry| -> Result<()> {
             let id = entry.id()?;
             if !seen.insert(id.clone()) {
                 return Err(entry.fault(format!("its id {id} is already at one above")));
@@ -105,6 +117,11 @@ impl File {
                 }
                 Shape::Mask => image.marks.polygons.extend(entry.polygons(image.size)?),
             }
+            Ok(())
+        };
+        for entry in self.entries("annotations")? {
+            let error = mark(&entry).err();
+            flaws.extend(error.map(|error| Flaw::new("unusable annotation", error)));
         }
         Ok(images)
     }

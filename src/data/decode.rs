@@ -11,6 +11,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::dicom;
 use crate::{Error, Result};
 
 /// Pixels a side that are decoded at most.
@@ -31,15 +32,34 @@ pub struct Film {
     pub pixels: Vec<f32>,
 }
 
+/// How an image file holds its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding {
+    /// `JPEG`, `PNG`, `TIFF`, `BMP` or `DICOM`.
+    pub format: &'static str,
+    /// Bits of a number.
+    pub bits: u16,
+    /// Numbers of a pixel, the place in a palette among them.
+    pub channels: u8,
+    /// White is stored as 0 (DICOM's MONOCHROME1); the film is the right way round all the same.
+    pub inverted: bool,
+}
+
+impl Encoding {
+    pub(super) fn new(format: &'static str, bits: u16, channels: u8) -> Self {
+        Self { format, bits, channels, inverted: false }
+    }
+}
+
 /// What is wrong with a file, without its name.
 pub(super) type Fault = String;
 
 /// Reads the image file `path` as a grey film.
 ///
 /// The format is told by the file's first bytes, never by its name: JPEG (baseline, progressive;
-/// grey, YCbCr, RGB, CMYK), PNG (any depth, palette, alpha, interlaced), BMP and TIFF. Colour
-/// becomes grey by ITU-R BT.601 luma, `0.299 R + 0.587 G + 0.114 B`; transparency lies on black;
-/// the EXIF orientation is applied.
+/// grey, YCbCr, RGB, CMYK), PNG (any depth, palette, alpha, interlaced), BMP, TIFF and DICOM (as
+/// it is meant to be seen: rescaled, windowed, 0 black). Colour becomes grey by ITU-R BT.601 luma,
+/// `0.299 R + 0.587 G + 0.114 B`; transparency lies on black; the EXIF orientation is applied.
 ///
 /// # Errors
 /// [`Error::Data`] naming the file if it is missing, no image, damaged, cut short or larger than
@@ -48,23 +68,36 @@ pub fn decode(path: &Path) -> Result<Film> {
     read(path).map_err(|fault| fault_at(path, fault))
 }
 
+/// As [`decode`], with how the file holds its pixels.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_encoded(path: &Path) -> Result<(Film, Encoding)> {
+    bytes(path).and_then(|bytes| examine(&bytes)).map_err(|fault| fault_at(path, fault))
+}
+
 /// Decodes the bytes of an image file as [`decode`] does; `name` stands for the file in errors.
 ///
 /// # Errors
 /// As [`decode`].
 pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Film> {
-    film(bytes).map_err(|fault| fault_at(name, fault))
+    examine(bytes).map(|(film, _)| film).map_err(|fault| fault_at(name, fault))
 }
 
-fn fault_at(path: &Path, fault: Fault) -> Error {
+pub(super) fn fault_at(path: &Path, fault: Fault) -> Error {
     Error::data(
         path.display().to_string(),
         fault,
-        "replace the file by a whole JPEG, PNG, BMP or TIFF, or leave it out",
+        "replace the file by a whole JPEG, PNG, BMP, TIFF or DICOM, or leave it out",
     )
 }
 
 pub(super) fn read(path: &Path) -> Result<Film, Fault> {
+    Ok(examine(&bytes(path)?)?.0)
+}
+
+/// The bytes of an image file.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     let about = std::fs::metadata(path).map_err(|e| format!("expected an image file, {e}"))?;
     if !about.is_file() {
         return Err("expected an image file, found something else than a file".into());
@@ -72,34 +105,42 @@ pub(super) fn read(path: &Path) -> Result<Film, Fault> {
     if about.len() > MAX_BYTES {
         return Err(format!("expected at most {MAX_BYTES} bytes, found {}", about.len()));
     }
-    film(&std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))?)
+    std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))
 }
 
-fn film(bytes: &[u8]) -> Result<Film, Fault> {
+/// The film that the bytes of an image file hold, and how.
+pub(super) fn examine(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
     // A decoder that panics on a damaged file must cost this film alone, not the run.
-    catch_unwind(AssertUnwindSafe(|| Ok(oriented(as_stored(bytes)?, orientation(bytes)))))
+    let upright = || {
+        let (film, encoding) = as_stored(bytes)?;
+        Ok((oriented(film, orientation(bytes)), encoding))
+    };
+    catch_unwind(AssertUnwindSafe(upright))
         .unwrap_or_else(|_| Err("its data are damaged beyond what the decoder can follow".into()))
 }
 
-fn as_stored(bytes: &[u8]) -> Result<Film, Fault> {
+fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
     match bytes {
         [] => Err("expected an image, found an empty file".into()),
+        // First, for DICOM's preamble may be the start of a TIFF.
+        _ if dicom::is_marked(bytes) => dicom::film(bytes),
         [0xff, 0xd8, 0xff, ..] => jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => {
-            image_crate(PngDecoder::with_limits(Cursor::new(bytes), limits()))
+            image_crate("PNG", PngDecoder::with_limits(Cursor::new(bytes), limits()))
         }
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => {
-            image_crate(TiffDecoder::new(Cursor::new(bytes)))
+            image_crate("TIFF", TiffDecoder::new(Cursor::new(bytes)))
         }
-        [b'B', b'M', ..] => image_crate(BmpDecoder::new(Cursor::new(bytes))),
+        [b'B', b'M', ..] => image_crate("BMP", BmpDecoder::new(Cursor::new(bytes))),
+        _ if dicom::is_dicom(bytes) => dicom::film(bytes),
         _ => Err(format!(
-            "expected JPEG, PNG, BMP or TIFF, found a file that begins with {:02x?}",
+            "expected JPEG, PNG, BMP, TIFF or DICOM, found a file that begins with {:02x?}",
             &bytes[..bytes.len().min(4)]
         )),
     }
 }
 
-fn check_size(width: usize, height: usize) -> Result<(), Fault> {
+pub(super) fn check_size(width: usize, height: usize) -> Result<(), Fault> {
     if width == 0 || height == 0 {
         return Err(format!("expected at least one pixel, found {width}x{height}"));
     }
@@ -120,7 +161,7 @@ fn limits() -> Limits {
     limits
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Film, Fault> {
+fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(MAX_SIDE)
@@ -142,18 +183,26 @@ fn jpeg(bytes: &[u8]) -> Result<Film, Fault> {
     if pixels.len() != width * height {
         return Err(format!("expected {width}x{height} pixels, found {}", pixels.len()));
     }
-    Ok(Film { width, height, pixels })
+    let channels = decoder.input_colorspace().map_or(1, |space| space.num_components() as u8);
+    Ok((Film { width, height, pixels }, Encoding::new("JPEG", 8, channels)))
 }
 
-fn image_crate<D: ImageDecoder>(decoder: Result<D, ImageError>) -> Result<Film, Fault> {
+fn image_crate<D: ImageDecoder>(
+    format: &'static str,
+    decoder: Result<D, ImageError>,
+) -> Result<(Film, Encoding), Fault> {
     let fault = |e: ImageError| format!("not a whole image: {e}");
     let mut decoder = decoder.map_err(fault)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     check_size(width, height)?;
     decoder.set_limits(limits()).map_err(fault)?;
+    let stored = decoder.original_color_type();
+    let channels = stored.channel_count();
+    let encoding =
+        Encoding::new(format, stored.bits_per_pixel() / u16::from(channels.max(1)), channels);
     let image = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    Ok(Film { width, height, pixels: grey(&image)? })
+    Ok((Film { width, height, pixels: grey(&image)? }, encoding))
 }
 
 fn grey(image: &DynamicImage) -> Result<Vec<f32>, Fault> {
@@ -185,7 +234,7 @@ fn grey(image: &DynamicImage) -> Result<Vec<f32>, Fault> {
 }
 
 /// ITU-R BT.601 luma.
-fn luma([r, g, b]: [f32; 3]) -> f32 {
+pub(super) fn luma([r, g, b]: [f32; 3]) -> f32 {
     // Grey must stay exactly grey, and the weights do not sum to 1 in f32.
     if r == g && g == b { r } else { 0.299 * r + 0.587 * g + 0.114 * b }
 }

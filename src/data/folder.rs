@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::patient::patient;
-use super::split::{Listing, Part, Row};
-use super::walk::{file_name, films_below, list};
+use super::split::{Flaw, Listing, Part, Row};
+use super::walk::{EXTENSIONS, file_name, films_below, list};
 use super::{Kind, Labels, Sample, Source};
 use crate::{Error, Result};
 
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub(super) fn read(source: &Source) -> Result<Listing> {
     let parts = parts(&source.films())?;
     let row = |film, part, target| row(source, film, part, target);
-    let mut rows = Vec::new();
+    let (mut rows, mut flaws) = (Vec::new(), Vec::new());
     let names = if source.labelled { class_names(&parts)? } else { Vec::new() };
     for (part, folder) in &parts {
         if source.labelled {
@@ -21,7 +21,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
                 let index = index.expect("class names are those of these folders");
                 let films = films_below(&class)?;
                 if films.is_empty() {
-                    return Err(empty_class(&class));
+                    flaws.push(Flaw::new("empty class", empty_class(&class)));
                 }
                 rows.extend(films.into_iter().map(|film| row(film, *part, vec![index as f32])));
             }
@@ -30,7 +30,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         }
     }
     let kind = if source.labelled { Kind::Classes } else { Kind::None };
-    Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0 })
+    Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0, flaws })
 }
 
 /// The folders `{train,val,test}` below `root` and their parts, or `root` itself and no part.
@@ -87,7 +87,7 @@ fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
 fn empty_class(folder: &Path) -> Error {
     Error::data(
         folder.display().to_string(),
-        "expected films of this class (jpg, jpeg, png, bmp, tif, tiff), found none",
+        format!("expected films of this class ({}), found none", EXTENSIONS.join(", ")),
         "add films, or remove the folder",
     )
 }

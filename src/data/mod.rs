@@ -2,16 +2,21 @@
 //! decoded to grey ([`decode`]), resized and served in a fixed order ([`Loader`]).
 
 mod annotation;
+mod audit;
 mod boxes;
 mod catalogue;
 mod class;
 mod coco;
 mod decode;
+mod detect;
+mod dicom;
+mod division;
 mod fit;
 mod folder;
 mod loader;
 mod mask;
 mod nih;
+mod openi;
 mod order;
 mod pairs;
 mod patient;
@@ -21,23 +26,31 @@ mod source;
 mod split;
 mod suffix;
 mod table;
+mod uncertain;
 mod voc;
 mod walk;
+mod yolo;
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 pub use annotation::{Annotation, BoxLabel};
+pub use audit::{Audit, Census, Finding, Level, Spread, Subject, audit};
 pub use catalogue::{KNOWN, Known, Note, Purpose, Roots, Use};
 pub use class::Class;
-pub use decode::{Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes};
+pub use decode::{Encoding, Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes, decode_encoded};
+pub use detect::{Found, detect};
+pub use dicom::Stored;
+pub use division::{changed, content_hash, table as division_table};
 pub use fit::Fit;
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use nih::NIH_LABELS;
 pub use sample::unpack;
 pub use source::{Format, Shape, Source, Split};
+pub use split::{Flaw, Part};
 pub use table::{Table, finding};
+pub use uncertain::{Policy, Uncertain};
 pub use walk::films_below;
 
 /// What a label vector means.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::split::{Listing, Part, Row};
+use super::split::{Flaw, Listing, Part, Row};
 use super::table::{Table, did_you_mean};
 use super::walk::{file_name, films_below, relative};
 use super::{Kind, Labels, Sample, Source, Split};
@@ -51,9 +51,9 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
     let lists = lists(source)?;
     let on_disk: HashMap<String, PathBuf> =
         films_below(&source.films())?.into_iter().map(|path| (file_name(&path), path)).collect();
-    let (mut rows, mut missing) = (Vec::new(), 0);
-    for (line, cells) in &table.rows {
-        let place = table.place(*line);
+    let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
+    let row = |line: u64, cells: &[String]| -> Result<Option<Row>> {
+        let place = table.place(line);
         let [image, labels, .., patient] = cells.get(..4).unwrap_or_default() else {
             let problem = format!("expected 11 cells or more, found {}", cells.len());
             return Err(Error::data(place, problem, "download the table again"));
@@ -66,16 +66,20 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
             return Err(Error::data(place, "expected a patient, found a blank", "fill it in"));
         }
         let target = target(&place, labels, &names)?;
-        let Some(path) = on_disk.get(image) else {
-            missing += 1;
-            continue;
-        };
+        let Some(path) = on_disk.get(image) else { return Ok(None) };
         let part = lists.as_ref().map(|lists| lists.part(&place, image)).transpose()?;
         let target = target.into();
         let sample = Sample { path: path.clone(), patient: patient.clone(), target };
-        rows.push(Row { sample, part, place });
+        Ok(Some(Row { sample, part, place }))
+    };
+    for (line, cells) in &table.rows {
+        match row(*line, cells) {
+            Ok(Some(row)) => rows.push(row),
+            Ok(None) => missing += 1,
+            Err(error) => flaws.push(Flaw::new("unusable row", error)),
+        }
     }
-    if rows.is_empty() {
+    if rows.is_empty() && flaws.is_empty() {
         return Err(Error::data(
             source.root.display().to_string(),
             format!("expected images that {} lists, found none", table.path.display()),
@@ -83,7 +87,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         ));
     }
     let kind = if names.is_empty() { Kind::None } else { Kind::Multi };
-    Ok(Listing { labels: Labels { kind, names }, rows, missing, unlabelled: 0 })
+    Ok(Listing { labels: Labels { kind, names }, rows, missing, unlabelled: 0, flaws })
 }
 
 fn table_path(source: &Source) -> Result<PathBuf> {

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::patient::patient;
-use super::split::{Listing, Row};
+use super::split::{Flaw, Listing, Row};
 use super::walk::{file_name, films_below, list, stem};
 use super::{Annotation, Sample, Source};
 use crate::{Error, Result};
 
 /// Reads the films and masks of a [`super::Format::Masks`] source.
 pub(super) fn read(source: &Source) -> Result<Listing> {
-    let (mut rows, mut unlabelled) = (Vec::new(), 0);
+    let (mut rows, mut unlabelled, mut flaws) = (Vec::new(), 0, Vec::new());
     let mut stems = HashSet::new();
     for path in films_below(&source.films())? {
         let stem = stem(&path);
@@ -24,22 +24,23 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
             }
             Err(_) if source.partial => unlabelled += 1,
             Err(pattern) => {
-                return Err(Error::data(
+                let error = Error::data(
                     place,
                     format!(
                         "expected its mask {}, found no such file",
                         pattern.replace("{}", &stem)
                     ),
                     "add the mask, or set partial = true to leave out films without one",
-                ));
+                );
+                flaws.push(Flaw::new("missing mask", error));
             }
         }
         stems.insert(stem);
     }
     if !source.partial {
-        check_orphans(source, &stems)?;
+        check_orphans(source, &stems, &mut flaws)?;
     }
-    Ok(Listing { labels: source.mask_labels(), rows, missing: 0, unlabelled })
+    Ok(Listing { labels: source.mask_labels(), rows, missing: 0, unlabelled, flaws })
 }
 
 /// One file for each pattern, or the pattern for which there is none.
@@ -52,7 +53,7 @@ fn masks<'a>(source: &'a Source, stem: &str) -> Result<Vec<PathBuf>, &'a str> {
 }
 
 /// Refuses a mask without its film.
-fn check_orphans(source: &Source, stems: &HashSet<String>) -> Result<()> {
+fn check_orphans(source: &Source, stems: &HashSet<String>, flaws: &mut Vec<Flaw>) -> Result<()> {
     let patterns = || source.masks.iter().flat_map(|pattern| pattern.split('|').map(str::trim));
     let folders: HashSet<PathBuf> =
         patterns().filter_map(|one| Path::new(one).parent()).map(|p| source.root.join(p)).collect();
@@ -67,11 +68,12 @@ fn check_orphans(source: &Source, stems: &HashSet<String>) -> Result<()> {
             let film = |one: &str| stem_by(&folder, &source.root.join(one), &mask);
             let mut could_be = patterns().filter_map(film).peekable();
             if could_be.peek().is_some() && !could_be.any(|film| stems.contains(&film)) {
-                return Err(Error::data(
+                let error = Error::data(
                     mask.display().to_string(),
                     format!("expected its film below {}, found none", source.films().display()),
                     "add the film or remove the mask, or set partial = true to leave it out",
-                ));
+                );
+                flaws.push(Flaw::new("mask without film", error));
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The patient that a path tells.
 
+use super::dicom;
 use super::walk::stem;
 use std::path::Path;
 
-/// The patient of a film below `folder`; any film that does not tell counts as a patient of its own.
+/// The patient of a film below `folder`, by its path or its DICOM header; any film that does not tell counts as a patient of its own.
 pub(super) fn patient(folder: &Path, film: &Path) -> String {
-    told(folder, film).unwrap_or_else(|| stem(film))
+    told(folder, film).or_else(|| dicom::patient(film)).unwrap_or_else(|| stem(film))
 }
 
 /// The patient that the path of a film below `folder` tells.

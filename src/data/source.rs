@@ -7,8 +7,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::class::Class;
+use super::split::Flaw;
+use super::uncertain::Uncertain;
 use super::{
-    Dataset, Kind, Labels, Purpose, Roots, coco, folder, nih, pairs, split, suffix, table, voc,
+    Dataset, Kind, Labels, Purpose, Roots, coco, folder, nih, openi, pairs, split, suffix, table,
+    voc, yolo,
 };
 use crate::{Error, Result};
 
@@ -31,6 +34,11 @@ pub enum Format {
     Coco,
     /// Pascal VOC XML, for boxes.
     Voc,
+    /// YOLO text files beside the films' folders (`images/a.png`, `labels/a.txt`), for boxes or outlines.
+    Yolo,
+    /// Indiana University's chest films (OpenI): reports in `ecgen-radiology/*.xml` or `indiana_reports.csv`, for
+    /// normal against abnormal.
+    Openi,
 }
 
 /// What is wanted of an annotation that holds boxes and outlines.
@@ -98,10 +106,10 @@ pub struct Source {
     /// and blank (findings); none means unlabelled. `nih`: the findings wanted; none means all 14.
     #[serde(default)]
     pub label_columns: Vec<String>,
-    /// `csv`: as what the findings in these columns count where a cell is −1, not certain: present
-    /// (`true`) or absent (`false`). In other columns −1 is an error.
+    /// `csv`: as what findings count where a cell is −1, not certain: `ones` (present), `zeros` (absent) or `ignore`, for
+    /// all of them or by column; −1 in a column without a word is an error.
     #[serde(default)]
-    pub uncertain: BTreeMap<String, bool>,
+    pub uncertain: Uncertain,
     /// `csv`: a finding is absent where its cell is blank. Default: it is not known.
     #[serde(default)]
     pub blank_is_absent: bool,
@@ -140,6 +148,10 @@ pub struct Source {
     pub patient_column: Option<String>,
     /// `csv`: the column that says `train`, `val` or `test`.
     pub split_column: Option<String>,
+    /// A table of `mtpret data splits`, relative to `root` or absolute, that says the part of each film; then
+    /// `split`, the shares and the seed have no say.
+    #[serde(default)]
+    pub splits: Option<PathBuf>,
     /// Who decides on training, validation and test.
     #[serde(default)]
     pub split: Split,
@@ -174,15 +186,16 @@ fn test_share() -> f64 {
 impl Source {
     /// A source with every optional setting at its default.
     pub fn new(name: impl Into<String>, format: Format, root: impl Into<PathBuf>) -> Self {
-        Self { format: Some(format), root: root.into(), ..Self::empty(name) }
+        Self { format: Some(format), root: root.into(), ..Self::named(name) }
     }
 
     /// A source of the data set that the program knows as `known`.
     pub fn known(name: impl Into<String>, known: &str, task: Option<Purpose>) -> Self {
-        Self { known: Some(known.into()), task, ..Self::empty(name) }
+        Self { known: Some(known.into()), task, ..Self::named(name) }
     }
 
-    pub(super) fn empty(name: impl Into<String>) -> Self {
+    /// A source of this name that says nothing else.
+    pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             known: None,
@@ -192,7 +205,7 @@ impl Source {
             images: PathBuf::new(),
             table: None,
             test_table: None,
-            uncertain: BTreeMap::new(),
+            uncertain: Uncertain::default(),
             blank_is_absent: false,
             classes: Vec::new(),
             only: BTreeMap::new(),
@@ -207,6 +220,7 @@ impl Source {
             positive: None,
             patient_column: None,
             split_column: None,
+            splits: None,
             split: Split::default(),
             val_share: val_share(),
             test_share: test_share(),
@@ -229,6 +243,16 @@ impl Source {
             found.locate(&Roots::from_env())?;
             return found.read();
         }
+        let (dataset, flaws) = self.survey()?;
+        flaws.into_iter().next().map_or(Ok(dataset), |flaw| Err(flaw.error))
+    }
+
+    /// As [`Source::read`], with everything that is wrong with single films, rows and marks beside the data set without
+    /// them.
+    ///
+    /// # Errors
+    /// What leaves no data set to speak of.
+    pub fn survey(&self) -> Result<(Dataset, Vec<Flaw>)> {
         let format = self.check()?;
         let listing = match format {
             Format::Folder => folder::read(self)?,
@@ -238,6 +262,8 @@ impl Source {
             Format::Masks => pairs::read(self)?,
             Format::Coco => coco::read(self)?,
             Format::Voc => voc::read(self)?,
+            Format::Yolo => yolo::read(self)?,
+            Format::Openi => openi::read(self)?,
         };
         split::divide(self, listing)
     }
@@ -255,24 +281,24 @@ impl Source {
 
     /// The keys that are set and that only some formats use.
     fn special(&self) -> [(&'static str, bool, &'static [Format]); 16] {
-        use Format::{Coco, Csv, Masks, Nih, Suffix, Voc};
+        use Format::{Coco, Csv, Masks, Nih, Openi, Suffix, Voc, Yolo};
         [
             ("table", self.table.is_some(), &[Csv, Nih]),
             ("test_table", self.test_table.is_some(), &[Csv]),
-            ("uncertain", !self.uncertain.is_empty(), &[Csv]),
+            ("uncertain", self.uncertain != Uncertain::default(), &[Csv]),
             ("blank_is_absent", self.blank_is_absent, &[Csv]),
             ("label_columns", !self.label_columns.is_empty(), &[Csv, Nih]),
             ("path_column", self.path_column != path_column(), &[Csv]),
             ("patient_column", self.patient_column.is_some(), &[Csv]),
             ("split_column", self.split_column.is_some(), &[Csv]),
             ("only", !self.only.is_empty(), &[Csv]),
-            ("classes", !self.classes.is_empty(), &[Csv, Suffix, Masks, Coco, Voc]),
-            ("annotations", !self.annotations.is_empty(), &[Coco, Voc]),
+            ("classes", !self.classes.is_empty(), &[Csv, Suffix, Masks, Coco, Voc, Yolo]),
+            ("annotations", !self.annotations.is_empty(), &[Coco, Voc, Yolo]),
             ("negatives", self.negatives.is_some(), &[Coco, Voc]),
-            ("shape", self.shape != Shape::default(), &[Coco]),
+            ("shape", self.shape != Shape::default(), &[Coco, Yolo]),
             ("masks", !self.masks.is_empty(), &[Masks]),
-            ("partial", self.partial, &[Csv, Masks, Coco, Voc]),
-            ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix]),
+            ("partial", self.partial, &[Csv, Masks, Coco, Voc, Openi]),
+            ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix, Openi]),
         ]
     }
 
@@ -314,7 +340,7 @@ impl Source {
                 Some(("annotations", self.annotations.is_empty(), "name the JSON files"))
             }
             Format::Voc => Some(("annotations", self.annotations.is_empty(), "name the folder")),
-            Format::Folder | Format::Nih => None,
+            Format::Folder | Format::Nih | Format::Yolo | Format::Openi => None,
         };
         if let Some((key, true, remedy)) = needed {
             let format = format!("{format:?}").to_lowercase();

@@ -1,16 +1,23 @@
 //! Training, validation and test without a patient in two of them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 
+use super::division;
+use super::walk::EXTENSIONS;
 use super::{Annotation, Dataset, Kind, Labels, Sample, Source, Split};
 use crate::{Error, Result};
+use serde::Serialize;
 
 /// One of the three parts of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// To learn from.
     Train,
+    /// To choose by.
     Val,
+    /// To report on.
     Test,
 }
 
@@ -47,25 +54,53 @@ pub(super) struct Listing {
     pub rows: Vec<Row>,
     pub missing: usize,
     pub unlabelled: usize,
+    /// What is wrong with single films, rows or marks, which are left out.
+    pub flaws: Vec<Flaw>,
 }
 
-/// Divides a listing as [`Source::split`] says.
-pub(super) fn divide(source: &Source, listing: Listing) -> Result<Dataset> {
-    let Listing { labels, rows, missing, unlabelled } = listing;
+/// What is wrong where the parts share a patient.
+pub(super) const SHARED_PATIENT: &str = "patient in two parts";
+
+/// What is wrong with one film, row or mark.
+#[derive(Debug)]
+pub struct Flaw {
+    /// What it is, in two or three words that do not change: `missing mask`, `patient in two parts`.
+    pub what: &'static str,
+    /// Where, and how to mend it.
+    pub error: Error,
+}
+
+impl Flaw {
+    pub(super) fn new(what: &'static str, error: Error) -> Self {
+        Self { what, error }
+    }
+}
+
+/// Divides a listing as [`Source::split`] says; gives all that is wrong with single films beside it.
+pub(super) fn divide(source: &Source, listing: Listing) -> Result<(Dataset, Vec<Flaw>)> {
+    let Listing { labels, rows, missing, unlabelled, mut flaws } = listing;
     if rows.is_empty() {
-        return Err(Error::data(
+        let none = Error::data(
             source.root.display().to_string(),
-            "expected films (jpg, jpeg, png, bmp, tif, tiff), found none",
+            format!("expected films ({}), found none", EXTENSIONS.join(", ")),
             "correct root, or see that the download is unpacked",
-        ));
+        );
+        return Err(flaws.into_iter().next().map_or(none, |flaw| flaw.error));
     }
-    check_films(&rows)?;
+    let mut rows = once(rows, &mut flaws);
+    if let Some(file) = &source.splits {
+        rows = division::apply(source, file, rows, &mut flaws)?;
+    }
     if source.split == Split::Given {
-        check_patients(&rows)?;
+        check_patients(&rows, &mut flaws);
     }
-    let given = |row: &Row| if source.split == Split::Patient { None } else { row.part };
-    let parts: Vec<Part> = rows.iter().map(|r| given(r).unwrap_or(Part::Train)).collect();
-    let parts = take_missing_parts(source, &labels, &rows, parts);
+    let by_file = source.splits.is_some();
+    let by_patient = source.split == Split::Patient && !by_file;
+    let given = |row: &Row| if by_patient { None } else { row.part };
+    let mut parts: Vec<Part> = rows.iter().map(|r| given(r).unwrap_or(Part::Train)).collect();
+    if !by_file {
+        parts = take_missing_parts(source, &labels, &rows, parts);
+    }
     let mut dataset = Dataset {
         name: source.name.clone(),
         labels,
@@ -82,12 +117,15 @@ pub(super) fn divide(source: &Source, listing: Listing) -> Result<Dataset> {
             Part::Test => dataset.test.push(row.sample),
         }
     }
-    check_train(source, &dataset)?;
+    if let Err(lack) = check_train(source, &dataset) {
+        // What is wrong with single films comes first: it may be why.
+        return Err(flaws.into_iter().next().map_or(lack, |flaw| flaw.error));
+    }
     if source.overfit > 0 {
         let films = spread(&dataset.labels, dataset.train, source.overfit);
         (dataset.train, dataset.val, dataset.test) = (films.clone(), films.clone(), films);
     }
-    Ok(dataset)
+    Ok((dataset, flaws))
 }
 
 /// At most `count` films, taken from the strata in turns.
@@ -103,27 +141,35 @@ fn spread(labels: &Labels, films: Vec<Sample>, count: usize) -> Vec<Sample> {
     ranked.into_iter().take(count).map(|(_, film)| film).collect()
 }
 
-fn check_films(rows: &[Row]) -> Result<()> {
-    let mut first: HashMap<&Path, &Row> = HashMap::new();
+/// Each film once; a second row of it is a flaw.
+fn once(rows: Vec<Row>, flaws: &mut Vec<Flaw>) -> Vec<Row> {
+    let mut first: HashMap<PathBuf, String> = HashMap::new();
+    let mut kept = Vec::new();
     for row in rows {
-        if let Some(seen) = first.insert(&row.sample.path, row) {
-            return Err(Error::data(
+        if let Some(seen) = first.get(&row.sample.path) {
+            let error = Error::data(
                 row.place.clone(),
-                format!("film {} is already at {}", row.sample.path.display(), seen.place),
+                format!("film {} is already at {seen}", row.sample.path.display()),
                 "remove one of the two rows",
-            ));
+            );
+            flaws.push(Flaw::new("film listed twice", error));
+            continue;
         }
+        first.insert(row.sample.path.clone(), row.place.clone());
+        kept.push(row);
     }
-    Ok(())
+    kept
 }
 
-fn check_patients(rows: &[Row]) -> Result<()> {
+/// A patient in two parts is a flaw, said once for each patient.
+fn check_patients(rows: &[Row], flaws: &mut Vec<Flaw>) {
+    let mut said = HashSet::new();
     let mut first: HashMap<&str, &Row> = HashMap::new();
     for row in rows {
         let seen = first.entry(&row.sample.patient).or_insert(row);
-        if seen.part != row.part {
+        if seen.part != row.part && said.insert(row.sample.patient.clone()) {
             let name = |r: &Row| format!("{:?}", r.part.unwrap_or(Part::Train)).to_lowercase();
-            return Err(Error::data(
+            let error = Error::data(
                 row.place.clone(),
                 format!(
                     "patient {} is in {} here and in {} at {}",
@@ -134,10 +180,10 @@ fn check_patients(rows: &[Row]) -> Result<()> {
                 ),
                 "set split = \"patient\" to divide again by patient, or split = \"unchecked\" \
                  to keep the division as it is",
-            ));
+            );
+            flaws.push(Flaw::new(SHARED_PATIENT, error));
         }
     }
-    Ok(())
 }
 
 /// The hash of a patient's name and the numbers of the films.

@@ -2,7 +2,7 @@
 
 use super::class::names;
 use super::folder::{parts, row};
-use super::split::Listing;
+use super::split::{Flaw, Listing};
 use super::walk::{file_name, films_below, stem};
 use super::{Kind, Labels, Source};
 use crate::{Error, Result};
@@ -10,17 +10,21 @@ use std::path::Path;
 
 /// Reads the films of a [`super::Format::Suffix`] source.
 pub(super) fn read(source: &Source) -> Result<Listing> {
-    let mut rows = Vec::new();
+    let (mut rows, mut flaws) = (Vec::new(), Vec::new());
     for (part, folder) in parts(&source.films())? {
         for path in films_below(&folder)? {
-            let class = class(source, &folder, &path)?;
-            let target = if source.labelled { vec![class as f32] } else { Vec::new() };
-            rows.push(row(source, path, part, target));
+            match class(source, &folder, &path) {
+                Ok(class) => {
+                    let target = if source.labelled { vec![class as f32] } else { Vec::new() };
+                    rows.push(row(source, path, part, target));
+                }
+                Err(error) => flaws.push(Flaw::new("film without class", error)),
+            }
         }
     }
     let kind = if source.labelled { Kind::Classes } else { Kind::None };
     let names = if source.labelled { names(&source.classes) } else { Vec::new() };
-    Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0 })
+    Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0, flaws })
 }
 
 /// The class that the film's name tells, or the nearest folder's that tells one.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::boxes::{Films, no_film};
 use super::class::{class_of_cell, names};
 use super::patient::patient;
-use super::split::{Listing, Part, Row};
+use super::split::{Flaw, Listing, Part, Row};
 use super::walk::relative;
 use super::{Kind, Labels, Sample, Source};
 use crate::{Error, Result};
@@ -48,7 +49,8 @@ impl Table {
         format!("{}:{line}", self.path.display())
     }
 
-    fn column(&self, name: &str) -> Result<usize> {
+    /// The place of a column.
+    pub(super) fn column(&self, name: &str) -> Result<usize> {
         self.header.iter().position(|column| column == name).ok_or_else(|| {
             Error::data(
                 self.place(1),
@@ -102,6 +104,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
         ));
     }
     all.rows.extend(more.rows);
+    all.flaws.extend(more.flaws);
     all.missing += more.missing;
     all.unlabelled += more.unlabelled;
     Ok(all)
@@ -118,17 +121,12 @@ fn listing(source: &Source, table: &Path, whole: Option<Part>) -> Result<Listing
     let patients = source.patient_column.as_ref().map(|name| table.column(name)).transpose()?;
     let parts = source.split_column.as_ref().map(|name| table.column(name)).transpose()?;
     let (labels, targets) = labels(source, &table)?;
-    let (mut rows, mut missing, mut unlabelled) = (Vec::new(), 0, 0);
-    for ((line, cells), target) in table.rows.iter().zip(targets) {
-        let Some(target) = target else {
-            unlabelled += 1;
-            continue;
-        };
-        let place = table.place(*line);
-        let path = film(source, &place, &cells[films])?;
-        if !path.is_file() && source.partial {
-            missing += 1;
-            continue;
+    let on_disk = Films::below(source.films())?;
+    let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
+        let place = table.place(line);
+        let path = film(source, &on_disk, &place, &cells[films])?;
+        if !path.is_file() {
+            return Ok(None);
         }
         let part = match whole {
             None => parts.map(|column| part(&place, &cells[column])).transpose()?,
@@ -142,12 +140,23 @@ fn listing(source: &Source, table: &Path, whole: Option<Part>) -> Result<Listing
             Some(cell) => cell.to_string(),
         };
         let target = target.into();
-        rows.push(Row { sample: Sample { path, patient, target }, part, place });
+        Ok(Some(Row { sample: Sample { path, patient, target }, part, place }))
+    };
+    let (mut rows, mut missing, mut unlabelled, mut flaws) = (Vec::new(), 0, 0, Vec::new());
+    for ((line, cells), target) in table.rows.iter().zip(targets) {
+        match target.and_then(|t| t.map(|t| row(*line, cells, t)).transpose()) {
+            Ok(Some(Some(row))) => rows.push(row),
+            Ok(Some(None)) if source.partial => missing += 1,
+            Ok(Some(None)) => flaws.push(no_film(source, &table.place(*line), &cells[films])),
+            Ok(None) => unlabelled += 1,
+            Err(error) => flaws.push(Flaw::new("unusable row", error)),
+        }
     }
-    Ok(Listing { labels, rows, missing, unlabelled })
+    Ok(Listing { labels, rows, missing, unlabelled, flaws })
 }
 
-fn film(source: &Source, place: &str, cell: &str) -> Result<PathBuf> {
+/// The file that a cell means, or the place where it was first sought.
+fn film(source: &Source, films: &Films, place: &str, cell: &str) -> Result<PathBuf> {
     let inside = relative(cell).ok_or_else(|| {
         Error::data(
             place,
@@ -163,14 +172,8 @@ fn film(source: &Source, place: &str, cell: &str) -> Result<PathBuf> {
     if below.is_file() {
         return Ok(below);
     }
-    if source.partial {
-        return Ok(path);
-    }
-    Err(Error::data(
-        place,
-        format!("expected the film {}, found no such file", path.display()),
-        "correct the path or root, or remove the row",
-    ))
+    // Tables that number their films leave the extension out, and archives nest folders.
+    Ok(films.find(place, cell)?.unwrap_or(path))
 }
 
 fn part(place: &str, cell: &str) -> Result<Part> {
@@ -183,8 +186,11 @@ fn part(place: &str, cell: &str) -> Result<Part> {
     })
 }
 
-/// The labels of a table and the target of each row, `None` for a row without a class.
-fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>>>)> {
+/// The target of each row, `None` for a row without a class.
+type Targets = Vec<Result<Option<Vec<f32>>>>;
+
+/// The labels of a table and the target of each row.
+fn labels(source: &Source, table: &Table) -> Result<(Labels, Targets)> {
     let columns = if source.labelled { source.label_columns.as_slice() } else { &[] };
     let at = columns.iter().map(|name| table.column(name)).collect::<Result<Vec<_>>>()?;
     if !source.classes.is_empty() {
@@ -196,13 +202,13 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>
             ));
         };
         let class = |cell: &String| class_of_cell(&source.classes, cell).map(|c| vec![c as f32]);
-        let targets = table.rows.iter().map(|(_, cells)| class(&cells[column])).collect();
+        let targets = table.rows.iter().map(|(_, cells)| Ok(class(&cells[column]))).collect();
         return Ok((Labels { kind: Kind::Classes, names: names(&source.classes) }, targets));
     }
     check_uncertain(source)?;
-    let found = |name: &str, cell: &str| match (finding(cell), source.uncertain.get(name)) {
+    let found = |name: &str, cell: &str| match (finding(cell), source.uncertain.of(name)) {
         (Some(value), _) if value.is_nan() && source.blank_is_absent => Some(0.0),
-        (None, Some(present)) if cell.parse() == Ok(-1.0) => Some(f32::from(*present)),
+        (None, Some(policy)) if cell.parse() == Ok(-1.0) => Some(policy.target()),
         (found, _) => found,
     };
     if let ([column], [name]) = (at.as_slice(), columns)
@@ -222,14 +228,14 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Vec<Option<Vec<f32>
                 )
             })
         });
-        targets.push(Some(target.collect::<Result<_>>()?));
+        targets.push(target.collect::<Result<_>>().map(Some));
     }
     Ok((Labels { kind, names: columns.to_vec() }, targets))
 }
 
 /// Refuses a finding that is no label.
 fn check_uncertain(source: &Source) -> Result<()> {
-    let foreign = source.uncertain.keys().find(|name| !source.label_columns.contains(name));
+    let foreign = source.uncertain.findings().find(|name| !source.label_columns.contains(name));
     foreign.map_or(Ok(()), |name| {
         Err(Error::config(
             format!("data set {}, uncertain", source.name),
@@ -253,7 +259,7 @@ fn blank(cell: &str) -> bool {
 }
 
 /// One column of words, sorted by name, or of whole numbers, sorted by value.
-fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Vec<Option<Vec<f32>>>)> {
+fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Targets)> {
     let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
     let number = |cell: &str| cell.parse::<i64>().ok();
     let known = || cells().filter(|(_, cell)| !blank(cell));
@@ -278,7 +284,7 @@ fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Vec<Opti
     }
     let target =
         |cell: &str| names.iter().position(|name| *name == cell).map(|class| vec![class as f32]);
-    let targets = cells().map(|(_, cell)| target(cell)).collect();
+    let targets = cells().map(|(_, cell)| Ok(target(cell))).collect();
     let names = names.iter().map(ToString::to_string).collect();
     Ok((Labels { kind: Kind::Classes, names }, targets))
 }

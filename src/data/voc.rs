@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use roxmltree::{Document, Node};
 
 use super::boxes::{Classes, Films, Marks, checked, negatives, no_film, row};
-use super::split::{Listing, Row};
+use super::split::{Flaw, Listing, Row};
 use super::walk::{file_name, stem};
 use super::{BoxLabel, Kind, Labels, Source};
 use crate::{Error, Result};
@@ -14,22 +14,26 @@ use crate::{Error, Result};
 pub(super) fn read(source: &Source) -> Result<Listing> {
     let films = Films::below(source.films())?;
     let mut classes = Classes::new(source);
-    let (mut rows, mut missing) = (Vec::new(), 0);
+    let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
     for folder in &source.annotations {
         for path in documents(&source.root.join(folder))? {
             let place = path.display().to_string();
-            let (name, size, marks) = image(&path, &mut classes)?;
-            match films.find(&place, &name)? {
-                Some(film) => rows.push(Row { place, ..row(source, film, size, marks) }),
-                None if source.partial => missing += 1,
-                None => return Err(no_film(source, &place, &name)),
+            let found = image(&path, &mut classes)
+                .and_then(|image| Ok((films.find(&place, &image.0)?, image)));
+            match found {
+                Ok((Some(film), (_, size, marks))) => {
+                    rows.push(Row { place, ..row(source, film, size, marks) });
+                }
+                Ok((None, _)) if source.partial => missing += 1,
+                Ok((None, (name, ..))) => flaws.push(no_film(source, &place, &name)),
+                Err(error) => flaws.push(Flaw::new("unusable annotation", error)),
             }
         }
     }
     rows.extend(negatives(source, &rows)?);
     sort(&mut classes.names, &mut rows, source);
     let labels = Labels { kind: Kind::Boxes, names: classes.names };
-    Ok(Listing { labels, rows, missing, unlabelled: 0 })
+    Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
 /// Without classes of the source, puts the names found into alphabetical order, so that they do not

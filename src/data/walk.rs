@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
+use super::dicom;
 use crate::{Error, Result};
 
 /// Extensions that films have, in lower case. They only say which files to list; what a file is,
 /// its first bytes say.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
+pub(super) const EXTENSIONS: [&str; 8] =
+    ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "dcm", "dicom"];
 
 /// The folders and the films directly in `folder`, each sorted by name.
 ///
@@ -52,8 +54,11 @@ pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn is_film(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|e| EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()))
+    match path.extension() {
+        Some(e) => EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()),
+        // What archives and scanners export as DICOM often has no extension.
+        None => dicom::has_mark(path),
+    }
 }
 
 /// The last part of a path as text.

@@ -143,7 +143,7 @@ fn a_jpeg_cut_anywhere_is_an_error() {
     assert_eq!(
         message(&whole[..whole.len() / 2]),
         "films/odd.jpg: not a whole JPEG: Exhausted data in the image; replace the file by a whole \
-         JPEG, PNG, BMP or TIFF, or leave it out"
+         JPEG, PNG, BMP, TIFF or DICOM, or leave it out"
     );
 }
 
@@ -169,11 +169,11 @@ fn a_bomb_is_refused_by_its_header() {
 
 #[test]
 fn what_is_no_image_is_named() {
-    let remedy = "replace the file by a whole JPEG, PNG, BMP or TIFF, or leave it out";
+    let remedy = "replace the file by a whole JPEG, PNG, BMP, TIFF or DICOM, or leave it out";
     assert_eq!(
         message(b"<html>"),
         format!(
-            "films/odd.jpg: expected JPEG, PNG, BMP or TIFF, found a file that begins with \
+            "films/odd.jpg: expected JPEG, PNG, BMP, TIFF or DICOM, found a file that begins with \
              [3c, 68, 74, 6d]; {remedy}"
         )
     );

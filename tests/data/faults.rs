@@ -47,7 +47,7 @@ fn a_missing_folder_is_an_error() {
 fn an_empty_class_is_an_error() {
     assert_eq!(
         folder_error(&["train/A/1.png", "val/A/2.png", "val/B/3.png"], &["train/B"]),
-        "train/B: expected films of this class (jpg, jpeg, png, bmp, tif, tiff), found none; \
+        "train/B: expected films of this class (jpg, jpeg, png, bmp, tif, tiff, dcm, dicom), found none; \
          add films, or remove the folder"
     );
     let absent = folder_error(&["train/A/1.png", "val/A/2.png", "val/B/3.png"], &[]);
@@ -135,7 +135,7 @@ fn a_path_out_of_the_root_is_an_error() {
 #[test]
 fn a_film_missing_or_listed_twice_is_an_error() {
     let gone = table_error("path\na.png\nc.png\n", |_| {});
-    assert!(gone.starts_with("t.csv:3: expected the film c.png, found no such file"), "{gone}");
+    assert!(gone.starts_with("t.csv:3: expected the film c.png below "), "{gone}");
     let twice = table_error("path\na.png\nb.png\n./a.png\n", |_| {});
     assert!(twice.starts_with("t.csv:4: film"), "{twice}");
     assert!(twice.contains("is already at t.csv:2"), "{twice}");

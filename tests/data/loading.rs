@@ -128,7 +128,7 @@ fn a_bad_film_is_replaced_by_the_next_good_one_behind_its_batch_and_listed() {
     assert_eq!(first.indices, [order[0], order[2], order[3], order[5]]);
     let bad = loader.bad();
     assert_eq!(bad.len(), 2);
-    assert!(bad.iter().all(|b| b.why.starts_with("expected JPEG, PNG, BMP or TIFF")));
+    assert!(bad.iter().all(|b| b.why.starts_with("expected JPEG, PNG, BMP, TIFF or DICOM")));
     let mut paths = vec![samples[order[1]].path.clone(), samples[order[4]].path.clone()];
     paths.sort_by_key(|path| samples.iter().position(|s| s.path == *path));
     assert_eq!(bad.into_iter().map(|b| b.path).collect::<Vec<_>>(), paths);

@@ -2,7 +2,7 @@
 
 use std::fs::write;
 
-use mtpret::data::{Dataset, Kind, Known, Purpose, Roots, Sample, Source};
+use mtpret::data::{Dataset, Kind, Known, Policy, Purpose, Roots, Sample, Source, Uncertain};
 use tempfile::TempDir;
 
 use super::{data_error, film, shared_patients};
@@ -140,13 +140,17 @@ fn chexperts_tables_give_five_findings_of_frontal_films() {
 fn what_counts_as_uncertain_is_named_for_each_finding() {
     let dir = chexpert("CheXpert");
     let mut source = known("chexpert", &dir);
-    source.uncertain.remove("Edema");
+    let policies = |names: &[&str]| {
+        Uncertain::Each(names.iter().map(|name| (name.to_string(), Policy::Ones)).collect())
+    };
+    let four = ["Cardiomegaly", "Consolidation", "Atelectasis", "Pleural Effusion"];
+    source.uncertain = policies(&four);
     let error = data_error(source.read(), &dir.path().join("CheXpert"));
     assert!(
         error.starts_with("train.csv:2: expected 0, 1 or blank for Edema, found \"-1.0\""),
         "{error}"
     );
-    source.uncertain.insert("Oedema".into(), true);
+    source.uncertain = policies(&["Oedema"]);
     let error = source.read().unwrap_err().to_string();
     assert!(
         error.contains(
@@ -154,6 +158,25 @@ fn what_counts_as_uncertain_is_named_for_each_finding() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn one_policy_serves_all_findings_that_are_not_certain() {
+    let dir = chexpert("CheXpert");
+    for (policy, expected) in
+        [(Policy::Ones, Some(1.0)), (Policy::Zeros, Some(0.0)), (Policy::Ignore, None)]
+    {
+        let mut source = known("chexpert", &dir);
+        source.uncertain = Uncertain::All(policy);
+        let set = source.read().unwrap();
+        let mut all = set.train.iter().chain(&set.val);
+        let film = all.find(|film| film.patient == "patient00001").unwrap();
+        let known = film.target.labels().iter().map(|v| (!v.is_nan()).then_some(*v));
+        assert!(known.clone().all(|v| v == expected), "{policy:?}: {:?}", film.target);
+    }
+    let text = "name = \"c\"\nknown = \"chexpert\"\nroot = \"x\"\nuncertain = \"ignore\"";
+    let written: Source = toml::from_str(text).unwrap();
+    assert_eq!(written.uncertain, Uncertain::All(Policy::Ignore));
 }
 
 #[test]

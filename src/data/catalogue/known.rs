@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Known, Note, Purpose, Use};
-use crate::data::{Class, Format, Shape, Source, Split};
+use crate::data::{Class, Format, Policy, Shape, Source, Split, Uncertain};
 
 const fn classify(settings: fn(&mut Source)) -> Use {
     Use { purpose: Purpose::Classify, metric: "auc", settings }
@@ -26,6 +26,8 @@ const fn always(text: &'static str) -> Option<Note> {
 pub const KNOWN: &[Known] = &[
     Known {
         name: "pneumonia",
+        title: "Kermany's chest films (pneumonia)",
+        signs: &["train/NORMAL", "train/PNEUMONIA"],
         folders: &["chest_xray", "ChestXRay2017/chest_xray"],
         paper: Some("Pneumonia"),
         note: None,
@@ -38,6 +40,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "nih",
+        title: "NIH ChestX-ray14",
+        signs: &["Data_Entry*.csv"],
         folders: &["NIH", "NIHCC", "ChestX-ray14", "NIH1000"],
         paper: Some("NIHCC"),
         note: Some(Note {
@@ -48,6 +52,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "mura",
+        title: "MURA",
+        signs: &["train/XR_*"],
         folders: &["MURA-v1.1", "MURA"],
         paper: Some("MURA"),
         note: None,
@@ -63,6 +69,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "chexpert",
+        title: "CheXpert",
+        signs: &["train.csv", "valid.csv", "train/patient*"],
         folders: &["CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert"],
         paper: Some("CheXpert"),
         note: None,
@@ -70,6 +78,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "deepcovid",
+        title: "DeepCovid",
+        signs: &["train/covid", "train/non*"],
         folders: &["DeepCovid", "data_upload_v3", "data_upload_v3/data"],
         paper: Some("DeepCovid"),
         note: None,
@@ -80,6 +90,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "covid",
+        title: "covid-chestxray-dataset (ieee8023)",
+        signs: &["metadata.csv", "images", "annotations|SUMMARY*|README*|docs"],
         folders: &["covid-chestxray-dataset"],
         paper: Some("DeepCovid"),
         note: always(
@@ -89,6 +101,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "fracatlas",
+        title: "FracAtlas",
+        signs: &["images/Fractured", "images/Non_fractured"],
         folders: &["FracAtlas"],
         paper: Some("MURA"),
         note: always("FracAtlas (fractures) in place of MURA"),
@@ -104,6 +118,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "shenzhen",
+        title: "the Shenzhen chest films (China set)",
+        signs: &["CXR_png/CHNCXR_*"],
         folders: &["Shenzhen", "ChinaSet_AllFiles"],
         paper: Some("Lung"),
         note: always("Shenzhen alone in place of the lung set of Shenzhen and Montgomery"),
@@ -128,6 +144,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "montgomery",
+        title: "the Montgomery chest films",
+        signs: &["CXR_png/MCUCXR_*", "ManualMask"],
         folders: &["MontgomerySet", "Montgomery"],
         paper: Some("Lung"),
         note: always("Montgomery alone in place of the lung set of Shenzhen and Montgomery"),
@@ -144,6 +162,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "lung",
+        title: "Chest Xray Masks and Labels",
+        signs: &["CXR_png/CHNCXR_*", "CXR_png/MCUCXR_*", "masks"],
         folders: &["Lung Segmentation", "data/Lung Segmentation"],
         paper: Some("Lung"),
         note: None,
@@ -157,6 +177,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "tbx11k",
+        title: "TBX11K",
+        signs: &["imgs", "annotations/json/TBX11K_*"],
         folders: &["TBX11K"],
         paper: Some("TBX11K"),
         note: None,
@@ -174,6 +196,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "bone-fracture",
+        title: "BoneFractureYolo8",
+        signs: &[],
         folders: &["BoneFractureYolo8"],
         paper: None,
         note: None,
@@ -181,20 +205,45 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "bone-age",
+        title: "RSNA bone age",
+        signs: &["boneage-training-dataset.csv"],
         folders: &["rsna-bone-age"],
         paper: Some("RSNA bone age"),
         note: None,
-        uses: &[pretrain(|s| films(s, ""))],
+        uses: &[
+            pretrain(|s| films(s, "")),
+            classify(|s| {
+                s.format = Some(Format::Csv);
+                s.images = "boneage-training-dataset".into();
+                s.table = Some("boneage-training-dataset.csv".into());
+                s.path_column = "id".into();
+                s.label_columns = vec!["male".into()];
+                s.classes = vec![Class::new("female", &["False"]), Class::new("male", &["True"])];
+                s.positive = Some("male".into());
+                s.partial = true;
+            }),
+        ],
     },
     Known {
         name: "indiana",
+        title: "Indiana University's chest films (OpenI)",
+        signs: &["indiana_reports.csv|ecgen-radiology|NLMCXR_png"],
         folders: &["Indiana", "indiana", "chest-xrays-indiana-university", "NLMCXR_png"],
         paper: Some("Indiana-CXR"),
         note: None,
-        uses: &[pretrain(|s| films(s, ""))],
+        uses: &[
+            pretrain(|s| films(s, "")),
+            classify(|s| {
+                s.format = Some(Format::Openi);
+                s.partial = true;
+                s.positive = Some("abnormal".into());
+            }),
+        ],
     },
     Known {
         name: "dental",
+        title: "dental panoramics",
+        signs: &[],
         folders: &["dental_mlua"],
         paper: None,
         note: None,
@@ -207,11 +256,11 @@ pub const KNOWN: &[Known] = &[
 /// in the literature; validation comes out of the training films.
 fn chexpert(s: &mut Source) {
     let findings = [
-        ("Cardiomegaly", false),
-        ("Edema", true),
-        ("Consolidation", false),
-        ("Atelectasis", true),
-        ("Pleural Effusion", false),
+        ("Cardiomegaly", Policy::Zeros),
+        ("Edema", Policy::Ones),
+        ("Consolidation", Policy::Zeros),
+        ("Atelectasis", Policy::Ones),
+        ("Pleural Effusion", Policy::Zeros),
     ];
     s.format = Some(Format::Csv);
     s.table = Some("train.csv".into());
@@ -219,7 +268,7 @@ fn chexpert(s: &mut Source) {
     s.path_column = "Path".into();
     s.only = BTreeMap::from([("Frontal/Lateral".into(), "Frontal".into())]);
     s.label_columns = findings.map(|(name, _)| name.into()).into();
-    s.uncertain = findings.map(|(name, present)| (name.into(), present)).into();
+    s.uncertain = Uncertain::Each(findings.map(|(name, policy)| (name.into(), policy)).into());
     s.blank_is_absent = true;
 }
 

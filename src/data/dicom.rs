@@ -1,0 +1,322 @@
+//! DICOM: the one frame of a radiograph, as it is stored and as it is meant to be seen (PS3.3 C.7.6.3, C.11).
+
+use std::borrow::Cow;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use dicom_dictionary_std::tags;
+use dicom_object::file::ReadPreamble;
+use dicom_object::mem::InMemDicomObject;
+use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, OpenFileOptions, Tag};
+use dicom_pixeldata::{
+    DecodedPixelData, PhotometricInterpretation, PixelDecoder, PixelRepresentation, Rescale,
+    VoiLutFunction, WindowLevelTransform,
+};
+
+use super::decode::{Encoding, Fault, Film, bytes, check_size, fault_at, luma};
+use crate::Result;
+
+/// Transfer syntaxes whose pixels are JPEG-LS, lossless and near-lossless.
+const JPEG_LS: [&str; 2] = ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"];
+/// What a file without a header may be encoded in: little endian with value representations, or without.
+const HEADERLESS: [&str; 2] = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"];
+
+/// The pixels of a DICOM file as they are stored, before anything is done for the eye.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Pixels a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Numbers of a pixel: 1 of grey, 3 of colour.
+    pub channels: usize,
+    /// `height * width * channels` numbers; bits above those stored are cut off, signs extended.
+    pub samples: Vec<i32>,
+    /// `MONOCHROME1` (white is 0), `MONOCHROME2` or `RGB`.
+    pub interpretation: String,
+    /// The UID of the transfer syntax.
+    pub transfer_syntax: String,
+    /// Bits of a number.
+    pub bits: u16,
+}
+
+/// Whether `bytes` have DICOM's mark behind their preamble.
+pub(super) fn is_marked(bytes: &[u8]) -> bool {
+    bytes.get(128..132) == Some(b"DICM")
+}
+
+/// Whether a file that begins with `bytes` may be DICOM: by its mark, or, without a header, by a first element of
+/// group 2 or 8.
+pub(super) fn is_dicom(bytes: &[u8]) -> bool {
+    is_marked(bytes) || matches!(bytes, [2 | 8, 0, _, 0, ..])
+}
+
+/// Whether a file has DICOM's mark behind its preamble.
+pub(super) fn has_mark(path: &Path) -> bool {
+    let mut start = [0; 132];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && is_marked(&start)
+}
+
+/// The patient that the file names; none where it is no DICOM or leaves it blank.
+pub(super) fn patient(path: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    // Headers end long before this; what is missed only costs the file's own name as the patient.
+    std::fs::File::open(path).ok()?.take(1 << 16).read_to_end(&mut start).ok()?;
+    if !is_dicom(&start) {
+        return None;
+    }
+    let options =
+        OpenFileOptions::new().read_preamble(ReadPreamble::Auto).read_until(Tag(0x0010, 0x0021));
+    let object = options.from_reader(Cursor::new(start)).ok()?;
+    let id = object.element(tags::PATIENT_ID).ok()?.to_str().ok()?;
+    let id = id.trim_matches(['\0', ' ']);
+    (!id.is_empty()).then(|| id.to_string())
+}
+
+impl Stored {
+    /// The pixels of a DICOM file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is no DICOM, damaged, or encoded in a way that no library here decodes.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = || {
+            let bytes = bytes(path)?;
+            let object = object(&bytes)?;
+            as_stored(&object, &pixels(&object)?)
+        };
+        // A decoder that panics on a damaged file must cost this film alone.
+        let read = catch_unwind(AssertUnwindSafe(read));
+        read.unwrap_or_else(|_| {
+            Err("its data are damaged beyond what the decoder can follow".into())
+        })
+        .map_err(|fault| fault_at(path, fault))
+    }
+}
+
+/// A DICOM file as a grey film: rescaled, through its first VOI table or window (else from the darkest to the brightest
+/// pixel), on 0-255, with 0 black.
+pub(super) fn film(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+    let object = object(bytes)?;
+    let decoded = pixels(&object)?;
+    let Stored { width, height, channels, samples, interpretation, bits, .. } =
+        as_stored(&object, &decoded)?;
+    if channels == 3 {
+        let most = ((1u32 << bits) - 1) as f32;
+        let grey = |rgb: &[i32; 3]| luma(rgb.map(|v| v as f32 / most * 255.0));
+        let pixels = samples.as_chunks::<3>().0.iter().map(grey).collect();
+        return Ok((Film { width, height, pixels }, Encoding::new("DICOM", bits, 3)));
+    }
+    let seen = seen(&decoded, &samples)?;
+    let inverted = interpretation == "MONOCHROME1";
+    let pixels = samples.iter().map(|&v| {
+        let grey = seen(f64::from(v)) as f32;
+        if inverted { 255.0 - grey } else { grey }
+    });
+    let encoding = Encoding { inverted, ..Encoding::new("DICOM", bits, 1) };
+    Ok((Film { width, height, pixels: pixels.collect() }, encoding))
+}
+
+/// What a stored number is on 0-255.
+fn seen<'a>(
+    decoded: &'a DecodedPixelData,
+    samples: &[i32],
+) -> Result<Box<dyn Fn(f64) -> f64 + 'a>, Fault> {
+    let fault = |e: dicom_pixeldata::Error| chain(&e);
+    let rescale = decoded.rescale().map_err(fault)?.first().copied();
+    let rescale = rescale.unwrap_or(Rescale::new(1.0, 0.0));
+    let table = decoded.voi_lut_sequence().map_err(fault)?.and_then(|tables| tables.first());
+    if let Some(table) = table.filter(|table| !table.data.is_empty()) {
+        // What the table declares as its depth is often wrong: its brightest entry is white.
+        let most = f64::from(table.data.iter().copied().max().unwrap_or(0).max(1));
+        let last = table.data.len() - 1;
+        return Ok(Box::new(move |v| {
+            let at = rescale.apply(v).round() - f64::from(table.min_pixel_value);
+            f64::from(table.data[(at.max(0.0) as usize).min(last)]) / most * 255.0
+        }));
+    }
+    if let Some(window) = decoded.window().map_err(fault)?.and_then(|all| all.first()) {
+        let function = decoded.voi_lut_function().map_err(fault)?.and_then(|all| all.first());
+        let function = function.copied().unwrap_or(VoiLutFunction::Linear);
+        let window = WindowLevelTransform::new(function, *window);
+        return Ok(Box::new(move |v| window.apply(rescale.apply(v), 255.0)));
+    }
+    let values = || samples.iter().map(|&v| rescale.apply(f64::from(v)));
+    let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
+    let span = if high > low { high - low } else { 1.0 };
+    Ok(Box::new(move |v| (rescale.apply(v) - low) / span * 255.0))
+}
+
+/// The elements of a file, with or without preamble and header.
+fn object(bytes: &[u8]) -> Result<DefaultDicomObject, Fault> {
+    let options = OpenFileOptions::new().read_preamble(ReadPreamble::Auto);
+    let why = match options.from_reader(Cursor::new(bytes)) {
+        Ok(object) => return Ok(object),
+        Err(why) => chain(&why),
+    };
+    let headerless = |syntax: &&str| {
+        let known = dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+        let reader = dicom_encoding::TransferSyntaxIndex::get(&known, syntax)?;
+        let object = InMemDicomObject::read_dataset_with_ts(Cursor::new(bytes), reader).ok()?;
+        // A wrong guess reads nonsense, in which no rows are found.
+        object.element(tags::ROWS).ok()?;
+        let meta = FileMetaTableBuilder::new().transfer_syntax(*syntax);
+        object
+            .with_meta(meta.media_storage_sop_class_uid("").media_storage_sop_instance_uid(""))
+            .ok()
+    };
+    let found = if !is_marked(bytes) { HEADERLESS.iter().find_map(headerless) } else { None };
+    found.ok_or_else(|| format!("not a whole DICOM file, or none with an image: {why}"))
+}
+
+/// The decoded pixels, once their size is known to be harmless.
+fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Fault> {
+    let number = |tag, name: &str| -> Result<Option<u32>, Fault> {
+        let Ok(element) = object.element(tag) else { return Ok(None) };
+        element.to_int::<u32>().map(Some).map_err(|e| format!("expected a number as {name}: {e}"))
+    };
+    let side = |tag, name: &str| {
+        number(tag, name)?
+            .ok_or_else(|| format!("expected an image, found a DICOM object without {name}"))
+    };
+    let (height, width) = (side(tags::ROWS, "Rows")?, side(tags::COLUMNS, "Columns")?);
+    check_size(width as usize, height as usize)?;
+    let frames = number(tags::NUMBER_OF_FRAMES, "NumberOfFrames")?.unwrap_or(1);
+    if frames > 1 {
+        return Err(format!(
+            "expected one frame, found {frames}: save the frame that is meant as a file"
+        ));
+    }
+    let Ok(data) = object.element(tags::PIXEL_DATA) else {
+        return Err("expected an image, found a DICOM object without PixelData".into());
+    };
+    let fragments = data.fragments().unwrap_or_default();
+    if let Some(inside) = fragments.first().and_then(|first| coded_size(first))
+        && inside != [width as usize, height as usize]
+    {
+        return Err(format!(
+            "expected {width}x{height} pixels as its header says, found {}x{} in its JPEG",
+            inside[0], inside[1]
+        ));
+    }
+    let syntax = object.meta().transfer_syntax().trim_end_matches('\0');
+    if JPEG_LS.contains(&syntax) {
+        return jpeg_ls(object, &fragments.concat(), [width, height]);
+    }
+    object.decode_pixel_data().map_err(|e| {
+        let name = dicom_encoding::TransferSyntaxIndex::get(
+            &dicom_transfer_syntax_registry::TransferSyntaxRegistry,
+            syntax,
+        );
+        let name = name.map_or(syntax, |known| known.name());
+        format!("its pixels ({name}) cannot be decoded: {}", chain(&e))
+    })
+}
+
+/// Decodes JPEG-LS, which dicom-rs leaves to C++: the samples take the place of the fragments, as if the file had never
+/// been compressed.
+fn jpeg_ls(
+    object: &DefaultDicomObject,
+    coded: &[u8],
+    [width, height]: [u32; 2],
+) -> Result<DecodedPixelData<'static>, Fault> {
+    let (samples, ..) =
+        jpegls::decode(coded, width, height).map_err(|e| format!("not a whole JPEG-LS: {e}"))?;
+    let wide = object.element(tags::BITS_ALLOCATED).ok().and_then(|bits| bits.to_int::<u16>().ok());
+    let bytes: Vec<u8> = match wide {
+        Some(8) => samples.iter().map(|&v| v as u8).collect(),
+        _ => samples.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    };
+    let mut plain = object.clone();
+    let value = dicom_core::PrimitiveValue::from(bytes);
+    plain.put(dicom_core::DataElement::new(tags::PIXEL_DATA, dicom_core::VR::OW, value));
+    plain.meta_mut().transfer_syntax = HEADERLESS[0].into();
+    let decoded = plain.decode_pixel_data().map_err(|e| chain(&e))?;
+    Ok(decoded.to_owned())
+}
+
+fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<Stored, Fault> {
+    let (width, height) = (decoded.columns() as usize, decoded.rows() as usize);
+    let channels = usize::from(decoded.samples_per_pixel());
+    let interpretation = decoded.photometric_interpretation().clone();
+    let known = match interpretation {
+        PhotometricInterpretation::Monochrome1 | PhotometricInterpretation::Monochrome2 => 1,
+        PhotometricInterpretation::Rgb => 3,
+        _ => 0,
+    };
+    if known != channels {
+        return Err(format!(
+            "expected grey or RGB pixels, found {interpretation} of {channels} channels"
+        ));
+    }
+    let (bits, signed) = (decoded.bits_stored(), decoded.pixel_representation());
+    let data: Cow<[u8]> = decoded.data().into();
+    let wide = decoded.bits_allocated() == 16;
+    if !wide && decoded.bits_allocated() != 8 || bits == 0 || bits > decoded.bits_allocated() {
+        return Err(format!(
+            "expected 8 or 16 bits a pixel, found {bits} of {}",
+            decoded.bits_allocated()
+        ));
+    }
+    let unused = 32 - u32::from(bits);
+    let number = |v: u32| match signed {
+        PixelRepresentation::Signed => (v << unused) as i32 >> unused,
+        PixelRepresentation::Unsigned => (v << unused >> unused) as i32,
+    };
+    let samples: Vec<i32> = match wide {
+        true => {
+            data.as_chunks::<2>().0.iter().map(|&b| number(u16::from_ne_bytes(b).into())).collect()
+        }
+        false => data.iter().map(|&b| number(b.into())).collect(),
+    };
+    // An odd count of bytes is padded with one.
+    let wanted = width * height * channels;
+    if samples.len() < wanted {
+        return Err(format!(
+            "expected {wanted} numbers of pixels, found {}: the file is cut short",
+            samples.len()
+        ));
+    }
+    Ok(Stored {
+        width,
+        height,
+        channels,
+        samples: samples[..wanted].to_vec(),
+        interpretation: interpretation.to_string(),
+        transfer_syntax: object.meta().transfer_syntax().trim_end_matches('\0').into(),
+        bits,
+    })
+}
+
+/// Width and height that a JPEG, JPEG-LS or JPEG 2000 stream says, before anything is decoded: a stream larger than its
+/// DICOM header would be decoded into memory that nobody agreed to.
+fn coded_size(coded: &[u8]) -> Option<[usize; 2]> {
+    let short =
+        |at: usize| Some(usize::from(u16::from_be_bytes(coded.get(at..at + 2)?.try_into().ok()?)));
+    let long =
+        |at: usize| Some(u32::from_be_bytes(coded.get(at..at + 4)?.try_into().ok()?) as usize);
+    if coded.starts_with(&[0xff, 0x4f, 0xff, 0x51]) {
+        return Some([long(8)? - long(16)?.min(long(8)?), long(12)? - long(20)?.min(long(12)?)]);
+    }
+    let mut at = 2;
+    while coded.starts_with(&[0xff, 0xd8]) && coded.get(at) == Some(&0xff) {
+        match *coded.get(at + 1)? {
+            0xff => at += 1,
+            // Frame headers, of which C4, C8 and CC are none, and JPEG-LS's.
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xf7 => {
+                return Some([short(at + 7)?, short(at + 5)?]);
+            }
+            _ => at += 2 + short(at + 2)?,
+        }
+    }
+    None
+}
+
+/// An error and its causes, which dicom-rs keeps apart.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
+    let mut said: Vec<String> = causes.collect();
+    said.dedup();
+    said.join(": ")
+}

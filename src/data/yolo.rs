@@ -152,8 +152,8 @@ fn marks(source: &Source, path: &Path, named: &[String], classes: &mut Classes) 
                 let side = |axis: usize, pick: fn(f32, f32) -> f32| {
                     corners.iter().map(|corner| corner[axis]).reduce(pick).unwrap_or(0.0)
                 };
-                let (low, high): (fn(f32, f32) -> f32, fn(f32, f32) -> f32) = (f32::min, f32::max);
-                let around = [side(0, low), side(1, low), side(0, high), side(1, high)];
+                let [left, top] = [side(0, f32::min), side(1, f32::min)];
+                let around = [left, top, side(0, f32::max), side(1, f32::max)];
                 // The check's slack is of pixels: here a hundredth of a side is what rounding may carry over.
                 if let Some(beyond) = around.iter().find(|v| !(-0.01..=1.01).contains(*v)) {
                     return Err(fault(format!(

@@ -4,11 +4,12 @@ use super::{
     Device,
     figures::Figures,
     settings::{Folders, Settings},
-    watch::Console,
+    watch::{Console, span},
 };
 use crate::{
     Error, Result,
     data::{self, Loader, LoaderOptions, Sample},
+    gpu::Gpu,
     report::table::{Cell, Column, Table},
     train::{
         self,
@@ -16,6 +17,7 @@ use crate::{
         finetune,
         inference::Inference,
         learner::{Learner, depth},
+        rehearsal::{self, Rehearsal},
         run::{Run, evaluating},
         task::{self, Scores, Task},
     },
@@ -37,6 +39,10 @@ pub struct Common {
     /// Go on with a run that was interrupted, bit for bit as if it had not been.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data"])]
     resume: Option<PathBuf>,
+    /// Make everything, put a few batches of each task through, say how long an epoch takes and how much memory the
+    /// run will have, and write nothing.
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
     /// Weights to start from: .safetensors, .pth, or the run folder of the stage before. The backbone is
     /// taken from them, and heads begin anew, whatever tasks and classes the weights were for.
     #[arg(long, value_name = "FILE|RUN")]
@@ -55,9 +61,21 @@ impl Common {
         watch: &'w Console,
         sources: fn(&mut T) -> Vec<&mut data::Source>,
     ) -> Result<(T, Run<'w>)> {
+        let (config, folder, resume) = self.located(stage, sources)?;
+        Ok((config, Run::new(&folder, watch, resume)?))
+    }
+    /// As [`Common::load`], with the places of the data sets.
+    fn located<T: Stage>(
+        &self,
+        stage: &str,
+        sources: fn(&mut T) -> Vec<&mut data::Source>,
+    ) -> Result<(T, PathBuf, bool)> {
         let (mut config, folder, resume): (T, _, _) = self.load(stage)?;
         self.folders.locate(&mut sources(&mut config))?;
-        Ok((config, Run::new(&folder, watch, resume)?))
+        Ok((config, folder, resume))
+    }
+    fn gpu(&self) -> Result<Gpu> {
+        self.settings.device.open()
     }
     /// The configuration, the folder of its run, and whether to go on there.
     fn load<T: Stage>(&self, stage: &str) -> Result<(T, PathBuf, bool)> {
@@ -108,6 +126,35 @@ pub struct Finetune {
     common: Common,
 }
 
+/// Shows what a dry run came to.
+fn rehearsed(common: &Common, rehearsals: &[Rehearsal]) -> Result<()> {
+    if common.settings.json {
+        println!("{}", serde_json::to_string(rehearsals).expect("rehearsals are plain data"));
+        return Ok(());
+    }
+    let titles = ["films", "steps an epoch", "an epoch", "epochs", "in all"];
+    let columns = titles.map(|title| Column::numbers(title, None));
+    let mut table = Table::new(std::iter::once(Column::words("")).chain(columns).collect());
+    let mut seconds = 0.0;
+    for one in rehearsals {
+        let all = one.epoch_seconds * one.epochs as f64;
+        seconds += all;
+        let number = |n: u64| Cell::number(Some(n as f64), 0);
+        table.push(vec![
+            Cell::words(one.name.as_str()),
+            number(one.films as u64),
+            number(one.steps),
+            Cell::words(span(one.epoch_seconds)),
+            number(one.epochs),
+            Cell::words(span(all)),
+        ]);
+    }
+    let mib = rehearsals.iter().map(|one| one.mib).max().unwrap_or(0);
+    print!("{}", table.to_text());
+    println!("{} in all, {mib} MiB of device memory; nothing was written", span(seconds));
+    Ok(())
+}
+
 fn say(json: bool, what: &str, file: &Path) {
     match json {
         true => println!("{}", serde_json::json!({ "result": what, "weights": file })),
@@ -125,6 +172,9 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
     // Pretraining takes what films there are.
     args.common.folders.locate_some(&mut config.source, &watch)?;
     config.validate()?;
+    if args.common.dry_run {
+        return rehearsed(&args.common, &rehearsal::pretrain(&args.common.gpu()?, &config)?);
+    }
     let run = Run::new(&folder, &watch, resume)?;
     let file = train::pretrain::pretrain(&args.common.settings.device.open()?, &config, &run)?;
     say(args.common.settings.json, "pretrain", &file);
@@ -137,6 +187,10 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
 /// As [`pretrain`].
 pub fn multitask(args: &Multitask) -> Result<()> {
     let watch = Console::new(args.common.settings.json)?;
+    if args.common.dry_run {
+        let config = args.common.located("multitask", config::Multitask::sources)?.0;
+        return rehearsed(&args.common, &rehearsal::multitask(&args.common.gpu()?, &config)?);
+    }
     let (config, run) = args.common.begin("multitask", &watch, config::Multitask::sources)?;
     let file = train::multitask::multitask(&args.common.settings.device.open()?, &config, &run)?;
     say(args.common.settings.json, "multitask", &file);
@@ -149,11 +203,16 @@ pub fn multitask(args: &Multitask) -> Result<()> {
 /// As [`pretrain`].
 pub fn finetune(args: &Finetune) -> Result<()> {
     let watch = Console::new(args.common.settings.json)?;
-    let (mut config, run) = args.common.begin("finetune", &watch, config::Finetune::sources)?;
+    let (mut config, folder, resume) =
+        args.common.located("finetune", config::Finetune::sources)?;
     if let Some(films) = args.overfit {
         config.source.iter_mut().for_each(|source| source.overfit = films.into());
         config.augment = Augment { flip: 0.0, rotate_deg: 0.0, shift: 0.0 };
     }
+    if args.common.dry_run {
+        return rehearsed(&args.common, &rehearsal::finetune(&args.common.gpu()?, &config)?);
+    }
+    let run = Run::new(&folder, &watch, resume)?;
     let outcome = finetune::finetune(&args.common.settings.device.open()?, &config, &run)?;
     show(args.common.settings.json, &config.task, &outcome.scores);
     say(args.common.settings.json, "finetune", &run.weights_file());

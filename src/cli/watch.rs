@@ -45,7 +45,7 @@ impl Console {
 }
 
 /// Seconds as a person says them.
-fn span(seconds: f64) -> String {
+pub fn span(seconds: f64) -> String {
     let s = seconds.round() as u64;
     match s {
         0..60 => format!("{s} s"),

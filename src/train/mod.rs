@@ -4,7 +4,7 @@
 //! Loader ── Inputs ──▶ Stepper (warp, network, loss, backward, update: one recording) ──▶ Reading
 //!                         │ every save_every steps                                 │ every log.every
 //!                         ▼                                                        ▼
-//!                  checkpoint.safetensors                                    metrics.jsonl
+//!                  checkpoint.safetensors                                    metrics.jsonl, events.out.tfevents.*
 //! ```
 
 pub mod cache;
@@ -21,6 +21,7 @@ pub mod moco;
 mod monitor;
 pub mod multitask;
 pub mod pretrain;
+pub mod rehearsal;
 pub mod reproduce;
 pub mod run;
 pub mod schedule;
@@ -28,6 +29,7 @@ pub mod simclr;
 pub mod state;
 pub mod stepper;
 pub mod task;
+pub mod tensorboard;
 pub mod trainer;
 pub mod tuner;
 pub mod update;

@@ -46,7 +46,8 @@ pub trait Contrastive {
 }
 
 /// A method's learner, its step, and the keys that a step puts into a queue of this length.
-type Prepared<'a, T> = dyn FnOnce(&dyn Contrastive, &dyn Steps, [u64; 2]) -> Result<T> + 'a;
+pub(super) type Prepared<'a, T> =
+    dyn FnOnce(&dyn Contrastive, &dyn Steps, [u64; 2]) -> Result<T> + 'a;
 
 /// Makes what a configuration asks for and gives it to `then`.
 ///
@@ -94,11 +95,7 @@ fn train(
     step: &dyn Steps,
     queue: [u64; 2],
 ) -> Result<PathBuf> {
-    let sets = config.source.iter().map(|s| s.read()).collect::<Result<Vec<_>>>()?;
-    // A film that serves several tasks is one film.
-    let mut seen = BTreeSet::new();
-    let films = sets.iter().flat_map(unlabelled);
-    let samples: Vec<Sample> = films.filter(|film| seen.insert(film.path.clone())).collect();
+    let (sets, samples) = films(config)?;
     if let Some(path) = &config.model.weights {
         state::load_backbone(gpu, method.encoder().1, path)?;
         method.loaded(gpu);
@@ -173,6 +170,18 @@ impl Hooks for Pretraining<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The data sets, and all their training films without labels; a film that serves several tasks is one film.
+///
+/// # Errors
+/// A source that cannot be read.
+pub(super) fn films(config: &Pretrain) -> Result<(Vec<Dataset>, Vec<Sample>)> {
+    let sets = config.source.iter().map(|s| s.read()).collect::<Result<Vec<_>>>()?;
+    let mut seen = BTreeSet::new();
+    let films = sets.iter().flat_map(unlabelled);
+    let films = films.filter(|film| seen.insert(film.path.clone())).collect();
+    Ok((sets, films))
 }
 
 /// The training films of a data set without their labels: contrastive learning sees none.

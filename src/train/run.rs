@@ -4,7 +4,7 @@ use super::{
     checkpoint::{self, HostTensor, Metadata, Tensors},
     config,
     task::Task,
-    weights,
+    tensorboard, weights,
 };
 use crate::{
     Error, Result,
@@ -188,17 +188,18 @@ impl<'a> Run<'a> {
     pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
         self.write("config.resolved.toml", &config::resolved(config)?)
     }
-    /// Adds a line to `metrics.jsonl`.
+    /// Adds a line to `metrics.jsonl`, and its numbers to TensorBoard's events beside it.
     ///
     /// # Errors
     /// The disk is full or the folder is not writable.
     pub fn record(&self, value: &impl Serialize) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
-        let mut line = serde_json::to_string(value).expect("metrics are plain data");
-        line.push('\n');
+        let value = serde_json::to_value(value).expect("metrics are plain data");
+        let line = format!("{value}\n");
         let file = fs::OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut f| f.write_all(line.as_bytes()))
-            .map_err(|e| Error::io(&path, e, "make room on the disk"))
+            .map_err(|e| Error::io(&path, e, "make room on the disk"))?;
+        tensorboard::append(&self.folder, &value)
     }
     /// Adds films that could not be used to `bad_films.txt`, each once.
     ///

@@ -14,6 +14,8 @@ use std::{
 };
 
 /// Look at data sets: recognise them, check every film, divide them by patient, see how a film is read.
+///
+/// Example: mtpret data check films/
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -109,7 +109,7 @@ fn predictions_and_figures_follow(place: &Place) {
     assert_eq!(rows.len(), 2 + 11);
     for row in &rows {
         let broken = &row[0] == "text.png";
-        assert_eq!(row[3].contains("expected JPEG, PNG, BMP or TIFF"), broken, "{row:?}");
+        assert_eq!(row[3].contains("expected JPEG, PNG, BMP, TIFF or DICOM"), broken, "{row:?}");
         let sum = || row[1].parse::<f64>().unwrap() + row[2].parse::<f64>().unwrap();
         assert!(broken || (sum() - 1.0).abs() < 1e-5, "{row:?}");
     }

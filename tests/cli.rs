@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/explain.rs"]

@@ -12,11 +12,11 @@ use crate::{
     models::Depth,
     report::picture::{Cell, Map, MarkedBox, Outcome, Picture, Row, Sheet},
     train::{
+        bundle,
         explain::{Attention, GradCam, choose, enlarged},
         learner::{Learner, depth},
         run::evaluating,
         task::{self, Compared, FoundBox, Predicted, Task},
-        weights,
     },
 };
 use image::{GrayImage, ImageFormat, Luma};
@@ -34,7 +34,7 @@ use std::{
 /// Example: mtpret explain runs/scratch runs/pneumonia --count 6 -o attention
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folders of fine-tuning runs, then films or folders of films.
+    /// Folders of fine-tuning runs or bundles of them, then films or folders of films.
     #[arg(required = true, value_name = "RUN|FILM")]
     pub(super) paths: Vec<PathBuf>,
     /// The class that attention is shown of [default: the positive one of two, else the likeliest].
@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, default_value_t = 320)]
     pub(super) cell: u32,
     /// Folder of the pictures: `sheet.png`, and `maps/<column>/<row>-<film>.png`, the attention from 0 to
-    /// its greatest value [default: `explain` in the first run's folder].
+    /// its greatest value [default: `explain` in the first run's folder, or beside the first bundle].
     #[arg(short, long)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -76,10 +76,13 @@ struct Trained {
 impl Trained {
     fn open(run: &Path, device: &Device) -> Result<Self> {
         let config = finetuned(run, None)?;
-        let (set, task) = task::open(&config.source, &config.task, config.settings())?;
+        let (set, task) = match run.is_file() {
+            true => task::recalled(run, &config)?,
+            false => task::open(&config.source, &config.task, config.settings())?,
+        };
         let (gpu, depth) = (device.open()?, depth(config.model.backbone));
         let learner = Learner::new(&gpu, depth, &[&*task], false, 0)?;
-        learner.load(&gpu, 0, &run.join(weights::FILE))?;
+        learner.load(&gpu, 0, &bundle::weights(run))?;
         Ok(Self { set, task, depth, learner, gpu })
     }
 }
@@ -104,7 +107,8 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub(super) fn draw(args: &Args) -> Result<PathBuf> {
-    let is_run = |path: &&PathBuf| path.join("config.resolved.toml").exists();
+    let is_bundle = |path: &PathBuf| path.extension().is_some_and(|e| e == bundle::ENDING);
+    let is_run = |path: &&PathBuf| path.join("config.resolved.toml").exists() || is_bundle(path);
     let (runs, films): (Vec<&PathBuf>, Vec<_>) = args.paths.iter().partition(is_run);
     let Some(first) = runs.first() else {
         let problem = "expected the folder of a fine-tuning run, found none";
@@ -131,7 +135,11 @@ pub(super) fn draw(args: &Args) -> Result<PathBuf> {
     }
     let columns = trained.iter().map(|(name, t)| Column::new(name, t, &samples, args));
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    let folder = args.output.clone().unwrap_or_else(|| first.join("explain"));
+    let beside = match first.is_file() {
+        true => first.with_extension("explain"),
+        false => first.join("explain"),
+    };
+    let folder = args.output.clone().unwrap_or(beside);
     write_maps(&folder, &columns, &samples)?;
     let file = folder.join("sheet.png");
     std::fs::create_dir_all(&folder)

@@ -1,12 +1,15 @@
 //! Words become a run: the command line.
 
 mod bench;
+mod bundle;
 mod compare;
 mod data;
 mod demo;
 mod detection;
 mod doctor;
+mod evaluate;
 mod explain;
+mod export;
 mod figures;
 pub mod inspect;
 mod kernels;
@@ -56,11 +59,13 @@ enum Command {
     Pretrain(stages::Pretrain),
     Multitask(stages::Multitask),
     Finetune(stages::Finetune),
-    Evaluate(stages::Evaluate),
+    Evaluate(evaluate::Args),
     Reproduce(reproduce::Args),
     Predict(stages::Predict),
     Explain(explain::Args),
     Report(report::Args),
+    Bundle(bundle::Args),
+    Export(export::Args),
     Inspect(inspect::Args),
     Data(data::Args),
     Bench(bench::Args),
@@ -125,6 +130,15 @@ fn cache() -> Option<PathBuf> {
     }
 }
 
+/// The file beside a run's folder, or a file of it, that has its name with another ending.
+fn beside(run: &Path, ending: &str) -> PathBuf {
+    if run.is_file() {
+        return run.with_extension(ending);
+    }
+    let name = run.file_name().map_or("run".into(), |name| name.to_string_lossy());
+    run.with_file_name(format!("{name}.{ending}"))
+}
+
 /// The tensors of a safetensors file that a request names.
 fn tensors(path: &Path) -> Result<Tensors> {
     let read = checkpoint::read(path, None);
@@ -141,6 +155,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Bundle(args) => bundle::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -148,7 +164,7 @@ pub fn main() -> ExitCode {
         Command::Pretrain(args) => stages::pretrain(&args),
         Command::Multitask(args) => stages::multitask(&args),
         Command::Finetune(args) => stages::finetune(&args),
-        Command::Evaluate(args) => stages::evaluate(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Predict(args) => stages::predict(&args),
         Command::RunOp(args) => run_op::run(&args),

@@ -1,4 +1,4 @@
-//! The stages one by one: `pretrain`, `multitask`, `finetune`, and `evaluate`, `predict` on what they made.
+//! The stages one by one: `pretrain`, `multitask`, `finetune`, and `predict` on what they made.
 
 use super::{
     Device,
@@ -12,7 +12,7 @@ use crate::{
     gpu::Gpu,
     report::table::{Cell, Column, Table},
     train::{
-        self,
+        self, bundle,
         config::{self, Augment, Stage},
         finetune,
         inference::Inference,
@@ -220,7 +220,7 @@ pub fn finetune(args: &Finetune) -> Result<()> {
 }
 
 /// Figures as a table, or as JSON.
-fn show(json: bool, task: &str, scores: &Scores) {
+pub(super) fn show(json: bool, task: &str, scores: &Scores) {
     if json {
         println!("{}", serde_json::to_string(scores).expect("scores are plain data"));
         return;
@@ -229,43 +229,14 @@ fn show(json: bool, task: &str, scores: &Scores) {
     println!("{task}, {} films\n{}", scores.images(), table.to_text());
 }
 
-/// Compute the figures of a fine-tuned run again, on its test part or another.
-///
-/// Those of the test part go into scores.json, those of another into scores.val.json, beside the predictions.
-///
-/// Example: mtpret evaluate runs/pneumonia --split test --json
-#[derive(clap::Args)]
-pub struct Evaluate {
-    /// The folder of a fine-tuning run.
-    run: PathBuf,
-    /// Which part.
-    #[arg(long, value_enum, default_value_t = Part::Test)]
-    split: Part,
-    /// Seed of the intervals' resampling [default: the run's].
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Print the figures as JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    device: Device,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
-    Train,
-    Val,
-    Test,
-}
-
-/// The configuration of a fine-tuned run.
+/// The configuration of a fine-tuned run or bundle.
 pub(super) fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
     let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
-    config::load(&run.join("config.resolved.toml"), &settings)
+    bundle::config(run, &settings)
 }
 
-/// The network of a fine-tuned run, ready for films.
-fn network(
+/// The network of a fine-tuned run or bundle, ready for films.
+pub(super) fn network(
     run: &Path,
     config: &config::Finetune,
     task: &dyn Task,
@@ -273,28 +244,8 @@ fn network(
 ) -> Result<Inference> {
     let gpu = device.open()?;
     let learner = Learner::new(&gpu, depth(config.model.backbone), &[task], false, 0)?;
-    learner.load(&gpu, 0, &run.join(train::weights::FILE))?;
+    learner.load(&gpu, 0, &bundle::weights(run))?;
     learner.inference(&gpu, task, 0)
-}
-
-/// Runs `evaluate`.
-///
-/// # Errors
-/// A folder without a finished run, or films that cannot be read.
-pub fn evaluate(args: &Evaluate) -> Result<()> {
-    let config = finetuned(&args.run, args.seed)?;
-    let (set, task) = task::open(&config.source, &config.task, config.settings())?;
-    let (samples, suffix) = match args.split {
-        Part::Train => (&set.train, ".train"),
-        Part::Val => (&set.val, ".val"),
-        Part::Test => (&set.test, ""),
-    };
-    let watch = Console::new(args.json)?;
-    let run = Run::new(&args.run, &watch, true)?;
-    let mut inference = network(&args.run, &config, &*task, &args.device)?;
-    let scores = finetune::evaluate(&config, &run, &*task, &mut inference, samples, suffix)?;
-    show(args.json, &config.task, &scores);
-    Ok(())
 }
 
 /// Predict films with a fine-tuned run: a table of probabilities, one row a film.
@@ -305,7 +256,8 @@ pub fn evaluate(args: &Evaluate) -> Result<()> {
 /// Example: mtpret predict runs/pneumonia films/*.png -o predictions.csv
 #[derive(clap::Args)]
 pub struct Predict {
-    /// The folder of a fine-tuning run.
+    /// The folder of a fine-tuning run, or a bundle.
+    #[arg(value_name = "RUN|BUNDLE")]
     run: PathBuf,
     /// Films, or folders of films.
     #[arg(required = true)]

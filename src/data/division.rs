@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::split::{Flaw, Part, Row};
 use super::table::Table;
@@ -43,6 +44,32 @@ pub fn content_hash(path: &Path) -> Result<String> {
     let bytes =
         std::fs::read(path).map_err(|e| Error::io(path, e, "see that the film may be read"))?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
+}
+
+/// What films are, told from their files alone: neither names nor places count, nor the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// How many.
+    pub films: usize,
+    /// BLAKE3 of the films' [`content_hash`]es, sorted, one a line.
+    pub blake3: String,
+}
+
+impl Digest {
+    /// The digest of films, each of which is read.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a film that cannot be read.
+    pub fn of(films: &[Sample]) -> Result<Self> {
+        let hashes = films.par_iter().map(|film| content_hash(&film.path));
+        let mut hashes = hashes.collect::<Result<Vec<_>>>()?;
+        hashes.sort();
+        let mut all = blake3::Hasher::new();
+        hashes.iter().for_each(|hash| {
+            all.update(hash.as_bytes()).update(b"\n");
+        });
+        Ok(Self { films: films.len(), blake3: all.finalize().to_hex().to_string() })
+    }
 }
 
 /// A path below `root`, with `/` on every system.

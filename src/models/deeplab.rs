@@ -1,6 +1,9 @@
 //! DeepLabV3 (Chen et al. 2017): atrous spatial pyramid pooling on a dilated ResNet.
 
-use super::{Depth, ResNet, resnet::ConvNorm};
+use super::{
+    Depth, ResNet,
+    resnet::{self, ConvNorm},
+};
 use crate::{
     Error, Result,
     autograd::{Mode, Tape, Var},
@@ -56,6 +59,16 @@ impl Options {
     pub fn paddle(output_stride: usize) -> Self {
         let multi_grid = Some([1, 2, 4]);
         Self { multi_grid, refine: false, dropout: 0.1, ..Self::torchvision(output_stride) }
+    }
+}
+
+impl Options {
+    /// How far apart the taps of a layer's block are, as [`ResNet::dilated`] asks.
+    pub fn dilation(&self, layer: usize, block: usize) -> Option<[usize; 2]> {
+        match self.multi_grid {
+            None => resnet::dilation(self.output_stride, layer, block),
+            Some(grid) => resnet::multi_grid(self.output_stride, grid, layer, block),
+        }
     }
 }
 
@@ -130,10 +143,7 @@ impl DeepLab {
     /// # Errors
     /// An image of other channels, or too small.
     pub fn features(&self, backbone: &ResNet, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
-        match self.options.multi_grid {
-            None => backbone.dilated(tape, x, self.options.output_stride),
-            Some(grid) => backbone.multi_grid(tape, x, self.options.output_stride, grid),
-        }
+        backbone.dilated(tape, x, |layer, block| self.options.dilation(layer, block))
     }
     /// C2 … C5 → logits `[N, H, W, L]` for images of `size` `[H, W]`; dropout draws by the step's
     /// record.

@@ -26,6 +26,24 @@ impl Depth {
             _ => None,
         }
     }
+    /// Blocks of each of the four layers.
+    pub fn blocks(self) -> [usize; 4] {
+        match self {
+            Self::R18 => [2, 2, 2, 2],
+            Self::R50 => [3, 4, 6, 3],
+        }
+    }
+    /// Convolutions on a block's path.
+    pub fn convolutions(self) -> usize {
+        match self {
+            Self::R18 => 2,
+            Self::R50 => 3,
+        }
+    }
+    /// The number of the convolution of a block that has its stride: a 3 × 3.
+    pub fn strided(self) -> usize {
+        self.convolutions() - 2
+    }
     /// Channels of C5, the last feature map.
     pub fn features(self) -> usize {
         match self {
@@ -80,14 +98,15 @@ impl Block {
             Depth::R18 => width,
             Depth::R50 => 4 * width,
         };
-        // Channels, kernel and stride of each convolution on the path.
-        let path: &[([usize; 2], usize, usize)] = match depth {
-            Depth::R18 => &[([c, width], 3, stride), ([width, width], 3, 1)],
-            Depth::R50 => &[([c, width], 1, 1), ([width, width], 3, stride), ([width, out], 1, 1)],
+        // Channels and kernel of each convolution on the path.
+        let path: &[([usize; 2], usize)] = match depth {
+            Depth::R18 => &[([c, width], 3), ([width, width], 3)],
+            Depth::R50 => &[([c, width], 1), ([width, width], 3), ([width, out], 1)],
         };
-        let path = path.iter().enumerate().map(|(i, (channels, kernel, stride))| {
+        let path = path.iter().enumerate().map(|(i, (channels, kernel))| {
             let names = [format!("conv{}", i + 1), format!("bn{}", i + 1)];
-            ConvNorm::new(at, [&names[0], &names[1]], *channels, *kernel, *stride)
+            let stride = if i == depth.strided() { stride } else { 1 };
+            ConvNorm::new(at, [&names[0], &names[1]], *channels, *kernel, stride)
         });
         let path = path.collect();
         let shortcut = (stride != 1 || c != out)
@@ -117,6 +136,37 @@ impl Block {
     }
 }
 
+/// The distances of taps by which a ResNet's block keeps to an `output_stride` of 8, 16 or 32, or any power of two; none
+/// where the block has its stride.
+///
+/// A layer that would go beyond it has stride 1 and taps further apart instead, so that each of
+/// its outputs sees what it would have seen: cur = its stride / `output_stride` pixels. The
+/// first convolution with a stride keeps the distance prev = cur / 2 of the features that it
+/// reads; this is torchvision's `replace_stride_with_dilation`. torchvision has no dilated basic block;
+/// here it follows the same rule, its first convolution by prev, its second by cur.
+pub(super) fn dilation(output_stride: usize, layer: usize, block: usize) -> Option<[usize; 2]> {
+    match (4 << layer) / output_stride {
+        0 | 1 => None,
+        apart if block == 0 => Some([apart / 2, apart]),
+        apart => Some([apart; 2]),
+    }
+}
+
+/// As [`dilation`], but as PaddleSeg has it: the first block of a layer by cur throughout, the blocks of the last layer
+/// `grid` times as far.
+pub(super) fn multi_grid(
+    output_stride: usize,
+    grid: [usize; 3],
+    layer: usize,
+    block: usize,
+) -> Option<[usize; 2]> {
+    match (4 << layer) / output_stride {
+        0 | 1 => None,
+        apart if layer == 3 => Some([apart * grid[block]; 2]),
+        apart => Some([apart; 2]),
+    }
+}
+
 /// The backbone: a stem and four layers.
 pub struct ResNet {
     /// Which ResNet.
@@ -128,17 +178,13 @@ pub struct ResNet {
 impl ResNet {
     /// Declares the backbone's parameters in `scope`.
     pub fn new(scope: &Scope, depth: Depth) -> Self {
-        let counts = match depth {
-            Depth::R18 => [2, 2, 2, 2],
-            Depth::R50 => [3, 4, 6, 3],
-        };
         let stem = ConvNorm {
             conv: Conv2d::new(scope.at("conv1"), [3, 64], 7, conv2d::Conv2d::new(2, 3)),
             norm: BatchNorm::new(scope.at("bn1"), 64),
         };
         let mut c = 64;
         let mut layers = Vec::new();
-        for (i, count) in counts.into_iter().enumerate() {
+        for (i, count) in depth.blocks().into_iter().enumerate() {
             let at = scope.at(&format!("layer{}", i + 1));
             let width = 64 << i;
             let mut layer = Vec::new();
@@ -156,45 +202,14 @@ impl ResNet {
     /// # Errors
     /// An image of other channels, or too small.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
-        self.features(tape, x, |_, _| None)
+        self.dilated(tape, x, |_, _| None)
     }
-    /// As [`ResNet::forward`] with strides of `output_stride` at most: 8, 16 or 32, or any power of two.
-    ///
-    /// A layer that would go beyond it has stride 1 and taps further apart instead, so that each of
-    /// its outputs sees what it would have seen: cur = its stride / `output_stride` pixels. The
-    /// first convolution with a stride keeps the distance prev = cur / 2 of the features that it
-    /// reads; this is torchvision's `replace_stride_with_dilation`. torchvision has no dilated basic block;
-    /// here it follows the same rule, its first convolution by prev, its second by cur.
+    /// As [`ResNet::forward`], where `dilation` says of a layer's block how far apart its taps are instead of a stride,
+    /// in pixels: those of the convolution that has the stride, and those of the others.
     ///
     /// # Errors
     /// An image of other channels, or too small.
-    pub fn dilated(&self, tape: &Tape, x: &Var, output_stride: usize) -> Result<[Var; 4]> {
-        self.features(tape, x, |layer, block| match (4 << layer) / output_stride {
-            0 | 1 => None,
-            apart if block == 0 => Some([apart / 2, apart]),
-            apart => Some([apart; 2]),
-        })
-    }
-    /// As [`ResNet::dilated`], dilated as PaddleSeg does: the first block of a layer by cur throughout,
-    /// the blocks of the last layer `grid` times as far.
-    ///
-    /// # Errors
-    /// An image of other channels, or too small.
-    pub fn multi_grid(
-        &self,
-        tape: &Tape,
-        x: &Var,
-        output_stride: usize,
-        grid: [usize; 3],
-    ) -> Result<[Var; 4]> {
-        self.features(tape, x, |layer, block| match (4 << layer) / output_stride {
-            0 | 1 => None,
-            apart if layer == 3 => Some([apart * grid[block]; 2]),
-            apart => Some([apart; 2]),
-        })
-    }
-    /// C2 … C5, where `dilation` says how far apart the taps of a layer's block are.
-    fn features(
+    pub fn dilated(
         &self,
         tape: &Tape,
         x: &Var,

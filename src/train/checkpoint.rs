@@ -15,8 +15,9 @@ pub const FILE: &str = "checkpoint.safetensors";
 const MAX_HEADER: u64 = 16 << 20;
 const MAX_TENSORS: usize = 20_000;
 /// The metadata key of the checksum.
-const CHECKSUM: &str = "blake3";
-const DAMAGED: &str = "use an earlier checkpoint, or copy the file again from where it was whole";
+pub(super) const CHECKSUM: &str = "blake3";
+pub(super) const DAMAGED: &str =
+    "use an earlier checkpoint, or copy the file again from where it was whole";
 
 // The format is little-endian, and elements are written as they lie in memory.
 const _: () = assert!(cfg!(target_endian = "little"));

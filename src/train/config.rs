@@ -50,11 +50,17 @@ pub fn builtin(name: &str) -> Option<&'static str> {
 /// An unreadable file; a key that is unknown (the nearest known one is named), missing, of the
 /// wrong type or out of range; each with the line or the override it stands in.
 pub fn load<T: Stage>(path: &Path, overrides: &[String]) -> Result<T> {
-    let text = read(path)?;
-    let place = path.display().to_string();
-    let value: T = toml::from_str(&text).map_err(|fault| explain(&fault, &place, Some(&text)))?;
+    parse(&read(path)?, &path.display().to_string(), overrides)
+}
+
+/// As [`load`], from a text that stands at `place`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse<T: Stage>(text: &str, place: &str, overrides: &[String]) -> Result<T> {
+    let value: T = toml::from_str(text).map_err(|fault| explain(&fault, place, Some(text)))?;
     let value = set(value, overrides)?;
-    value.validate().map_err(|fault| locate(fault, &place, &text, overrides))?;
+    value.validate().map_err(|fault| locate(fault, place, text, overrides))?;
     Ok(value)
 }
 

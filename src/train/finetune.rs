@@ -20,6 +20,7 @@ use crate::{
     gpu::Gpu,
     tensor::State,
 };
+use std::path::Path;
 
 /// Separates this stage's random numbers from other stages'.
 const STAGE: u32 = 3;
@@ -57,7 +58,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     let validation;
     if run.is_done() {
         learner.load(gpu, 0, &run.weights_file())?;
-        validation = best_of(run);
+        validation = best_of(&run.folder);
     } else {
         let mut options = evaluating(&*task);
         options.cache_bytes /= 2;
@@ -92,8 +93,8 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
 }
 
 /// The validation figure that a finished run noted.
-fn best_of(run: &Run) -> Option<f64> {
-    let text = std::fs::read_to_string(run.folder.join(BEST)).ok()?;
+pub(super) fn best_of(run: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(run.join(BEST)).ok()?;
     serde_json::from_str::<serde_json::Value>(&text).ok()?["validation"].as_f64()
 }
 

@@ -1,6 +1,7 @@
 //! One backbone with a head for each task: what multitask learning, fine-tuning and evaluation share.
 
 use super::{
+    bundle,
     checkpoint::Tensors,
     config::{Augment, Backbone, Data},
     inputs::Inputs,
@@ -26,6 +27,19 @@ pub fn depth(backbone: Backbone) -> Depth {
         Backbone::Resnet18 => Depth::R18,
         Backbone::Resnet50 => Depth::R50,
     }
+}
+
+/// Names and shapes, in torchvision's files, of a backbone, with the head of a task if there is one.
+pub fn expected(depth: Depth, task: Option<&dyn Task>) -> Vec<(String, Vec<usize>)> {
+    let root = Scope::root();
+    ResNet::new(&root, depth);
+    let prefix = task.map_or("", |task| task.head(root.head(0), depth).backbone());
+    let (weights, statistics) = root.layouts();
+    let named = |e: &Entry| match e.group {
+        Group::Weights | Group::Vectors => (format!("{prefix}{}", e.name), e.file_shape.clone()),
+        Group::HeadWeights(_) | Group::HeadVectors(_) => (e.name.clone(), e.file_shape.clone()),
+    };
+    weights.entries().chain(statistics.entries()).map(named).collect()
 }
 
 /// Films as the network sees them: z-scored, and in training randomly turned.
@@ -143,7 +157,7 @@ impl Learner {
         }
         Ok(tensors)
     }
-    /// Sets backbone and one head from a file with torchvision's names.
+    /// Sets backbone and one head from a file with torchvision's names, or a bundle.
     ///
     /// # Errors
     /// The file cannot be read, or a tensor is missing or has another shape.
@@ -153,7 +167,11 @@ impl Learner {
             entries().filter_map(|e| Some((e.clone(), self.file_name(e, head)?))).collect();
         let expected: Vec<_> =
             names.iter().map(|(e, name)| (name.clone(), e.file_shape.clone())).collect();
-        let mut found = weights::matched(path, weights::load(path)?, &expected, Unexpected::Drop)?;
+        let tensors = match bundle::is(path) {
+            true => bundle::tensors(path, &expected)?,
+            false => weights::load(path)?,
+        };
+        let mut found = weights::matched(path, tensors, &expected, Unexpected::Drop)?;
         let mut tensors = state::network(gpu, &self.state)?;
         for (entry, name) in names {
             tensors.extend(found.remove(&name).map(|tensor| (entry.name, tensor)));

@@ -7,6 +7,7 @@
 //!                  checkpoint.safetensors                                    metrics.jsonl, events.out.tfevents.*
 //! ```
 
+pub mod bundle;
 pub mod cache;
 pub mod checkpoint;
 pub mod config;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod moco;
 mod monitor;
 pub mod multitask;
+pub mod onnx;
 pub mod pretrain;
 pub mod rehearsal;
 pub mod reproduce;

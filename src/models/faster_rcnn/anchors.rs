@@ -20,6 +20,13 @@ pub fn count(size: [usize; 2]) -> usize {
     ANCHORS * (2..7).map(places).sum::<usize>()
 }
 
+/// The corners x1 y1 x2 y2 of the anchors of a level's map with `[h, w]` places, by (y, x, anchor), of an image of `size`
+/// (height, width): an anchor's centre lies at (x · stride, y · stride), without half a pixel more; its corners are
+/// rounded to whole pixels, halves to even.
+pub fn corners(level: usize, places: [usize; 2], size: [usize; 2]) -> Vec<f64> {
+    of_map(SIDES[level], places, size)
+}
+
 /// The anchors of every level, on the device.
 pub struct Anchors {
     /// Of each level, `[1, H·W·A, 4]`, by (y, x, anchor).
@@ -35,7 +42,7 @@ impl Anchors {
     /// # Errors
     /// Too little device memory.
     pub fn upload(gpu: &Gpu, maps: [[usize; 2]; 5], size: [usize; 2]) -> Result<Self> {
-        let of_level = |level: usize| of_map(SIDES[level], maps[level], size);
+        let of_level = |level: usize| corners(level, maps[level], size);
         let levels: [Vec<f64>; 5] = std::array::from_fn(of_level);
         let upload = |corners: &[f64]| {
             Tensor::upload(gpu, &Array::new(&[1, corners.len() / 4, 4], corners.to_vec()))
@@ -46,10 +53,7 @@ impl Anchors {
     }
 }
 
-/// The corners x1 y1 x2 y2 of the anchors of a map with `[h, w]` places.
-///
-/// An anchor's centre lies at (x · stride, y · stride), without half a pixel more; its corners are
-/// rounded to whole pixels, halves to even.
+/// As [`corners`], of anchors whose square one has this side.
 fn of_map(side: f32, [h, w]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f64> {
     let shapes = RATIOS.map(|ratio| {
         let (tall, wide) = (side * ratio.sqrt(), side * (1.0 / ratio.sqrt()));

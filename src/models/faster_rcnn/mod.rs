@@ -4,9 +4,9 @@
 //! that depends on the image's size alone, anchors above all, is made when a step is recorded.
 
 pub mod anchors;
-mod fpn;
-mod roi;
-mod rpn;
+pub mod fpn;
+pub mod roi;
+pub mod rpn;
 
 use super::Depth;
 use crate::{
@@ -68,7 +68,7 @@ impl Options {
         }
     }
     /// Proposals of a level and of an image.
-    fn proposals(&self, training: bool) -> [usize; 2] {
+    pub fn proposals(&self, training: bool) -> [usize; 2] {
         let of = usize::from(!training);
         [self.per_level[of], self.per_image[of]]
     }

@@ -30,14 +30,16 @@ use crate::{
 
 /// Which proposals stand for a true box.
 const MATCH: MatchBoxes = MatchBoxes { high: 0.5, low: 0.5, low_quality: false };
-const CODER: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
+/// How deltas move a proposal.
+pub const CODER: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
 /// Detections that are kept at all: by their score, and by their sides in pixels.
-const DETECTED: ClipBoxes = ClipBoxes { least_score: 0.05, least_side: 1e-2 };
-const NMS: Nms = Nms { threshold: 0.5 };
+pub const DETECTED: ClipBoxes = ClipBoxes { least_score: 0.05, least_side: 1e-2 };
+/// Which detections of a class are one too many.
+pub const NMS: Nms = Nms { threshold: 0.5 };
 /// Detections of an image.
-const MOST: usize = 100;
+pub const MOST: usize = 100;
 /// Bins of a proposal's features along each axis.
-const BINS: usize = 7;
+pub const BINS: usize = 7;
 /// Width of the two hidden layers.
 const HIDDEN: usize = 1024;
 
@@ -74,16 +76,9 @@ impl RoiHeads {
         boxes: &Tensor,
         size: [usize; 2],
     ) -> Result<[Var; 2]> {
-        // A map's scale is the power of two nearest to its share of the image.
-        let level = |map: &Var| (map.value.shape[1] as f32 / size[0] as f32).log2().round();
-        let levels = [p2, p3, p4, p5].map(level);
-        let of_box = LevelBoxes { first: -levels[0] as i32, maps: 4 }.forward(tape.rec, boxes)?;
-        let align = RoiAlign {
-            output: [BINS; 2],
-            scales: levels.map(f32::exp2).to_vec(),
-            sampling_ratio: self.options.sampling_ratio,
-            aligned: self.options.aligned,
-        };
+        let heights = [p2, p3, p4, p5].map(|map| map.value.shape[1]);
+        let (level, align) = reading(&self.options, heights, size[0]);
+        let of_box = level.forward(tape.rec, boxes)?;
         let (rois, of_box) = (tape.input(boxes), tape.input(&of_box));
         let x = tape.apply::<6, _>(align, [p2, p3, p4, p5, &rois, &of_box])?;
         let rows = x.value.shape[0];
@@ -181,6 +176,19 @@ impl RoiHeads {
             classes: Add.forward(rec, [&classes, &one_less])?.0,
         })
     }
+}
+
+/// From which of four maps of these heights a box of an image of this `height` is read, and how.
+pub fn reading(options: &Options, heights: [usize; 4], height: usize) -> (LevelBoxes, RoiAlign) {
+    // A map's scale is the power of two nearest to its share of the image.
+    let levels = heights.map(|map| (map as f32 / height as f32).log2().round());
+    let align = RoiAlign {
+        output: [BINS; 2],
+        scales: levels.map(f32::exp2).to_vec(),
+        sampling_ratio: options.sampling_ratio,
+        aligned: options.aligned,
+    };
+    (LevelBoxes { first: -levels[0] as i32, maps: 4 }, align)
 }
 
 /// The boxes that the head learns from.

@@ -33,8 +33,10 @@ use crate::{
 const MATCH: MatchBoxes = MatchBoxes { high: 0.7, low: 0.3, low_quality: true };
 /// The anchors of an image to learn from.
 const SAMPLE: SampleBoxes = SampleBoxes { size: 256, positives: 128, stream: 0 };
-const CODER: BoxCoder = BoxCoder { weights: [1.0; 4] };
-const NMS: Nms = Nms { threshold: 0.7 };
+/// How deltas move an anchor.
+pub const CODER: BoxCoder = BoxCoder { weights: [1.0; 4] };
+/// Which proposals of a level are one too many.
+pub const NMS: Nms = Nms { threshold: 0.7 };
 
 /// The head that all levels share.
 pub struct Rpn {

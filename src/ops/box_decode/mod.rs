@@ -29,7 +29,7 @@ params! {
 }
 
 /// The most that a side grows by, as a logarithm: torchvision's ln(1000 / 16).
-const MOST_GROWTH: f64 = 4.135_166_556_742_356;
+pub const MOST_GROWTH: f64 = 4.135_166_556_742_356;
 
 impl BoxCoder {
     /// Records the boxes that deltas make of proposals: the inverse of [`BoxCoder::encode`], with

@@ -29,7 +29,7 @@ pub struct LevelBoxes {
 
 impl LevelBoxes {
     /// The least area of the second map, in square pixels.
-    fn bound(&self) -> f64 {
+    pub fn bound(&self) -> f64 {
         let side = 224.0 * f64::from(self.first + 1 - 4).exp2() * (-1e-6f64).exp2();
         side * side
     }

@@ -11,9 +11,16 @@ use crate::{
     train::{
         config::Data,
         metrics::{Bootstrap, ClassifyScores, Predictions, Roc, Targets},
+        onnx::{
+            self, Extent, Graph,
+            proto::{Attribute, FLOAT},
+        },
         run::Run,
     },
 };
+
+/// Where torchvision's network has the backbone.
+const BACKBONE: &str = "";
 
 /// Classification: one class of several, or several labels that may each be present or missing.
 pub struct Classify {
@@ -156,6 +163,18 @@ impl Task for Classify {
         let head = Classifier::new(scope.at("fc"), depth.features(), self.labels.names.len());
         Box::new(ClassifyHead { head, classes: self.labels.kind == Kind::Classes })
     }
+    fn graph(&self, graph: &Graph, depth: Depth) {
+        let n = Extent::Free("N");
+        let x = onnx::film_of(graph, &self.data, n);
+        let [.., c5] = onnx::resnet(graph, BACKBONE, depth, &x, |_, _| None);
+        let logits = graph.linear("fc", &onnx::pooled(graph, &c5));
+        let y = match self.labels.kind {
+            Kind::Classes => graph.node("Softmax", [&logits], [Attribute::int("axis", 1)]),
+            _ => graph.node("Sigmoid", [&logits], []),
+        };
+        let shape = [n, Extent::Fixed(self.labels.names.len())];
+        graph.output("probabilities", &y, FLOAT, &shape, "of the labels, in their order");
+    }
     /// The probability of each label.
     fn describe(&self, predicted: &Predicted) -> serde_json::Map<String, serde_json::Value> {
         let (names, probabilities) = self.probabilities(predicted.row);
@@ -205,7 +224,7 @@ struct ClassifyHead {
 
 impl Head for ClassifyHead {
     fn backbone(&self) -> &'static str {
-        ""
+        BACKBONE
     }
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
         let logits = self.head.forward(tape, &backbone.forward(tape, x)?[3])?;

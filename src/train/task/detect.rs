@@ -13,11 +13,18 @@ use crate::{
     train::{
         config::{Data, Detect as Settings, DetectorNorm, Preset},
         metrics::{Bootstrap, BoxPredictions, Detection, Truth},
+        onnx::{
+            self, Detector, Extent, Graph,
+            proto::{FLOAT, INT64},
+        },
         run::Run,
     },
 };
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
+
+/// Where torchvision's network has the backbone.
+const BACKBONE: &str = "backbone.body.";
 
 /// The task of a data set with boxes.
 pub struct Detect {
@@ -52,6 +59,18 @@ impl Detect {
             settings: settings.clone(),
         })
     }
+    fn options(&self) -> Options {
+        let options = match self.settings.preset {
+            Preset::Torchvision => Options::TORCHVISION,
+            Preset::Paddle => Options::PADDLE,
+        };
+        let Settings { proposals, sampled, .. } = self.settings;
+        Options { per_image: proposals, sampled, ..options }
+    }
+    /// Classes of the network, of which 0 is the background.
+    fn classes(&self) -> usize {
+        self.labels.names.len() + 1
+    }
     /// The boxes of a film's rows, in a frame of `size` that the film's part of the input fills.
     fn found(row: &[f32], extent: [f32; 2], size: [usize; 2]) -> Vec<Found> {
         let places = row.len() / 6;
@@ -83,18 +102,40 @@ impl Task for Detect {
         self.settings.lr_factor
     }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
-        let options = match self.settings.preset {
-            Preset::Torchvision => Options::TORCHVISION,
-            Preset::Paddle => Options::PADDLE,
-        };
-        let options = Options {
-            per_image: self.settings.proposals,
-            sampled: self.settings.sampled,
-            ..options
-        };
-        // Class 0 of the network is the background.
-        let detector = FasterRcnn::new(&scope, depth, self.labels.names.len() + 1, options);
+        let detector = FasterRcnn::new(&scope, depth, self.classes(), self.options());
         Box::new(DetectHead { detector, norm: self.settings.norm })
+    }
+    /// One film at a time: lists of boxes are as long as there are boxes.
+    fn graph(&self, graph: &Graph, depth: Depth) {
+        let (size, one) = ([self.data.height, self.data.width], Extent::Fixed(1));
+        let x = onnx::film_of(graph, &self.data, one);
+        let limits = match self.fit() {
+            Fit::Stretch => {
+                let [height, width] = size.map(|side| side as f32);
+                graph.floats(&[4], &[width, height, width, height])
+            }
+            Fit::Letterbox => {
+                let meaning =
+                    "width and height that the film fills of the image, from its upper left corner";
+                let extent = graph.input("extent", &[Extent::Fixed(2)], meaning);
+                graph.concat([&extent, &extent], 0)
+            }
+        };
+        let features = onnx::resnet(graph, BACKBONE, depth, &x, |_, _| None);
+        let (options, classes) = (self.options(), self.classes());
+        let detector = Detector { graph, options, size, classes, limits };
+        let found = detector.detect(&features);
+        let many = Extent::Free("D");
+        let meaning = "left, top, right and bottom of what was found, in pixels of the image";
+        graph.output("boxes", &found.boxes, FLOAT, &[many, Extent::Fixed(4)], meaning);
+        graph.output("scores", &found.scores, FLOAT, &[many], "probabilities, the highest first");
+        graph.output(
+            "labels",
+            &found.labels,
+            INT64,
+            &[many],
+            "numbers in the list of labels, from 0",
+        );
     }
     /// The boxes, in pixels of the film.
     fn describe(&self, predicted: &Predicted) -> Map<String, Value> {
@@ -143,7 +184,7 @@ struct DetectHead {
 
 impl Head for DetectHead {
     fn backbone(&self) -> &'static str {
-        "backbone.body."
+        BACKBONE
     }
     fn mode(&self) -> Mode {
         match self.norm {

@@ -1,13 +1,17 @@
 //! What the outputs of a network mean, kept with its weights.
 
+use super::Task;
 use crate::{
-    data::{Dataset, Format, Kind, Labels, Source},
+    data::{Dataset, Fit, Format, Kind, Labels, Source},
     train::checkpoint::Metadata,
 };
 
 const KIND: &str = "kind";
 const LABELS: &str = "labels";
 const POSITIVE: &str = "positive";
+
+/// What a film's numbers are before the z-score.
+pub const GREY: &str = "0 to 255; other depths scaled to that; MONOCHROME1 inverted";
 
 /// The kind of a source's labels (`classes`), their names (a list in JSON) and, of two classes, the
 /// positive one, as words to keep with weights.
@@ -23,6 +27,33 @@ pub fn words(source: &Source, labels: &Labels) -> Metadata {
     let positive = source.positive.as_ref().or(second);
     words.extend(positive.map(|name| (POSITIVE.into(), name.clone())));
     words
+}
+
+/// How a film becomes the input of a task's network, as words to keep with weights.
+pub fn preparation(task: &dyn Task) -> Metadata {
+    let data = task.data();
+    let resize = match task.fit() {
+        Fit::Stretch => "stretch to width x height, aspect not kept, bilinear with antialiasing",
+        Fit::Letterbox => {
+            "shrink or enlarge to fit width x height, sides rounded down, bilinear with \
+             antialiasing; to the right and below 0"
+        }
+    };
+    let words = [
+        ("task", task.name().to_owned()),
+        ("width", data.width.to_string()),
+        ("height", data.height.to_string()),
+        ("mean", data.mean.to_string()),
+        ("std", data.std.to_string()),
+        ("grey", GREY.into()),
+        ("resize", resize.into()),
+    ];
+    words.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// Whether `words` say what a network's outputs mean.
+pub fn means(words: &Metadata) -> bool {
+    recalled("", words).is_some()
 }
 
 /// A source and data set without films that have the labels of [`words`]; none where the words

@@ -9,16 +9,16 @@ mod segment;
 pub use classify::Classify;
 pub use compare::{Compared, FoundBox};
 pub use detect::Detect;
-pub use meaning::words;
+pub use meaning::{GREY, means, preparation, words};
 pub use segment::Segment;
 
 use super::{
-    checkpoint,
+    bundle, checkpoint,
     config::{self, Data, Metric},
     inputs::Inputs,
     metrics::{Bootstrap, ClassifyScores, DetectScores, SegmentScores},
+    onnx::Graph,
     run::Run,
-    weights,
 };
 use crate::{
     Error, Result,
@@ -48,6 +48,8 @@ pub trait Task {
     }
     /// Declares the head's parameters in `scope` on a backbone of this depth, under torchvision's names.
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head>;
+    /// Draws the whole network, from the film to outputs that people understand.
+    fn graph(&self, graph: &Graph, depth: Depth);
     /// A film's prediction in words and numbers, for people and programs.
     fn describe(&self, predicted: &Predicted) -> serde_json::Map<String, serde_json::Value>;
     /// A film's prediction as a picture of the film's size, where it is one: white is foreground.
@@ -219,16 +221,27 @@ pub fn open(
     Ok((set, task))
 }
 
-/// The task of a fine-tuned run, by what its weights say of their labels; of weights that do not say, by the data
+/// The task of a fine-tuned run or bundle, by what its weights say of their labels; of weights that do not say, by the data
 /// set.
 ///
 /// # Errors
 /// The weights cannot be read, or as [`open`].
 pub fn recall(run: &Path, config: &config::Finetune) -> Result<Box<dyn Task>> {
-    let words = checkpoint::metadata(&run.join(weights::FILE))?;
+    Ok(recalled(run, config)?.1)
+}
+
+/// As [`recall`], with the data set: without films where the weights say what their labels are.
+///
+/// # Errors
+/// As [`recall`].
+pub fn recalled(run: &Path, config: &config::Finetune) -> Result<(Dataset, Box<dyn Task>)> {
+    let words = checkpoint::metadata(&bundle::weights(run))?;
     match meaning::recalled(&config.task, &words) {
-        Some((source, set)) => of(&source, &set, config.settings()),
-        None => Ok(open(&config.source, &config.task, config.settings())?.1),
+        Some((source, set)) => {
+            let task = of(&source, &set, config.settings())?;
+            Ok((set, task))
+        }
+        None => open(&config.source, &config.task, config.settings()),
     }
 }
 

@@ -14,12 +14,19 @@ use crate::{
     train::{
         config::{Data, DiceClasses, DiceReduce, Preset, Segment as Settings},
         metrics::{Bootstrap, Confusion, MaskPredictions},
+        onnx::{
+            self, Extent, Graph,
+            proto::{Attribute, FLOAT, UINT8},
+        },
         run::Run,
     },
 };
 use image::GrayImage;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+
+/// Where torchvision's network has the backbone.
+const BACKBONE: &str = "backbone.";
 
 /// The task of a data set with masks.
 pub struct Segment {
@@ -46,6 +53,14 @@ impl Segment {
             data: Data { width, height, batch, ..data.clone() },
             settings: settings.clone(),
         })
+    }
+    fn options(&self) -> Options {
+        let s = &self.settings;
+        let options = match s.preset {
+            Preset::Torchvision => Options::torchvision(s.output_stride),
+            Preset::Paddle => Options::paddle(s.output_stride),
+        };
+        Options { aux: s.aux, ..options }
     }
     /// The foreground at `size`: where the probability, resized by bilinear interpolation from the
     /// input's, is at least ½.
@@ -92,13 +107,22 @@ impl Task for Segment {
         self.settings.lr_factor
     }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
-        let s = &self.settings;
-        let options = match s.preset {
-            Preset::Torchvision => Options::torchvision(s.output_stride),
-            Preset::Paddle => Options::paddle(s.output_stride),
-        };
-        let options = Options { aux: s.aux, ..options };
-        Box::new(SegmentHead { deeplab: DeepLab::new(&scope, depth, 1, options), dice: dice(s) })
+        let deeplab = DeepLab::new(&scope, depth, 1, self.options());
+        Box::new(SegmentHead { deeplab, dice: dice(&self.settings) })
+    }
+    fn graph(&self, graph: &Graph, depth: Depth) {
+        let (n, options, data) = (Extent::Free("N"), self.options(), &self.data);
+        let x = onnx::film_of(graph, data, n);
+        let dilation = |layer, block| options.dilation(layer, block);
+        let [.., c5] = onnx::resnet(graph, BACKBONE, depth, &x, dilation);
+        let logits = onnx::deeplab(graph, &c5, &options, [data.height, data.width]);
+        let shape = [n, Extent::Fixed(1), Extent::Fixed(data.height), Extent::Fixed(data.width)];
+        let y = graph.node("Sigmoid", [&logits], []);
+        graph.output("probabilities", &y, FLOAT, &shape, "of the foreground at each pixel");
+        let inside = graph.node("GreaterOrEqual", [&logits, &graph.float(0.0)], []);
+        let to = Attribute::int("to", UINT8.into());
+        let meaning = "1 where the foreground is, its probability at least one half; else 0";
+        graph.output("mask", &graph.node("Cast", [&inside], [to]), UINT8, &shape, meaning);
     }
     /// The share of the film that is foreground.
     fn describe(&self, predicted: &Predicted) -> Map<String, Value> {
@@ -159,7 +183,7 @@ struct SegmentHead {
 
 impl Head for SegmentHead {
     fn backbone(&self) -> &'static str {
-        "backbone."
+        BACKBONE
     }
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
         let features = self.deeplab.features(backbone, tape, x)?;

@@ -72,7 +72,7 @@ fn is_whole(graph: &GraphOf) {
     let mut read: BTreeSet<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
     let mut names = BTreeSet::new();
     for node in &graph.node {
-        assert!(names.insert(&node.name), "{} nodes of one name", node.name);
+        assert!(names.insert(&node.name), "{}: two nodes of this name", node.name);
         for input in node.input.iter().filter(|input| !input.is_empty()) {
             assert!(given.contains(input.as_str()), "{}: nothing gives {input}", node.name);
             read.insert(input);

@@ -63,7 +63,7 @@ impl<'w> Graph<'w> {
         let name = format!("{op}.{}", self.parts.borrow().node.len());
         self.named(&name, op, inputs, attributes)
     }
-    /// A node of this name.
+    /// A node of this name, or, where a layer is used again, of this name and the node's number.
     fn named<const N: usize, const M: usize>(
         &self,
         name: &str,
@@ -71,14 +71,19 @@ impl<'w> Graph<'w> {
         inputs: [&Value; N],
         attributes: impl Into<Vec<Attribute>>,
     ) -> [Value; M] {
+        let nodes = &mut self.parts.borrow_mut().node;
+        let name = match nodes.iter().any(|known| known.name == name) {
+            true => format!("{name}.{}", nodes.len()),
+            false => name.to_owned(),
+        };
         let output: [Value; M] = std::array::from_fn(|i| match i {
-            0 => Value(name.into()),
-            i => Value(format!("{name}.{i}")),
+            0 => Value(name.clone()),
+            i => Value(format!("{name}.output{i}")),
         });
-        self.parts.borrow_mut().node.push(Node {
+        nodes.push(Node {
             input: inputs.iter().map(|value| value.0.clone()).collect(),
             output: output.iter().map(|value| value.0.clone()).collect(),
-            name: name.into(),
+            name,
             op_type: op.into(),
             attribute: attributes.into(),
         });

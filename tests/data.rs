@@ -12,6 +12,10 @@ mod annotated;
 mod audit;
 #[path = "data/bad_annotations.rs"]
 mod bad_annotations;
+#[path = "data/broken.rs"]
+mod broken;
+#[path = "data/commands.rs"]
+mod commands;
 #[path = "data/decoding.rs"]
 mod decoding;
 #[path = "data/detected.rs"]
@@ -20,6 +24,8 @@ mod detected;
 mod dicom;
 #[path = "data/faults.rs"]
 mod faults;
+#[path = "data/layouts.rs"]
+mod layouts;
 #[path = "data/loading.rs"]
 mod loading;
 #[path = "data/published.rs"]

@@ -8,6 +8,7 @@ use crate::{
     data::{self, Roots, Source, Split},
     train::checkpoint,
 };
+use serde::Serialize;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -15,8 +16,12 @@ use std::{
 
 /// Look at data sets: recognise them, check every film, divide them by patient, see how a film is read.
 ///
-/// Example: mtpret data check films/
+/// The first half hour with films of your own:
+///   mtpret data detect films/ >> my.toml                # what lies there, as TOML
+///   mtpret data check films/ --html check.html          # what is wrong with it
+///   mtpret data splits films/ -o splits.csv             # who is where, by patient
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -32,24 +37,33 @@ enum Command {
 
 /// Recognise the data sets in a folder, and print the TOML to use.
 ///
-/// Known are the paper's eleven data sets and five more; of others the layout is told: a folder for each class, a table, COCO,
-/// YOLO, VOC, films and masks, films alone.
+/// Known are the paper's eleven data sets and five more, by files that only they have; of others the layout is told: a folder
+/// for each class, a table, COCO JSON, YOLO texts, Pascal VOC XML, films with masks, films alone. What is printed can be put into
+/// a configuration as it is; all that is not printed is at its default. A known set that serves several purposes is printed once
+/// for each: keep the one that you need.
 ///
 /// Example: mtpret data detect films/ >> my.toml
 #[derive(clap::Args)]
 struct Detect {
     /// A data set, or a folder of several.
     folder: PathBuf,
-    /// Print JSON in place of TOML.
+    /// Print JSON, one object a line, in place of TOML.
     #[arg(long)]
     json: bool,
 }
 
-/// Divide a data set by patient, and write who is where, with a hash of each film: the file makes a division repeatable
-/// anywhere (`splits = "splits.csv"` in a `[[source]]`).
+/// Divide a data set by patient, and write who is where, with a hash of each film.
 ///
-/// Example: mtpret data splits films/ --preset paper -o splits.csv
+/// The file makes the division repeatable anywhere: name it in the configuration, `splits = "splits.csv"` under `[[source]]`.
+/// Whoever trains on it is refused films that are not those it was written for. No patient is in two parts; films with
+/// the same bytes stay together; each part has its share of each class. The same seed gives the same division on any machine.
+///
+/// Examples:
+///   mtpret data splits films/ --preset paper -o splits.csv
+///   mtpret data splits NIH/ --official -o official.csv
+///   mtpret data splits films/ --verify splits.csv
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 struct Splits {
     /// The folder of one data set.
     folder: PathBuf,
@@ -69,6 +83,9 @@ struct Splits {
     /// Where the table goes [default: standard output].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write nothing: hold the films against a table that was written before.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "official", "seed"])]
+    verify: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -108,26 +125,44 @@ fn keys(source: &Source) -> toml::Table {
     table(source).into_iter().filter(own).collect()
 }
 
+/// Sources as a configuration has them.
+#[derive(Serialize)]
+struct Printed {
+    source: [toml::Table; 1],
+}
+
 fn detect(args: &Detect) -> Result<()> {
     for data::Found { source, what } in found(&args.folder)? {
+        let keys = keys(&source);
         if args.json {
-            println!("{}", serde_json::json!({ "what": what, "source": keys(&source) }));
+            println!("{}", serde_json::json!({ "what": what, "source": keys }));
         } else {
-            println!("# {what}\n[[source]]\n{}", keys(&source));
+            let text =
+                toml::to_string(&Printed { source: [keys] }).expect("a source is plain data");
+            println!("# {what}\n{text}");
         }
     }
     Ok(())
 }
 
-/// Shares of validation and test of the paper's sets (Table I); of others 70/10/20.
-const PAPER: [(&str, [f64; 2]); 6] = [
-    ("pneumonia", [0.1, 0.1]),
-    ("mura", [0.1, 0.1]),
-    ("lung", [0.1, 0.1]),
-    ("shenzhen", [0.1, 0.1]),
-    ("montgomery", [0.1, 0.1]),
-    ("tbx11k", [0.1, 0.1]),
-];
+/// How the paper divides its sets (Table I).
+enum Table1 {
+    /// By patient here, into shares of validation and test.
+    Shares([f64; 2]),
+    /// As the set is published: the part that it reports on, and a share of the rest to choose by.
+    Published(f64),
+}
+
+/// The paper's division of a known set; of others 70/10/20.
+fn table1(known: Option<&str>) -> Table1 {
+    match known {
+        Some("pneumonia" | "mura" | "lung" | "shenzhen" | "montgomery" | "tbx11k") => {
+            Table1::Shares([0.1, 0.1])
+        }
+        Some("chexpert" | "deepcovid") => Table1::Published(0.1),
+        _ => Table1::Shares([0.1, 0.2]),
+    }
+}
 
 fn splits(args: &Splits) -> Result<()> {
     let wanted = args.task.as_deref();
@@ -141,35 +176,76 @@ fn splits(args: &Splits) -> Result<()> {
         return Err(Error::data(args.folder.display().to_string(), problem, "leave --task out"));
     };
     source.locate(&Roots::default())?;
-    let own = PAPER.iter().find(|(name, _)| source.known.as_deref() == Some(name));
-    let [val, test] = match args.preset.as_str() {
-        "paper" => own.map_or([0.1, 0.2], |(_, shares)| *shares),
+    if let Some(file) = &args.verify {
+        return verify(source, file);
+    }
+    let mut official = args.official;
+    [source.val_share, source.test_share] = match args.preset.as_str() {
+        "paper" => match table1(source.known.as_deref()) {
+            Table1::Shares(shares) => shares,
+            Table1::Published(val) => {
+                official = true;
+                [val, 0.0]
+            }
+        },
         text => shares(text)?,
     };
-    (source.val_share, source.test_share, source.seed) = (val, test, args.seed);
-    source.split = if args.official { Split::Given } else { Split::Patient };
-    let dataset = source.read()?;
+    source.seed = args.seed;
+    source.split = Split::Patient;
+    if official {
+        source.split = Split::Unchecked;
+        data::needs_division(&source)?;
+    }
+    let mut dataset = source.read()?;
+    let moved = if official { 0 } else { data::together(&mut dataset)? };
     let text = data::division_table(&dataset, &source.root)?;
-    let [train, val, test] = [&dataset.train, &dataset.val, &dataset.test].map(Vec::len);
     match &args.output {
         None => print!("{text}"),
-        Some(file) => {
-            checkpoint::replace(file, |f| f.write_all(text.as_bytes()))?;
-            eprintln!(
-                "{}: {train} train, {val} val, {test} test, no patient in two of them: {}",
-                source.name,
-                file.display()
-            );
-        }
+        Some(file) => checkpoint::replace(file, |f| f.write_all(text.as_bytes()))?,
     }
+    said(&dataset, moved, args.output.as_deref());
+    Ok(())
+}
+
+/// Says on standard error what a division came to.
+fn said(dataset: &data::Dataset, moved: usize, file: Option<&Path>) {
+    let [train, val, test] = [&dataset.train, &dataset.val, &dataset.test].map(Vec::len);
+    let place = file.map_or(String::new(), |file| format!(" in {}", file.display()));
+    eprintln!("{}: {train} train, {val} val, {test} test{place}", dataset.name);
+    if moved > 0 {
+        eprintln!("{moved} films went to the part that has a copy of them");
+    }
+    let shared = dataset.shared_patients();
+    match shared.first() {
+        None => eprintln!("no patient is in two parts"),
+        Some(first) => eprintln!(
+            "{} patients are in two parts as the set is published ({first} is the first): figures will be too good; \
+             the table is only read beside split = \"unchecked\"; without --official the set is divided by patient",
+            shared.len()
+        ),
+    }
+}
+
+/// Holds the films against a table of [`splits`].
+fn verify(mut source: Source, file: &Path) -> Result<()> {
+    let file = std::path::absolute(file).map_err(|e| Error::io(file, e, "name a file"))?;
+    source.splits = Some(file.clone());
+    source.split = Split::Unchecked;
+    let dataset = source.read()?;
+    let [train, val, test] = [&dataset.train, &dataset.val, &dataset.test].map(Vec::len);
+    println!(
+        "{}: {train} train, {val} val, {test} test, every film as {} has it",
+        dataset.name,
+        file.display()
+    );
     Ok(())
 }
 
 /// `80/10/10` as shares of validation and test.
 fn shares(text: &str) -> Result<[f64; 2]> {
-    let parts: Vec<f64> = text.split('/').filter_map(|part| part.parse().ok()).collect();
-    match parts[..] {
-        [train, val, test] if train > 0.0 && val >= 0.0 && test >= 0.0 => {
+    let parts: Option<Vec<f64>> = text.split('/').map(|part| part.parse().ok()).collect();
+    match parts.as_deref() {
+        Some([train, val, test]) if *train > 0.0 && *val >= 0.0 && *test >= 0.0 => {
             let all = train + val + test;
             Ok([val / all, test / all])
         }

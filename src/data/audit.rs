@@ -1,6 +1,6 @@
 //! An audit of data sets: what is on disk, what is wrong with it, and what would make figures false.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,12 +8,17 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::mask::mask;
-use super::{Annotation, Dataset, Kind, Part, Sample, Source, division};
+use super::split::{Flaw, SHARED_PATIENT};
+use super::{Annotation, Dataset, Kind, Part, Sample, Source, Split, division};
 use crate::{Error, Result};
 
+mod census;
 mod film;
 mod likeness;
+mod pictures;
 
+use census::classes;
+pub use census::{Census, Spread};
 use film::Look;
 
 /// How bad a finding is.
@@ -41,50 +46,9 @@ pub struct Finding {
     pub place: String,
     /// What was expected and what was found, and one way to mend it.
     pub problem: String,
-}
-
-/// Least, middle and greatest.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Spread<T> {
-    /// Least.
-    pub least: T,
-    /// Half are below.
-    pub median: T,
-    /// Greatest.
-    pub most: T,
-}
-
-/// A data set in numbers.
-#[derive(Debug, Clone, Serialize)]
-pub struct Census {
-    /// Its name.
-    pub name: String,
-    /// Its folder.
-    pub root: PathBuf,
-    /// What its films are annotated with.
-    pub kind: Kind,
-    /// Films to learn from, to choose by and to report on.
-    pub parts: [usize; 3],
-    /// Patients in all of them.
-    pub patients: usize,
-    /// Films of each class, finding or kind of box, in each part; of a mask, films that have one.
-    pub classes: Vec<(String, [usize; 3])>,
-    /// Films that its tables name and the disk lacks.
-    pub missing: usize,
-    /// Films without a label or mask, left out.
-    pub unlabelled: usize,
-    /// Width of the films, pixels.
-    pub width: Option<Spread<usize>>,
-    /// Height of the films, pixels.
-    pub height: Option<Spread<usize>>,
-    /// Films by format and bits, such as `PNG, 8 bit grey`.
-    pub encodings: BTreeMap<String, usize>,
-    /// Mean of all pixels, 0-255.
-    pub mean: f64,
-    /// Standard deviation of all pixels.
-    pub deviation: f64,
-    /// Standard deviation of the films' means: the paper's 18.390 is of this order.
-    pub deviation_of_means: f64,
+    /// The other place, where a film is in two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<PathBuf>,
 }
 
 /// What an audit came to.
@@ -109,7 +73,7 @@ struct Entry<'a> {
     set: usize,
     part: Part,
     sample: &'a Sample,
-    look: Look,
+    look: &'a Look,
 }
 
 /// Looks at every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in all.
@@ -117,60 +81,39 @@ struct Entry<'a> {
 /// # Errors
 /// None of the data sets can be read, and why not the first.
 pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Audit> {
-    let mut findings = Vec::new();
-    let mut sets: Vec<(&Subject, Dataset)> = Vec::new();
-    let mut first = None;
-    for subject in subjects {
-        let name = subject.source.name.clone();
-        match subject.source.survey() {
-            Ok((dataset, flaws)) => {
-                findings.extend(flaws.iter().map(|flaw| refused(&name, flaw.what, &flaw.error)));
-                sets.push((subject, dataset));
-            }
-            Err(fault) => {
-                findings.push(refused(&name, "unreadable data set", &fault));
-                first = first.or(Some(fault));
-            }
-        }
-    }
-    if let (true, Some(first)) = (sets.is_empty(), first) {
-        return Err(first);
-    }
+    let (sets, mut findings) = readable(subjects)?;
     let films: Vec<(usize, Part, &Sample)> = sets
         .iter()
         .enumerate()
         .flat_map(|(set, (_, dataset))| parted(dataset).map(move |(part, film)| (set, part, film)))
         .collect();
-    let done = AtomicUsize::new(0);
-    let look = |&(set, part, sample): &(usize, Part, &'_ Sample)| {
-        let look = film::look(&sample.path);
-        let wrong = look.as_ref().err().cloned().or_else(|| {
+    let looks = looks(films.iter().map(|(.., film)| film.path.as_path()), progress);
+    let wrong = |&(set, _, sample): &(usize, Part, &'_ Sample)| {
+        let (what, problem) = match &looks[sample.path.as_path()] {
+            Err(problem) => ("unreadable film", problem.clone()),
             // A mask can only be held against a film that can be read.
-            annotated(sample, look.as_ref().ok()?.size).err()
-        });
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, films.len());
-        (set, part, look, wrong)
-    };
-    let looks: Vec<_> = films.par_iter().map(look).collect();
-    let mut entries = Vec::new();
-    for ((set, part, look, wrong), (.., sample)) in looks.into_iter().zip(&films) {
+            Ok(look) => ("unusable annotation", annotated(sample, look.size).err()?),
+        };
         let name = &sets[set].0.source.name;
-        if let Some(problem) = wrong {
-            let what = if look.is_ok() { "unusable annotation" } else { "unreadable film" };
-            findings.push(finding(Level::Error, what, name, sample.path.display(), problem));
-        }
-        if let Ok(look) = look {
+        Some(finding(Level::Error, what, name, sample.path.display(), problem))
+    };
+    findings.par_extend(films.par_iter().filter_map(wrong));
+    let mut entries = Vec::new();
+    for &(set, part, sample) in &films {
+        if let Ok(look) = &looks[sample.path.as_path()] {
             entries.push(Entry { set, part, sample, look });
         }
     }
+    let mut censuses = Vec::new();
     for (at, (subject, dataset)) in sets.iter().enumerate() {
         let of_set: Vec<&Entry> = entries.iter().filter(|entry| entry.set == at).collect();
         // A set that serves several purposes is the same films each time.
         let root = |other: &(&Subject, Dataset)| other.0.source.root == subject.source.root;
         if !sets[..at].iter().any(root) {
-            findings.extend(of_films(&subject.source.name, &of_set));
+            findings.extend(pictures::of_films(&subject.source.name, &of_set));
         }
-        findings.extend(of_classes(dataset));
+        findings.extend(rare(dataset));
+        findings.extend(left_out(&subject.source, dataset));
         if let Some(file) = &subject.source.splits {
             let changed = division::changed(&subject.source, file)?;
             let problem = "its bytes are not those that the splits were written for";
@@ -178,14 +121,84 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
                 finding(Level::Error, "changed film", &dataset.name, path.display(), problem.into())
             }));
         }
+        censuses.push(Census::of(&subject.source, dataset, &of_set));
     }
     findings.extend(likeness::twice(&entries, &sets));
     findings.sort_by(|a, b| (a.level, a.what, &a.place).cmp(&(b.level, b.what, &b.place)));
-    let census = |(at, (subject, dataset)): (usize, &(&Subject, Dataset))| {
-        let of_set: Vec<&Entry> = entries.iter().filter(|entry| entry.set == at).collect();
-        census(&subject.source, dataset, &of_set)
+    Ok(Audit { sets: censuses, findings })
+}
+
+/// A data set that can be read, and who asked for it.
+type Readable<'a> = (&'a Subject, Dataset);
+
+/// The data sets that can be read, and what their readers found.
+fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<Finding>)> {
+    let (mut sets, mut findings, mut first) = (Vec::new(), Vec::new(), None);
+    for subject in subjects {
+        let name = subject.source.name.clone();
+        match subject.source.survey() {
+            Ok((dataset, flaws)) => {
+                let said = |flaw: &Flaw| refused(Level::Error, &name, flaw.what, &flaw.error);
+                findings.extend(flaws.iter().map(said));
+                findings.extend(passed_over(&subject.source, &flaws));
+                sets.push((subject, dataset));
+            }
+            Err(fault) => {
+                findings.push(refused(Level::Error, &name, "unreadable data set", &fault));
+                first = first.or(Some(fault));
+            }
+        }
+    }
+    match first {
+        Some(first) if sets.is_empty() => Err(first),
+        _ => Ok((sets, findings)),
+    }
+}
+
+/// What the source's settings pass over without a word: films and masks that are not there (`partial`), and patients whom
+/// the set's own parts share (`split = "patient"` divides them again).
+fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
+    let mut strict = Source { partial: false, ..source.clone() };
+    if source.split == Split::Patient && source.splits.is_none() {
+        strict.split = Split::Given;
+    }
+    if strict == *source {
+        return Vec::new();
+    }
+    let words = |flaw: &Flaw| (flaw.what, flaw.error.to_string());
+    let known: HashSet<_> = known.iter().map(words).collect();
+    // Strictness may leave no data set at all, which says nothing about the one that is used.
+    let Ok((_, flaws)) = strict.survey() else { return Vec::new() };
+    let new = flaws.iter().filter(|flaw| !known.contains(&words(flaw)));
+    let warned = new.map(|flaw| {
+        let mut warned = refused(Level::Warning, &source.name, flaw.what, &flaw.error);
+        if let Error::Data { problem, .. } = &flaw.error {
+            let instead = match flaw.what {
+                SHARED_PATIENT => "here the films are divided again by patient",
+                _ => "here it is left out",
+            };
+            warned.problem = format!("{problem}; {instead}");
+        }
+        warned
+    });
+    warned.collect()
+}
+
+/// Each file decoded once, side by side.
+fn looks<'a>(
+    paths: impl Iterator<Item = &'a Path>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> HashMap<&'a Path, Result<Look, String>> {
+    let mut paths: Vec<&Path> = paths.collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let done = AtomicUsize::new(0);
+    let look = |path: &&'a Path| {
+        let look = film::look(path);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, paths.len());
+        (*path, look)
     };
-    Ok(Audit { sets: sets.iter().enumerate().map(census).collect(), findings })
+    paths.par_iter().map(look).collect()
 }
 
 fn finding(
@@ -195,18 +208,18 @@ fn finding(
     place: impl ToString,
     problem: String,
 ) -> Finding {
-    Finding { level, what, set: set.into(), place: place.to_string(), problem }
+    Finding { level, what, set: set.into(), place: place.to_string(), problem, other: None }
 }
 
 /// What a reader refused.
-fn refused(set: &str, what: &'static str, error: &Error) -> Finding {
+fn refused(level: Level, set: &str, what: &'static str, error: &Error) -> Finding {
     let (place, problem) = match error {
         Error::Data { place, problem, remedy } | Error::Config { place, problem, remedy } => {
             (place.clone(), format!("{problem}; {remedy}"))
         }
         other => (String::new(), other.to_string()),
     };
-    finding(Level::Error, what, set, place, problem)
+    finding(level, what, set, place, problem)
 }
 
 fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
@@ -232,133 +245,47 @@ fn annotated(sample: &Sample, size: [usize; 2]) -> Result<(), String> {
     }
 }
 
-/// The paper's mean of the pixels of its pretraining films, and how far a set may be from it without a word.
-const PAPER_MEAN: (f64, f64) = (122.786, 40.0);
-/// Grey levels below which a film shows nothing.
-const BLANK: f64 = 2.0;
-
-/// Findings on the films of a set as pictures.
-fn of_films(set: &str, films: &[&Entry]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for entry in films.iter().filter(|entry| entry.look.deviation < BLANK) {
-        let problem = format!("expected a film, found grey {:.0} all over", entry.look.mean);
-        let place = entry.sample.path.display();
-        findings.push(finding(Level::Warning, "blank film", set, place, problem));
-    }
-    let inverted: Vec<_> = films.iter().filter(|entry| entry.look.encoding.inverted).collect();
-    if let Some(one) = inverted.first() {
-        let problem =
-            format!("{} films store white as 0 (MONOCHROME1); they are turned", inverted.len());
-        let place = one.sample.path.display();
-        findings.push(finding(Level::Note, "inverted films", set, place, problem));
-    }
-    let dark: Vec<_> =
-        films.iter().filter(|e| e.look.brightest <= 64.0 && e.look.deviation >= BLANK).collect();
-    if let Some(one) = dark.first() {
-        let problem = format!(
-            "{} films never exceed grey {:.0} of 255: 12 bits in files of 16, or masks among the films?",
-            dark.len(),
-            dark.iter().map(|e| e.look.brightest).fold(0.0, f64::max)
-        );
-        let place = one.sample.path.display();
-        findings.push(finding(Level::Warning, "dark films", set, place, problem));
-    }
-    let mean = films.iter().map(|e| e.look.mean).sum::<f64>() / films.len().max(1) as f64;
-    if !films.is_empty() && (mean - PAPER_MEAN.0).abs() > PAPER_MEAN.1 {
-        let problem = format!(
-            "the films' mean grey is {mean:.1}, far from the z-score's {}: set data.mean and data.std, \
-             for this set alone or where it is the larger part",
-            PAPER_MEAN.0
-        );
-        findings.push(finding(Level::Warning, "unusual grey", set, set, problem));
-    }
-    findings
-}
-
 /// Films of a class in a part below which its figures say little.
 const FEW: usize = 5;
 
-/// Findings on the classes of a set.
-fn of_classes(dataset: &Dataset) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// The classes of which a part has few films.
+fn rare(dataset: &Dataset) -> Option<Finding> {
     if !matches!(dataset.labels.kind, Kind::Classes | Kind::Multi | Kind::Boxes) {
-        return findings;
+        return None;
     }
-    for (class, counts) in classes(dataset) {
+    let few = |(class, counts): &(String, [usize; 3])| {
         let parts = ["train", "val", "test"].into_iter().zip(counts);
         let few: Vec<String> =
-            parts.filter(|(_, n)| *n < FEW).map(|(part, n)| format!("{n} in {part}")).collect();
-        if !few.is_empty() {
-            let problem = format!(
-                "expected {FEW} films or more of it in each part, found {}",
-                few.join(", ")
-            );
-            findings.push(finding(Level::Warning, "rare class", &dataset.name, &class, problem));
-        }
-    }
-    findings
-}
-
-/// Films of each class in each part.
-fn classes(dataset: &Dataset) -> Vec<(String, [usize; 3])> {
-    let parts = [&dataset.train, &dataset.val, &dataset.test];
-    let has = |sample: &Sample, class: usize| match &sample.target {
-        Annotation::Labels(labels) if dataset.labels.kind == Kind::Classes => {
-            labels.first() == Some(&(class as f32))
-        }
-        Annotation::Labels(labels) => labels.get(class) == Some(&1.0),
-        Annotation::Boxes { boxes, .. } => boxes.iter().any(|found| found.class == class),
-        Annotation::Mask(_) => true,
-        Annotation::Polygons { polygons, .. } => !polygons.is_empty(),
+            parts.filter(|(_, n)| **n < FEW).map(|(part, n)| format!("{n} in {part}")).collect();
+        (!few.is_empty()).then(|| format!("{class}: {}", few.join(", ")))
     };
-    let count =
-        |class: usize| parts.map(|films| films.iter().filter(|film| has(film, class)).count());
-    dataset
-        .labels
-        .names
-        .iter()
-        .enumerate()
-        .map(|(class, name)| (name.clone(), count(class)))
-        .collect()
+    let few: Vec<String> = classes(dataset).iter().filter_map(few).collect();
+    let problem = format!(
+        "expected {FEW} films or more of each class in each part, found {}",
+        few.join("; ")
+    );
+    (!few.is_empty())
+        .then(|| finding(Level::Warning, "rare class", &dataset.name, &dataset.name, problem))
 }
 
-fn spread(mut values: Vec<usize>) -> Option<Spread<usize>> {
-    values.sort_unstable();
-    let (least, most) = (*values.first()?, *values.last()?);
-    Some(Spread { least, median: values[values.len() / 2], most })
-}
-
-fn census(source: &Source, dataset: &Dataset, films: &[&Entry]) -> Census {
-    let mut encodings = BTreeMap::new();
-    for entry in films {
-        *encodings.entry(entry.look.words()).or_insert(0) += 1;
-    }
-    let mut patients: Vec<&str> = parted(dataset).map(|(_, film)| film.patient.as_str()).collect();
-    patients.sort_unstable();
-    patients.dedup();
-    // Pixels of a large film count for more, as they would in one sum over all of them.
-    let pixels = |entry: &Entry| (entry.look.size[0] * entry.look.size[1]) as f64;
-    let all: f64 = films.iter().map(|e| pixels(e)).sum::<f64>().max(1.0);
-    let mean = films.iter().map(|e| e.look.mean * pixels(e)).sum::<f64>() / all;
-    let square = |e: &Entry| e.look.deviation.powi(2) + (e.look.mean - mean).powi(2);
-    let of_films = films.iter().map(|e| e.look.mean).sum::<f64>() / films.len().max(1) as f64;
-    let between = films.iter().map(|e| (e.look.mean - of_films).powi(2)).sum::<f64>();
-    Census {
-        name: dataset.name.clone(),
-        root: source.root.clone(),
-        kind: dataset.labels.kind,
-        parts: [dataset.train.len(), dataset.val.len(), dataset.test.len()],
-        patients: patients.len(),
-        classes: classes(dataset),
-        missing: dataset.missing,
-        unlabelled: dataset.unlabelled,
-        width: spread(films.iter().map(|e| e.look.size[0]).collect()),
-        height: spread(films.iter().map(|e| e.look.size[1]).collect()),
-        encodings,
-        mean,
-        deviation: (films.iter().map(|e| square(e) * pixels(e)).sum::<f64>() / all).sqrt(),
-        deviation_of_means: (between / films.len().max(1) as f64).sqrt(),
-    }
+/// Rows and films that are left out because nothing is said of them, and films of NIH's table that are not on disk.
+fn left_out(source: &Source, dataset: &Dataset) -> Vec<Finding> {
+    let said = |level, what, count: usize, words: &str| {
+        let problem = format!("{count} {words}");
+        (count > 0).then(|| finding(level, what, &dataset.name, &dataset.name, problem))
+    };
+    let absent =
+        "films that its table names are not on disk: complete the download, or go on without them";
+    let mute =
+        "rows or films without a class are left out; stage 1 can use them (labelled = false)";
+    // Where a source is partial, each of them is a finding of its own; so is each film without a mask.
+    let missing = if source.partial { 0 } else { dataset.missing };
+    let unlabelled = if dataset.labels.kind == Kind::Mask { 0 } else { dataset.unlabelled };
+    let found = [
+        said(Level::Warning, "missing films", missing, absent),
+        said(Level::Note, "no label", unlabelled, mute),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 /// A path for people, shorter by the folder that all of it lies in.

@@ -39,15 +39,17 @@ pub struct Encoding {
     pub format: &'static str,
     /// Bits of a number.
     pub bits: u16,
-    /// Numbers of a pixel, the place in a palette among them.
+    /// Numbers of a pixel: of a palette's colour, where there is one.
     pub channels: u8,
+    /// A pixel is stored as its place in a palette, of [`Encoding::bits`] bits.
+    pub palette: bool,
     /// White is stored as 0 (DICOM's MONOCHROME1); the film is the right way round all the same.
     pub inverted: bool,
 }
 
 impl Encoding {
     pub(super) fn new(format: &'static str, bits: u16, channels: u8) -> Self {
-        Self { format, bits, channels, inverted: false }
+        Self { format, bits, channels, palette: false, inverted: false }
     }
 }
 
@@ -126,12 +128,17 @@ fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
         _ if dicom::is_marked(bytes) => dicom::film(bytes),
         [0xff, 0xd8, 0xff, ..] => jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => {
-            image_crate("PNG", PngDecoder::with_limits(Cursor::new(bytes), limits()))
+            // The header's fields are at fixed places: depth, and colour type 3 for a palette.
+            let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
+            image_crate("PNG", palette, PngDecoder::with_limits(Cursor::new(bytes), limits()))
         }
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => {
-            image_crate("TIFF", TiffDecoder::new(Cursor::new(bytes)))
+            image_crate("TIFF", None, TiffDecoder::new(Cursor::new(bytes)))
         }
-        [b'B', b'M', ..] => image_crate("BMP", BmpDecoder::new(Cursor::new(bytes))),
+        [b'B', b'M', ..] => {
+            let bits = bytes.get(28..30).map(|at| u16::from_le_bytes([at[0], at[1]]));
+            image_crate("BMP", bits.filter(|n| *n <= 8), BmpDecoder::new(Cursor::new(bytes)))
+        }
         _ if dicom::is_dicom(bytes) => dicom::film(bytes),
         _ => Err(format!(
             "expected JPEG, PNG, BMP, TIFF or DICOM, found a file that begins with {:02x?}",
@@ -187,8 +194,10 @@ fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
     Ok((Film { width, height, pixels }, Encoding::new("JPEG", 8, channels)))
 }
 
+/// `palette`: bits of a place in the palette, where there is one.
 fn image_crate<D: ImageDecoder>(
     format: &'static str,
+    palette: Option<u16>,
     decoder: Result<D, ImageError>,
 ) -> Result<(Film, Encoding), Fault> {
     let fault = |e: ImageError| format!("not a whole image: {e}");
@@ -199,8 +208,8 @@ fn image_crate<D: ImageDecoder>(
     decoder.set_limits(limits()).map_err(fault)?;
     let stored = decoder.original_color_type();
     let channels = stored.channel_count();
-    let encoding =
-        Encoding::new(format, stored.bits_per_pixel() / u16::from(channels.max(1)), channels);
+    let bits = palette.unwrap_or(stored.bits_per_pixel() / u16::from(channels.max(1)));
+    let encoding = Encoding { palette: palette.is_some(), ..Encoding::new(format, bits, channels) };
     let image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     Ok((Film { width, height, pixels: grey(&image)? }, encoding))
 }

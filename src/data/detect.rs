@@ -7,7 +7,7 @@ use super::catalogue::{KNOWN, Known, Purpose};
 use super::split::{Part, SHARED_PATIENT};
 use super::table::Table;
 use super::walk::{file_name, films_below, list, stem};
-use super::{Class, Format, Source, Split, yolo};
+use super::{Annotation, Class, Format, Sample, Shape, Source, Split, yolo};
 use crate::Result;
 
 mod tables;
@@ -49,7 +49,9 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<()> {
     let (below, films) = list(folder)?;
     let several = films.is_empty() && below.iter().filter(|inner| is_set(inner)).count() > 1;
     if !several && let Some(one) = layout(folder)? {
+        let outlines = outlines(&one);
         found.push(one);
+        found.extend(outlines);
         return Ok(());
     }
     if depth > 0 {
@@ -133,6 +135,26 @@ fn layout(folder: &Path) -> Result<Option<Found>> {
         }
     }
     Ok(None)
+}
+
+/// The same annotations for masks, where they hold outlines and no mere boxes.
+fn outlines(boxed: &Found) -> Option<Found> {
+    let name = format!("{}-masks", boxed.source.name);
+    let source = Source { name, shape: Shape::Mask, ..boxed.source.clone() };
+    let (dataset, flaws) = source.survey().ok()?;
+    let drawn = |film: &Sample| match &film.target {
+        Annotation::Polygons { polygons, .. } => polygons.iter().any(|corners| !upright(corners)),
+        _ => false,
+    };
+    let mut films = dataset.train.iter().chain(&dataset.val).chain(&dataset.test);
+    (flaws.is_empty() && films.any(drawn))
+        .then(|| Found { source, what: format!("{}, outlines as masks", boxed.what) })
+}
+
+/// Whether an outline is a rectangle that stands upright.
+fn upright(corners: &[[f32; 2]]) -> bool {
+    let lines = corners.iter().zip(corners.iter().cycle().skip(1));
+    corners.len() <= 5 && lines.clone().all(|(a, b)| a[0] == b[0] || a[1] == b[1])
 }
 
 fn source(folder: &Path, format: Format) -> Source {

@@ -1,26 +1,30 @@
 //! DICOM: the one frame of a radiograph, as it is stored and as it is meant to be seen (PS3.3 C.7.6.3, C.11).
 
 use std::borrow::Cow;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use dicom_dictionary_std::tags;
-use dicom_object::file::ReadPreamble;
-use dicom_object::mem::InMemDicomObject;
-use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, OpenFileOptions, Tag};
+use dicom_encoding::TransferSyntaxIndex;
+use dicom_object::DefaultDicomObject;
 use dicom_pixeldata::{
     DecodedPixelData, PhotometricInterpretation, PixelDecoder, PixelRepresentation, Rescale,
     VoiLutFunction, WindowLevelTransform,
 };
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::decode::{Encoding, Fault, Film, bytes, check_size, fault_at, luma};
 use crate::Result;
 
+mod coded;
+mod object;
+
+use coded::coded;
+use object::{PLAIN, object};
+
 /// Transfer syntaxes whose pixels are JPEG-LS, lossless and near-lossless.
 const JPEG_LS: [&str; 2] = ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"];
-/// What a file without a header may be encoded in: little endian with value representations, or without.
-const HEADERLESS: [&str; 2] = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"];
 
 /// The pixels of a DICOM file as they are stored, before anything is done for the eye.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,15 +71,17 @@ pub(super) fn patient(path: &Path) -> Option<String> {
     if !is_dicom(&start) {
         return None;
     }
-    let options =
-        OpenFileOptions::new().read_preamble(ReadPreamble::Auto).read_until(Tag(0x0010, 0x0021));
-    let object = options.from_reader(Cursor::new(start)).ok()?;
-    let id = object.element(tags::PATIENT_ID).ok()?.to_str().ok()?;
+    let id = object::text(&start, tags::PATIENT_ID)?;
     let id = id.trim_matches(['\0', ' ']);
     (!id.is_empty()).then(|| id.to_string())
 }
 
 impl Stored {
+    /// The transfer syntax in words, such as `JPEG 2000 Image Compression`.
+    pub fn syntax_name(&self) -> &str {
+        syntax_name(&self.transfer_syntax)
+    }
+
     /// The pixels of a DICOM file.
     ///
     /// # Errors
@@ -110,7 +116,7 @@ pub(super) fn film(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
     }
     let seen = seen(&decoded, &samples)?;
     let inverted = interpretation == "MONOCHROME1";
-    let pixels = samples.iter().map(|&v| {
+    let pixels = samples.into_iter().map(|v| {
         let grey = seen(f64::from(v)) as f32;
         if inverted { 255.0 - grey } else { grey }
     });
@@ -148,28 +154,6 @@ fn seen<'a>(
     Ok(Box::new(move |v| (rescale.apply(v) - low) / span * 255.0))
 }
 
-/// The elements of a file, with or without preamble and header.
-fn object(bytes: &[u8]) -> Result<DefaultDicomObject, Fault> {
-    let options = OpenFileOptions::new().read_preamble(ReadPreamble::Auto);
-    let why = match options.from_reader(Cursor::new(bytes)) {
-        Ok(object) => return Ok(object),
-        Err(why) => chain(&why),
-    };
-    let headerless = |syntax: &&str| {
-        let known = dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-        let reader = dicom_encoding::TransferSyntaxIndex::get(&known, syntax)?;
-        let object = InMemDicomObject::read_dataset_with_ts(Cursor::new(bytes), reader).ok()?;
-        // A wrong guess reads nonsense, in which no rows are found.
-        object.element(tags::ROWS).ok()?;
-        let meta = FileMetaTableBuilder::new().transfer_syntax(*syntax);
-        object
-            .with_meta(meta.media_storage_sop_class_uid("").media_storage_sop_instance_uid(""))
-            .ok()
-    };
-    let found = if !is_marked(bytes) { HEADERLESS.iter().find_map(headerless) } else { None };
-    found.ok_or_else(|| format!("not a whole DICOM file, or none with an image: {why}"))
-}
-
 /// The decoded pixels, once their size is known to be harmless.
 fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Fault> {
     let number = |tag, name: &str| -> Result<Option<u32>, Fault> {
@@ -192,12 +176,14 @@ fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Fault> {
         return Err("expected an image, found a DICOM object without PixelData".into());
     };
     let fragments = data.fragments().unwrap_or_default();
-    if let Some(inside) = fragments.first().and_then(|first| coded_size(first))
-        && inside != [width as usize, height as usize]
+    let channels = number(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?.unwrap_or(1);
+    let said = [width, height, channels].map(|n| n as usize);
+    if let Some(inside) = fragments.first().and_then(|first| coded(first))
+        && inside != said
     {
+        let [[w, h, c], [width, height, channels]] = [inside, said];
         return Err(format!(
-            "expected {width}x{height} pixels as its header says, found {}x{} in its JPEG",
-            inside[0], inside[1]
+            "expected {width}x{height} pixels of {channels} channels as its header says, found {w}x{h} of {c} in its JPEG"
         ));
     }
     let syntax = object.meta().transfer_syntax().trim_end_matches('\0');
@@ -205,13 +191,13 @@ fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Fault> {
         return jpeg_ls(object, &fragments.concat(), [width, height]);
     }
     object.decode_pixel_data().map_err(|e| {
-        let name = dicom_encoding::TransferSyntaxIndex::get(
-            &dicom_transfer_syntax_registry::TransferSyntaxRegistry,
-            syntax,
-        );
-        let name = name.map_or(syntax, |known| known.name());
-        format!("its pixels ({name}) cannot be decoded: {}", chain(&e))
+        format!("its pixels ({}) cannot be decoded: {}", syntax_name(syntax), chain(&e))
     })
+}
+
+/// A transfer syntax in words; of an unknown one the UID.
+fn syntax_name(uid: &str) -> &str {
+    TransferSyntaxRegistry.get(uid).map_or(uid, |known| known.name())
 }
 
 /// Decodes JPEG-LS, which dicom-rs leaves to C++: the samples take the place of the fragments, as if the file had never
@@ -231,7 +217,7 @@ fn jpeg_ls(
     let mut plain = object.clone();
     let value = dicom_core::PrimitiveValue::from(bytes);
     plain.put(dicom_core::DataElement::new(tags::PIXEL_DATA, dicom_core::VR::OW, value));
-    plain.meta_mut().transfer_syntax = HEADERLESS[0].into();
+    plain.meta_mut().transfer_syntax = PLAIN.into();
     let decoded = plain.decode_pixel_data().map_err(|e| chain(&e))?;
     Ok(decoded.to_owned())
 }
@@ -264,7 +250,7 @@ fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<
         PixelRepresentation::Signed => (v << unused) as i32 >> unused,
         PixelRepresentation::Unsigned => (v << unused >> unused) as i32,
     };
-    let samples: Vec<i32> = match wide {
+    let mut samples: Vec<i32> = match wide {
         true => {
             data.as_chunks::<2>().0.iter().map(|&b| number(u16::from_ne_bytes(b).into())).collect()
         }
@@ -278,39 +264,16 @@ fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<
             samples.len()
         ));
     }
+    samples.truncate(wanted);
     Ok(Stored {
         width,
         height,
         channels,
-        samples: samples[..wanted].to_vec(),
+        samples,
         interpretation: interpretation.to_string(),
         transfer_syntax: object.meta().transfer_syntax().trim_end_matches('\0').into(),
         bits,
     })
-}
-
-/// Width and height that a JPEG, JPEG-LS or JPEG 2000 stream says, before anything is decoded: a stream larger than its
-/// DICOM header would be decoded into memory that nobody agreed to.
-fn coded_size(coded: &[u8]) -> Option<[usize; 2]> {
-    let short =
-        |at: usize| Some(usize::from(u16::from_be_bytes(coded.get(at..at + 2)?.try_into().ok()?)));
-    let long =
-        |at: usize| Some(u32::from_be_bytes(coded.get(at..at + 4)?.try_into().ok()?) as usize);
-    if coded.starts_with(&[0xff, 0x4f, 0xff, 0x51]) {
-        return Some([long(8)? - long(16)?.min(long(8)?), long(12)? - long(20)?.min(long(12)?)]);
-    }
-    let mut at = 2;
-    while coded.starts_with(&[0xff, 0xd8]) && coded.get(at) == Some(&0xff) {
-        match *coded.get(at + 1)? {
-            0xff => at += 1,
-            // Frame headers, of which C4, C8 and CC are none, and JPEG-LS's.
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xf7 => {
-                return Some([short(at + 7)?, short(at + 5)?]);
-            }
-            _ => at += 2 + short(at + 2)?,
-        }
-    }
-    None
 }
 
 /// An error and its causes, which dicom-rs keeps apart.

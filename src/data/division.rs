@@ -41,9 +41,68 @@ pub fn table(dataset: &Dataset, root: &Path) -> Result<String> {
 /// # Errors
 /// [`Error::Io`] if it cannot be read.
 pub fn content_hash(path: &Path) -> Result<String> {
-    let bytes =
-        std::fs::read(path).map_err(|e| Error::io(path, e, "see that the film may be read"))?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+    let mut hasher = blake3::Hasher::new();
+    std::fs::File::open(path)
+        .and_then(|file| hasher.update_reader(file).map(|_| ()))
+        .map_err(|e| Error::io(path, e, "see that the film may be read"))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Brings films with the same bytes, and with them all films of their patients, into the part of the first of them; says
+/// how many films moved.
+///
+/// # Errors
+/// [`Error::Io`] for a film that cannot be read.
+pub fn together(dataset: &mut Dataset) -> Result<usize> {
+    let parts = [&mut dataset.train, &mut dataset.val, &mut dataset.test].map(std::mem::take);
+    let mut films: Vec<(usize, Sample)> = Vec::new();
+    for (part, of_part) in parts.into_iter().enumerate() {
+        films.extend(of_part.into_iter().map(|film| (part, film)));
+    }
+    let hashes =
+        films.par_iter().map(|(_, film)| content_hash(&film.path)).collect::<Result<Vec<_>>>()?;
+    let before: Vec<usize> = films.iter().map(|(part, _)| *part).collect();
+    // A move may part other copies of the patient's films: until none does. Parts only become less, so it ends.
+    loop {
+        let mut least: HashMap<&str, usize> = HashMap::new();
+        for ((part, film), hash) in films.iter().zip(&hashes) {
+            for key in [hash.as_str(), film.patient.as_str()] {
+                let known = least.entry(key).or_insert(*part);
+                *known = (*part).min(*known);
+            }
+        }
+        let to: Vec<usize> = films
+            .iter()
+            .zip(&hashes)
+            .map(|((_, film), hash)| least[hash.as_str()].min(least[film.patient.as_str()]))
+            .collect();
+        if films.iter().zip(&to).all(|((part, _), to)| part == to) {
+            break;
+        }
+        films.iter_mut().zip(to).for_each(|((part, _), to)| *part = to);
+    }
+    let moved = films.iter().zip(&before).filter(|((part, _), before)| part != *before).count();
+    for (part, film) in films {
+        [&mut dataset.train, &mut dataset.val, &mut dataset.test][part].push(film);
+    }
+    Ok(moved)
+}
+
+/// Refuses a source whose data set gives no division of its own.
+///
+/// # Errors
+/// [`Error::Data`] if it gives none, or as [`Source::read`].
+pub fn needs_division(source: &Source) -> Result<()> {
+    let bare = Source { val_share: 0.0, test_share: 0.0, ..source.clone() };
+    let dataset = bare.read()?;
+    if !dataset.val.is_empty() || !dataset.test.is_empty() {
+        return Ok(());
+    }
+    Err(Error::data(
+        source.root.display().to_string(),
+        "expected a division of the set's own (folders train and test, lists, a column), found none",
+        "leave --official out to divide it by patient",
+    ))
 }
 
 /// What films are, told from their files alone: neither names nor places count, nor the order.
@@ -117,6 +176,22 @@ pub(super) fn apply(
         flaws.push(Flaw::new("missing film", Error::data(table.place(*line), problem, remedy)));
     }
     Ok(kept)
+}
+
+/// Refuses films whose bytes are not those that a division was written for.
+pub(super) fn verify(source: &Source, file: &Path) -> Result<()> {
+    let changed = changed(source, file)?;
+    let Some(first) = changed.first() else { return Ok(()) };
+    let file = source.root.join(file);
+    Err(Error::data(
+        first.display().to_string(),
+        format!(
+            "expected the film that {} was written for, found other bytes ({} such films)",
+            file.display(),
+            changed.len()
+        ),
+        "restore the films, or write the splits anew: mtpret data splits",
+    ))
 }
 
 /// Films whose bytes are not those that a division was written for.

@@ -34,7 +34,7 @@ mod yolo;
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 pub use annotation::{Annotation, BoxLabel};
 pub use audit::{Audit, Census, Finding, Level, Spread, Subject, audit};
@@ -43,7 +43,9 @@ pub use class::Class;
 pub use decode::{Encoding, Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes, decode_encoded};
 pub use detect::{Found, detect};
 pub use dicom::Stored;
-pub use division::{Digest, changed, content_hash, table as division_table};
+pub use division::{
+    Digest, changed, content_hash, needs_division, table as division_table, together,
+};
 pub use fit::Fit;
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use nih::NIH_LABELS;
@@ -125,6 +127,15 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The patients that are in two parts, in alphabetical order.
+    pub fn shared_patients(&self) -> Vec<&str> {
+        let [train, val, test] = [&self.train, &self.val, &self.test]
+            .map(|films| films.iter().map(|film| film.patient.as_str()).collect::<BTreeSet<_>>());
+        let shared = [(&train, &val), (&train, &test), (&val, &test)];
+        let shared = shared.into_iter().flat_map(|(one, other)| one.intersection(other).copied());
+        shared.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Refuses a part (`val`, `test`) without films.
     ///
     /// # Errors

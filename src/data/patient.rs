@@ -12,7 +12,7 @@ pub(super) fn patient(folder: &Path, film: &Path) -> String {
 /// The patient that the path of a film below `folder` tells.
 ///
 /// Known ways: a folder `patient00001` (CheXpert, MURA), or names of films such as
-/// `person12_bacteria_3` and `IM-0115-0001`, `NORMAL2-IM-0604-0001` (Kermany, Kaggle),
+/// `patient00001_view1`, `person12_bacteria_3` and `IM-0115-0001`, `NORMAL2-IM-0604-0001` (Kermany, Kaggle),
 /// `VIRUS-1234567-0001` (Kermany, Mendeley), `00000005_001` (NIH).
 pub(super) fn told(folder: &Path, film: &Path) -> Option<String> {
     let inside = film.strip_prefix(folder).unwrap_or(film);
@@ -25,9 +25,11 @@ pub(super) fn told(folder: &Path, film: &Path) -> Option<String> {
 }
 
 fn known(stem: &str) -> Option<&str> {
-    if let Some(rest) = stem.strip_prefix("person") {
-        let n = digits(rest);
-        return (n > 0).then(|| &stem[.."person".len() + n]);
+    for word in ["person", "patient"] {
+        if let Some(rest) = stem.strip_prefix(word) {
+            let n = digits(rest);
+            return (n > 0).then(|| &stem[..word.len() + n]);
+        }
     }
     for class in ["BACTERIA-", "VIRUS-", "NORMAL-"] {
         if let Some(rest) = stem.strip_prefix(class) {
@@ -74,6 +76,7 @@ mod tests {
     fn a_known_file_name_tells_the_patient() {
         for (stem, expected) in [
             ("person12_bacteria_3", "person12"),
+            ("patient00007-study1-view1_frontal", "patient00007"),
             ("person1120-virus-1845", "person1120"),
             ("IM-0115-0001", "IM-0115"),
             ("IM-0437-0001-0002", "IM-0437"),
@@ -87,7 +90,7 @@ mod tests {
 
     #[test]
     fn any_other_file_name_tells_no_patient() {
-        for stem in ["IMG0000019", "person", "0005_001", "DIM-", "", "é_1"] {
+        for stem in ["IMG0000019", "person", "patients", "0005_001", "DIM-", "", "é_1"] {
             assert_eq!(known(stem), None);
         }
     }

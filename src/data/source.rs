@@ -10,8 +10,8 @@ use super::class::Class;
 use super::split::Flaw;
 use super::uncertain::Uncertain;
 use super::{
-    Dataset, Kind, Labels, Purpose, Roots, coco, folder, nih, openi, pairs, split, suffix, table,
-    voc, yolo,
+    Dataset, Kind, Labels, Purpose, Roots, coco, division, folder, nih, openi, pairs, split,
+    suffix, table, voc, yolo,
 };
 use crate::{Error, Result};
 
@@ -106,8 +106,9 @@ pub struct Source {
     /// and blank (findings); none means unlabelled. `nih`: the findings wanted; none means all 14.
     #[serde(default)]
     pub label_columns: Vec<String>,
-    /// `csv`: as what findings count where a cell is −1, not certain: `ones` (present), `zeros` (absent) or `ignore`, for
-    /// all of them or by column; −1 in a column without a word is an error.
+    /// `csv`: as what findings count where a cell is −1, not certain: `ones` (present), `zeros` (absent), `ignore` or
+    /// `multiclass` (a further label, `Edema uncertain`), for all of them or by column; −1 in a column without a word is an
+    /// error.
     #[serde(default)]
     pub uncertain: Uncertain,
     /// `csv`: a finding is absent where its cell is blank. Default: it is not known.
@@ -149,7 +150,8 @@ pub struct Source {
     /// `csv`: the column that says `train`, `val` or `test`.
     pub split_column: Option<String>,
     /// A table of `mtpret data splits`, relative to `root` or absolute, that says the part of each film; then
-    /// `split`, the shares and the seed have no say.
+    /// the shares and the seed have no say. Every film is held against its hash in the table, which reads all of
+    /// them once.
     #[serde(default)]
     pub splits: Option<PathBuf>,
     /// Who decides on training, validation and test.
@@ -236,7 +238,7 @@ impl Source {
     /// [`Error::Config`] for settings that contradict one another; [`Error::Data`] or
     /// [`Error::Io`] for a missing folder, table or annotation, an empty class, an unknown column,
     /// a label, box or outline that cannot be read or lies outside, a path out of the root, a
-    /// missing film or mask, a patient in two parts.
+    /// missing film or mask, a patient in two parts, a film that is not the one that `splits` was written for.
     pub fn read(&self) -> Result<Dataset> {
         if self.known.is_some() && self.format.is_none() {
             let mut found = self.clone();
@@ -244,7 +246,11 @@ impl Source {
             return found.read();
         }
         let (dataset, flaws) = self.survey()?;
-        flaws.into_iter().next().map_or(Ok(dataset), |flaw| Err(flaw.error))
+        match (flaws.into_iter().next(), &self.splits) {
+            (Some(flaw), _) => Err(flaw.error),
+            (None, Some(file)) => division::verify(self, file).map(|()| dataset),
+            (None, None) => Ok(dataset),
+        }
     }
 
     /// As [`Source::read`], with everything that is wrong with single films, rows and marks beside the data set without

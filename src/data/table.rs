@@ -6,6 +6,7 @@ use super::boxes::{Films, no_film};
 use super::class::{class_of_cell, names};
 use super::patient::patient;
 use super::split::{Flaw, Listing, Part, Row};
+use super::uncertain::Policy;
 use super::walk::relative;
 use super::{Kind, Labels, Sample, Source};
 use crate::{Error, Result};
@@ -217,6 +218,8 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Targets)> {
         return classes(table, name, *column);
     }
     let kind = if at.is_empty() { Kind::None } else { Kind::Multi };
+    let asked = |name: &&String| source.uncertain.of(name).is_some_and(Policy::asks);
+    let doubts = || at.iter().zip(columns).filter(|(_, name)| asked(name));
     let mut targets = Vec::new();
     for (line, cells) in &table.rows {
         let target = at.iter().zip(columns).map(|(&column, name)| {
@@ -228,9 +231,17 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Targets)> {
                 )
             })
         });
-        targets.push(target.collect::<Result<_>>().map(Some));
+        // Not certain, certain, or, where nothing is said, not known.
+        let doubt = doubts().map(|(&column, name)| match found(name, &cells[column]) {
+            _ if cells[column].parse() == Ok(-1.0) => Ok(1.0),
+            Some(value) if value.is_nan() => Ok(value),
+            _ => Ok(0.0),
+        });
+        targets.push(target.chain(doubt).collect::<Result<_>>().map(Some));
     }
-    Ok((Labels { kind, names: columns.to_vec() }, targets))
+    let names = columns.iter().cloned();
+    let names = names.chain(doubts().map(|(_, name)| format!("{name} uncertain")));
+    Ok((Labels { kind, names: names.collect() }, targets))
 }
 
 /// Refuses a finding that is no label.

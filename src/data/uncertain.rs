@@ -14,15 +14,24 @@ pub enum Policy {
     Zeros,
     /// Not known: it is left out of loss and figures (U-Ignore).
     Ignore,
+    /// A class of its own beside present and absent (U-MultiClass), asked as two questions: where nobody was certain the
+    /// finding itself is not known, and a label of its own ([`Policy::asks`]) says that. Irvin et al. ask both in one softmax of three;
+    /// a finding's probability is in both that of present among present and absent.
+    Multiclass,
 }
 
 impl Policy {
+    /// Whether a label of its own says where a finding is not certain.
+    pub(super) fn asks(self) -> bool {
+        self == Self::Multiclass
+    }
+
     /// The target.
     pub(super) fn target(self) -> f32 {
         match self {
             Self::Ones => 1.0,
             Self::Zeros => 0.0,
-            Self::Ignore => f32::NAN,
+            Self::Ignore | Self::Multiclass => f32::NAN,
         }
     }
 }

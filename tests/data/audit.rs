@@ -9,7 +9,7 @@ use mtpret::data::{Audit, Format, Level, Source, Split, Subject, audit, decode};
 use super::sample;
 
 /// Films of the sample, of other patients each.
-fn films(part: &str) -> Vec<PathBuf> {
+pub fn films(part: &str) -> Vec<PathBuf> {
     let folder = sample().join("chest_xray").join(part);
     let mut films: Vec<_> = folder.read_dir().unwrap().map(|e| e.unwrap().path()).collect();
     films.sort();
@@ -34,7 +34,7 @@ fn found<'a>(audit: &'a Audit, end: &str) -> Vec<&'a str> {
 }
 
 /// A film as another program would save it: smaller, as PNG.
-fn saved_again(film: &Path, to: &Path) {
+pub fn saved_again(film: &Path, to: &Path) {
     let film = decode(film).unwrap();
     let small = film.resize(film.width * 3 / 4, film.height * 3 / 4);
     let pixels = small.pixels.iter().map(|v| v.round() as u8).collect();
@@ -43,7 +43,7 @@ fn saved_again(film: &Path, to: &Path) {
 }
 
 /// Class folders of ten films each to train and five each to test, all whole and of other patients.
-fn classes(root: &Path) -> Source {
+pub fn classes(root: &Path) -> Source {
     for (class, folder) in [("NORMAL", "train/NORMAL"), ("PNEUMONIA", "train/PNEUMONIA")] {
         for (at, film) in films(folder).iter().take(20).enumerate() {
             let part = ["train", "train", "val", "test"][at % 4];
@@ -56,15 +56,15 @@ fn classes(root: &Path) -> Source {
 }
 
 #[test]
-fn a_whole_set_has_no_errors() {
+fn nothing_is_found_in_a_whole_set() {
     let dir = tempfile::tempdir().unwrap();
     let audit = checked(vec![classes(dir.path())]);
-    let errors: Vec<_> = audit.findings.iter().filter(|f| f.level == Level::Error).collect();
-    assert!(errors.is_empty(), "{errors:?}");
+    assert!(audit.findings.is_empty(), "{:?}", audit.findings);
     assert_eq!(audit.sets[0].parts, [20, 10, 10]);
     assert_eq!(audit.sets[0].classes[0], ("NORMAL".into(), [10, 5, 5]));
     assert!(audit.sets[0].encodings.keys().all(|words| words.starts_with("JPEG, 8 bit")));
-    assert!((60.0..180.0).contains(&audit.sets[0].mean), "{}", audit.sets[0].mean);
+    let mean = audit.sets[0].mean.unwrap();
+    assert!((60.0..180.0).contains(&mean), "{mean}");
 }
 
 #[test]
@@ -164,6 +164,118 @@ fn twelve_faults_are_twelve_findings() {
     assert_eq!(one("boxes.json, annotations[2]"), "unusable annotation");
     let errors = audit.findings.iter().filter(|f| f.level == Level::Error).count();
     assert_eq!(errors, 11, "{:#?}", audit.findings);
+}
+
+#[test]
+fn what_is_odd_about_pictures_is_said_once_for_a_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for (at, film) in films("train/NORMAL").iter().take(12).enumerate() {
+        copy(film, root.join(format!("{at:02}.jpeg"))).unwrap();
+    }
+    // Ten bits in a file of sixteen, a JPEG that calls itself PNG, and a film whose white is 0.
+    let dark = image::ImageBuffer::<Luma<u16>, Vec<u16>>::from_fn(64, 64, |x, y| {
+        Luma([(x * 9 + y * 7) as u16])
+    });
+    dark.save_with_format(root.join("20.png"), ImageFormat::Png).unwrap();
+    copy(&films("train/PNEUMONIA")[0], root.join("21.png")).unwrap();
+    super::dicom::write(super::dicom::object("MONOCHROME1"), &root.join("22.dcm"));
+    let mut source = Source::new("odd", Format::Folder, root);
+    (source.labelled, source.val_share, source.test_share) = (false, 0.0, 0.0);
+    let audit = checked(vec![source]);
+    let all: Vec<(&str, &str)> =
+        audit.findings.iter().map(|f| (f.what, f.place.rsplit('/').next().unwrap())).collect();
+    assert_eq!(
+        all,
+        [
+            ("dark films", "20.png"),
+            ("inverted films", "22.dcm"),
+            ("mixed bit depths", "20.png"),
+            ("wrong file name", "21.png"),
+        ]
+    );
+    assert!(audit.findings[0].problem.starts_with("1 film never exceeds grey 3.9 of 255"));
+    assert_eq!(audit.sets[0].encodings["PNG, 16 bit grey"], 1);
+}
+
+/// What settings pass over, a check does not.
+#[test]
+fn films_and_masks_that_a_partial_set_lacks_are_named_and_so_are_patients_of_two_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let lungs = dir.path().join("lungs");
+    for (at, film) in films("train/NORMAL").iter().take(4).enumerate() {
+        create_dir_all(lungs.join("films")).unwrap();
+        create_dir_all(lungs.join("masks")).unwrap();
+        copy(film, lungs.join(format!("films/{at}.jpeg"))).unwrap();
+        let film = decode(film).unwrap();
+        let mask = GrayImage::from_fn(film.width as u32, film.height as u32, |x, _| {
+            Luma([255 * u8::from(x < 20)])
+        });
+        if at != 2 {
+            mask.save(lungs.join(format!("masks/{at}.png"))).unwrap();
+        }
+    }
+    let mut partial = Source::new("lungs", Format::Masks, &lungs);
+    partial.images = "films".into();
+    partial.masks = vec!["masks/{}.png".into()];
+    partial.partial = true;
+    let chest = dir.path().join("chest");
+    let mut shared = classes(&chest);
+    shared.split = Split::Patient;
+    let film = chest.join("test/NORMAL").read_dir().unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(film, chest.join("test/NORMAL/person5_virus_1.jpeg")).unwrap();
+    copy(&films("test/NORMAL")[0], chest.join("train/NORMAL/person5_virus_2.jpeg")).unwrap();
+    let audit = checked(vec![partial, shared]);
+    assert_eq!(found(&audit, "films/2.jpeg"), ["missing mask"]);
+    assert_eq!(
+        found(&audit, "person5_virus_1.jpeg").len() + found(&audit, "person5_virus_2.jpeg").len(),
+        1
+    );
+    assert!(audit.findings.iter().all(|f| f.level != Level::Error), "{:?}", audit.findings);
+    assert!(audit.findings.iter().any(|f| f.what == "patient in two parts"));
+}
+
+/// How a film looks survives what programs do to it, and tells it from films of other patients.
+#[test]
+fn copies_in_other_sizes_depths_and_sets_are_found_and_others_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+    for folder in [&one, &other] {
+        create_dir_all(folder).unwrap();
+    }
+    let all: Vec<PathBuf> = [films("train/NORMAL"), films("train/PNEUMONIA")].concat();
+    for (at, film) in all.iter().take(60).enumerate() {
+        copy(film, one.join(format!("{at:02}.jpeg"))).unwrap();
+        let again = other.join(format!("{at:02}.png"));
+        match at % 3 {
+            0 => saved_again(film, &again),
+            1 => {
+                let film = decode(film).unwrap();
+                let wide = film.resize(film.width * 2, film.height * 2);
+                let pixels = wide.pixels.iter().map(|v| (v.clamp(0.0, 255.0) * 257.0) as u16);
+                let picture = image::ImageBuffer::<Luma<u16>, Vec<u16>>::from_raw(
+                    wide.width as u32,
+                    wide.height as u32,
+                    pixels.collect(),
+                );
+                picture.unwrap().save_with_format(again, ImageFormat::Png).unwrap();
+            }
+            _ => {}
+        }
+    }
+    let source = |name: &str, root: &Path| {
+        let mut source = Source::new(name, Format::Folder, root);
+        (source.labelled, source.val_share, source.test_share) = (false, 0.0, 0.0);
+        source
+    };
+    let audit = checked(vec![source("one", &one), source("other", &other)]);
+    let same: Vec<_> =
+        audit.findings.iter().filter(|f| f.what == "same film in two sets").collect();
+    assert_eq!(same.len(), 40, "{:#?}", audit.findings);
+    for finding in same {
+        let other = finding.other.as_ref().unwrap();
+        assert_eq!(Path::new(&finding.place).file_stem(), other.file_stem());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::write;
 use std::path::Path;
 
-use mtpret::data::{Dataset, Found, Kind, Purpose, detect};
+use mtpret::data::{Dataset, Found, Kind, Purpose, Roots, Source, detect};
 
 use super::film;
 use super::real::real;
@@ -11,6 +11,31 @@ use super::real::real;
 /// The names of what was found, by their sources.
 fn names(found: &[Found]) -> Vec<&str> {
     found.iter().map(|found| found.source.name.as_str()).collect()
+}
+
+/// What is found below `root`, which the program prints as TOML that means the same.
+pub fn detected(root: &Path) -> Vec<Found> {
+    #[derive(serde::Deserialize)]
+    struct Printed {
+        source: Vec<Source>,
+    }
+    let found = detect(root).unwrap();
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_mtpret"))
+        .args(["data", "detect"])
+        .arg(root)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(program.stdout).unwrap();
+    let printed: Printed = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    assert_eq!(printed.source.len(), found.len(), "{text}");
+    for (mut printed, found) in printed.source.into_iter().zip(&found) {
+        let mut own = found.source.clone();
+        for source in [&mut printed, &mut own] {
+            source.locate(&Roots::default()).unwrap();
+        }
+        assert_eq!(printed, own, "{text}");
+    }
+    found
 }
 
 fn read(found: &Found) -> Dataset {
@@ -73,24 +98,65 @@ fn class_folders_a_table_coco_yolo_voc_and_masks_are_told_by_their_layout() {
     for name in ["a", "b", "c"] {
         film(&at("pairs/masks").join(format!("{name}-mask.png")), 255);
     }
+    films(&at("findings"), &["a.png", "b.png", "c.png", "d.png", "e.png"]);
+    write(
+        at("findings/list.csv"),
+        "file,patient,edema,mass,age\na.png,1,0,1,60\nb.png,2,,0,50\nc.png,3,1,0,40\nd.png,4,-1,0,30\ne.png,5,0,0,20",
+    )
+    .unwrap();
+    films(&at("outlines"), &["images/train/a.png", "images/val/b.png"]);
+    for (name, line) in [("train/a", "0 0.1 0.1 0.9 0.1 0.9 0.9\n"), ("val/b", "0 0 0 1 0 1 1\n")] {
+        let path = at("outlines/labels").join(format!("{name}.txt"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write(path, line).unwrap();
+    }
     films(&at("alone"), &["x.png", "y.png"]);
 
-    let found = detect(dir.path()).unwrap();
-    assert_eq!(names(&found), ["classes", "coco", "pairs", "table", "voc", "yolo"]);
+    let found = detected(dir.path());
+    assert_eq!(
+        names(&found),
+        [
+            "classes",
+            "coco",
+            "findings",
+            "outlines",
+            "outlines-masks",
+            "pairs",
+            "table",
+            "voc",
+            "yolo",
+            "yolo-masks"
+        ]
+    );
     let kinds: Vec<Kind> = found.iter().map(|found| read(found).labels.kind).collect();
     assert_eq!(
         kinds,
-        [Kind::Classes, Kind::Boxes, Kind::Mask, Kind::Classes, Kind::Boxes, Kind::Boxes]
+        [
+            Kind::Classes,
+            Kind::Boxes,
+            Kind::Multi,
+            Kind::Boxes,
+            Kind::Mask,
+            Kind::Mask,
+            Kind::Classes,
+            Kind::Boxes,
+            Kind::Boxes,
+            Kind::Mask
+        ]
     );
-    let yolo = read(&found[5]);
+    let findings = read(&found[2]);
+    assert_eq!(findings.labels.names, ["edema", "mass"]);
+    let outlines = read(&found[4]);
+    assert_eq!(outlines.train[0].mask([2, 2]).unwrap(), [1, 1, 0, 1]);
+    let yolo = read(&found[8]);
     assert_eq!(yolo.labels.names, ["spot", "line"]);
     assert_eq!(yolo.train[0].target.boxes()[0].class, 1);
     assert_eq!([yolo.train.len(), yolo.val.len()], [2, 1]);
     assert_eq!(yolo.val[0].target.boxes()[0].corners, [0.0, 0.0, 1.0, 1.0]);
-    let table = read(&found[3]);
+    let table = read(&found[6]);
     assert_eq!(table.labels.names, ["flu", "none"]);
     assert!(table.train.iter().all(|film| film.patient.len() == 1), "{:?}", table.train);
-    let alone = detect(&at("alone")).unwrap();
+    let alone = detected(&at("alone"));
     assert_eq!(read(&alone[0]).labels.kind, Kind::None);
     assert_eq!(read(&alone[0]).train.len(), 2);
 }
@@ -141,7 +207,7 @@ fn indiana_is_read_from_its_tables_and_from_its_xml() {
         );
         write(nlm.join("ecgen-radiology").join(format!("{uid}.xml")), xml).unwrap();
     }
-    let found = detect(dir.path()).unwrap();
+    let found = detected(dir.path());
     let labelled: Vec<&Found> =
         found.iter().filter(|f| f.source.task == Some(Purpose::Classify)).collect();
     assert_eq!(labelled.len(), 2, "{:?}", names(&found));
@@ -174,7 +240,7 @@ fn the_bone_age_table_names_films_without_extension_in_a_folder_of_the_same_name
         .map(|id| format!("{id},{},{}\n", id % 200, if id % 2 == 0 { "True" } else { "False" }))
         .collect();
     write(root.join("boneage-training-dataset.csv"), format!("id,boneage,male\n{rows}")).unwrap();
-    let found = detect(&root).unwrap();
+    let found = detected(&root);
     assert_eq!(
         names_of(&found),
         [("bone-age", Some(Purpose::Pretrain)), ("bone-age-classify", Some(Purpose::Classify))]
@@ -190,7 +256,7 @@ fn names_of(found: &[Found]) -> Vec<(&str, Option<Purpose>)> {
 #[test]
 fn real_sets_are_known_by_their_files() {
     let Some(root) = real("") else { return };
-    let found = detect(&root).unwrap();
+    let found = detected(&root);
     let mut known: Vec<&str> =
         found.iter().filter_map(|found| found.source.known.as_deref()).collect();
     known.dedup();

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::real::real;
 
 /// A film of 3 × 2 pixels of 12 bits.
-fn object(interpretation: &str) -> InMemDicomObject {
+pub fn object(interpretation: &str) -> InMemDicomObject {
     let mut object = InMemDicomObject::new_empty();
     let mut word = |tag, value: u16| {
         object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
@@ -40,7 +40,7 @@ fn text(object: &mut InMemDicomObject, tag: dicom_object::Tag, vr: VR, value: &s
     object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
 }
 
-fn write(object: InMemDicomObject, path: &Path) {
+pub fn write(object: InMemDicomObject, path: &Path) {
     let meta = FileMetaTableBuilder::new().transfer_syntax("1.2.840.10008.1.2.1");
     object.with_meta(meta).unwrap().write_to_file(path).unwrap();
 }
@@ -177,7 +177,7 @@ fn real_dicom_films_have_their_published_pixels() {
     for (name, why) in [
         ("RG2_JPLY", "JPEG Extended"),
         ("RG3_JPLY", "JPEG Extended"),
-        ("ExplVR_LitEndNoMeta", "none with an image"),
+        ("ExplVR_LitEndNoMeta", "found a DICOM object without Rows"),
     ] {
         let error = decode(&root.join(format!("{name}.dcm"))).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

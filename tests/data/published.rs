@@ -88,7 +88,7 @@ fn row(path: &str, side: &str, [c, e, k, a, p]: [&str; 5]) -> String {
 }
 
 /// CheXpert in a folder of this name: a film with every finding not certain, one with blanks.
-fn chexpert(folder: &str) -> TempDir {
+pub fn chexpert(folder: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join(folder);
     let (mut train, mut valid) = (HEADER.to_string(), HEADER.to_string());
@@ -177,6 +177,35 @@ fn one_policy_serves_all_findings_that_are_not_certain() {
     let text = "name = \"c\"\nknown = \"chexpert\"\nroot = \"x\"\nuncertain = \"ignore\"";
     let written: Source = toml::from_str(text).unwrap();
     assert_eq!(written.uncertain, Uncertain::All(Policy::Ignore));
+}
+
+#[test]
+fn what_is_not_certain_can_be_a_class_of_its_own() {
+    let dir = chexpert("CheXpert");
+    let text = format!(
+        "name = \"c\"\nknown = \"chexpert\"\nroot = {:?}\nuncertain = \"multiclass\"",
+        dir.path().join("CheXpert")
+    );
+    let mut source: Source = toml::from_str(&text).unwrap();
+    source.locate(&Roots::default()).unwrap();
+    let set = source.read().unwrap();
+    assert_eq!((set.labels.names.len(), &set.labels.names[6][..]), (10, "Edema uncertain"));
+    let of = |patient: &str| {
+        let mut all = set.train.iter().chain(&set.val).chain(&set.test);
+        all.find(|s| s.patient == patient).unwrap().target.labels().to_vec()
+    };
+    let doubtful = of("patient00001");
+    assert!(doubtful[..5].iter().all(|v| v.is_nan()) && doubtful[5..] == [1.0; 5], "{doubtful:?}");
+    assert_eq!(of("patient00003"), [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(of("patient00002"), [0.0; 10]);
+    assert_eq!(of("patient64541")[5..], [0.0; 5]);
+    // Of one finding alone the others keep their policies.
+    let one = |name: &str| {
+        let policy = if name == "Edema" { Policy::Multiclass } else { Policy::Zeros };
+        (name.to_string(), policy)
+    };
+    source.uncertain = Uncertain::Each(source.label_columns.iter().map(|n| one(n)).collect());
+    assert_eq!(source.read().unwrap().labels.names[5..], ["Edema uncertain"]);
 }
 
 #[test]

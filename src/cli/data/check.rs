@@ -1,13 +1,11 @@
 //! `mtpret data check`.
 
+mod page;
+
 use super::found;
 use crate::{
     Error, Result,
-    data::{self, Audit, Census, Finding, Level, Purpose, Roots, Source, Subject},
-    report::{
-        html::{Block, Report},
-        table::{Cell, Column, Table},
-    },
+    data::{self, Audit, Finding, Level, Purpose, Roots, Source, Split, Subject},
     train::checkpoint,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,26 +13,37 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
+    sync::Mutex,
+    time::{Duration, Instant},
 };
 
 /// Check data sets: every film is decoded, every label, mask and box held against it.
 ///
-/// Found are unreadable and cut files, missing films and masks, boxes outside, films listed twice, the same film in two places (by
-/// bytes and by looks, across data sets), patients in two parts, test films that pretraining sees, and how far the
-/// grey is from what a network expects. Exit code 1 if anything is an error.
+/// Errors are what would stop training or make its figures false: films that are unreadable, cut short or missing, masks that
+/// are missing or of another size, boxes outside, films listed twice, the same film in two parts (by bytes and by looks,
+/// which finds copies in another format or size), patients in two parts. Warnings are what may be meant: blank and dark
+/// films, rare classes, the same film in two data sets, test films that pretraining sees, grey far from what the network
+/// expects, patients whom the set's own parts share where the films are divided again. Notes are worth knowing: films
+/// stored with white as 0, mixed depths, wrong file names.
 ///
-/// Example: mtpret data check films/ --html check.html
+/// A folder is checked as `mtpret data detect` reads it, a configuration as it is trained on: name both your pretraining and
+/// your task's to see what stage 1 has of the test films. Exit code 1 if anything is an error.
+///
+/// Examples:
+///   mtpret data check films/ --html check.html
+///   mtpret data check pretrain.toml finetune.toml --json
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct Check {
     /// Folders of data sets, or configurations (whose `[[source]]`s are checked; those of `pretrain` as pretraining).
     #[arg(required = true)]
     places: Vec<PathBuf>,
-    /// Write a page with all findings.
+    /// Write a page with all findings, pictures of films that are there twice, and the grey of each set.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print JSON in place of tables.
+    /// Print JSON in place of tables: `{"sets": […], "findings": [{"level", "what", "set", "place", "problem", "other"}]}`.
     #[arg(long)]
     json: bool,
 }
@@ -53,18 +62,24 @@ struct Sources {
 /// The data sets that a folder or a configuration means.
 fn subjects(place: &Path) -> Result<Vec<Subject>> {
     if place.is_dir() {
-        let plain = |found: data::Found| Subject { source: found.source, pretraining: false };
         let known = found(place)?;
         // Where a set serves for a task, pretraining is the same films again.
         let only = |f: &data::Found| f.source.task == Some(Purpose::Pretrain);
         let (pretrain, tasks): (Vec<_>, Vec<_>) = known.into_iter().partition(only);
         let roots: Vec<PathBuf> = tasks.iter().map(|found| found.source.root.clone()).collect();
         let alone = pretrain.into_iter().filter(|found| !roots.contains(&found.source.root));
-        let mut subjects: Vec<Subject> = tasks.into_iter().chain(alone).map(plain).collect();
-        for subject in &mut subjects {
-            subject.source.locate(&Roots::default())?;
-        }
-        return Ok(subjects);
+        let subject = |found: data::Found| {
+            let mut source = found.source;
+            source.locate(&Roots::default())?;
+            // Whoever made these folders meant them: patients that they share are an error, which a
+            // configuration mends.
+            let meant = Source { split: Split::Given, ..source.clone() };
+            if source.known.is_none() && meant.survey().is_ok_and(|(_, flaws)| !flaws.is_empty()) {
+                source = meant;
+            }
+            Ok(Subject { source, pretraining: false })
+        };
+        return tasks.into_iter().chain(alone).map(subject).collect();
     }
     let remedy = "name a folder of films or a configuration";
     let text = fs::read_to_string(place).map_err(|e| Error::io(place, e, remedy))?;
@@ -87,121 +102,81 @@ fn subjects(place: &Path) -> Result<Vec<Subject>> {
 pub fn run(args: &Check) -> Result<()> {
     let all = args.places.iter().map(|place| subjects(place)).collect::<Result<Vec<_>>>()?;
     let subjects: Vec<Subject> = all.into_iter().flatten().collect();
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("looking at films {bar:30} {pos}/{len}  ETA {eta}")
-            .expect("the template is fixed"),
-    );
-    let audit = data::audit(&subjects, &|done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    })?;
-    bar.finish_and_clear();
+    let audit = watched(&subjects)?;
     if let Some(file) = &args.html {
-        let page = page(&audit, &args.places).to_html();
+        let page = page::page(&audit, &args.places, &verdict(&audit)).to_html();
         checkpoint::replace(file, |f| f.write_all(page.as_bytes()))?;
     }
     if args.json {
         println!("{}", serde_json::to_string(&audit).expect("an audit is plain data"));
     } else {
-        print!("{}\n{}", sets(&audit.sets).to_text(), findings(&audit.findings).to_text());
+        print!("{}\n{}", page::sets(&audit.sets, false).to_text(), listed(&audit));
     }
-    let count = |level| audit.findings.iter().filter(|f| f.level == level).count();
-    let said = format!(
-        "{} errors, {} warnings, {} notes",
-        count(Level::Error),
-        count(Level::Warning),
-        count(Level::Note)
-    );
-    if count(Level::Error) > 0 {
-        let place = args.places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
-        return Err(Error::data(place.join(", "), said, "mend the errors that are listed"));
+    if audit.findings.iter().any(|finding| finding.level == Level::Error) {
+        let places = args.places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
+        return Err(Error::data(
+            places.join(", "),
+            verdict(&audit),
+            "mend the errors that are listed",
+        ));
     }
-    eprintln!("{said}");
+    eprintln!("{}", verdict(&audit));
     Ok(())
 }
 
-/// A row for each data set.
-fn sets(sets: &[Census]) -> Table {
-    let words = ["data set", "films", "patients", "train / val / test", "size", "encoding"];
-    let numbers = ["mean grey", "σ", "σ of means"];
-    let columns = words.into_iter().map(Column::words);
-    let mut table =
-        Table::new(columns.chain(numbers.into_iter().map(|n| Column::numbers(n, None))).collect());
-    for set in sets {
-        let side = |s: &Option<data::Spread<usize>>| {
-            s.map_or("–".into(), |s| match s.least == s.most {
-                true => s.most.to_string(),
-                false => format!("{}–{}", s.least, s.most),
-            })
-        };
-        let encodings = set.encodings.iter().map(|(words, films)| format!("{films} {words}"));
-        let number = |value| Cell::number(Some(value), 1);
-        table.push(vec![
-            Cell::words(set.name.as_str()),
-            Cell::words(set.parts.iter().sum::<usize>().to_string()),
-            Cell::words(set.patients.to_string()),
-            Cell::words(set.parts.map(|n| n.to_string()).join(" / ")),
-            Cell::words(format!("{} × {}", side(&set.width), side(&set.height))),
-            Cell::words(encodings.collect::<Vec<_>>().join(", ")),
-            number(set.mean),
-            number(set.deviation),
-            number(set.deviation_of_means),
-        ]);
-    }
-    table
+/// The audit under a bar on a terminal, and a line every few seconds elsewhere.
+fn watched(subjects: &[Subject]) -> Result<Audit> {
+    let begun = Instant::now();
+    let style = "looking at films {bar:30} {pos}/{len}  ETA {eta}";
+    let style = ProgressStyle::with_template(style).expect("the template is fixed");
+    let bar = ProgressBar::new(0).with_style(style);
+    let plain = !std::io::stderr().is_terminal();
+    let last = Mutex::new(begun);
+    let audit = data::audit(subjects, &|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        let Ok(mut last) = last.lock() else { return };
+        if plain && last.elapsed() > Duration::from_secs(5) {
+            eprintln!("looked at {done} of {all} films");
+            *last = Instant::now();
+        }
+    })?;
+    bar.finish_and_clear();
+    eprintln!("{} in {:.1} s", page::looked(&audit.sets), begun.elapsed().as_secs_f64());
+    Ok(audit)
 }
 
-/// A row for each finding.
-fn findings(findings: &[Finding]) -> Table {
-    let columns = ["", "what", "data set", "where", "finding"].map(Column::words);
-    let mut table = Table::new(columns.into());
-    for finding in findings {
-        let level = format!("{:?}", finding.level).to_lowercase();
-        let cells = [&level, finding.what, &finding.set, &finding.place, &finding.problem];
-        table.push(cells.map(Cell::words).into());
-    }
-    table
+/// How many findings there are of each level.
+fn verdict(audit: &Audit) -> String {
+    let count = |level| audit.findings.iter().filter(|f| f.level == level).count();
+    let words = |level, word: &str| match count(level) {
+        1 => format!("1 {word}"),
+        n => format!("{n} {word}s"),
+    };
+    let levels = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")];
+    levels.map(|(level, word)| words(level, word)).join(", ")
 }
 
-/// The page of an audit.
-fn page(audit: &Audit, places: &[PathBuf]) -> Report {
-    let mut blocks = vec![
-        Block::Heading("Data sets".into()),
-        Block::Table {
-            caption: "Grey is on 0–255; the paper's z-score is 122.786 and 18.390".into(),
-            table: sets(&audit.sets),
-        },
-    ];
-    for level in [Level::Error, Level::Warning, Level::Note] {
-        let of_level: Vec<Finding> =
-            audit.findings.iter().filter(|f| f.level == level).cloned().collect();
-        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-        of_level.iter().for_each(|finding| *kinds.entry(finding.what).or_default() += 1);
-        blocks.push(Block::Heading(format!("{level:?}s: {}", of_level.len())));
-        if !of_level.is_empty() {
-            let kinds: Vec<String> =
-                kinds.iter().map(|(what, n)| format!("{n} × {what}")).collect();
-            blocks.push(Block::Table { caption: kinds.join(", "), table: findings(&of_level) });
+/// Findings of one kind in one set that are shown on a terminal.
+const SHOWN: usize = 3;
+
+/// Each finding with what it says below it; of many of one kind the first, and how many more there are.
+fn listed(audit: &Audit) -> String {
+    let mut groups: BTreeMap<(Level, &str, &str), Vec<&Finding>> = BTreeMap::new();
+    for finding in &audit.findings {
+        groups.entry((finding.level, finding.what, &finding.set)).or_default().push(finding);
+    }
+    let mut text = String::new();
+    for ((level, what, set), findings) in groups {
+        for finding in findings.iter().take(SHOWN) {
+            let [level, place] = [page::word(level), page::place(audit, finding)];
+            let place = if place == set { String::new() } else { format!(" {place}") };
+            text += &format!("{level}: {what}, {set}{place}\n    {}\n", finding.problem);
+        }
+        if findings.len() > SHOWN {
+            let more = findings.len() - SHOWN;
+            text += &format!("    and {more} more such in {set}: --html FILE or --json\n");
         }
     }
-    blocks.push(Block::Heading("Classes".into()));
-    for set in audit.sets.iter().filter(|set| !set.classes.is_empty()) {
-        let columns = ["train", "val", "test"].map(|part| Column::numbers(part, None));
-        let mut table =
-            Table::new(std::iter::once(Column::words("class")).chain(columns).collect());
-        for (class, counts) in &set.classes {
-            let counts = counts.map(|n| Cell::number(Some(n as f64), 0));
-            table.push(std::iter::once(Cell::words(class.as_str())).chain(counts).collect());
-        }
-        blocks.push(Block::Table { caption: format!("{}, films of each", set.name), table });
-    }
-    let looked = places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
-    Report {
-        title: "Data check".into(),
-        provenance: vec![
-            ("program".into(), format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
-            ("looked at".into(), looked),
-        ],
-        blocks,
-    }
+    text
 }

@@ -3,6 +3,7 @@
 use crate::{
     Error, Result,
     data::{self, Stored},
+    report::table::{Cell, Column, Table},
     train::checkpoint,
 };
 use image::{ImageBuffer, ImageFormat, Luma};
@@ -13,10 +14,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Show how films are read: size, encoding, grey, and the SHA-256 of the pixels of a DICOM file as they are stored.
+/// Show how films are read: a row for each with its format, depth, size, grey and, where a number has 16 bits or the film is
+/// DICOM, the SHA-256 of the pixels as they are stored; of a film that cannot be read, why.
 ///
-/// Example: mtpret data show film.dcm -o seen/
+/// With `-o` each film is written as it is seen: turned by its EXIF, rescaled and windowed, 0 black.
+///
+/// Examples:
+///   mtpret data show film.dcm -o seen/
+///   mtpret data show films/ --json
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct Show {
     /// Films, or folders of films.
     #[arg(required = true)]
@@ -24,7 +31,7 @@ pub struct Show {
     /// Write each film as it is seen into this folder, as a PNG of 16 bits.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// One JSON object a film.
+    /// One JSON object a film, with the whole hash.
     #[arg(long)]
     json: bool,
 }
@@ -34,33 +41,63 @@ pub struct Show {
 /// # Errors
 /// A film that cannot be read, after all others are shown; a folder that cannot be written.
 pub fn run(args: &Show) -> Result<()> {
+    let heads = ["film", "format", "depth", "size", "grey", "mean", "pixels", "result"];
+    let mut table = Table::new(heads.map(Column::words).into());
     let mut bad = 0;
     for film in crate::cli::stages::unlabelled(&args.films)? {
         let path = &film.path;
-        match described(path, args.output.as_deref()) {
-            Ok(line) if args.json => println!("{line}"),
-            Ok(line) => {
-                let words = line.as_object().into_iter().flatten();
-                let words: Vec<String> =
-                    words.map(|(key, value)| format!("{key} {value}")).collect();
-                println!("{}", words.join("  "));
-            }
-            Err(error) => {
+        let line = match described(path, args.output.as_deref()) {
+            Ok(line) => line,
+            Err(Error::Data { problem, .. }) => {
                 bad += 1;
-                match args.json {
-                    true => println!(
-                        "{}",
-                        serde_json::json!({ "film": path, "error": error.to_string() })
-                    ),
-                    false => println!("{error}"),
-                }
+                serde_json::json!({ "film": path, "error": problem })
             }
+            Err(other) => return Err(other),
+        };
+        match args.json {
+            true => println!("{line}"),
+            false => table.push(row(path, &line)),
         }
+    }
+    if !args.json {
+        print!("{}", table.to_text());
     }
     match bad {
         0 => Ok(()),
+        1 => Err(Error::data("films", "1 could not be read", "replace it")),
         _ => Err(Error::data("films", format!("{bad} could not be read"), "replace them")),
     }
+}
+
+/// What [`described`] says of a film, as a row.
+fn row(path: &Path, line: &serde_json::Value) -> Vec<Cell> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let word = |key: &str| line[key].as_str().unwrap_or_default().to_string();
+    if line["error"].is_string() {
+        let none = String::new;
+        let cells = [name, none(), none(), none(), none(), none(), none(), word("error")];
+        return cells.map(Cell::words).into();
+    }
+    let dicom = ["transfer_syntax_name", "photometric_interpretation"].map(word).join(" ");
+    let kind = match (line["palette"].as_bool(), line["channels"].as_u64()) {
+        (Some(true), _) => "palette",
+        (_, Some(1)) => "grey",
+        (_, Some(2)) => "grey + alpha",
+        (_, Some(3)) => "colour",
+        _ => "4 channels",
+    };
+    let number = |key: &str| line[key].as_f64().unwrap_or_default();
+    let cells = [
+        name,
+        format!("{} {dicom}", word("format")).trim().to_string(),
+        format!("{} bit {kind}", line["bits"]),
+        format!("{} × {}", line["width"], line["height"]),
+        format!("{:.1}–{:.1}", number("darkest"), number("brightest")),
+        format!("{:.1}", number("mean")),
+        word("stored_sha256_le_u16").chars().take(12).collect(),
+        "read".into(),
+    ];
+    cells.map(Cell::words).into()
 }
 
 /// SHA-256 of numbers of 16 bits, low byte first, in hexadecimal digits.
@@ -78,12 +115,13 @@ fn described(path: &Path, output: Option<&Path>) -> Result<serde_json::Value> {
     let mean = film.pixels.iter().map(|v| f64::from(*v)).sum::<f64>() / film.pixels.len() as f64;
     let mut line = serde_json::json!({
         "film": path, "width": film.width, "height": film.height, "format": encoding.format,
-        "bits": encoding.bits, "channels": encoding.channels,
+        "bits": encoding.bits, "channels": encoding.channels, "palette": encoding.palette,
         "darkest": low, "brightest": high, "mean": mean,
     });
     let words = || film.pixels.iter().map(|v| (v * 257.0).round() as u16);
     if encoding.format == "DICOM" {
         let stored = Stored::read(path)?;
+        line["transfer_syntax_name"] = stored.syntax_name().into();
         line["photometric_interpretation"] = stored.interpretation.into();
         line["transfer_syntax"] = stored.transfer_syntax.into();
         line["stored_min"] = stored.samples.iter().min().copied().into();

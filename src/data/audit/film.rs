@@ -22,7 +22,8 @@ pub(super) struct Look {
     /// Of the pixels, 0-255.
     pub mean: f64,
     pub deviation: f64,
-    pub brightest: f64,
+    /// Darkest and brightest pixel.
+    pub range: [f64; 2],
     /// BLAKE3 of the file's bytes.
     pub content: [u8; 32],
     /// A hash of 256 bits, few of which change with another encoding or size.
@@ -44,8 +45,9 @@ impl Look {
 
     /// The encoding in words.
     pub fn words(&self) -> String {
-        let Encoding { format, bits, channels, .. } = self.encoding;
+        let Encoding { format, bits, channels, palette, .. } = self.encoding;
         let colour = match channels {
+            _ if palette => "palette",
             1 => "grey",
             2 => "grey with alpha",
             3 => "colour",
@@ -62,6 +64,8 @@ pub(super) fn look(path: &Path) -> Result<Look, String> {
     let count = film.pixels.len() as f64;
     let mean = film.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
     let square = film.pixels.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count;
+    let low = film.pixels.iter().copied().fold(f32::MAX, f32::min);
+    let high = film.pixels.iter().copied().fold(0.0, f32::max);
     let small = film.resize(HASHED, HASHED);
     let grey = small.pixels.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();
     let grey = GrayImage::from_raw(HASHED as u32, HASHED as u32, grey)
@@ -82,7 +86,7 @@ pub(super) fn look(path: &Path) -> Result<Look, String> {
         encoding,
         mean,
         deviation: square.sqrt(),
-        brightest: film.pixels.iter().copied().fold(0.0, f32::max).into(),
+        range: [low.into(), high.into()],
         content: blake3::hash(&bytes).into(),
         likeness,
         thumbnail,

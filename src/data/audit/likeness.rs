@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{Entry, Finding, Level, Subject, finding, short};
-use crate::data::{Annotation, Dataset, Part};
+use super::{Entry, Finding, Level, Readable, finding, short};
+use crate::data::{Annotation, Part};
 
 /// Bits of 256 that may differ between two encodings of one film; two films of one patient differ in more.
 const BITS: u32 = 20;
@@ -21,7 +21,7 @@ enum Same {
 }
 
 /// Findings on films that are in two places: an error where it makes figures false.
-pub(super) fn twice(entries: &[Entry], sets: &[(&Subject, Dataset)]) -> Vec<Finding> {
+pub(super) fn twice(entries: &[Entry], sets: &[Readable]) -> Vec<Finding> {
     let mut pairs = by_bytes(entries);
     pairs.extend(by_looks(entries));
     // A set that serves several purposes has the same files each time, which are no copies.
@@ -75,7 +75,7 @@ fn by_looks(entries: &[Entry]) -> Vec<(usize, usize, Same)> {
 }
 
 /// Whether stage 1 sees, without its label, a film that another set reports on.
-fn leaks(entries: &[Entry], sets: &[(&Subject, Dataset)], a: usize, b: usize) -> bool {
+fn leaks(entries: &[Entry], sets: &[Readable], a: usize, b: usize) -> bool {
     let one = |a: usize, b: usize| {
         let (seen, reported) = (&entries[a], &entries[b]);
         sets[seen.set].0.pretraining
@@ -85,11 +85,7 @@ fn leaks(entries: &[Entry], sets: &[(&Subject, Dataset)], a: usize, b: usize) ->
     one(a, b) || one(b, a)
 }
 
-fn judged(
-    entries: &[Entry],
-    sets: &[(&Subject, Dataset)],
-    (a, b, same): (usize, usize, Same),
-) -> Finding {
+fn judged(entries: &[Entry], sets: &[Readable], (a, b, same): (usize, usize, Same)) -> Finding {
     let (one, other) = (&entries[a], &entries[b]);
     let name = |entry: &Entry| sets[entry.set].0.source.name.clone();
     let part = |entry: &Entry| format!("{:?}", entry.part).to_lowercase();
@@ -102,7 +98,8 @@ fn judged(
     let at = format!("{} {}, {}", name(one), short(&one.sample.path, root(one)), part(one));
     let said = |level, what, end: &str| {
         let problem = format!("{alike} {at}; it is in {} here; {end}", part(other));
-        finding(level, what, &name(other), &place, problem)
+        let found = finding(level, what, &name(other), &place, problem);
+        Finding { other: Some(one.sample.path.clone()), ..found }
     };
     if leaks(entries, sets, a, b) {
         let end = "pretraining sees a test film, without its label: leave it out, or say so beside the figures";
@@ -127,7 +124,8 @@ fn judged(
         _ => Vec::new(),
     };
     if one.part != other.part {
-        return said(Level::Error, "same film in two parts", "remove one of the two");
+        let end = "remove one of the two, or let mtpret data splits keep them together";
+        return said(Level::Error, "same film in two parts", end);
     }
     if labels(one) != labels(other) {
         return said(Level::Error, "same film, other label", "remove the wrong one of the two");

@@ -132,13 +132,7 @@ pub const KNOWN: &[Known] = &[
                 // As published, 96 of the 662 films have no mask.
                 s.partial = true;
             }),
-            classify(|s| {
-                s.format = Some(Format::Suffix);
-                s.images = "CXR_png".into();
-                s.classes =
-                    vec![Class::new("normal", &["_0"]), Class::new("tuberculosis", &["_1"])];
-                s.positive = Some("tuberculosis".into());
-            }),
+            classify(tuberculosis),
             pretrain(|s| films(s, "CXR_png")),
         ],
     },
@@ -157,6 +151,7 @@ pub const KNOWN: &[Known] = &[
                     ["left", "right"].map(|side| format!("ManualMask/{side}Mask/{{}}.png")).into();
                 s.classes = vec![Class::new("lung", &[])];
             }),
+            classify(tuberculosis),
             pretrain(|s| films(s, "CXR_png")),
         ],
     },
@@ -302,6 +297,14 @@ fn covid(s: &mut Source) {
     s.only = BTreeMap::from([("modality".into(), "X-ray".into())]);
     s.classes = vec![Class::new("COVID-19", &[]), Class::new("other", &other)];
     s.positive = Some("COVID-19".into());
+}
+
+/// Shenzhen's and Montgomery's films, whose names end in 1 where there is tuberculosis.
+fn tuberculosis(s: &mut Source) {
+    s.format = Some(Format::Suffix);
+    s.images = "CXR_png".into();
+    s.classes = vec![Class::new("normal", &["_0"]), Class::new("tuberculosis", &["_1"])];
+    s.positive = Some("tuberculosis".into());
 }
 
 fn fracatlas(s: &mut Source, shape: Shape) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Found, Source, Table, below, class, files, source};
 use crate::Result;
 use crate::data::split::Part;
-use crate::data::{Format, Kind};
+use crate::data::{Format, Kind, Policy, Uncertain};
 
 /// Rows that are looked at to tell what a column holds.
 const ROWS: usize = 50;
@@ -82,6 +82,8 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         cells(table, *c).all(known) && cells(table, *c).any(|cell| matches!(cell.parse(), Ok(1.0)))
     };
     let findings: Vec<usize> = others().filter(finding).collect();
+    let uncertain = |c: &usize| cells(table, *c).any(|cell| cell.parse() == Ok(-1.0));
+    let uncertain = findings.iter().any(uncertain);
     let free = |c: &usize| {
         let used = [&source.split_column, &source.patient_column];
         used.iter().all(|name| name.as_ref() != Some(&table.header[*c]))
@@ -108,7 +110,12 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
             source.classes = words.iter().map(|word| class(word)).collect();
             format!("classes {}", words.join(", "))
         }
-        Kind::Multi => format!("findings {}", source.label_columns.join(", ")),
+        Kind::Multi => {
+            if uncertain {
+                source.uncertain = Uncertain::All(Policy::Ignore);
+            }
+            format!("findings {}", source.label_columns.join(", "))
+        }
         _ => "films without labels".into(),
     }
 }

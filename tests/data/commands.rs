@@ -1,0 +1,183 @@
+//! `mtpret data` as people type it.
+
+use std::fs::{copy, read_to_string, write};
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+use super::audit::{classes, films};
+
+/// `mtpret data …`: its exit code, what it prints, and what it says beside.
+fn data(words: &[&str], paths: &[&Path]) -> (i32, String, String) {
+    let mut command = Command::cargo_bin("mtpret").unwrap();
+    let output = command.arg("data").args(words).args(paths).output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code().unwrap(), out, err)
+}
+
+/// Class folders in parts, as [`classes`] makes them, under names that no known set has.
+fn whole() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("chest");
+    classes(&root);
+    for part in ["train", "val", "test"] {
+        for (class, name) in [("NORMAL", "well"), ("PNEUMONIA", "ill")] {
+            std::fs::rename(root.join(part).join(class), root.join(part).join(name)).unwrap();
+        }
+    }
+    (dir, root)
+}
+
+#[test]
+fn check_ends_well_on_a_whole_set_and_with_1_on_a_faulty_one() {
+    let (dir, root) = whole();
+    let page = dir.path().join("check.html");
+    let (code, out, err) = data(&["check"], &[&root, Path::new("--html"), &page]);
+    assert_eq!((code, err.contains("0 errors, 0 warnings, 0 notes")), (0, true), "{out}{err}");
+    assert!(read_to_string(&page).unwrap().contains("<h2>Data sets</h2>"));
+
+    let film = films("test/NORMAL")[0].clone();
+    copy(&film, root.join("train/well/copy.jpeg")).unwrap();
+    copy(&film, root.join("test/well/film.jpeg")).unwrap();
+    write(root.join("val/well/cut.jpeg"), &std::fs::read(&film).unwrap()[..900]).unwrap();
+    let (code, out, err) = data(&["check"], &[&root, Path::new("--html"), &page]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("same film in two parts") && out.contains("val/well/cut.jpeg"), "{out}");
+    assert!(err.contains("2 errors"), "{err}");
+    let text = read_to_string(&page).unwrap();
+    assert!(text.contains("data:image/png") && text.contains("unreadable film"), "no pictures");
+
+    let (code, out, _) = data(&["check", "--json"], &[&root]);
+    let json: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, json["findings"].as_array().unwrap().len()), (1, 2));
+    let same = json["findings"].as_array().unwrap().iter().find(|f| f["other"].is_string());
+    assert_eq!(same.unwrap()["level"], "error");
+}
+
+#[test]
+fn check_says_that_folders_share_a_patient_until_a_configuration_divides_again() {
+    let (dir, root) = whole();
+    for (part, film) in [("train", 0), ("test", 1)] {
+        let to = root.join(part).join(format!("well/person7777_virus_{film}.jpeg"));
+        copy(&films("test/NORMAL")[film], to).unwrap();
+    }
+    let (code, out, err) = data(&["check"], &[&root]);
+    assert!(code == 1 && out.contains("patient person7777 is in train"), "{out}{err}");
+    let config = dir.path().join("mine.toml");
+    write(&config, data(&["detect"], &[&root]).1).unwrap();
+    let (code, out, err) = data(&["check"], &[&config]);
+    assert!(code == 0 && out.contains("here the films are divided again"), "{out}{err}");
+}
+
+#[test]
+fn splits_are_written_and_verified_and_a_changed_film_is_named() {
+    let (dir, root) = whole();
+    let file = dir.path().join("splits.csv");
+    let (code, _, err) =
+        data(&["splits", "--preset", "70/10/20"], &[&root, Path::new("-o"), &file]);
+    assert!(code == 0 && err.contains("28 train, 4 val, 8 test"), "{err}");
+    let again = data(&["splits", "--preset", "70/10/20"], &[&root]).1;
+    assert_eq!(again, read_to_string(&file).unwrap());
+    let other = data(&["splits", "--preset", "70/10/20", "--seed", "5"], &[&root]).1;
+    assert_ne!(again, other);
+    let verify = || data(&["splits", "--verify"], &[&file, &root]);
+    let (code, out, err) = verify();
+    assert!(code == 0 && out.contains("28 train, 4 val, 8 test, every film as"), "{out}{err}");
+
+    let first = again.lines().nth(1).unwrap().split(',').next().unwrap();
+    let mut bytes = std::fs::read(root.join(first)).unwrap();
+    bytes.push(0);
+    write(root.join(first), bytes).unwrap();
+    let (code, _, err) = verify();
+    assert!(code == 1 && err.contains(first) && err.contains("found other bytes"), "{err}");
+    // So says whoever trains on it.
+    let mut source = mtpret::data::Source::new("chest", mtpret::data::Format::Folder, &root);
+    source.splits = Some(file);
+    let error = source.read().unwrap_err().to_string();
+    assert!(error.contains(first) && error.contains("written for"), "{error}");
+}
+
+#[test]
+fn splits_keep_copies_together_and_take_the_sets_own_division_on_request() {
+    let (_dir, root) = whole();
+    let part = |table: &str, film: &str| {
+        let row = table.lines().find(|line| line.starts_with(film));
+        row.unwrap_or_else(|| panic!("{film} is not in\n{table}"))
+            .split(',')
+            .nth(1)
+            .unwrap()
+            .to_string()
+    };
+    // A copy of each test film among the training films of the other class.
+    let mut names = Vec::new();
+    for film in root.join("test/well").read_dir().unwrap().map(|e| e.unwrap().path()) {
+        let name = film.file_name().unwrap().to_str().unwrap().to_string();
+        copy(&film, root.join(format!("train/well/copy-of-{name}"))).unwrap();
+        names.push(name);
+    }
+    let (code, table, err) = data(&["splits", "--preset", "60/20/20"], &[&root]);
+    assert_eq!(code, 0, "{err}");
+    for name in &names {
+        let [one, other] = [format!("test/well/{name}"), format!("train/well/copy-of-{name}")]
+            .map(|f| part(&table, &f));
+        assert_eq!(one, other, "{name}");
+    }
+    let (code, table, err) = data(&["splits", "--official"], &[&root]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        table.lines().skip(1).all(|row| row.starts_with(row.split(',').nth(1).unwrap())),
+        "{table}"
+    );
+    std::fs::remove_dir_all(root.join("val")).unwrap();
+    std::fs::remove_dir_all(root.join("test")).unwrap();
+    let (code, _, err) = data(&["splits", "--official"], &[&root]);
+    assert!(code == 1 && err.contains("expected a division of the set's own"), "{err}");
+}
+
+/// Table I of the paper: 80/10/10 for its own tasks, 70/10/20 for NIH's films, CheXpert and DeepCovid as published.
+#[test]
+fn the_papers_proportions_are_the_default() {
+    let parts = |folder: &Path| {
+        let (code, table, err) = data(&["splits"], &[folder]);
+        assert_eq!(code, 0, "{err}");
+        ["train", "val", "test"].map(|part| table.matches(&format!(",{part},")).count())
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let kermany = dir.path().join("kermany");
+    classes(&kermany);
+    assert_eq!(parts(&kermany), [32, 4, 4]);
+    let nih = dir.path().join("nih");
+    let mut table = "Image Index,Finding Labels,Follow-up #,Patient ID\n".to_string();
+    for patient in 1..=40 {
+        super::film(&nih.join(format!("images/{patient:08}_000.png")), patient);
+        table += &format!("{patient:08}_000.png,No Finding,0,{patient}\n");
+    }
+    write(nih.join("Data_Entry_2017.csv"), table).unwrap();
+    assert_eq!(parts(&nih), [28, 4, 8]);
+    let chexpert = super::published::chexpert("CheXpert");
+    assert_eq!(parts(&chexpert.path().join("CheXpert")), [9, 1, 1]);
+}
+
+#[test]
+fn show_is_a_table_of_how_films_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    super::dicom::write(super::dicom::object("MONOCHROME1"), &dir.path().join("a.dcm"));
+    super::film(&dir.path().join("b.jpg"), 9);
+    write(dir.path().join("c.png"), "").unwrap();
+    let (code, out, err) = data(&["show"], &[dir.path()]);
+    assert!(code == 1 && err.contains("1 could not be read"), "{err}");
+    let rows: Vec<&str> = out.lines().skip(2).collect();
+    assert!(rows[0].contains("DICOM Explicit VR Little Endian MONOCHROME1"), "{out}");
+    assert!(rows[1].contains("PNG") && rows[1].ends_with("read"), "{out}");
+    assert!(rows[2].contains("found an empty file"), "{out}");
+}
+
+#[test]
+fn every_command_teaches_with_an_example() {
+    for command in ["detect", "check", "splits", "show"] {
+        let (code, out, _) = data(&[command, "--help"], &[]);
+        assert!(code == 0 && out.contains(&format!("mtpret data {command} ")), "{out}");
+    }
+    assert!(data(&["--help"], &[]).1.contains("mtpret data detect"));
+}

@@ -16,10 +16,9 @@ use std::{
 
 /// Look at data sets: recognise them, check every film, divide them by patient, see how a film is read.
 ///
-/// The first half hour with films of your own:
-///   mtpret data detect films/ >> my.toml                # what lies there, as TOML
-///   mtpret data check films/ --html check.html          # what is wrong with it
-///   mtpret data splits films/ -o splits.csv             # who is where, by patient
+/// Example: mtpret data detect films/ >> my.toml          # what lies there, as TOML
+///          mtpret data check films/ --html check.html    # what is wrong with it
+///          mtpret data splits films/ -o splits.csv       # who is where, by patient
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -11,6 +11,8 @@ use std::{
 };
 use tempfile::TempDir;
 
+#[path = "cli/alone.rs"]
+mod alone;
 #[path = "cli/bench.rs"]
 mod bench;
 #[path = "cli/bundle.rs"]
@@ -23,12 +25,18 @@ mod explain;
 mod faults;
 #[path = "cli/kinds.rs"]
 mod kinds;
+#[path = "cli/predict.rs"]
+mod predict;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/runners.rs"]
 mod runners;
+#[path = "cli/runs.rs"]
+mod runs;
 #[path = "cli/score.rs"]
 mod score;
+#[path = "cli/shell.rs"]
+mod shell;
 #[path = "cli/stages.rs"]
 mod stages;
 #[path = "cli/tune.rs"]
@@ -110,6 +118,37 @@ impl Place {
     fn text(&self, name: &str) -> String {
         String::from_utf8(self.read(name)).unwrap()
     }
+}
+
+/// A DICOM film of `width` × `height` pixels of 8 bits, without a name's ending to tell it by.
+fn dicom(width: u16, height: u16) -> Vec<u8> {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_dictionary_std::tags;
+    let mut object = dicom_object::InMemDicomObject::new_empty();
+    for (tag, value) in [
+        (tags::ROWS, height),
+        (tags::COLUMNS, width),
+        (tags::SAMPLES_PER_PIXEL, 1),
+        (tags::BITS_ALLOCATED, 8),
+        (tags::BITS_STORED, 8),
+        (tags::HIGH_BIT, 7),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+    }
+    for (tag, vr, value) in [
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+        (tags::SOP_INSTANCE_UID, VR::UI, "1.2.3"),
+        (tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.1.1"),
+    ] {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    }
+    let pixels: Vec<u8> = (0..usize::from(width * height)).map(|v| (v * 40) as u8).collect();
+    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(pixels)));
+    let meta = dicom_object::FileMetaTableBuilder::new().transfer_syntax("1.2.840.10008.1.2.1");
+    let mut bytes = Vec::new();
+    object.with_meta(meta).unwrap().write_all(&mut bytes).unwrap();
+    bytes
 }
 
 /// What a program printed.

@@ -380,6 +380,31 @@ fn the_rate_follows_equation_4_within_each_visit_of_a_task() {
     assert!((half - 0.25).abs() < 1e-12);
 }
 
+#[test]
+fn a_configuration_written_on_windows_is_good_everywhere() {
+    let text = builtin("configs\\finetune\\resnet18.toml").unwrap();
+    let [begin, end] = ["\n[[source]]", "\n[augment]"].map(|at| text.find(at).unwrap() + 1);
+    let windows = |root: &str| {
+        let source = format!(
+            "[[source]]\nname = \"pneumonia\"\nformat = \"csv\"\nroot = {root}\ntable = 'tabellen\\alle.csv'\n"
+        );
+        let text = format!("{}{source}{}", &text[..begin], &text[end..]);
+        format!("\u{feff}{}", text.replace('\n', "\r\n"))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Lauf ä #1.toml");
+    fs::write(&path, windows("'daten\\Röntgen 胸部'")).unwrap();
+    let config: Finetune = load(&path, &["model.weights=runs\\moco".into()]).unwrap();
+    assert_eq!(config.source[0].root, Path::new("daten/Röntgen 胸部"));
+    assert_eq!(config.source[0].table.as_deref(), Some(Path::new("tabellen/alle.csv")));
+    assert_eq!(config.model.weights.as_deref(), Some(Path::new("runs/moco")));
+    // What only Windows can mean stays as it is.
+    let config: Finetune = load(&path, &["source.0.root=C:\\daten".into()]).unwrap();
+    assert_eq!(config.source[0].root, Path::new("C:\\daten"));
+    let refused = refusal::<Finetune>(&windows("\"C:\\daten\""));
+    says(&refused, &["run.toml:", "escape", "write paths with / or in single quotes"]);
+}
+
 proptest! {
     #[test]
     fn any_allowed_value_survives_resolving(
@@ -387,8 +412,9 @@ proptest! {
         lr in 1e-12..100.0f64,
         flip in 0.0..=1.0f64,
         name in "\\PC{1,12}",
-        root in "[^\\x00]{1,24}",
-        weights in proptest::option::of("\\PC{0,24}"),
+        root in "[^\\x00\\\\]{1,24}",
+        // A backslash of a relative path comes back as `/`.
+        weights in proptest::option::of("[\\PC&&[^\\\\]]{0,24}"),
         steps in proptest::option::of(1..1u64 << 40),
     ) {
         let mut run: Pretrain = embedded(PRETRAIN, &[]).unwrap();

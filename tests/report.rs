@@ -8,6 +8,8 @@ use mtpret::report::table::{Best, Cell, Column, Table};
 
 #[path = "report/charts.rs"]
 mod charts;
+#[path = "report/coco.rs"]
+mod coco;
 #[path = "report/papers.rs"]
 mod papers;
 #[path = "report/pictures.rs"]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that is tested, from a clean clone: sets up, then format, lints, the test suite, and
+# Everything that is tested, from a clean clone: sets up, then format, dependencies, lints, the test suite, and
 # `mtpret doctor` on the default Vulkan driver and on SwiftShader, a second one with another compiler.
 # One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
 set -eu
@@ -49,6 +49,7 @@ install_swiftshader() {
 part "set-up" sh tools/setup.sh
 part "second driver" install_swiftshader
 part "format" cargo fmt --check
+part "dependencies" sh tools/deny.sh
 part "lints" cargo clippy --release --locked --all-targets -- -D warnings
 part "test suite" cargo test --release --locked
 part "build" cargo build --release --locked

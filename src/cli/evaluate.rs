@@ -100,7 +100,8 @@ pub fn run(args: &Args) -> Result<()> {
         Part::Test => (&set.test, ""),
     };
     let watch = Console::new(args.json)?;
-    let mut inference = network(&args.run, &config, &*task, &args.device)?;
+    let (gpu, learner) = network(&args.run, &config, &*task, &args.device)?;
+    let mut inference = learner.inference(&gpu, &*task, 0)?;
     let folder = match (&args.output, bundled) {
         (Some(folder), _) => folder.clone(),
         (None, true) => args.run.with_extension("evaluation"),

@@ -1,10 +1,6 @@
 //! `mtpret explain`: films with what fine-tuned runs see in them.
 
-use super::{
-    Device,
-    report::column_name,
-    stages::{finetuned, unlabelled},
-};
+use super::{Device, predict::unlabelled, report::column_name, stages::finetuned};
 use crate::{
     Error, Result,
     data::{self, Dataset, Film, Loader, Sample},
@@ -14,6 +10,7 @@ use crate::{
     train::{
         bundle,
         explain::{Attention, GradCam, choose, enlarged},
+        file_name::legal,
         learner::{Learner, depth},
         run::evaluating,
         task::{self, Compared, FoundBox, Predicted, Task},
@@ -206,14 +203,14 @@ impl Column {
 /// Writes each attention as a grey film, white where it is greatest.
 fn write_maps(folder: &Path, columns: &[Column], samples: &[Sample]) -> Result<()> {
     for column in columns {
-        let place = folder.join("maps").join(column.name.replace(['/', ' '], "-"));
+        let place = folder.join("maps").join(legal(&column.name.replace(['/', '\\', ' '], "-")));
         for (row, sample) in samples.iter().enumerate() {
             let Some((_, Some(map))) = column.films.get(&sample.path) else { continue };
             let most = map.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(*v));
             let grey = GrayImage::from_fn(map.width(), map.height(), |x, y| {
                 Luma([(255.0 * map.get_pixel(x, y).0[0] / most).round() as u8])
             });
-            let name = sample.path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = legal(&sample.path.file_stem().unwrap_or_default().to_string_lossy());
             let path = place.join(format!("{}-{name}.png", row + 1));
             let mut bytes = std::io::Cursor::new(Vec::new());
             grey.write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
@@ -228,10 +225,7 @@ fn write_maps(folder: &Path, columns: &[Column], samples: &[Sample]) -> Result<(
 fn sheet(columns: &[Column], samples: &[Sample], args: &Args) -> Result<Sheet> {
     let mut rows = Vec::new();
     for sample in samples {
-        let Film { width, height, pixels } = data::decode(&sample.path)?;
-        let grey = pixels.into_iter().map(|v| v.round() as u8).collect();
-        let film = GrayImage::from_raw(width as u32, height as u32, grey);
-        let film = film.expect("a film has a value for each pixel");
+        let film = grey(&sample.path)?;
         let cell = |column: &Column| column.films.get(&sample.path).map(|(c, m)| cell(&film, c, m));
         let file = sample.path.file_name().unwrap_or_default().to_string_lossy();
         let truth = columns[0].films.get(&sample.path).and_then(|(compared, _)| truth(compared));
@@ -293,8 +287,16 @@ fn truth(compared: &Compared) -> Option<String> {
     }
 }
 
+/// A film as a picture.
+pub(super) fn grey(path: &Path) -> Result<GrayImage> {
+    let Film { width, height, pixels } = data::decode(path)?;
+    let grey = pixels.into_iter().map(|v| v.round() as u8).collect();
+    let film = GrayImage::from_raw(width as u32, height as u32, grey);
+    Ok(film.expect("a film has a value for each pixel"))
+}
+
 /// A film under what a run says of it.
-fn cell(film: &GrayImage, compared: &Compared, map: &Option<Attention>) -> Cell {
+pub(super) fn cell(film: &GrayImage, compared: &Compared, map: &Option<Attention>) -> Cell {
     let film = film.clone();
     match compared {
         Compared::Labels { names, probabilities, chosen, right, .. } => Cell {
@@ -305,7 +307,7 @@ fn cell(film: &GrayImage, compared: &Compared, map: &Option<Attention>) -> Cell 
             caption: format!("{} {:.2}", names[*chosen], probabilities[*chosen]),
             right: right[*chosen],
         },
-        Compared::Mask { size: [width, height], found, wanted, dice } => {
+        Compared::Mask { size: [width, height], found, wanted, dice, .. } => {
             let map = |mask: &[bool]| {
                 let values = mask.iter().map(|v| f32::from(u8::from(*v))).collect();
                 Map::from_raw(*width as u32, *height as u32, values).expect("a mask of that size")

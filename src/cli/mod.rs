@@ -15,14 +15,17 @@ pub mod inspect;
 mod kernels;
 mod network;
 mod paper;
+mod predict;
 pub mod problems;
 mod report;
 mod reproduce;
 mod run_model;
 mod run_op;
 mod run_steps;
+mod runs;
 mod score;
 mod settings;
+mod shell;
 mod stages;
 mod tune;
 mod watch;
@@ -36,7 +39,8 @@ use crate::{
         checkpoint::{self, Tensors},
     },
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -61,11 +65,12 @@ enum Command {
     Finetune(stages::Finetune),
     Evaluate(evaluate::Args),
     Reproduce(reproduce::Args),
-    Predict(stages::Predict),
+    Predict(predict::Args),
     Explain(explain::Args),
     Report(report::Args),
     Bundle(bundle::Args),
     Export(export::Args),
+    Runs(runs::Args),
     Inspect(inspect::Args),
     Data(data::Args),
     Bench(bench::Args),
@@ -74,6 +79,8 @@ enum Command {
     RunModel(run_model::Args),
     RunSteps(run_steps::Args),
     Score(score::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// Which adapter to run on.
@@ -126,7 +133,7 @@ impl Device {
 fn cache() -> Option<PathBuf> {
     match std::env::var_os("MTPRET_CACHE") {
         Some(folder) => (!folder.is_empty()).then(|| folder.into()),
-        None => Some(dirs::cache_dir()?.join("mtpret")),
+        None => Some(choose_native_strategy().ok()?.cache_dir().join("mtpret")),
     }
 }
 
@@ -157,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Bundle(args) => bundle::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Runs(args) => runs::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -166,11 +174,16 @@ pub fn main() -> ExitCode {
         Command::Finetune(args) => stages::finetune(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
-        Command::Predict(args) => stages::predict(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::RunOp(args) => run_op::run(&args),
         Command::RunModel(args) => run_model::run(&args),
         Command::RunSteps(args) => run_steps::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Completions(args) => {
+            shell::completions(&args, Cli::command());
+            Ok(())
+        }
+        Command::Man(args) => shell::man(&args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The stages one by one: `pretrain`, `multitask`, `finetune`, and `predict` on what they made.
+//! The stages one by one: `pretrain`, `multitask`, `finetune`.
 
 use super::{
     Device,
@@ -7,25 +7,20 @@ use super::{
     watch::{Console, span},
 };
 use crate::{
-    Error, Result,
-    data::{self, Loader, LoaderOptions, Sample},
+    Result, data,
     gpu::Gpu,
     report::table::{Cell, Column, Table},
     train::{
         self, bundle,
         config::{self, Augment, Stage},
         finetune,
-        inference::Inference,
         learner::{Learner, depth},
         rehearsal::{self, Rehearsal},
-        run::{Run, evaluating},
-        task::{self, Scores, Task},
+        run::Run,
+        task::{Scores, Task},
     },
 };
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// What the three stages have in common.
 #[derive(clap::Args)]
@@ -235,136 +230,15 @@ pub(super) fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetun
     bundle::config(run, &settings)
 }
 
-/// The network of a fine-tuned run or bundle, ready for films.
+/// The network of a fine-tuned run or bundle, with its weights.
 pub(super) fn network(
     run: &Path,
     config: &config::Finetune,
     task: &dyn Task,
     device: &Device,
-) -> Result<Inference> {
+) -> Result<(Gpu, Learner)> {
     let gpu = device.open()?;
     let learner = Learner::new(&gpu, depth(config.model.backbone), &[task], false, 0)?;
     learner.load(&gpu, 0, &bundle::weights(run))?;
-    learner.inference(&gpu, task, 0)
-}
-
-/// Predict films with a fine-tuned run: a table of probabilities, one row a film.
-///
-/// What the classes are is told by the run's weights: the films that it learnt from are not needed. A film that
-/// cannot be read has a row that says why.
-///
-/// Example: mtpret predict runs/pneumonia films/*.png -o predictions.csv
-#[derive(clap::Args)]
-pub struct Predict {
-    /// The folder of a fine-tuning run, or a bundle.
-    #[arg(value_name = "RUN|BUNDLE")]
-    run: PathBuf,
-    /// Films, or folders of films.
-    #[arg(required = true)]
-    films: Vec<PathBuf>,
-    /// Where the table goes [default: standard output].
-    #[arg(short, long)]
-    output: Option<PathBuf>,
-    /// Write JSON, one object a film, instead of a table.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    device: Device,
-}
-
-/// The films that a person names, and those in folders that a person names, of whom nothing is known.
-///
-/// # Errors
-/// There is no such film or folder.
-pub(super) fn unlabelled(films: &[PathBuf]) -> Result<Vec<Sample>> {
-    let mut samples = Vec::new();
-    for path in films {
-        if path.is_dir() {
-            let mut source = data::Source::new("films", data::Format::Folder, path);
-            source.labelled = false;
-            source.split = data::Split::Unchecked;
-            (source.val_share, source.test_share) = (0.0, 0.0);
-            let set = source.read()?;
-            samples.extend([set.train, set.val, set.test].into_iter().flatten());
-        } else if path.exists() {
-            let patient = path.display().to_string();
-            samples.push(Sample { path: path.clone(), patient, target: Vec::new().into() });
-        } else {
-            let place = path.display().to_string();
-            return Err(Error::data(
-                place,
-                "expected a film or a folder, found none",
-                "check the path",
-            ));
-        }
-    }
-    Ok(samples)
-}
-
-/// Runs `predict`.
-///
-/// # Errors
-/// A folder without a finished run, or no film at all.
-pub fn predict(args: &Predict) -> Result<()> {
-    let samples = unlabelled(&args.films)?;
-    let config = finetuned(&args.run, None)?;
-    let task = task::recall(&args.run, &config)?;
-    let options = LoaderOptions { max_bad: samples.len(), ..evaluating(&*task) };
-    let mut loader = Loader::new(samples.clone(), options)?;
-    let mut inference = network(&args.run, &config, &*task, &args.device)?;
-    let mut rows = BTreeMap::new();
-    inference.run(&mut loader, &samples, |predicted| {
-        rows.insert(predicted.sample.path.clone(), task.describe(predicted));
-        Ok(())
-    })?;
-    let bad: BTreeMap<_, _> = loader.bad().into_iter().map(|f| (f.path, f.why)).collect();
-    let mut lines = Vec::new();
-    for sample in &samples {
-        let mut line = serde_json::Map::new();
-        line.insert("image".into(), sample.path.display().to_string().into());
-        match rows.remove(&sample.path) {
-            Some(row) => line.extend(row),
-            None => {
-                let why = bad.get(&sample.path).map_or("", String::as_str);
-                line.insert("error".into(), why.into());
-            }
-        }
-        lines.push(line);
-    }
-    let text = match args.json {
-        true => {
-            lines.into_iter().map(|l| serde_json::Value::Object(l).to_string() + "\n").collect()
-        }
-        false => table(&lines),
-    };
-    match &args.output {
-        None => print!("{text}"),
-        Some(path) => {
-            use std::io::Write;
-            train::checkpoint::replace(path, |file| file.write_all(text.as_bytes()))?;
-        }
-    }
-    Ok(())
-}
-
-/// Every key that occurs is a column; the error comes last.
-fn table(lines: &[serde_json::Map<String, serde_json::Value>]) -> String {
-    let mut columns: Vec<&str> = Vec::new();
-    for key in lines.iter().flat_map(|line| line.keys()).map(String::as_str) {
-        if key != "error" && !columns.contains(&key) {
-            columns.push(key);
-        }
-    }
-    columns.push("error");
-    let mut table = Table::new(columns.iter().map(|c| Column::words(*c)).collect());
-    for line in lines {
-        let cell = |name: &&str| match line.get(*name) {
-            Some(serde_json::Value::Number(n)) => Cell::number(n.as_f64(), 6),
-            Some(serde_json::Value::String(s)) => Cell::words(s.as_str()),
-            Some(other) => Cell::words(other.to_string()),
-            None => Cell::words(""),
-        };
-        table.push(columns.iter().map(cell).collect());
-    }
-    table.to_csv()
+    Ok((gpu, learner))
 }

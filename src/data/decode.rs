@@ -12,6 +12,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::dicom;
+use super::orientation::Orientation;
 use crate::{Error, Result};
 
 /// Pixels a side that are decoded at most.
@@ -115,7 +116,7 @@ pub(super) fn examine(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
     // A decoder that panics on a damaged file must cost this film alone, not the run.
     let upright = || {
         let (film, encoding) = as_stored(bytes)?;
-        Ok((oriented(film, orientation(bytes)), encoding))
+        Ok((Orientation::of(bytes).upright(film), encoding))
     };
     catch_unwind(AssertUnwindSafe(upright))
         .unwrap_or_else(|_| Err("its data are damaged beyond what the decoder can follow".into()))
@@ -246,38 +247,4 @@ fn grey(image: &DynamicImage) -> Result<Vec<f32>, Fault> {
 pub(super) fn luma([r, g, b]: [f32; 3]) -> f32 {
     // Grey must stay exactly grey, and the weights do not sum to 1 in f32.
     if r == g && g == b { r } else { 0.299 * r + 0.587 * g + 0.114 * b }
-}
-
-/// The EXIF orientation, 1 to 8; 1 where there is none or where it cannot be read.
-fn orientation(bytes: &[u8]) -> u32 {
-    exif::Reader::new()
-        .read_from_container(&mut Cursor::new(bytes))
-        .ok()
-        .and_then(|tags| {
-            tags.get_field(exif::Tag::Orientation, exif::In::PRIMARY)?.value.get_uint(0)
-        })
-        .unwrap_or(1)
-}
-
-/// Turns and mirrors a film as EXIF tag 274 says.
-fn oriented(film: Film, orientation: u32) -> Film {
-    if !(2..=8).contains(&orientation) {
-        return film;
-    }
-    let Film { width: w, height: h, pixels } = film;
-    let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
-    let source = |x: usize, y: usize| match orientation {
-        2 => (w - 1 - x, y),
-        3 => (w - 1 - x, h - 1 - y),
-        4 => (x, h - 1 - y),
-        5 => (y, x),
-        6 => (y, h - 1 - x),
-        7 => (w - 1 - y, h - 1 - x),
-        _ => (w - 1 - y, x),
-    };
-    let turned = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| {
-        let (sx, sy) = source(x, y);
-        pixels[sy * w + sx]
-    });
-    Film { width, height, pixels: turned.collect() }
 }

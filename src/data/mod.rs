@@ -18,6 +18,7 @@ mod mask;
 mod nih;
 mod openi;
 mod order;
+mod orientation;
 mod pairs;
 mod patient;
 mod portable;
@@ -49,6 +50,7 @@ pub use division::{
 pub use fit::Fit;
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use nih::NIH_LABELS;
+pub use orientation::Orientation;
 pub use sample::unpack;
 pub use source::{Format, Shape, Source, Split};
 pub use split::{Flaw, Part};

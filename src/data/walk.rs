@@ -54,9 +54,10 @@ pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn is_film(path: &Path) -> bool {
-    match path.extension() {
-        Some(e) => EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()),
-        // What archives and scanners export as DICOM often has no extension.
+    match path.extension().map(|e| e.to_string_lossy().to_lowercase()) {
+        Some(e) if EXTENSIONS.contains(&e.as_str()) => true,
+        // What archives and scanners export as DICOM often has no extension, or ends as its UID does: `1.2.840.7`.
+        Some(e) => e.bytes().all(|byte| byte.is_ascii_digit()) && dicom::has_mark(path),
         None => dicom::has_mark(path),
     }
 }

@@ -5,6 +5,7 @@
 //! each writer escapes it for its own format.
 
 pub mod chart;
+pub mod coco;
 pub mod html;
 pub mod paper_tables;
 pub mod picture;

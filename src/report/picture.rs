@@ -75,6 +75,8 @@ enum Layer {
     Area(Map),
     /// Where the map passes one half, in green.
     Contour(Map),
+    /// Where the map passes one half, in red.
+    Edge(Map),
     Boxes(Vec<MarkedBox>),
     /// Attention from 0 to 1, from none through blue and yellow to red.
     Heat(Map),
@@ -101,10 +103,10 @@ impl Picture {
         Self { film, layers: vec![Layer::Area(prediction), Layer::Contour(reference)] }
     }
 
-    /// The predicted mask alone, as a red area.
+    /// The predicted mask alone, as a red area with its contour.
     #[must_use]
     pub fn mask(film: GrayImage, prediction: Map) -> Self {
-        Self { film, layers: vec![Layer::Area(prediction)] }
+        Self { film, layers: vec![Layer::Area(prediction.clone()), Layer::Edge(prediction)] }
     }
 
     /// Boxes in the colours of their outcomes.
@@ -137,6 +139,7 @@ impl Picture {
             match layer {
                 Layer::Area(map) => layer::area(&mut picture, map, RED),
                 Layer::Contour(map) => layer::contour(&mut picture, map, GREEN),
+                Layer::Edge(map) => layer::contour(&mut picture, map, RED),
                 Layer::Heat(map) => layer::heat(&mut picture, map),
                 Layer::Boxes(boxes) => layer::boxes(&mut picture, boxes, scale as f32),
             }

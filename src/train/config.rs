@@ -38,7 +38,8 @@ pub const BUILTIN: [(&str, &str); 9] = [
 
 /// The text of an embedded configuration: `pretrain/resnet18`, or `configs/pretrain/resnet18.toml`.
 pub fn builtin(name: &str) -> Option<&'static str> {
-    let name = name.strip_prefix("configs/").unwrap_or(name);
+    let name = name.replace('\\', "/");
+    let name = name.strip_prefix("configs/").unwrap_or(&name);
     let name = name.strip_suffix(".toml").unwrap_or(name);
     BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
@@ -81,9 +82,14 @@ pub fn resolved<T: Serialize>(value: &T) -> Result<String> {
 /// # Errors
 /// An override without `=`, of an unknown key or of the wrong type; the place is the override.
 pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> Result<T> {
-    let express = |fault| Error::config("--set", format!("{fault}"), "rename paths to plain UTF-8");
-    let mut tree = Value::try_from(&value).map_err(express)?;
-    let mut latest = value;
+    let express = |fault: &dyn std::fmt::Display| {
+        Error::config("--set", fault.to_string(), "rename paths to plain UTF-8")
+    };
+    let mut tree = Value::try_from(&value).map_err(|fault| express(&fault))?;
+    let mut latest = match portable(&mut tree, false) {
+        true => tree.clone().try_into().map_err(|fault| express(&fault))?,
+        false => value,
+    };
     let mut fault: Option<(String, Error)> = None;
     for pair in overrides {
         let place = format!("--set {pair}");
@@ -97,6 +103,7 @@ pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> R
             return Err(Error::config(place, problem, remedy));
         };
         *slot = word(text.trim());
+        portable(&mut tree, false);
         // A section may need several overrides to be whole: only a fault that stays counts, and
         // it belongs to the override that brought it.
         match tree.clone().try_into() {
@@ -108,6 +115,43 @@ pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> R
         }
     }
     fault.map_or(Ok(latest), |(_, fault)| Err(fault))
+}
+
+/// Keys of paths.
+const PATHS: [&str; 9] = [
+    "root",
+    "images",
+    "table",
+    "test_table",
+    "annotations",
+    "negatives",
+    "masks",
+    "splits",
+    "weights",
+];
+
+/// Writes `/` for `\` in relative paths, which Windows takes too, so that a configuration that was written there is good
+/// everywhere. Gives whether there was any.
+fn portable(tree: &mut Value, is_path: bool) -> bool {
+    match tree {
+        Value::String(text)
+            if is_path
+                && text.contains('\\')
+                && !text.contains(':')
+                && !text.starts_with("\\\\") =>
+        {
+            *text = text.replace('\\', "/");
+            true
+        }
+        // No `any`: it would leave the others as they are.
+        Value::Array(items) => {
+            items.iter_mut().fold(false, |was, item| portable(item, is_path) | was)
+        }
+        Value::Table(table) => table
+            .iter_mut()
+            .fold(false, |was, (key, value)| portable(value, PATHS.contains(&key.as_str())) | was),
+        _ => false,
+    }
 }
 
 /// Where the value at `path` stands, or would stand.
@@ -166,6 +210,11 @@ fn explain(fault: &toml::de::Error, place: &str, text: Option<&str>) -> Error {
         (Some(("unknown variant", _)), Some(nearest)) => {
             let problem = format!("expected one of {}, found `{found}`", known.join(", "));
             Error::config(place, problem, format!("the nearest known word is `{nearest}`"))
+        }
+        _ if message.contains("escape") => {
+            let problem = message.split_whitespace().collect::<Vec<_>>().join(" ");
+            let remedy = "write paths with / or in single quotes: within \"…\" a backslash stands for itself only if it is doubled";
+            Error::config(place, problem, remedy)
         }
         (Some(("missing field", _)), _) => {
             let problem = format!("expected the key `{found}`, found none");

@@ -3,8 +3,9 @@
 use super::{
     checkpoint::{self, HostTensor, Metadata, Tensors},
     config,
+    journal::Journal,
     task::Task,
-    tensorboard, weights,
+    weights,
 };
 use crate::{
     Error, Result,
@@ -15,12 +16,16 @@ use crate::{
 use image::GrayImage;
 use serde::Serialize;
 use std::{
+    cell::RefCell,
     collections::{BTreeSet, VecDeque},
     fs,
     io::Write,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+/// In a checkpoint's metadata, the bytes of `metrics.jsonl` when it was written.
+const LINES: &str = "metrics_bytes";
 
 /// One reading of a stage's metrics.
 #[derive(Clone, Debug, Serialize)]
@@ -65,6 +70,8 @@ pub struct Run<'a> {
     pub watch: &'a dyn Watch,
     /// Go on from the checkpoint in the folder.
     pub resume: bool,
+    /// Open from the first number on.
+    journal: RefCell<Option<Journal>>,
 }
 
 impl<'a> Run<'a> {
@@ -73,7 +80,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The folder cannot be made, or holds a run already and `resume` is not asked for.
     pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
-        let run = Self { folder: folder.into(), watch, resume };
+        let run = Self { folder: folder.into(), watch, resume, journal: RefCell::default() };
         if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
             let problem = "expected an empty run folder, found a checkpoint or weights in it";
             let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
@@ -102,18 +109,24 @@ impl<'a> Run<'a> {
     pub fn is_done(&self) -> bool {
         self.resume && self.weights_file().exists()
     }
-    /// The checkpoint to go on from, if there is one and it is of this stage.
+    /// The checkpoint to go on from, if there is one and it is of this stage. What `metrics.jsonl` says of later steps,
+    /// or of an earlier beginning, goes: it will be told again.
     ///
     /// # Errors
     /// It is damaged or of another stage.
     pub fn checkpoint(&self, stage: &str) -> Result<Option<(Tensors, Metadata)>> {
         let file = self.checkpoint_file();
         if !self.resume || !file.exists() {
+            self.journal(0, 0)?;
             return Ok(None);
         }
         let (tensors, metadata) = checkpoint::read(&file, None)?;
         match metadata.get("stage") {
-            Some(found) if found == stage => Ok(Some((tensors, metadata))),
+            Some(found) if found == stage => {
+                let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
+                self.journal(number(LINES).unwrap_or(u64::MAX), number("step").unwrap_or(0))?;
+                Ok(Some((tensors, metadata)))
+            }
             found => {
                 let problem = format!("expected a checkpoint of {stage}, found {found:?}");
                 let remedy = "resume it with the command that began it";
@@ -128,7 +141,15 @@ impl<'a> Run<'a> {
     /// checkpoint stays.
     pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
         self.finite(step, tensors)?;
-        checkpoint::write(&self.checkpoint_file(), tensors, metadata)
+        let mut metadata = metadata.clone();
+        let told = self.journal.borrow().as_ref().map(Journal::bytes);
+        metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
+        checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
+    }
+    /// Opens the journal, of which `keep` bytes about the first `step` steps stay.
+    fn journal(&self, keep: u64, step: u64) -> Result<()> {
+        *self.journal.borrow_mut() = Some(Journal::open(&self.folder, keep, step)?);
+        Ok(())
     }
     /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
     ///
@@ -193,13 +214,11 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The disk is full or the folder is not writable.
     pub fn record(&self, value: &impl Serialize) -> Result<()> {
-        let path = self.folder.join("metrics.jsonl");
+        if self.journal.borrow().is_none() {
+            self.journal(u64::MAX, 0)?;
+        }
         let value = serde_json::to_value(value).expect("metrics are plain data");
-        let line = format!("{value}\n");
-        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut f| f.write_all(line.as_bytes()))
-            .map_err(|e| Error::io(&path, e, "make room on the disk"))?;
-        tensorboard::append(&self.folder, &value)
+        self.journal.borrow_mut().as_mut().expect("it is open").write(&value)
     }
     /// Adds films that could not be used to `bad_films.txt`, each once.
     ///

@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use prost::Message;
 use serde_json::Value as Json;
 use std::{
-    fs,
+    fs::{File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -26,7 +26,29 @@ pub struct Event {
     /// The numbers.
     #[prost(message, optional, tag = "5")]
     pub summary: Option<Summary>,
+    /// That a process begins.
+    #[prost(message, optional, tag = "7")]
+    pub session_log: Option<Log>,
 }
+
+impl Event {
+    /// An event of now that says nothing yet.
+    fn now() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self { wall_time: now.map_or(0.0, |t| t.as_secs_f64()), ..Self::default() }
+    }
+}
+
+/// `tensorflow.SessionLog`: readers drop what earlier files say of this step and later ones.
+#[derive(Clone, PartialEq, Message)]
+pub struct Log {
+    /// 1: a process begins.
+    #[prost(int32, tag = "1")]
+    pub status: i32,
+}
+
+/// `SessionLog.START`.
+const START: i32 = 1;
 
 /// `tensorflow.Summary`.
 #[derive(Clone, PartialEq, Message)]
@@ -43,48 +65,66 @@ pub struct Scalar {
     #[prost(string, tag = "1")]
     pub tag: String,
     /// The number.
-    #[prost(float, tag = "2")]
-    pub simple_value: f32,
+    // Optional to prost, which would leave a 0 out; TensorBoard takes what is not there for no number.
+    #[prost(float, optional, tag = "2")]
+    pub simple_value: Option<f32>,
 }
 
 /// Keys that say when, not what.
 const CLOCKS: [&str; 3] = ["step", "steps", "epoch"];
 
-/// Appends the numbers of one line of metrics to the events in `folder`; a run that is resumed goes on in its file.
-///
-/// # Errors
-/// [`Error::Io`] if the disk is full or the folder is not writable.
-pub fn append(folder: &Path, line: &Json) -> Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
-    let mut bytes = Vec::new();
-    let path = match existing(folder) {
-        Some(path) => path,
-        None => {
-            let version = Some("brain.Event:2".into());
-            bytes = framed(&Event { wall_time: now, file_version: version, ..Event::default() });
-            folder.join(format!("{PREFIX}{}.mtpret", now as u64))
-        }
-    };
-    let mut value = Vec::new();
-    numbers(line["stage"].as_str().unwrap_or("run"), line, &mut value);
-    let step = CLOCKS.iter().find_map(|key| line[key].as_i64()).unwrap_or(0);
-    let summary = Some(Summary { value });
-    bytes.extend(framed(&Event { wall_time: now, step, file_version: None, summary }));
-    let file = fs::OpenOptions::new().create(true).append(true).open(&path);
-    file.and_then(|mut file| file.write_all(&bytes))
-        .map_err(|e| Error::io(&path, e, "make room on the disk"))
+/// The events of one process. They go into a file of its own, as TensorBoard expects: a record that a killed process left
+/// in the middle would hide all that came behind it, and a file that TensorBoard follows must not become shorter.
+pub struct Events {
+    folder: PathBuf,
+    /// Steps that earlier processes told of and that hold.
+    step: u64,
+    /// Open from the first event on.
+    file: Option<(PathBuf, File)>,
 }
 
-/// How names of event files begin: by it TensorBoard finds them.
-const PREFIX: &str = "events.out.tfevents.";
-
-/// The event file of a folder.
-fn existing(folder: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    let named = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
-    };
-    entries.filter(named).min()
+impl Events {
+    /// Of a process that goes on in the run of `folder` after `step` steps.
+    pub fn new(folder: &Path, step: u64) -> Self {
+        Self { folder: folder.into(), step, file: None }
+    }
+    /// Adds the numbers of one line of metrics.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk is full or the folder is not writable.
+    pub fn write(&mut self, line: &Json) -> Result<()> {
+        let mut value = Vec::new();
+        numbers(line["stage"].as_str().unwrap_or("run"), line, &mut value);
+        let step = CLOCKS.iter().find_map(|key| line[key].as_i64()).unwrap_or(0);
+        let event = Event { step, summary: Some(Summary { value }), ..Event::now() };
+        let mut records = Vec::new();
+        if self.file.is_none() {
+            records = self.first();
+            let seconds = event.wall_time as u64;
+            let name = format!("events.out.tfevents.{seconds}.{}.mtpret", std::process::id());
+            let path = self.folder.join(name);
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            let file =
+                file.map_err(|e| Error::io(&path, e, "name a folder that can be written"))?;
+            self.file = Some((path, file));
+        }
+        records.extend(framed(&event));
+        let (path, file) = self.file.as_mut().expect("it was opened");
+        // In one piece and not buffered: what is told survives the process.
+        file.write_all(&records).map_err(|e| Error::io(path, e, "make room on the disk"))
+    }
+    /// What stands first in a file: its version, and, of a run that goes on, from which step on earlier files are out of
+    /// date.
+    fn first(&self) -> Vec<u8> {
+        let version = Some("brain.Event:2".into());
+        let mut records = framed(&Event { file_version: version, ..Event::now() });
+        if self.step > 0 {
+            let session_log = Some(Log { status: START });
+            let step = self.step as i64 + 1;
+            records.extend(framed(&Event { step, session_log, ..Event::now() }));
+        }
+        records
+    }
 }
 
 /// Every number below `json`, under the path that leads to it.
@@ -92,7 +132,7 @@ fn numbers(tag: &str, json: &Json, into: &mut Vec<Scalar>) {
     for (key, value) in json.as_object().into_iter().flatten() {
         let tag = format!("{tag}/{key}");
         match value.as_f64().filter(|_| !CLOCKS.contains(&key.as_str())) {
-            Some(number) => into.push(Scalar { tag, simple_value: number as f32 }),
+            Some(number) => into.push(Scalar { tag, simple_value: Some(number as f32) }),
             None => numbers(&tag, value, into),
         }
     }
@@ -117,6 +157,7 @@ fn masked(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// The events of a file, each checked against its sums.
     fn events(mut bytes: &[u8]) -> Vec<Event> {
@@ -134,28 +175,39 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_run_and_of_its_resumption_are_one_file_of_whole_records() {
+    fn lines_of_a_run_and_of_its_resumption_are_files_of_whole_records() {
         let folder = tempfile::tempdir().expect("a folder");
-        let line = |step: u64| serde_json::json!({"stage": "finetune x", "step": step, "steps": 9, "loss": 0.5, "lr": 0.01});
-        append(folder.path(), &line(1)).expect("room");
-        append(folder.path(), &line(2)).expect("room");
+        let line = |step: u64| serde_json::json!({"stage": "finetune x", "step": step, "steps": 9, "loss": 0.5, "lr": 0.0});
+        let all = |events: &Events| {
+            let (path, _) = events.file.as_ref().expect("something was told");
+            super::tests::events(&fs::read(path).expect("a file"))
+        };
+        let mut first = Events::new(folder.path(), 0);
+        first.write(&line(1)).expect("room");
+        first.write(&line(2)).expect("room");
         let scores = serde_json::json!({"stage": "finetune x", "epoch": 3, "validation": {"auc": {"flu": 0.9, "none": null}}});
-        append(folder.path(), &scores).expect("room");
-        let files: Vec<_> = fs::read_dir(folder.path()).expect("a folder").flatten().collect();
-        assert_eq!(files.len(), 1);
-        let all = events(&fs::read(files[0].path()).expect("a file"));
-        assert_eq!(all[0].file_version.as_deref(), Some("brain.Event:2"));
-        let steps: Vec<i64> = all[1..].iter().map(|event| event.step).collect();
+        first.write(&scores).expect("room");
+        let told = all(&first);
+        assert_eq!(told[0].file_version.as_deref(), Some("brain.Event:2"));
+        let steps: Vec<i64> = told[1..].iter().map(|event| event.step).collect();
         assert_eq!(steps, [1, 2, 3]);
-        let tags = |event: &Event| -> Vec<(String, f32)> {
+        let tags = |event: &Event| -> Vec<(String, Option<f32>)> {
             let values = &event.summary.as_ref().expect("numbers").value;
             values.iter().map(|v| (v.tag.clone(), v.simple_value)).collect()
         };
         assert_eq!(
-            tags(&all[1]),
-            [("finetune x/loss".into(), 0.5), ("finetune x/lr".into(), 0.01)]
+            tags(&told[1]),
+            [("finetune x/loss".into(), Some(0.5)), ("finetune x/lr".into(), Some(0.0))]
         );
-        assert_eq!(tags(&all[3]), [("finetune x/validation/auc/flu".into(), 0.9)]);
+        assert_eq!(tags(&told[3]), [("finetune x/validation/auc/flu".into(), Some(0.9))]);
+        // A process that goes on after the first step says that the second comes again.
+        let (path, _) = first.file.as_ref().expect("something was told");
+        fs::remove_file(path).expect("a file");
+        let mut second = Events::new(folder.path(), 1);
+        second.write(&line(2)).expect("room");
+        let told = all(&second);
+        let starts: Vec<_> = told.iter().map(|e| (e.step, e.session_log.clone())).collect();
+        assert_eq!(starts, [(0, None), (2, Some(Log { status: START })), (2, None)]);
     }
 
     #[test]

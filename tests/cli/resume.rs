@@ -32,6 +32,14 @@ fn stopped_runs_end_in_the_same_weights(stage: &str, settings: &[&str]) {
     succeeded(place.stage(stage, "whole", settings));
     let weights = |run: &str| place.read(&format!("{run}/{WEIGHTS}"));
     assert!(weights("stopped") == weights("whole"), "the weights differ");
+    // Each step is told of once, in its turn, whoever was stopped between.
+    let told = |run: &str| -> Vec<_> {
+        let text = place.text(&format!("{run}/metrics.jsonl"));
+        let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        let keys = ["stage", "step", "epoch", "loss", "lr", "knn_auc", "validation"];
+        lines.map(|line| keys.map(|key| line[key].clone())).collect()
+    };
+    assert_eq!(told("stopped"), told("whole"));
     let done = succeeded(place.resume(stage, "stopped"));
     assert!(!done.err.contains("/8 "), "a finished run trained again: {}", done.err);
 }

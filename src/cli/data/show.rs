@@ -44,7 +44,7 @@ pub fn run(args: &Show) -> Result<()> {
     let heads = ["film", "format", "depth", "size", "grey", "mean", "pixels", "result"];
     let mut table = Table::new(heads.map(Column::words).into());
     let mut bad = 0;
-    for film in crate::cli::stages::unlabelled(&args.films)? {
+    for film in crate::cli::predict::unlabelled(&args.films)? {
         let path = &film.path;
         let line = match described(path, args.output.as_deref()) {
             Ok(line) => line,

@@ -156,6 +156,9 @@ impl Task for Classify {
     fn name(&self) -> &str {
         &self.name
     }
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
     fn data(&self) -> &Data {
         &self.data
     }
@@ -174,11 +177,6 @@ impl Task for Classify {
         };
         let shape = [n, Extent::Fixed(self.labels.names.len())];
         graph.output("probabilities", &y, FLOAT, &shape, "of the labels, in their order");
-    }
-    /// The probability of each label.
-    fn describe(&self, predicted: &Predicted) -> serde_json::Map<String, serde_json::Value> {
-        let (names, probabilities) = self.probabilities(predicted.row);
-        names.iter().cloned().zip(probabilities.into_iter().map(Into::into)).collect()
     }
     fn compare(&self, predicted: &Predicted, _: f64) -> Result<Compared> {
         let (names, probabilities) = self.probabilities(predicted.row);

@@ -29,6 +29,8 @@ pub enum Compared {
         found: Vec<bool>,
         /// Those that truly are, if the film has a mask.
         wanted: Option<Vec<bool>>,
+        /// Mean probability of the foreground; none where there is none.
+        score: Option<f64>,
         /// Dice of both, where it is defined.
         dice: Option<f64>,
     },

@@ -20,7 +20,7 @@ use crate::{
         run::Run,
     },
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Where torchvision's network has the backbone.
@@ -92,6 +92,9 @@ impl Task for Detect {
     fn name(&self) -> &str {
         &self.name
     }
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
     fn data(&self) -> &Data {
         &self.data
     }
@@ -136,14 +139,6 @@ impl Task for Detect {
             &[many],
             "numbers in the list of labels, from 0",
         );
-    }
-    /// The boxes, in pixels of the film.
-    fn describe(&self, predicted: &Predicted) -> Map<String, Value> {
-        let found = Self::found(predicted.row, predicted.extent, predicted.size);
-        let boxes = found.iter().map(
-            |f| json!({ "class": self.labels.names[f.class], "score": f.score, "box": f.corners }),
-        );
-        Map::from_iter([("boxes".to_owned(), boxes.collect())])
     }
     fn compare(&self, predicted: &Predicted, least: f64) -> Result<Compared> {
         let scale = |frame: [usize; 2], corners: [f64; 4]| {

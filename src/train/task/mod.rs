@@ -10,7 +10,7 @@ pub use classify::Classify;
 pub use compare::{Compared, FoundBox};
 pub use detect::Detect;
 pub use meaning::{GREY, means, preparation, words};
-pub use segment::Segment;
+pub use segment::{Segment, picture};
 
 use super::{
     bundle, checkpoint,
@@ -23,12 +23,11 @@ use super::{
 use crate::{
     Error, Result,
     autograd::{Mode, Tape, Var},
-    data::{Dataset, Fit, Kind, Sample, Source},
+    data::{Dataset, Fit, Kind, Labels, Sample, Source},
     models::{Depth, ResNet},
     ops::warp::Warp,
     tensor::{Scope, Tensor},
 };
-use image::GrayImage;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -36,6 +35,8 @@ use std::path::Path;
 pub trait Task {
     /// The data set's name.
     fn name(&self) -> &str;
+    /// What it tells apart: classes, findings, the foreground of masks or what boxes are drawn around.
+    fn labels(&self) -> &Labels;
     /// Size of films and batches.
     fn data(&self) -> &Data;
     /// How a film comes to the input's size.
@@ -50,12 +51,6 @@ pub trait Task {
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head>;
     /// Draws the whole network, from the film to outputs that people understand.
     fn graph(&self, graph: &Graph, depth: Depth);
-    /// A film's prediction in words and numbers, for people and programs.
-    fn describe(&self, predicted: &Predicted) -> serde_json::Map<String, serde_json::Value>;
-    /// A film's prediction as a picture of the film's size, where it is one: white is foreground.
-    fn picture(&self, _: &Predicted) -> Option<GrayImage> {
-        None
-    }
     /// A film's prediction beside what is known of it. Boxes whose probability is below `least` are left out.
     ///
     /// # Errors

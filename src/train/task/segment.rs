@@ -4,7 +4,7 @@ use super::{Compared, Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
     Error, Result,
     autograd::{Tape, Var},
-    data::{Annotation, Dataset, Kind},
+    data::{Annotation, Dataset, Kind, Labels},
     models::{
         Depth, ResNet,
         deeplab::{DeepLab, Options},
@@ -13,6 +13,7 @@ use crate::{
     tensor::{Scope, Step, Tensor},
     train::{
         config::{Data, DiceClasses, DiceReduce, Preset, Segment as Settings},
+        file_name::FileNames,
         metrics::{Bootstrap, Confusion, MaskPredictions},
         onnx::{
             self, Extent, Graph,
@@ -22,7 +23,6 @@ use crate::{
     },
 };
 use image::GrayImage;
-use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Where torchvision's network has the backbone.
@@ -31,7 +31,7 @@ const BACKBONE: &str = "backbone.";
 /// The task of a data set with masks.
 pub struct Segment {
     name: String,
-    foreground: String,
+    labels: Labels,
     data: Data,
     settings: Settings,
 }
@@ -49,7 +49,7 @@ impl Segment {
         let Settings { width, height, batch, .. } = *settings;
         Ok(Self {
             name: set.name.clone(),
-            foreground: set.labels.names.first().cloned().unwrap_or_else(|| "mask".into()),
+            labels: set.labels.clone(),
             data: Data { width, height, batch, ..data.clone() },
             settings: settings.clone(),
         })
@@ -100,6 +100,9 @@ impl Task for Segment {
     fn name(&self) -> &str {
         &self.name
     }
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
     fn data(&self) -> &Data {
         &self.data
     }
@@ -124,18 +127,6 @@ impl Task for Segment {
         let meaning = "1 where the foreground is, its probability at least one half; else 0";
         graph.output("mask", &graph.node("Cast", [&inside], [to]), UINT8, &shape, meaning);
     }
-    /// The share of the film that is foreground.
-    fn describe(&self, predicted: &Predicted) -> Map<String, Value> {
-        let mask = self.mask(predicted.row, predicted.size);
-        let share = mask.iter().filter(|v| **v).count() as f64 / mask.len().max(1) as f64;
-        Map::from_iter([(format!("{}_share", self.foreground), share.into())])
-    }
-    fn picture(&self, predicted: &Predicted) -> Option<GrayImage> {
-        let [width, height] = predicted.size;
-        let mask = self.mask(predicted.row, predicted.size);
-        let pixels = mask.iter().map(|v| if *v { 255 } else { 0 }).collect();
-        GrayImage::from_raw(width as u32, height as u32, pixels)
-    }
     fn compare(&self, predicted: &Predicted, _: f64) -> Result<Compared> {
         let size = predicted.size;
         let found = self.mask(predicted.row, size);
@@ -149,7 +140,7 @@ impl Task for Segment {
             Confusion::of_pixels(found.iter().copied().zip(wanted.iter().copied()))
         };
         let dice = wanted.as_ref().and_then(|wanted| counts(wanted).dice());
-        Ok(Compared::Mask { size, dice, wanted, found })
+        Ok(Compared::Mask { size, dice, score: certainty(predicted.row), wanted, found })
     }
     fn scorer(&self) -> Box<dyn Scorer + '_> {
         Box::new(SegmentScorer {
@@ -217,8 +208,8 @@ impl Scorer for SegmentScorer<'_> {
         let found = self.task.mask(predicted.row, size);
         self.counts.push(Confusion::of_pixels(found.into_iter().zip(wanted)));
         self.patients.push(predicted.sample.patient.clone());
-        let picture = self.task.picture(predicted).expect("a mask has the film's size");
-        self.masks.push((predicted.sample.path.clone(), picture));
+        let mask = self.task.mask(predicted.row, predicted.size);
+        self.masks.push((predicted.sample.path.clone(), picture(&mask, predicted.size)));
         Ok(())
     }
     fn scores(&self, bootstrap: Bootstrap) -> Result<Scores> {
@@ -232,12 +223,29 @@ impl Scorer for SegmentScorer<'_> {
     }
     /// `masks/<film>.png`, white where the foreground is.
     fn write(&self, run: &Run, suffix: &str, _: Bootstrap) -> Result<()> {
+        let mut names = FileNames::default();
         for (path, mask) in &self.masks {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = names.of(path);
             run.write_png(&format!("masks{suffix}/{name}.png"), mask)?;
         }
         Ok(())
     }
+}
+
+/// Mean probability of the pixels of the input that are foreground; none where no pixel is.
+fn certainty(logits: &[f32]) -> Option<f64> {
+    let inside =
+        || logits.iter().filter(|v| **v >= 0.0).map(|v| 1.0 / (1.0 + (-f64::from(*v)).exp()));
+    (inside().count() > 0).then(|| inside().sum::<f64>() / inside().count() as f64)
+}
+
+/// A mask as a picture: white where the foreground is.
+///
+/// # Panics
+/// If the mask has not that size.
+pub fn picture(mask: &[bool], [width, height]: [usize; 2]) -> GrayImage {
+    let pixels = mask.iter().map(|v| if *v { 255 } else { 0 }).collect();
+    GrayImage::from_raw(width as u32, height as u32, pixels).expect("a mask has its size")
 }
 
 /// A mask at the nearest pixels of another size.

@@ -239,6 +239,18 @@ def films_of(kind, run):
     return [Path(row[0]) for row in list(csv.reader(open(run / "predictions.csv")))[1:]]
 
 
+def finds_nothing(model, feed):
+    """Whether a detector that takes everything for background gives empty lists."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    bias = next(i for i in model.graph.initializer if i.name == "roi_heads.box_predictor.cls_score.bias")
+    values = onnx.numpy_helper.to_array(bias).copy()
+    values[0] += 1000
+    bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+    network = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    boxes, scores, labels = network.run(["boxes", "scores", "labels"], feed)
+    return boxes.shape == (0, 4) and scores.shape == labels.shape == (0,)
+
+
 def check_features(exe, work, run, name, paths, table):
     """The backbone alone, of a run and of a lone file of weights, on films of a size it never saw."""
     for path in (run, run / "weights.safetensors"):
@@ -280,6 +292,10 @@ def main():
         assert words["notice"] == "not for diagnostic use" and json.loads(words["labels"]), words
         telling = [f["scores"] if kind == "boxes" else f["probabilities"] for f in found]
         assert any(((p > 0.01) & (p < 0.99)).any() for p in telling), "the network is sure of everything: this would say nothing"
+        if kind == "boxes":
+            film, extent, _ = inputs[0]
+            feed = {"image": film[None, None]} | ({"extent": extent} if "extent" in {i.name for i in model.graph.input} else {})
+            assert finds_nothing(model, feed), "a film without anything on it"
         same = from_run(kind, run, found, inputs, paths)
         letterboxed = settings.get("fit") == "letterbox"
         engine = ("", True) if letterboxed else from_engine(kind, found, run_model(exe, work, run, name, inputs, words, settings))

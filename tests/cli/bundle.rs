@@ -64,6 +64,9 @@ fn a_bundle_predicts_elsewhere_what_its_run_predicts() {
         &["expected a run folder or a bundle, found weights alone"],
     );
 
+    let shown = succeeded(program(&away, &["inspect", "moved.mtpret"])).out;
+    assert!(shown.contains("fc.weight") && shown.contains("[2, 512]"), "{shown}");
+
     let explained = ["explain", "moved.mtpret", "films/dark/d1.png", "--cell", "100"];
     assert_eq!(succeeded(program(&away, &explained)).out.trim(), "moved.explain/sheet.png");
     refused(program(&away, &explained[..2]), 1, &["found none whose label is known", "name films"]);

@@ -11,9 +11,9 @@ fn kernels(criterion: &mut Criterion) {
     let gpu = Gpu::open(Choice::default()).expect("an adapter");
     for problem in problems::kernels(&gpu).expect("memory for the tensors") {
         let mut group = criterion.benchmark_group(format!("{} {}", problem.op, problem.pass));
-        for variant in problem.variants {
+        for variant in problem.variants(&gpu).expect("a problem is recorded") {
             let mut rec = Recording::new(&gpu);
-            rec.variant = Some((*variant).to_owned());
+            rec.variant = Some(variant.to_owned());
             (problem.record)(&rec).expect("a problem is recorded");
             let program = Program::new(rec).expect("its kernels compile");
             group.bench_function(format!("{} {variant}", problem.shape), |bencher| {

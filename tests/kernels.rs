@@ -1,8 +1,9 @@
 //! Every op: its cases and random shapes against the f64 reference, gradients against the
-//! reference's directional derivative, every variant, with the driver's checks on and off.
+//! reference's directional derivative, every variant, with the driver's checks on and off. Those of matrices that a subgroup
+//! holds together multiply them by hand.
 
 use mtpret::{
-    gpu::{Choice, Gpu},
+    gpu::{Choice, Gpu, Matrices},
     ops::SUITES,
     tensor::Philox,
 };
@@ -11,13 +12,14 @@ use mtpret::{
 const RANDOM: u64 = 200;
 
 fn device(checked: bool) -> Gpu {
-    Gpu::open(Choice { checked, poison: true, ..Choice::default() }).expect("an adapter")
+    let choice = Choice { checked, poison: true, matrices: Matrices::ByHand, ..Choice::default() };
+    Gpu::open(choice).expect("an adapter")
 }
 
 fn check(op: &str) {
     let suite = SUITES.iter().find(|s| s.name == op).expect("a listed op");
-    let variants = suite.signature.variants;
     let (unchecked, checked) = (device(false), device(true));
+    let variants = suite.signature.offered(unchecked.caps());
     let mut faults = Vec::new();
     let mut judge = |gpu: &Gpu, case: &mtpret::ops::Case, variant: &'static str, seed: u64| {
         let report = case.check(gpu, Some(variant), seed).expect("a case runs");
@@ -26,7 +28,7 @@ fn check(op: &str) {
         }
     };
     for case in (suite.cases)() {
-        for variant in variants {
+        for variant in &variants {
             judge(&unchecked, &case, variant, 7);
             judge(&checked, &case, variant, 8);
         }

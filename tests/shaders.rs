@@ -2,7 +2,7 @@
 //! limits that every adapter has, translatable for every backend, and laid out as Rust lays it out.
 
 use mtpret::{
-    gpu::{Choice, Command, Gpu, Launch, Params, Recording},
+    gpu::{Choice, Command, Gpu, Launch, Matrices, Params, Recording},
     kernel,
     ops::{SUITES, meter::Meter},
     params,
@@ -40,7 +40,8 @@ params! { struct Quads { quads: u32 } }
 
 /// Every shader with every set of constants, once.
 static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
-    let gpu = Gpu::open(Choice::default()).expect("an adapter");
+    let by_hand = Choice { matrices: Matrices::ByHand, ..Choice::default() };
+    let gpu = Gpu::open(by_hand).expect("an adapter");
     let mut all = BTreeMap::new();
     for suite in SUITES {
         let mut random = Philox::new(1, 0);
@@ -70,17 +71,26 @@ static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
     all.into_values().collect()
 });
 
-/// The shader of a launch, with quads loaded whole and as two numbers of 64 bits.
+/// The shader of a launch, with quads loaded whole and as two numbers of 64 bits, and with matrices multiplied by the
+/// adapter and by hand.
 fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
     let file = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/shared").join(name);
         fs::read_to_string(path).expect("a shared file")
     };
     let (whole, halves) = (file("quads.wgsl"), file("quads64.wgsl"));
-    let wgsl = &launch.source.wgsl;
-    let both = [wgsl.replace(&halves, &whole), wgsl.replace(&whole, &halves)];
-    both.into_iter().zip(["", "64"]).map(|(wgsl, quads)| Shader {
-        label: format!("{} {:?} {quads}", launch.source.name, launch.constants),
+    let (listed, by_hand) = (file("matrices.wgsl"), file("matrices_by_hand.wgsl"));
+    let wgsl = launch.source.wgsl.clone();
+    let mut all = vec![(wgsl.replace(&by_hand, &listed), "")];
+    if wgsl.contains(&by_hand) {
+        all.push((wgsl, "by hand"));
+    }
+    let both = all.into_iter().flat_map(move |(wgsl, matrices)| {
+        let both = [(wgsl.replace(&halves, &whole), ""), (wgsl.replace(&whole, &halves), "64")];
+        both.map(|(wgsl, quads)| (wgsl, [matrices, quads].concat()))
+    });
+    both.map(|(wgsl, files)| Shader {
+        label: format!("{} {:?} {files}", launch.source.name, launch.constants),
         name: launch.source.name,
         wgsl,
         overrides: launch.source.overrides.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
@@ -91,7 +101,7 @@ fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
 
 /// A shader that no op launches.
 fn own<P: Params>(kernel: mtpret::gpu::Kernel<P>, constants: &[(&'static str, u32)]) -> Shader {
-    let source = kernel.specialise(constants, false).expect("a shader that naga reads");
+    let source = kernel.specialise(constants, |name| name).expect("a shader that naga reads");
     Shader {
         label: format!("{} {constants:?}", source.name),
         name: source.name,
@@ -103,15 +113,25 @@ fn own<P: Params>(kernel: mtpret::gpu::Kernel<P>, constants: &[(&'static str, u3
 }
 
 /// What the validator says of a module: subgroup operations, immediates, 64-bit integers and two f16 in a word, which Vulkan,
-/// Metal and DX12 all have, are what a shader may need beyond plain WGSL.
+/// Metal and DX12 all have, are what a shader may need beyond plain WGSL; and matrices, if it is made for those.
 fn validate(shader: &Shader, module: &Module) -> Result<ModuleInfo, String> {
     let needs = Capabilities::SUBGROUP
         | Capabilities::IMMEDIATES
         | Capabilities::SHADER_INT64
-        | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        | if needs_matrices(shader) {
+            Capabilities::COOPERATIVE_MATRIX
+        } else {
+            Capabilities::empty()
+        };
     Validator::new(ValidationFlags::all(), needs)
         .validate(module)
         .map_err(|e| e.emit_to_string(&shader.wgsl))
+}
+
+/// Whether it multiplies matrices that a subgroup holds together, which DX12 has no words for.
+fn needs_matrices(shader: &Shader) -> bool {
+    shader.wgsl.contains("enable wgpu_cooperative_matrix")
 }
 
 /// The module as it is written.
@@ -212,7 +232,10 @@ fn shaders_come_out_as_hlsl() {
         ..hlsl::Options::default()
     };
     let main = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())) };
-    all_are(|_, module, info| {
+    all_are(|shader, module, info| {
+        if needs_matrices(shader) {
+            return None;
+        }
         let mut text = String::new();
         let written = hlsl::Writer::new(&mut text, &options, &main).write(module, info, None);
         match written {

@@ -3,7 +3,9 @@
 use super::{Device, problems::random};
 use crate::{
     Error, Result,
-    gpu::{Choice, Gpu, Recording, adapters, copy_gbps, fma_gflops, time},
+    gpu::{
+        Choice, Gpu, Matrices, Recording, adapters, copy_gbps, fma_gflops, lists_matrices, time,
+    },
     ops::{Case, Op, SUITES, Suite, conv2d::Conv2d, linear::Linear},
 };
 use serde::Serialize;
@@ -56,7 +58,7 @@ struct Limits {
     immediate_bytes: u32,
 }
 
-/// What the adapter offers; the engine uses immediates and, where there are any, subgroups.
+/// What the adapter offers; the engine uses immediates and, where there are any, subgroups and, if asked to, matrices.
 #[derive(Serialize)]
 struct Features {
     immediates: bool,
@@ -65,6 +67,8 @@ struct Features {
     subgroup_max: u32,
     f16: bool,
     timestamps: bool,
+    /// 8 × 8 of f32, by 32 lanes.
+    matrices: bool,
 }
 
 #[derive(Serialize)]
@@ -80,7 +84,7 @@ struct Health {
 #[derive(Serialize)]
 struct Verdict {
     op: &'static str,
-    variants: &'static [&'static str],
+    variants: Vec<&'static str>,
     cases: usize,
     /// Cases times variants, with the driver's checks off and on.
     checks: usize,
@@ -173,6 +177,7 @@ fn describe(number: usize, adapter: &wgpu::Adapter) -> Adapter {
             subgroup_max: info.subgroup_max_size,
             f16: offers(wgpu::Features::SHADER_F16),
             timestamps: offers(wgpu::Features::TIMESTAMP_QUERY),
+            matrices: lists_matrices(adapter),
         },
         health: None,
         refused: None,
@@ -189,7 +194,7 @@ fn heading(a: &Adapter) -> String {
     let mut text = format!(
         "{:<2} {}\n   {} · {} {} · {}\n   limits     buffer {} MiB, binding {} MiB, {} storage buffers, \
          workgroup {} KiB and {} invocations, immediates {} bytes\n   features   immediates {}, \
-         subgroups {subgroups}; not used: f16 {}, timestamps {}\n",
+         subgroups {subgroups}, 8 × 8 matrices {}; not used: f16 {}, timestamps {}\n",
         a.number,
         a.name,
         a.backend,
@@ -203,6 +208,7 @@ fn heading(a: &Adapter) -> String {
         l.workgroup_invocations,
         l.immediate_bytes,
         yes(f.immediates),
+        yes(f.matrices),
         yes(f.f16),
         yes(f.timestamps)
     );
@@ -215,7 +221,8 @@ fn heading(a: &Adapter) -> String {
 /// Checks and measures an adapter, saying each line as it is known.
 fn examine(adapter: &wgpu::Adapter, say: &dyn Fn(&str)) -> Result<Health> {
     let open = |checked, poison| {
-        Gpu::from_adapter(adapter, Choice { checked, poison, ..Choice::default() })
+        let matrices = Matrices::Listed;
+        Gpu::from_adapter(adapter, Choice { checked, poison, matrices, ..Choice::default() })
     };
     let gpus = [open(false, true)?, open(true, true)?];
     say(&format!("\n   {:<16} {:>5} {:>6} {:>18}\n", "op", "cases", "checks", "worst of allowed"));
@@ -243,17 +250,17 @@ fn examine(adapter: &wgpu::Adapter, say: &dyn Fn(&str)) -> Result<Health> {
 /// Runs an op's cases in every variant on two devices of one adapter: checks off, checks on.
 fn judge(suite: &'static Suite, gpus: &[Gpu; 2]) -> Verdict {
     let cases = (suite.cases)();
-    let variants = suite.signature.variants;
+    let variants = suite.signature.offered(gpus[0].caps());
     let mut verdict = Verdict {
         op: suite.name,
-        variants,
+        variants: variants.clone(),
         cases: cases.len(),
         checks: 0,
         worst: 0.0,
         faults: vec![],
     };
     for case in &cases {
-        for variant in variants {
+        for variant in &variants {
             for (gpu, (checked, seed)) in gpus.iter().zip(SEEDS) {
                 let (worst, faults) = check(case, gpu, variant, seed);
                 verdict.checks += 1;

@@ -44,7 +44,7 @@ pub(super) fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(Stri
     match &args.model {
         None => {
             for p in problems::kernels(gpu)?.iter().filter(|p| p.op.contains(only)) {
-                for variant in variants(p.variants) {
+                for variant in variants(&p.variants(gpu)?) {
                     let t = time(gpu, variant, runs, &p.record)?;
                     add([p.op, p.pass, &p.shape], variant, &t);
                 }
@@ -69,8 +69,7 @@ pub(super) fn kernels(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(Stri
         }
     }
     if rows.is_empty() {
-        let problem =
-            "expected an op and a variant that `mtpret run-op --list` knows, found neither";
+        let problem = "expected an op and a variant that `mtpret run-op --list` knows and this adapter can run, found neither";
         return Err(Error::request("command line", problem));
     }
     Ok((table.to_text(), rows.into()))

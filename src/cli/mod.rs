@@ -33,7 +33,7 @@ pub mod work;
 
 use crate::{
     Error, Result,
-    gpu::{Choice, Gpu},
+    gpu::{Choice, Gpu, Matrices},
     train::{
         self,
         checkpoint::{self, Tensors},
@@ -102,6 +102,10 @@ pub struct Device {
     /// yet; kept for later runs (see `mtpret tune`).
     #[arg(long)]
     tune: bool,
+    /// Also have kernels that multiply 8 × 8 matrices which a subgroup holds together (variant `coop`), where the adapter
+    /// lists them and wgpu calls them experimental; `--tune` takes them where they are the fastest.
+    #[arg(long)]
+    matrices: bool,
 }
 
 /// How features lie in memory.
@@ -122,7 +126,9 @@ impl Device {
         let tune = self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str));
         let (adapter, poison) = (self.adapter.clone(), false);
         let (half, cache) = (self.precision == Precision::F16, cache());
-        let gpu = Gpu::open(Choice { adapter, checked, poison, memory, half, cache, tune })?;
+        let matrices = if self.matrices { Matrices::Listed } else { Matrices::Unused };
+        let choice = Choice { adapter, checked, poison, memory, half, cache, matrices, tune };
+        let gpu = Gpu::open(choice)?;
         train::cache::load(&gpu)?;
         Ok(gpu)
     }

@@ -86,8 +86,20 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static crate::ops::Suit
         let problem = format!("variant: expected all or one of {variants:?}, found `{asked}`");
         return Err(Error::request(&place, problem));
     }
+    let gpu = args.device.open()?;
+    let offered = suite.signature.offered(gpu.caps());
+    if let Some(asked) = args.variant.as_deref().filter(|asked| variants.contains(asked))
+        && !offered.contains(&asked)
+    {
+        let problem = format!(
+            "variant: expected one that {} can run, {}, found `{asked}`",
+            gpu.info().name,
+            offered.join(", ")
+        );
+        return Err(Error::request(&place, problem));
+    }
     let external = External {
-        gpu: args.device.open()?,
+        gpu,
         tensors: tensors.into_iter().map(|(name, t)| (name, array(&t))).collect(),
         place,
         attributes,
@@ -98,8 +110,8 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static crate::ops::Suit
 
 fn every_variant(mut external: External, suite: &crate::ops::Suite) -> Result<Outputs> {
     let mut first: Option<(&str, Outputs)> = None;
-    for variant in suite.signature.variants {
-        external.variant = Some((*variant).to_owned());
+    for variant in suite.signature.offered(external.gpu.caps()) {
+        external.variant = Some(variant.to_owned());
         let results = (suite.run)(&external)?;
         let Some((other, expected)) = &first else {
             first = Some((variant, results));

@@ -20,8 +20,22 @@ pub struct Choice {
     pub half: bool,
     /// Where compiled pipelines and what was measured are kept between runs; `None`: nowhere.
     pub cache: Option<PathBuf>,
+    /// Which kernels may multiply matrices that a subgroup holds together.
+    pub matrices: Matrices,
     /// Measure the kernels of problems that nobody measured yet, before a step is first run; gets a line a problem.
     pub tune: Option<fn(&str)>,
+}
+
+/// Kernels that multiply 8 × 8 matrices of f32 which 32 lanes, a subgroup, hold together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Matrices {
+    /// None.
+    #[default]
+    Unused,
+    /// Where the adapter [lists](lists_matrices) such matrices; wgpu calls them experimental.
+    Listed,
+    /// On any adapter, each lane with its own numbers (`shaders/shared/matrices_by_hand.wgsl`): for tests.
+    ByHand,
 }
 
 /// What kernels are chosen by.
@@ -34,8 +48,34 @@ pub struct Caps {
     /// Kernels load four numbers as two of 64 bits (`shaders/shared/quads64.wgsl`): such a driver
     /// loads number by number, and has 64-bit integers.
     pub quads64: bool,
+    /// As was asked for, but `Listed` only where they are.
+    pub matrices: Matrices,
     /// What the device was opened with.
     pub limits: wgpu::Limits,
+}
+
+impl Caps {
+    /// The shared WGSL file that stands here for what a kernel imports.
+    pub fn import<'a>(&self, name: &'a str) -> &'a str {
+        match name {
+            "quads" if self.quads64 => "quads64",
+            "matrices" if self.matrices == Matrices::ByHand => "matrices_by_hand",
+            name => name,
+        }
+    }
+}
+
+/// Whether an adapter multiplies 8 × 8 matrices of f32 that 32 lanes hold together. Metal's always do.
+pub fn lists_matrices(adapter: &wgpu::Adapter) -> bool {
+    let needs = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
+    let info = adapter.get_info();
+    let lanes = [info.subgroup_min_size, info.subgroup_max_size];
+    adapter.features().contains(needs)
+        && (info.backend == wgpu::Backend::Metal || lanes == [32; 2])
+        && adapter.cooperative_matrix_properties().iter().any(|m| {
+            [m.m_size, m.n_size, m.k_size] == [8; 3]
+                && [m.ab_type, m.cr_type] == [wgpu::CooperativeScalarType::F32; 2]
+        })
 }
 
 /// All adapters of all backends, the most powerful kind first; a stable order.
@@ -91,7 +131,10 @@ pub fn find(choice: &Choice) -> Result<wgpu::Adapter> {
 ///
 /// # Errors
 /// The adapter lacks immediates, or the driver refuses.
-pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)> {
+pub fn open(
+    adapter: &wgpu::Adapter,
+    matrices: Matrices,
+) -> Result<(wgpu::Device, wgpu::Queue, Caps)> {
     let info = adapter.get_info();
     let offered = adapter.features();
     if !offered.contains(wgpu::Features::IMMEDIATES) {
@@ -104,12 +147,24 @@ pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)
     let mut limits = adapter.limits();
     // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
     limits.max_immediate_size = limits.max_immediate_size.min(128);
-    let optional =
+    let matrices = match matrices {
+        Matrices::Listed if !lists_matrices(adapter) => Matrices::Unused,
+        asked => asked,
+    };
+    let mut optional =
         wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::PIPELINE_CACHE;
+    let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+    if matrices == Matrices::Listed {
+        optional |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        // SAFETY: kernels use the feature through `shaders/shared/matrices.wgsl` alone, on workgroup memory within its
+        // bounds; whoever asked for it accepts that wgpu's part of it may be faulty, and `mtpret doctor` checks it.
+        experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+    }
     let wanted = wgpu::Features::IMMEDIATES | (offered & optional);
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         label: Some("mtpret"),
         required_features: wanted,
+        experimental_features,
         required_limits: limits.clone(),
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
@@ -118,7 +173,7 @@ pub fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, Caps)
     let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size);
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
-    Ok((device, queue, Caps { subgroup, software, quads64, limits }))
+    Ok((device, queue, Caps { subgroup, software, quads64, matrices, limits }))
 }
 
 /// The pipelines that an earlier run left in `folder`, or none; the driver drops what is not its own.

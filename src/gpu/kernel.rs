@@ -59,8 +59,24 @@ macro_rules! shared {
 }
 /// What `#import` can name.
 const SHARED: &[(&str, &str)] = shared![
-    "bitonic", "boxes", "grid", "halves", "log1p", "philox", "quads", "quads64", "ranking",
-    "reduce", "rotation", "samples", "sigmoid", "step", "teams", "values"
+    "bitonic",
+    "boxes",
+    "grid",
+    "halves",
+    "log1p",
+    "matrices",
+    "matrices_by_hand",
+    "philox",
+    "quads",
+    "quads64",
+    "ranking",
+    "reduce",
+    "rotation",
+    "samples",
+    "sigmoid",
+    "step",
+    "teams",
+    "values"
 ];
 
 /// The constant that makes a kernel's `Values` f16: it chooses an import.
@@ -92,12 +108,16 @@ pub struct Source {
 }
 
 impl<P> Kernel<P> {
-    /// Fills in imports and constants and asks naga for the bindings; an import of `quads` becomes
-    /// `quads64` where the adapter's [`Caps`](super::Caps) say so, one of `values` `halves` where the constant [`HALF`] is 1.
+    /// Fills in imports and constants and asks naga for the bindings. `import` says which shared file stands for an import
+    /// (see [`Caps::import`](super::Caps::import)); that of `values` is `halves` where the constant [`HALF`] is 1.
     ///
     /// # Errors
     /// An unknown import or constant, or WGSL that naga refuses.
-    pub fn specialise(&self, constants: &[(&'static str, u32)], quads64: bool) -> Result<Source> {
+    pub fn specialise(
+        &self,
+        constants: &[(&'static str, u32)],
+        import: impl for<'a> Fn(&'a str) -> &'a str,
+    ) -> Result<Source> {
         let fault = |problem: String| Error::Shader { kernel: self.name.into(), problem };
         let mut wgsl = String::with_capacity(self.source.len() + 2048);
         let half = constants.contains(&(HALF, 1));
@@ -105,9 +125,8 @@ impl<P> Kernel<P> {
         for (i, line) in self.source.lines().enumerate() {
             if let Some(name) = line.strip_prefix("#import ") {
                 let name = match name.trim() {
-                    "quads" if quads64 => "quads64",
                     "values" if half => "halves",
-                    name => name,
+                    name => import(name),
                 };
                 let known = SHARED.iter().find(|(known, _)| *known == name);
                 let (_, text) = known.ok_or_else(|| {

@@ -14,7 +14,7 @@ mod recording;
 mod transfer;
 mod tuning;
 
-pub use adapter::{Caps, Choice, adapters};
+pub use adapter::{Caps, Choice, Matrices, adapters, lists_matrices};
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
 pub use plan::{ALIGNMENT, Plan};
@@ -97,7 +97,7 @@ impl Gpu {
     /// # Errors
     /// It lacks what kernels need, or the driver refuses.
     pub fn from_adapter(adapter: &wgpu::Adapter, choice: Choice) -> Result<Self> {
-        let (device, queue, caps) = adapter::open(adapter)?;
+        let (device, queue, caps) = adapter::open(adapter, choice.matrices)?;
         let info = adapter.get_info();
         let cache = adapter::pipeline_cache(&device, &info, choice.cache.as_deref());
         // Only this crate's own code can cause a validation error, so it is a panic.
@@ -151,17 +151,17 @@ impl Gpu {
             launches: self.0.traffic.launches.get(),
         }
     }
-    /// Bytes by which `more` would go beyond [`Choice::memory`]; 0 without such a limit.
+    /// Bytes by which `more` would go beyond [`Choice::memory`]; 0 without such a limit, and then `more` is not asked.
     ///
     /// # Errors
     /// The device is lost.
-    pub fn beyond_memory(&self, more: u64) -> Result<u64> {
+    pub fn beyond_memory(&self, more: impl FnOnce() -> u64) -> Result<u64> {
         let Some(all) = self.0.choice.memory else { return Ok(0) };
         // What uploads are staged in is freed once they have run.
         self.0.queue.submit([]);
         self.wait()?;
         let taken = u64::try_from(self.counters().buffer_bytes).unwrap_or(0);
-        Ok((taken + more).saturating_sub(all))
+        Ok((taken + more()).saturating_sub(all))
     }
     /// The most bytes of one binding that keep the next one aligned.
     pub fn most_bound(&self) -> u64 {
@@ -278,7 +278,7 @@ impl Gpu {
         if let Some(source) = self.0.sources.borrow().get(&key) {
             return Ok(source.clone());
         }
-        let source = Rc::new(kernel.specialise(constants, self.caps().quads64)?);
+        let source = Rc::new(kernel.specialise(constants, |name| self.caps().import(name))?);
         self.0.sources.borrow_mut().insert(key, source.clone());
         Ok(source)
     }

@@ -37,6 +37,22 @@ pub struct Tuned {
     pub wrong: Vec<String>,
 }
 
+impl Tuned {
+    /// The fastest of a problem's kernels, if one of them was measured.
+    fn of(&self, problem: &Problem) -> Option<&'static str> {
+        let ms = |kernel: &&'static str| Some((*kernel, *self.ms.get(*kernel)?));
+        let measured = problem.kernels.iter().filter_map(ms);
+        measured.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(kernel, _)| kernel)
+    }
+    /// Whether each of a problem's kernels was measured, or found to be wrong.
+    pub fn covers(&self, problem: &Problem) -> bool {
+        let known = |kernel: &&str| {
+            self.ms.contains_key(*kernel) || self.wrong.iter().any(|wrong| wrong == kernel)
+        };
+        problem.kernels.iter().all(known)
+    }
+}
+
 /// What was measured on one adapter under one driver: the content of a tuning file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tuning {
@@ -63,14 +79,14 @@ impl Gpu {
 
 impl Recording {
     /// The kernel that solves a problem: the one that [`Recording::variant`] asks for, else the fastest that was
-    /// measured, else the default. The problem is kept, so that it can be measured.
+    /// measured and can be had, else the default. The problem is kept, so that it can be measured.
     pub fn choose(&self, problem: Problem) -> &'static str {
         let find = |name: &str| problem.kernels.iter().copied().find(|kernel| *kernel == name);
         if let Some(asked) = &self.variant {
             return find(asked).unwrap_or(problem.default);
         }
         let tuned = self.gpu.tuned(&problem.name);
-        let chosen = tuned.and_then(|tuned| find(&tuned.kernel)).unwrap_or(problem.default);
+        let chosen = tuned.and_then(|tuned| tuned.of(&problem)).unwrap_or(problem.default);
         self.problems.borrow_mut().entry(problem.name.clone()).or_insert(problem);
         chosen
     }

@@ -1,9 +1,9 @@
 //! Problems that somebody else poses: one op, tensors in PyTorch's layouts, attributes as JSON.
 
-use super::{Op, case::differentiate};
+use super::{Op, case::differentiate, conv2d};
 use crate::{
     Error, Result,
-    gpu::Gpu,
+    gpu::{Caps, Gpu},
     tensor::{Array, Format},
 };
 use std::collections::BTreeMap;
@@ -17,6 +17,13 @@ pub struct Signature {
     pub attributes: &'static [(&'static str, &'static str)],
     /// Kernels to choose from.
     pub variants: &'static [&'static str],
+}
+
+impl Signature {
+    /// The kernels to choose from that an adapter has what it takes for.
+    pub fn offered(&self, caps: &Caps) -> Vec<&'static str> {
+        self.variants.iter().copied().filter(|v| conv2d::offered(v, caps)).collect()
+    }
 }
 
 /// Tensors that an op gives back, by name, in PyTorch's layouts.

@@ -9,7 +9,8 @@ use crate::{
     Result,
     gpu::{ALIGNMENT, Gpu, Slice},
 };
-use std::{cell::RefCell, ops::Range, rc::Rc};
+use rayon::prelude::*;
+use std::{cell::RefCell, cmp::Reverse, ops::Range, rc::Rc};
 
 /// How a tensor is stored here and in torchvision's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,12 +237,12 @@ impl Arena {
                 (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
             });
             let mut random = Philox::new(seed, stream);
-            let draw = |_| match entry.init {
+            let mut draw = || match entry.init {
                 Init::Constant(v) => f64::from(v),
                 Init::Uniform(bound) => (random.uniform() * 2.0 - 1.0) * f64::from(bound),
                 Init::Normal(deviation) => random.normal() * f64::from(deviation),
             };
-            (0..entry.file_shape.iter().product()).map(draw).collect()
+            (0..entry.file_shape.iter().product()).map(|_: usize| draw()).collect()
         });
         Ok(arena)
     }
@@ -264,13 +265,22 @@ impl Arena {
     pub fn slice(&self, offset: u64, bytes: u64) -> Slice {
         Slice { memory: self.data.memory.clone(), offset: self.data.offset + offset, bytes }
     }
-    /// Sets every tensor to what `values` gives for it, in its file's order.
+    /// Sets every tensor to what `values` gives for it, in its file's order; several tensors at once.
     ///
     /// # Panics
     /// If `values` gives another number of values than the shape has.
-    pub fn write(&self, gpu: &Gpu, mut values: impl FnMut(&Entry) -> Vec<f64>) {
+    pub fn write(&self, gpu: &Gpu, values: impl Fn(&Entry) -> Vec<f64> + Sync) {
         let mut all = vec![0.0f32; self.layout.bytes as usize / 4];
+        let (mut places, mut rest) = (Vec::new(), &mut all[..]);
         for entry in &self.layout.entries {
+            let (place, after) =
+                rest.split_at_mut(bytes(&entry.shape).next_multiple_of(ALIGNMENT) as usize / 4);
+            places.push((entry, place));
+            rest = after;
+        }
+        // The largest first, so that no thread begins one when the others are done.
+        places.sort_by_key(|(_, place)| Reverse(place.len()));
+        places.into_par_iter().with_max_len(1).for_each(|(entry, place)| {
             let file = Array::new(&entry.file_shape, values(entry));
             let here = match entry.order {
                 Order::Conv => file.permuted(&[2, 3, 1, 0]).resized(2, entry.shape[2]),
@@ -282,9 +292,8 @@ impl Arena {
                 Order::Vector => file,
             };
             let padded = here.padded();
-            let at = entry.offset as usize / 4;
-            all[at..at + padded.len()].copy_from_slice(&padded);
-        }
+            place[..padded.len()].copy_from_slice(&padded);
+        });
         gpu.write(&self.data, bytemuck::cast_slice(&all));
     }
     /// Every tensor's values, in its file's order and shape.

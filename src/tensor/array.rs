@@ -60,20 +60,23 @@ impl Array {
             strides[axis - 1] = strides[axis] * self.shape[axis];
         }
         let shape: Vec<usize> = order.iter().map(|a| self.shape[*a]).collect();
-        let mut index = vec![0; shape.len()];
-        let data = (0..self.data.len())
-            .map(|_| {
-                let at: usize = index.iter().zip(order).map(|(i, a)| i * strides[*a]).sum();
-                for axis in (0..shape.len()).rev() {
-                    index[axis] += 1;
-                    if index[axis] < shape[axis] {
-                        break;
-                    }
-                    index[axis] = 0;
+        let steps: Vec<usize> = order.iter().map(|a| strides[*a]).collect();
+        // The last axis goes by one step, so that only its beginnings are counted out.
+        let outer = shape.len().saturating_sub(1);
+        let last = [shape.last(), steps.last()].map(|v| v.copied().unwrap_or(1));
+        let mut index = vec![0; outer];
+        let mut data = Vec::with_capacity(self.data.len());
+        while data.len() < self.data.len() {
+            let first: usize = index.iter().zip(&steps).map(|(i, step)| i * step).sum();
+            data.extend((0..last[0]).map(|i| self.data[first + i * last[1]]));
+            for axis in (0..outer).rev() {
+                index[axis] += 1;
+                if index[axis] < shape[axis] {
+                    break;
                 }
-                self.data[at]
-            })
-            .collect();
+                index[axis] = 0;
+            }
+        }
         Self { shape, data }
     }
     /// This array with `axis` lengthened to `length` by zeros, or cut to it.

@@ -86,7 +86,7 @@ impl Recorded {
             match record().and_then(|recorded| Self::tune(gpu, recorded, record)) {
                 Ok((recordings, problems)) => {
                     let beyond = || {
-                        let peak = recordings.iter().map(Recording::peak).max().unwrap_or(0);
+                        let peak = || recordings.iter().map(Recording::peak).max().unwrap_or(0);
                         gpu.beyond_memory(peak)
                     };
                     let again = match beyond()? {

@@ -17,15 +17,16 @@ const HOPELESS: f64 = 2.0;
 const AGREE: f64 = 5e-5;
 const AGREE_HALF: f64 = 2e-3;
 
-/// Measures the problems that nobody measured yet on this adapter (a shipped table is another's), fastest kernels first in line from then on, and keeps what it found;
-/// how many there were.
+/// Measures the problems that nobody measured yet on this adapter with all the kernels that they have here (a shipped table
+/// is another's), has recordings take the fastest from then on, and keeps what it found; how many there were.
 ///
 /// # Errors
 /// The device is lost, or the tuning file cannot be written.
 pub fn measure(gpu: &Gpu, problems: &BTreeMap<String, Problem>, say: fn(&str)) -> Result<usize> {
     let known = cache::measured(gpu)?.problems;
+    let covered = |p: &Problem| known.get(&p.name).is_some_and(|tuned| tuned.covers(p));
     let unknown: Vec<&Problem> =
-        problems.values().filter(|p| p.kernels.len() > 1 && !known.contains_key(&p.name)).collect();
+        problems.values().filter(|p| p.kernels.len() > 1 && !covered(p)).collect();
     let count = unknown.len();
     for (at, problem) in unknown.iter().enumerate() {
         let tuned = fastest(gpu, problem, say)?;

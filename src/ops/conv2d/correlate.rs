@@ -11,6 +11,7 @@ use crate::{
 const PLAIN: gpu::Kernel<Params> = crate::kernel!("conv2d/plain");
 const SUBGROUP: gpu::Kernel<Params> = crate::kernel!("conv2d/subgroup");
 const SHARED: gpu::Kernel<Params> = crate::kernel!("conv2d/shared");
+const COOP: gpu::Kernel<Params> = crate::kernel!("conv2d/coop");
 const TRANSPOSE: gpu::Kernel<Transpose> = crate::kernel!("conv2d/transpose");
 
 params! {
@@ -242,6 +243,7 @@ fn launch(
             let grid = tiles(64 * size as usize, 16 * size as usize);
             rec.launch(&SHARED, &x.constants(&[bias, ("SIZE", size)]), p, &slices, grid, cost)
         }
+        Kernel::Coop => rec.launch(&COOP, &x.constants(&[bias]), p, &slices, tiles(64, 16), cost),
         Kernel::Plain => {
             let grid = Gpu::grid(rows * y.quads());
             rec.launch(&PLAIN, &x.constants(&[bias]), p, &slices, grid, cost)

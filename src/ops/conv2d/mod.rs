@@ -9,7 +9,7 @@ mod winograd;
 
 pub use cases::{SIGNATURE, cases, random, run};
 
-pub use way::VARIANTS;
+pub use way::{VARIANTS, offered};
 
 use self::{
     way::{Pass, Way},

@@ -3,13 +3,22 @@
 use super::{Conv2d, winograd::Tiles};
 use crate::{
     Result,
-    gpu::{Gpu, Pose, Problem, Recording},
+    gpu::{Caps, Gpu, Matrices, Pose, Problem, Recording},
     tensor::{Array, Format, Tensor},
 };
 
 /// Ways to compute a convolution, the plain one first. `winograd` multiplies by `subgroup`, `winograd_shared` by `shared`.
 pub const VARIANTS: &[&str] =
-    &["plain", "subgroup", "shared", "wide", "winograd", "winograd_shared"];
+    &["plain", "subgroup", "shared", "wide", "winograd", "winograd_shared", "coop"];
+
+/// Whether an adapter has what a variant needs.
+pub fn offered(variant: &str, caps: &Caps) -> bool {
+    match variant {
+        "subgroup" | "winograd" | "winograd_shared" => caps.subgroup.is_some_and(|l| l >= 8),
+        "coop" => caps.matrices != Matrices::Unused && caps.subgroup.is_some(),
+        _ => true,
+    }
+}
 
 /// The kernel that multiplies and adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +27,8 @@ pub(super) enum Kernel {
     Plain,
     /// Register tiles that eight lanes share by broadcasts.
     Subgroup,
+    /// Tiles of 64 × 64, by matrices that a subgroup holds together.
+    Coop,
     /// Tiles of 64 × 64 · size² in workgroup memory.
     Shared {
         /// 1 or 2.
@@ -68,25 +79,20 @@ impl Conv2d {
         covered: [usize; 3],
     ) -> Way {
         let caps = rec.gpu.caps();
-        let subgroups = caps.subgroup.is_some_and(|lanes| lanes >= 8);
         let ([n, p, q], [.., c, k]) = (covered, w.axes());
         let (tiles, cost) = Tiles::of(covered, self.dilation[0], c, k);
         let fits = tiles.bytes(c, k) <= caps.limits.max_storage_buffer_binding_size;
         // Between its transforms numbers grow beyond f16.
-        let tiled = self.is_winograds(w) && fits && subgroups && x.format == Format::F32;
-        let able = |name: &&str| match *name {
-            "subgroup" => subgroups,
-            "winograd" | "winograd_shared" => tiled,
-            _ => true,
-        };
+        let tiled = self.is_winograds(w) && fits && x.format == Format::F32;
+        let able = |name: &&str| offered(name, caps) && (tiled || !name.starts_with("winograd"));
         let taps = self.taps_inside([p, q]);
         // The kernel's tiles have sixteen rows.
         let padded = (n * p * q).next_multiple_of(16) as f64 / (n * p * q) as f64;
         let direct = ((n * taps * c * k) as f64 * padded) as usize;
         let default = match caps.software {
             false => "shared",
-            true if tiled && cost < direct => "winograd",
-            true if subgroups => "subgroup",
+            true if able(&"winograd") && cost < direct => "winograd",
+            true if able(&"subgroup") => "subgroup",
             true => "plain",
         };
         let (conv, format) = (*self, x.format);
@@ -102,6 +108,7 @@ impl Conv2d {
             "subgroup" | "winograd" => Kernel::Subgroup,
             "shared" | "winograd_shared" => Kernel::Shared { size: 1 },
             "wide" => Kernel::Shared { size: 2 },
+            "coop" => Kernel::Coop,
             _ => Kernel::Plain,
         };
         let tiles = chosen.starts_with("winograd").then(|| tiles.by(kernel));

@@ -11,6 +11,7 @@ use crate::{
 const PLAIN: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_plain");
 const SUBGROUP: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_subgroup");
 const SHARED: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_shared");
+const COOP: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_coop");
 const SUM: gpu::Kernel<Sum> = crate::kernel!("conv2d/weight_sum");
 const BIAS: gpu::Kernel<Bias> = crate::kernel!("conv2d/bias_gradient");
 
@@ -78,6 +79,7 @@ fn launch(
     let (tile, k_tile, least, enough): (usize, usize, usize, usize) = match kernel {
         Kernel::Subgroup => (4, 16, 256, 16),
         Kernel::Shared { size } => (16 * size as usize, 16 * size as usize, 128, 512),
+        Kernel::Coop => (16, 16, 128, 512),
         Kernel::Plain => (1, 16, 64, 256),
     };
     let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));
@@ -120,6 +122,7 @@ fn launch(
         Kernel::Shared { size } => {
             rec.launch(&SHARED, &x.constants(&[("SIZE", size)]), p, &slices, grid, cost)?
         }
+        Kernel::Coop => rec.launch(&COOP, &x.constants(&[]), p, &slices, grid, cost)?,
         Kernel::Plain => {
             let grid = Gpu::grid(parts * row_quads * dy.quads());
             rec.launch(&PLAIN, &x.constants(&[]), p, &slices, grid, cost)?

@@ -83,7 +83,9 @@ impl Warp {
         let p = Sample { samples, height, width, mean: self.mean, deviation: self.std };
         let cost = Cost { flops: 50 * (n * h * w) as u64, shape: format!("{n} × {h} × {w}") };
         let slices = [&pixels.data, &views.data, &y.data];
-        rec.launch(&SAMPLE, &[], p, &slices, Gpu::grid(n * h * w), cost)?;
+        // 64 columns by 32 rows of a film are a workgroup's.
+        let grid = [width.div_ceil(64), height.div_ceil(32), samples];
+        rec.launch(&SAMPLE, &[], p, &slices, grid, cost)?;
         Ok(y)
     }
     /// The views of `samples` films, a row `[side, turns, right, down]` each.

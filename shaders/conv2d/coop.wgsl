@@ -1,0 +1,153 @@
+// The sum of plain.wgsl by 8 × 8 matrices that a subgroup multiplies together, for adapters that list such.
+//
+// A workgroup of four subgroups of 32 computes 64 rows × 64 channels, a subgroup 32 × 32 of them: 4 × 4 sums of 8 × 8.
+// As in shared.wgsl the taps' channels are one long axis of quads, of which four (16 values) are staged at a time: a
+// thread loads two quads of x and two of w; then for each 8 values a subgroup reads 4 + 4 matrices from workgroup
+// memory for 16 products, 8192 multiply-adds. The sums leave through workgroup memory too, half at a time, since
+// rows that follow one another here need not do so in y. 8 KiB of workgroup memory, two barriers a stage.
+//
+// Planes are independent products in one launch, as in subgroup.wgsl. Needs subgroups of 32 lanes.
+
+#import matrices
+#import grid
+#import quads
+#import values
+
+struct Params {
+    rows: u32,                                                    // images · grid_h · grid_w
+    grid_h: u32, grid_w: u32,                                     // outputs of one image in this launch
+    x_h: u32, x_w: u32, x_quads: u32,
+    y_h: u32, y_w: u32, y_quads: u32,
+    y_step_h: u32, y_step_w: u32, y_first_h: u32, y_first_w: u32, // output (i, j) lies at first + step · (i, j)
+    x_step_h: u32, x_step_w: u32, x_first_h: i32, x_first_w: i32, // and starts reading at first + step · (i, j),
+    x_tap_h: i32, x_tap_w: i32,                                   // moving by this from tap to tap
+    taps_h: u32, taps_w: u32,
+    w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
+    w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
+    images: u32, together: u32,                                   // of a plane; unused here
+}
+var<immediate> p: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<Values>;
+@group(0) @binding(1) var<storage, read> w: array<Values>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<Values>;
+
+const HAS_BIAS: u32 = 0u;
+// Where w begins in the tile.
+const W: u32 = 1024u;
+
+// x: [64 rows][16 values], w: [16 values][64 channels]; in the end [4 subgroups][16 rows][32 channels] of y.
+var<workgroup> tile: array<f32, 2048>;
+
+fn stage(at: u32, v: vec4f) {
+    tile[at] = v.x;
+    tile[at + 1u] = v.y;
+    tile[at + 2u] = v.z;
+    tile[at + 3u] = v.w;
+}
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
+) {
+    let first_row = group_of(group, groups) * 64u;
+    if first_row >= p.rows {
+        return;
+    }
+    let tiles = (p.y_quads + 15u) / 16u;
+    let plane = group.z / tiles;
+    let first_k = group.z % tiles * 16u;
+    // The rows of x that this thread stages a quad of, and where they begin to read: image, row, column.
+    var origin: array<vec3i, 2>;
+    for (var j = 0u; j < 2u; j += 1u) {
+        let row = min(first_row + 32u * j + lane / 4u, p.rows - 1u);
+        origin[j] = vec3i(
+            i32(plane * p.images + row / (p.grid_h * p.grid_w)),
+            i32(row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h,
+            i32(row % p.grid_w * p.x_step_w) + p.x_first_w,
+        );
+    }
+    // The sums begin as zeros that are read like any matrix.
+    for (var j = 0u; j < 4u; j += 1u) {
+        stage(4u * (lane + 128u * j), vec4f());
+    }
+    workgroupBarrier();
+    let team = team_of(lane, subgroup);
+    let rows_of_team = team / 2u * 32u;
+    let channels_of_team = team % 2u * 32u;
+    var sum: array<Sum, 16>;  // [4 times 8 rows][4 times 8 channels]
+    for (var i = 0u; i < 16u; i += 1u) {
+        sum[i] = sum_of(0u, 8u, lane);
+    }
+    workgroupBarrier();
+    let length = p.taps_h * p.taps_w * p.x_quads;
+    for (var start = 0u; start < length; start += 4u) {
+        let q = start + lane % 4u;
+        let tap = q / p.x_quads;
+        let step = vec2i(i32(tap / p.taps_w) * p.x_tap_h, i32(tap % p.taps_w) * p.x_tap_w);
+        for (var j = 0u; j < 2u; j += 1u) {
+            var v = vec4f();
+            let at = origin[j].yz + step;
+            if q < length && at.x >= 0 && at.x < i32(p.x_h) && at.y >= 0 && at.y < i32(p.x_w) {
+                v = values(x[u32((origin[j].x * i32(p.x_h) + at.x) * i32(p.x_w) + at.y) * p.x_quads + q % p.x_quads]);
+            }
+            stage((32u * j + lane / 4u) * 16u + lane % 4u * 4u, v);
+        }
+        for (var j = 0u; j < 2u; j += 1u) {
+            let value = 8u * j + lane / 16u;
+            let wq = start + value / 4u;
+            let w_tap = wq / p.x_quads;
+            let r = p.w_first_h + w_tap / p.taps_w * p.w_tap_h;
+            let s = p.w_first_w + w_tap % p.taps_w * p.w_tap_w;
+            let begin = ((r * p.w_width + s) * p.x_quads + wq % p.x_quads) * 4u + value % 4u;
+            var v = vec4f();
+            if wq < length {
+                v = values(w[plane * p.w_plane + begin * p.y_quads + min(first_k + lane % 16u, p.y_quads - 1u)]);
+            }
+            stage(W + value * 64u + lane % 16u * 4u, v);
+        }
+        workgroupBarrier();
+        for (var v = 0u; v < 16u; v += 8u) {
+            var b: array<Right, 4>;
+            for (var j = 0u; j < 4u; j += 1u) {
+                b[j] = right(W + v * 64u + channels_of_team + 8u * j, 64u, lane);
+            }
+            for (var i = 0u; i < 4u; i += 1u) {
+                let a = left((rows_of_team + 8u * i) * 16u + v, 16u, lane);
+                for (var j = 0u; j < 4u; j += 1u) {
+                    sum[4u * i + j] = multiply_add(a, b[j], sum[4u * i + j]);
+                }
+            }
+        }
+        workgroupBarrier();
+    }
+    // Sixteen of every subgroup's rows at a time.
+    for (var half = 0u; half < 2u; half += 1u) {
+        for (var i = 0u; i < 2u; i += 1u) {
+            for (var j = 0u; j < 4u; j += 1u) {
+                put(sum[8u * half + 4u * i + j], (team * 16u + 8u * i) * 32u + 8u * j, 32u, lane);
+            }
+        }
+        workgroupBarrier();
+        for (var t = lane; t < 512u; t += 128u) {
+            let of_team = t / 128u;
+            let row = first_row + of_team / 2u * 32u + 16u * half + t / 8u % 16u;
+            let k = first_k + of_team % 2u * 8u + t % 8u;
+            if row < p.rows && k < p.y_quads {
+                let to_h = row / p.grid_w % p.grid_h * p.y_step_h + p.y_first_h;
+                let to_w = row % p.grid_w * p.y_step_w + p.y_first_w;
+                let n = plane * p.images + row / (p.grid_h * p.grid_w);
+                var v = vec4f(tile[4u * t], tile[4u * t + 1u], tile[4u * t + 2u], tile[4u * t + 3u]);
+                if HAS_BIAS == 1u {
+                    v += bias[k];
+                }
+                y[((n * p.y_h + to_h) * p.y_w + to_w) * p.y_quads + k] = stored(v);
+            }
+        }
+        workgroupBarrier();
+    }
+}

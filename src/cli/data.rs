@@ -218,7 +218,7 @@ fn said(dataset: &data::Dataset, moved: usize, file: Option<&Path>) {
     match shared.first() {
         None => eprintln!("no patient is in two parts"),
         Some(first) => eprintln!(
-            "{} patients are in two parts as the set is published ({first} is the first): figures will be too good; \
+            "{} patients in two parts as the set is published, {first} is the first: figures will be too good; \
              the table is only read beside split = \"unchecked\"; without --official the set is divided by patient",
             shared.len()
         ),

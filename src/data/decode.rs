@@ -17,7 +17,9 @@ use crate::{Error, Result};
 
 /// Pixels a side that are decoded at most.
 pub const MAX_SIDE: usize = 30_000;
-/// Pixels in all that are decoded at most; the largest X-ray detectors stay below a third of it.
+/// Pixels in all that are decoded at most; the largest X-ray detectors stay below a third of it. While it is decoded a film
+/// takes at most 14 bytes a pixel (DICOM of 16 bits; grey JPEG and PNG take 5), so 1.4 GB at this size; what would be
+/// larger, or says that it is, is refused by its header.
 pub const MAX_PIXELS: usize = 100_000_000;
 /// Bytes that a file may have, so that a wrong path is not read into memory.
 const MAX_BYTES: u64 = 1 << 30;
@@ -133,7 +135,8 @@ fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
             let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
             image_crate("PNG", palette, PngDecoder::with_limits(Cursor::new(bytes), limits()))
         }
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => {
+        // 43 is BigTIFF, whose offsets have 64 bits.
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => {
             image_crate("TIFF", None, TiffDecoder::new(Cursor::new(bytes)))
         }
         [b'B', b'M', ..] => {

@@ -91,10 +91,10 @@ pub(super) fn divide(source: &Source, listing: Listing) -> Result<(Dataset, Vec<
     if let Some(file) = &source.splits {
         rows = division::apply(source, file, rows, &mut flaws)?;
     }
-    if source.split == Split::Given {
+    let by_file = source.splits.is_some();
+    if source.split == Split::Given || by_file && source.split == Split::Patient {
         check_patients(&rows, &mut flaws);
     }
-    let by_file = source.splits.is_some();
     let by_patient = source.split == Split::Patient && !by_file;
     let given = |row: &Row| if by_patient { None } else { row.part };
     let mut parts: Vec<Part> = rows.iter().map(|r| given(r).unwrap_or(Part::Train)).collect();

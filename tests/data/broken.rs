@@ -138,3 +138,45 @@ fn a_dicom_element_that_lies_about_its_length_is_an_error() {
         assert!(!decodes(&lying, &format!("pixels of {length} bytes")));
     }
 }
+
+/// Files of a few bytes that claim gigabytes, read where a tenth of one may be had.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lying_header_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let mut png = Cursor::new(Vec::new());
+    GrayImage::new(40, 32).write_to(&mut png, ImageFormat::Png).unwrap();
+    for side in [20_000u32, 1 << 31] {
+        let mut lying = png.get_ref().clone();
+        for at in [16, 20] {
+            lying[at..at + 4].copy_from_slice(&side.to_be_bytes());
+        }
+        put(&format!("{side}.png"), &lying);
+    }
+    let mut bmp = Cursor::new(Vec::new());
+    GrayImage::new(40, 32).write_to(&mut bmp, ImageFormat::Bmp).unwrap();
+    let mut lying = bmp.into_inner();
+    for at in [18, 22] {
+        lying[at..at + 4].copy_from_slice(&20_000u32.to_le_bytes());
+    }
+    put("20000.bmp", &lying);
+    let path = folder.path().join("film.dcm");
+    super::dicom::write(object("MONOCHROME2"), &path);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let pixels = whole.windows(4).position(|tag| tag == [0xe0, 0x7f, 0x10, 0]).unwrap();
+    // A private element of four gigabytes before the pixels, and pixels of that many.
+    let private = [&[9, 0, 0x10, 0][..], b"OB\0\0", &0xffff_fff0u32.to_le_bytes()].concat();
+    put("private.dcm", &[&whole[..pixels], &private, &whole[pixels..]].concat());
+    let mut lying = whole;
+    lying[pixels + 8..pixels + 12].copy_from_slice(&0xffff_fff0u32.to_le_bytes());
+    put("pixels.dcm", &lying);
+    let script =
+        format!("ulimit -v 400000; exec {} data show \"$0\"", env!("CARGO_BIN_EXE_mtpret"));
+    let shown =
+        std::process::Command::new("sh").args(["-c", &script]).arg(folder.path()).output().unwrap();
+    let [out, err] = [shown.stdout, shown.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(shown.status.code(), Some(1), "{out}{err}");
+    assert!(err.contains("5 could not be read"), "{out}{err}");
+}

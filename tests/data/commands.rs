@@ -70,6 +70,23 @@ fn check_says_that_folders_share_a_patient_until_a_configuration_divides_again()
     assert!(code == 0 && out.contains("here the films are divided again"), "{out}{err}");
 }
 
+/// A configuration with `[moco]` is of stage 1, which sees all films of its sources.
+#[test]
+fn check_of_two_configurations_says_which_test_films_stage_1_sees() {
+    let (dir, root) = whole();
+    let all = dir.path().join("all");
+    std::fs::create_dir(&all).unwrap();
+    let test = root.join("test/well").read_dir().unwrap().next().unwrap().unwrap().path();
+    copy(&test, all.join("a.jpeg")).unwrap();
+    copy(&films("test/PNEUMONIA")[0], all.join("b.jpeg")).unwrap();
+    let [first, second] = ["pretrain.toml", "finetune.toml"].map(|name| dir.path().join(name));
+    write(&first, data(&["detect"], &[&all]).1 + "[moco]\nqueue = 8\n").unwrap();
+    write(&second, data(&["detect"], &[&root]).1).unwrap();
+    let (code, out, err) = data(&["check"], &[&first, &second]);
+    assert!(code == 0 && err.contains("0 errors, 1 warning"), "{out}{err}");
+    assert!(out.contains("test film in pretraining") && out.contains("a.jpeg"), "{out}");
+}
+
 #[test]
 fn splits_are_written_and_verified_and_a_changed_film_is_named() {
     let (dir, root) = whole();
@@ -133,6 +150,27 @@ fn splits_keep_copies_together_and_take_the_sets_own_division_on_request() {
     std::fs::remove_dir_all(root.join("test")).unwrap();
     let (code, _, err) = data(&["splits", "--official"], &[&root]);
     assert!(code == 1 && err.contains("expected a division of the set's own"), "{err}");
+}
+
+#[test]
+fn an_official_division_that_shares_a_patient_is_written_with_a_warning_and_read_on_request() {
+    let (dir, root) = whole();
+    for (part, film) in [("train", 0), ("test", 1)] {
+        let to = root.join(part).join(format!("well/person7777_virus_{film}.jpeg"));
+        copy(&films("test/NORMAL")[film], to).unwrap();
+    }
+    let file = dir.path().join("official.csv");
+    let (code, _, err) = data(&["splits", "--official"], &[&root, Path::new("-o"), &file]);
+    assert!(code == 0 && err.contains("1 patients in two parts"), "{err}");
+    let mut source = mtpret::data::Source::new("chest", mtpret::data::Format::Folder, &root);
+    source.splits = Some(file);
+    for split in [mtpret::data::Split::Given, mtpret::data::Split::Patient] {
+        source.split = split;
+        let error = source.read().unwrap_err().to_string();
+        assert!(error.contains("patient person7777 is in"), "{error}");
+    }
+    source.split = mtpret::data::Split::Unchecked;
+    assert_eq!(source.read().unwrap().test.len(), 11);
 }
 
 /// Table I of the paper: 80/10/10 for its own tasks, 70/10/20 for NIH's films, CheXpert and DeepCovid as published.

@@ -78,6 +78,19 @@ fn colour_becomes_luma_and_transparency_black() {
     assert!((pixels(&encoded(rgba, ImageFormat::Png))[0] - 40.0).abs() < 1e-4);
 }
 
+/// As Photoshop and Pillow write it: Adobe's marker, four inks, each stored as 255 less itself.
+#[test]
+fn inks_become_luma() {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    let jpeg = "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4SEA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgSFBUU\
+        /8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABYAAQEBAAAAAAAAAAAAAAAAAAkHCP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZAEsAAD8ApDZpHSBv/9k=";
+    let film = pixels(&BASE64_STANDARD.decode(jpeg).unwrap());
+    // Cyan 100, magenta 50, yellow 20, black 30 of 255.
+    let rgb = [100.0, 50.0, 20.0].map(|ink| (255.0 - ink) * (255.0 - 30.0) / 255.0);
+    let luma = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+    assert!(film.len() == 64 && film.iter().all(|v| (v - luma).abs() < 2.0), "{luma} {film:?}");
+}
+
 #[test]
 fn a_palette_is_expanded_with_its_transparency() {
     let palette = [10, 10, 10, 200, 200, 200, 90, 90, 90];

@@ -40,6 +40,9 @@ pub struct Check {
     /// Folders of data sets, or configurations (whose `[[source]]`s are checked; those of `pretrain` as pretraining).
     #[arg(required = true)]
     places: Vec<PathBuf>,
+    /// A folder that holds the data sets of the configurations side by side [default: MTPRET_DATA].
+    #[arg(long, value_name = "DIR")]
+    data: Vec<PathBuf>,
     /// Write a page with all findings, pictures of films that are there twice, and the grey of each set.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -60,7 +63,7 @@ struct Sources {
 }
 
 /// The data sets that a folder or a configuration means.
-fn subjects(place: &Path) -> Result<Vec<Subject>> {
+fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
     if place.is_dir() {
         let known = found(place)?;
         // Where a set serves for a task, pretraining is the same films again.
@@ -87,6 +90,7 @@ fn subjects(place: &Path) -> Result<Vec<Subject>> {
         .map_err(|e| Error::config(place.display().to_string(), e.to_string(), remedy))?;
     let pretraining = config.moco.is_some() || config.simclr.is_some();
     let mut roots = config.roots;
+    roots.folders.extend(folders.iter().cloned());
     roots.folders.extend(Roots::from_env().folders);
     let subject = |mut source: Source| {
         source.locate(&roots)?;
@@ -100,7 +104,8 @@ fn subjects(place: &Path) -> Result<Vec<Subject>> {
 /// # Errors
 /// What cannot be read or written, or findings that are errors.
 pub fn run(args: &Check) -> Result<()> {
-    let all = args.places.iter().map(|place| subjects(place)).collect::<Result<Vec<_>>>()?;
+    let all =
+        args.places.iter().map(|place| subjects(place, &args.data)).collect::<Result<Vec<_>>>()?;
     let subjects: Vec<Subject> = all.into_iter().flatten().collect();
     let audit = watched(&subjects)?;
     if let Some(file) = &args.html {

@@ -100,15 +100,22 @@ pub(super) fn outline(place: &str, numbers: &[f32], size: [usize; 2]) -> Result<
 pub(super) struct Films {
     folder: PathBuf,
     by_stem: HashMap<String, Vec<PathBuf>>,
+    paths: HashSet<PathBuf>,
 }
 
 impl Films {
     pub(super) fn below(folder: PathBuf) -> Result<Self> {
         let mut by_stem: HashMap<String, Vec<PathBuf>> = HashMap::new();
-        for path in films_below(&folder)? {
-            by_stem.entry(stem(&path)).or_default().push(path);
+        let paths = films_below(&folder)?;
+        for path in &paths {
+            by_stem.entry(stem(path)).or_default().push(path.clone());
         }
-        Ok(Self { folder, by_stem })
+        Ok(Self { folder, by_stem, paths: paths.into_iter().collect() })
+    }
+
+    /// Whether there is a file of this path; of films this needs no look at the disk.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        self.paths.contains(path) || path.is_file()
     }
 
     /// The film that `name` means: a path below the folder, or the name of one film anywhere in
@@ -121,7 +128,7 @@ impl Films {
             return fault(problem, "write the path relative to images, without ..");
         };
         let path = self.folder.join(&inside);
-        if path.is_file() {
+        if self.holds(&path) {
             return Ok(Some(path));
         }
         let bare = file_name(&inside);

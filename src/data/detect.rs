@@ -65,17 +65,21 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<()> {
 /// Whether a folder is a data set by itself rather than a class or a part of one.
 fn is_set(folder: &Path) -> bool {
     let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
-    known(folder).is_some()
+    signed(folder).is_some()
         || inside.iter().filter(|f| !list(f).unwrap_or_default().1.is_empty()).count() > 1
             && Part::named(&file_name(folder)).is_none()
 }
 
-/// The known data set whose files lie in `folder`, once for each purpose; the one that asks for the most files, where
-/// several could be meant.
-fn known(folder: &Path) -> Option<Vec<Found>> {
+/// The known data set whose files lie in `folder`; the one that asks for the most files, where several could be meant.
+fn signed(folder: &Path) -> Option<&'static Known> {
     let fits =
         |known: &&Known| !known.signs.is_empty() && known.signs.iter().all(|s| sign(folder, s));
-    let known = KNOWN.iter().filter(fits).max_by_key(|known| known.signs.len())?;
+    KNOWN.iter().filter(fits).max_by_key(|known| known.signs.len())
+}
+
+/// The known data set in `folder`, once for each purpose.
+fn known(folder: &Path) -> Option<Vec<Found>> {
+    let known = signed(folder)?;
     let one = |used: &super::Use| {
         let mut source = Source::known(known.name, known.name, Some(used.purpose));
         source.root = folder.to_path_buf();

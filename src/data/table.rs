@@ -126,7 +126,7 @@ fn listing(source: &Source, table: &Path, whole: Option<Part>) -> Result<Listing
     let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
         let place = table.place(line);
         let path = film(source, &on_disk, &place, &cells[films])?;
-        if !path.is_file() {
+        if !on_disk.holds(&path) {
             return Ok(None);
         }
         let part = match whole {
@@ -166,11 +166,11 @@ fn film(source: &Source, films: &Films, place: &str, cell: &str) -> Result<PathB
         )
     })?;
     let path = source.films().join(&inside);
-    if path.is_file() {
+    if films.holds(&path) {
         return Ok(path);
     }
     let below = source.films().join(inside.components().skip(1).collect::<PathBuf>());
-    if below.is_file() {
+    if films.holds(&below) {
         return Ok(below);
     }
     // Tables that number their films leave the extension out, and archives nest folders.

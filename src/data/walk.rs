@@ -15,16 +15,26 @@ pub(super) const EXTENSIONS: [&str; 8] =
 ///
 /// Hidden files, `__MACOSX` and AppleDouble files (`._film.jpeg`) are left out.
 pub(super) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let remedy = "see that the folder exists and may be read";
+    let (folders, films) = entries(folder)?;
+    Ok((folders.into_iter().map(|(path, _)| path).collect(), films))
+}
+
+/// As [`list`], with whether a folder is a link.
+type Entries = (Vec<(PathBuf, bool)>, Vec<PathBuf>);
+
+fn entries(folder: &Path) -> Result<Entries> {
+    let fault = |e| Error::io(folder, e, "see that the folder exists and may be read");
     let (mut folders, mut films) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e, remedy))? {
-        let path = entry.map_err(|e| Error::io(folder, e, remedy))?.path();
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(fault)?);
         let name = file_name(&path);
         if name.starts_with('.') || name == "__MACOSX" {
             continue;
         }
-        if path.is_dir() {
-            folders.push(path);
+        // The folder's own list tells what an entry is; only a link must be followed to know.
+        if kind.is_dir() || kind.is_symlink() && path.is_dir() {
+            folders.push((path, kind.is_symlink()));
         } else if is_film(&path) {
             films.push(path);
         }
@@ -39,15 +49,19 @@ pub(super) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 /// # Errors
 /// [`Error::Io`] if a folder cannot be read.
 pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e, "mend the link"));
     let (mut all, mut seen) = (Vec::new(), HashSet::new());
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(next) = open.pop() {
+    let mut open = vec![(folder.to_path_buf(), real(folder)?)];
+    while let Some((next, place)) = open.pop() {
         // A link to a folder above would lead round in a circle.
-        let real = next.canonicalize().map_err(|e| Error::io(&next, e, "mend the link"))?;
-        if seen.insert(real) {
-            let (folders, films) = list(&next)?;
-            all.extend(films);
-            open.extend(folders.into_iter().rev());
+        if !seen.insert(place.clone()) {
+            continue;
+        }
+        let (folders, films) = entries(&next)?;
+        all.extend(films);
+        for (inner, link) in folders.into_iter().rev() {
+            let place = if link { real(&inner)? } else { place.join(file_name(&inner)) };
+            open.push((inner, place));
         }
     }
     Ok(all)

@@ -60,7 +60,11 @@ pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
         let (folders, films) = entries(&next)?;
         all.extend(films);
         for (inner, link) in folders.into_iter().rev() {
-            let place = if link { real(&inner)? } else { place.join(file_name(&inner)) };
+            let place = if link {
+                real(&inner)?
+            } else {
+                place.join(inner.file_name().unwrap_or_default())
+            };
             open.push((inner, place));
         }
     }

@@ -41,6 +41,8 @@ mod shell;
 mod stages;
 #[path = "cli/tune.rs"]
 mod tune;
+#[path = "cli/weights.rs"]
+mod weights;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mtpret");
 

@@ -472,8 +472,8 @@ fn saved_weights_have_torchvisions_names_and_load_back_bit_for_bit() {
     };
     let [before, wanted] = [&loaded, &saved].map(bytes);
     assert!((0..2).all(|i| before[i] != wanted[i]), "there is something to load");
-    let found = weights::load(&path).unwrap();
-    let found = weights::matched(&path, found, &loaded.shapes(), Unexpected::Refuse).unwrap();
+    let found = weights::open(&path).unwrap();
+    let found = found.matched(&loaded.shapes(), Unexpected::Refuse).unwrap();
     state::take(&gpu, &found, "", loaded.arenas()).unwrap();
     assert!(bytes(&loaded) == wanted);
 }

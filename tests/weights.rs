@@ -3,7 +3,7 @@
 
 use mtpret::Error;
 use mtpret::train::checkpoint::{self, HostTensor, Metadata, Tensors, write};
-use mtpret::train::weights::{self, Unexpected, matched};
+use mtpret::train::weights::{self, Unexpected};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -131,6 +131,84 @@ fn a_run_folder_gives_its_finished_weights_else_its_checkpoint() {
     assert_eq!(weights::load(folder.path()).unwrap(), net(2.0));
 }
 
+#[test]
+fn a_first_convolution_over_one_channel_fits_one_over_three() {
+    let expected = [("conv1.weight".to_string(), vec![2, 3, 3, 3])];
+    let file = weights::open(&fixture("moco.pth")).unwrap();
+    let tensors = file.matched(&expected, Unexpected::Drop).unwrap();
+    let wide = &tensors["conv1.weight"];
+    assert_eq!(wide.shape, [2, 3, 3, 3]);
+    let narrow = ramp(18);
+    for (wide, one) in wide.as_f32().unwrap().chunks(27).zip(narrow.chunks(9)) {
+        for (tap, whole) in one.iter().enumerate() {
+            let sum: f32 = (0..3).map(|channel| wide[9 * channel + tap]).sum();
+            assert!((sum - whole).abs() <= f32::EPSILON * whole, "{sum} of {whole}");
+        }
+    }
+    let narrow = weights::stem::over(1, wide.clone());
+    assert_eq!(narrow, HostTensor::f32([2, 1, 3, 3], ramp(18)));
+    let two = [("conv1.weight".to_string(), vec![2, 2, 3, 3])];
+    weights_fault(&file.path, file.matched(&two, Unexpected::Drop), &["[2, 2, 3, 3]"]);
+}
+
+#[test]
+fn only_what_is_expected_is_read() {
+    use safetensors::{Dtype, serialize, tensor::TensorView};
+    let (float, complex) = (1.0f32.to_le_bytes(), [0; 8]);
+    let views = [("fc.bias", Dtype::F32, &float[..]), ("z", Dtype::C64, &complex)]
+        .map(|(name, dtype, bytes)| (name, TensorView::new(dtype, vec![1], bytes).unwrap()));
+    let (_folder, path) = folder_with(&serialize(views, None).unwrap());
+    let file = weights::open(&path).unwrap();
+    let bias = ("fc.bias".to_string(), vec![1]);
+    let tensors = file.matched(std::slice::from_ref(&bias), Unexpected::Drop).unwrap();
+    assert_eq!(tensors, Tensors::from([("fc.bias".to_string(), HostTensor::f32([1], vec![1.0]))]));
+    let both = [bias, ("z".to_string(), vec![1])];
+    weights_fault(&path, file.matched(&both, Unexpected::Drop), &[": z:", "expected floats"]);
+}
+
+#[test]
+fn a_header_that_names_a_tensor_twice_is_refused() {
+    let one = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let two = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}"#;
+    let header = format!("{{{one},{two}}}");
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 8]].concat();
+    let (_folder, path) = folder_with(&bytes);
+    weights_fault(&path, weights::load(&path), &["header"]);
+}
+
+#[test]
+fn a_pth_that_asks_for_more_than_it_holds_is_refused_before_memory_is_taken() {
+    let path = fixture("expanded.pth");
+    weights_fault(&path, weights::load(&path), &["than a file of", "4294967296 bytes"]);
+}
+
+#[test]
+fn a_pth_of_ours_holds_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.pth");
+    fs::write(&path, "what was there before").unwrap();
+    let tensors = Tensors::from([
+        ("a.weight".to_string(), HostTensor::f32([2, 3, 1, 2], ramp(12))),
+        ("fc.bias".to_string(), HostTensor::f32([300], ramp(300))),
+        ("größe".to_string(), HostTensor::i64([], vec![-7])),
+        (
+            "mask".to_string(),
+            HostTensor { shape: vec![2], data: checkpoint::Data::U8(vec![0, 255]) },
+        ),
+        ("none".to_string(), HostTensor::f32([0, 4], vec![])),
+        ("norm.running_mean".to_string(), HostTensor::f32([1], vec![0.5])),
+    ]);
+    weights::save_pytorch(&path, tensors.clone()).unwrap();
+    let mut read = weights::load(&path).unwrap();
+    let counter = read.remove("norm.num_batches_tracked");
+    assert_eq!(counter, Some(HostTensor::i64([], vec![0])), "a counter is put beside a mean");
+    assert_eq!(read, tensors);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    let again = fs::read(&path).unwrap();
+    weights::save_pytorch(&path, tensors).unwrap();
+    assert!(fs::read(&path).unwrap() == again, "the same tensors give the same bytes");
+}
+
 fn network() -> Vec<(String, Vec<usize>)> {
     let parts: [(&str, &[usize]); 6] = [
         ("conv1.weight", &[2, 1, 3, 3]),
@@ -145,11 +223,13 @@ fn network() -> Vec<(String, Vec<usize>)> {
 
 #[test]
 fn weights_fit_the_network_or_the_first_misfit_is_named() {
-    let path = fixture("moco.pth");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed.safetensors");
     let fit = |change: fn(&mut Tensors), unexpected| {
-        let mut tensors = weights::load(&path).unwrap();
+        let mut tensors = weights::load(&fixture("moco.pth")).unwrap();
         change(&mut tensors);
-        matched(&path, tensors, &network(), unexpected)
+        write(&path, &tensors, &Metadata::new()).unwrap();
+        weights::open(&path).unwrap().matched(&network(), unexpected)
     };
     let strict = Unexpected::Refuse;
     assert_eq!(fit(|_| {}, strict).unwrap().len(), 6);

@@ -5,6 +5,7 @@ moco.pth       zip, a MoCo checkpoint: weights below state_dict, module.encoder_
 legacy.pth     the pickle stream of PyTorch before 1.6: f16, bf16, f64, a transposed view
 malicious.pth  zip whose pickle asks for os.system("touch mtpret_was_here")
 malicious_legacy.pth  the same as a pickle stream
+expanded.pth   zip of one number that says it is a tensor of 4 GiB
 """
 import os
 import pathlib
@@ -55,3 +56,5 @@ class Malicious:
 attack = {"conv1.weight": ramp(2), "optimizer": Malicious()}
 torch.save(attack, out / "malicious.pth")
 torch.save(attack, out / "malicious_legacy.pth", _use_new_zipfile_serialization=False)
+
+torch.save({"conv1.weight": torch.zeros(1).expand(1 << 30)}, out / "expanded.pth")

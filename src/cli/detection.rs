@@ -14,7 +14,7 @@ use crate::{
     train::{
         checkpoint::{HostTensor, Tensors},
         state,
-        weights::{self, Unexpected},
+        weights::{File, Unexpected},
     },
 };
 use std::path::Path;
@@ -40,23 +40,23 @@ impl Detector {
         name: &str,
         settings: &Settings,
         classes: Option<usize>,
-        (path, found): (&Path, Tensors),
+        found: &File,
     ) -> Result<Self> {
         let of = name.strip_prefix("fasterrcnn_").and_then(|name| name.strip_suffix("_fpn"));
         let depth = of.and_then(Depth::named).ok_or_else(|| unknown(name))?;
         let last = "roi_heads.box_predictor.cls_score.weight";
-        let rows = found.get(last).and_then(|t| t.shape.first()).copied();
+        let rows = found.tensors.get(last).and_then(|t| t.shape.first()).copied();
         let classes = classes.or(rows).filter(|n| *n > 1).ok_or_else(|| {
             let problem = format!("expected {last} with two rows or more, found {rows:?}");
             let remedy = "pass weights of a whole detector, or --classes for another head";
-            Error::weights(path.display().to_string(), problem, remedy)
+            Error::weights(found.path.display().to_string(), problem, remedy)
         })?;
         let (options, mode) = settings.faster_rcnn();
         let root = Scope::root();
         let backbone = ResNet::new(&root.at("backbone").at("body"), depth);
         let head = FasterRcnn::new(&root.head(0), depth, classes, options);
         let state = State::init(gpu, &root, 0)?;
-        let found = weights::matched(path, found, &state.shapes(), Unexpected::Refuse)?;
+        let found = found.matched(&state.shapes(), Unexpected::Refuse)?;
         state::take(gpu, &found, "", state.arenas())?;
         Ok(Self { state, backbone, head, classes, mode })
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod bundle;
 mod compare;
+mod convert;
 mod data;
 mod demo;
 mod detection;
@@ -13,6 +14,7 @@ mod export;
 mod figures;
 pub mod inspect;
 mod kernels;
+mod known;
 mod network;
 mod paper;
 mod predict;
@@ -72,6 +74,7 @@ enum Command {
     Export(export::Args),
     Runs(runs::Args),
     Inspect(inspect::Args),
+    Convert(convert::Args),
     Data(data::Args),
     Bench(bench::Args),
     Tune(tune::Args),
@@ -172,6 +175,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),

@@ -10,7 +10,7 @@ use crate::{
     train::{
         checkpoint::{HostTensor, Tensors},
         state,
-        weights::{self, Unexpected},
+        weights::{File, Unexpected},
     },
 };
 use std::{collections::BTreeMap, path::Path};
@@ -141,28 +141,29 @@ impl Network {
         name: &str,
         settings: &Settings,
         classes: Option<usize>,
-        (path, found): (&Path, Tensors),
+        found: &File,
     ) -> Result<Self> {
         let root = Scope::root();
         let (backbone, head, classes) = match name.strip_prefix("deeplabv3_") {
             None => {
                 let depth = Depth::named(name).ok_or_else(|| unknown(name))?;
-                let classes = outputs_of("fc.weight", classes, path, &found)?;
+                let classes = outputs_of("fc.weight", classes, found)?;
                 let backbone = ResNet::new(&root, depth);
                 let fc = Classifier::new(root.head(0).at("fc"), depth.features(), classes);
                 (backbone, Head::Labels(fc), classes)
             }
             Some(of) => {
                 let depth = Depth::named(of).ok_or_else(|| unknown(name))?;
-                let classes = outputs_of("classifier.4.weight", classes, path, &found)?;
-                let options = settings.deeplab(found.contains_key("aux_classifier.4.weight"))?;
+                let classes = outputs_of("classifier.4.weight", classes, found)?;
+                let options =
+                    settings.deeplab(found.tensors.contains_key("aux_classifier.4.weight"))?;
                 let backbone = ResNet::new(&root.at("backbone"), depth);
                 let head = DeepLab::new(&root.head(0), depth, classes, options);
                 (backbone, Head::Mask(Box::new(head)), classes)
             }
         };
         let state = State::init(gpu, &root, 0)?;
-        let found = weights::matched(path, found, &state.shapes(), Unexpected::Refuse)?;
+        let found = found.matched(&state.shapes(), Unexpected::Refuse)?;
         state::take(gpu, &found, "", state.arenas())?;
         Ok(Self { state, backbone, head, classes })
     }
@@ -277,12 +278,12 @@ pub fn unknown(name: &str) -> Error {
 }
 
 /// Outputs of the last layer: `classes`, or the rows of its weights, called `name`.
-fn outputs_of(name: &str, classes: Option<usize>, path: &Path, found: &Tensors) -> Result<usize> {
-    let rows = found.get(name).and_then(|t| t.shape.first()).copied();
+fn outputs_of(name: &str, classes: Option<usize>, found: &File) -> Result<usize> {
+    let rows = found.tensors.get(name).and_then(|t| t.shape.first()).copied();
     classes.or(rows).filter(|n| *n > 0).ok_or_else(|| {
         let remedy = "pass weights of a whole network, or --classes for another head";
         let problem = format!("expected {name} with at least one row, found none");
-        Error::weights(path.display().to_string(), problem, remedy)
+        Error::weights(found.path.display().to_string(), problem, remedy)
     })
 }
 

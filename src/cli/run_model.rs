@@ -94,8 +94,8 @@ pub fn posed(fault: Error) -> Error {
 ///
 /// # Errors
 /// The file is missing, or holds no weights.
-pub fn load(path: &Path) -> Result<Tensors> {
-    weights::load(path).map_err(|fault| match fault {
+pub fn load(path: &Path) -> Result<weights::File> {
+    weights::open(path).map_err(|fault| match fault {
         Error::Io { path, source, remedy } => {
             Error::request(path.display().to_string(), format!("{source}; {remedy}"))
         }
@@ -115,16 +115,15 @@ fn compute(args: &Args) -> Result<()> {
     let found = load(&args.weights)?;
     let inputs = tensors(&args.input)?;
     let gpu = args.device.open()?;
-    let weights = (args.weights.as_path(), found);
     let (name, settings) = (&args.name, &args.settings);
     let results = if name.starts_with("fasterrcnn_") {
-        let detector = Detector::new(&gpu, name, settings, args.classes, weights)?;
+        let detector = Detector::new(&gpu, name, settings, args.classes, &found)?;
         match args.mode {
             Pass::Eval => detector.detect(&gpu, &inputs, &args.input)?,
             Pass::Train => train(&gpu, &detector, &inputs, args)?,
         }
     } else {
-        let network = Network::new(&gpu, name, settings, args.classes, weights)?;
+        let network = Network::new(&gpu, name, settings, args.classes, &found)?;
         match args.mode {
             Pass::Eval => eval(&gpu, &network, &inputs, &args.input)?,
             Pass::Train => train(&gpu, &network, &inputs, args)?,

@@ -145,25 +145,23 @@ fn train(args: &Args) -> Result<()> {
     let gpu = args.device.open()?;
     match args.task {
         Kind::Detect => {
-            let weights = (args.weights.as_path(), found);
-            let detector = Detector::new(&gpu, &args.name, &args.network, None, weights)?;
+            let detector = Detector::new(&gpu, &args.name, &args.network, None, &found)?;
             supervised(&gpu, args, &settings, &batches, &detector)
         }
         Kind::Classify | Kind::Segment => {
-            let weights = (args.weights.as_path(), found);
-            let network = Network::new(&gpu, &args.name, &args.network, None, weights)?;
+            let network = Network::new(&gpu, &args.name, &args.network, None, &found)?;
             if network.segments() != (args.task == Kind::Segment) {
                 let problem = format!("--task: {} is not for this task", args.name);
                 return Err(Error::request("command line", problem));
             }
             supervised(&gpu, args, &settings, &batches, &network)
         }
-        Kind::Moco => moco(&gpu, args, &settings, &batches, found),
+        Kind::Moco => moco(&gpu, args, &settings, &batches, &found),
     }
 }
 
-fn set_state(gpu: &Gpu, args: &Args, state: &State, found: Tensors) -> Result<()> {
-    let found = weights::matched(&args.weights, found, &state.shapes(), Unexpected::Refuse)?;
+fn set_state(gpu: &Gpu, state: &State, found: &weights::File) -> Result<()> {
+    let found = found.matched(&state.shapes(), Unexpected::Refuse)?;
     state::take(gpu, &found, "", state.arenas())
 }
 
@@ -219,7 +217,13 @@ fn supervised(
     finish(gpu, args, &rows, state)
 }
 
-fn moco(gpu: &Gpu, args: &Args, settings: &Hyper, batches: &Tensors, found: Tensors) -> Result<()> {
+fn moco(
+    gpu: &Gpu,
+    args: &Args,
+    settings: &Hyper,
+    batches: &Tensors,
+    found: &weights::File,
+) -> Result<()> {
     let depth = run_model::depth(&args.name)?;
     let place = args.batches.display().to_string();
     let queue = batches.get("queue").filter(|q| q.shape.len() == 2);
@@ -228,12 +232,12 @@ fn moco(gpu: &Gpu, args: &Args, settings: &Hyper, batches: &Tensors, found: Tens
         return Err(Error::request(place, "expected `queue` [D, K] in f32, found none"));
     };
     let [dim, keys] = [shape[0], shape[1]];
-    let projection = match found.contains_key("fc.0.weight") {
+    let projection = match found.tensors.contains_key("fc.0.weight") {
         true => Projection::Mlp,
         false => Projection::Linear,
     };
     let learner = MocoLearner::new(gpu, depth, [dim, keys], projection, 0)?;
-    set_state(gpu, args, &learner.query, found)?;
+    set_state(gpu, &learner.query, found)?;
     learner.loaded(gpu);
     let start = Array::new(&[dim, keys], start.iter().map(|v| f64::from(*v)).collect());
     let rows = start.permuted(&[1, 0]).padded();

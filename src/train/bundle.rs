@@ -8,7 +8,8 @@
 use super::{
     checkpoint::{self, CHECKSUM, Metadata, Tensors},
     config::{self, Finetune},
-    finetune, task, weights,
+    finetune, task,
+    weights::{self, Unexpected},
 };
 use crate::{
     Error, Result,
@@ -96,15 +97,13 @@ pub fn parts(path: &Path) -> Result<Option<Parts>> {
     })
 }
 
-/// The tensors of a bundle, which are exactly the `expected`; a norm's counter is none that anybody asks for.
+/// The `expected` tensors of a network by its weights or its bundle, which has no others.
 ///
 /// # Errors
-/// A tensor is missing, of another shape or beyond these, which is told before any is read; or the file is damaged.
+/// A tensor is missing, of another shape or beyond a bundle's, which is told before any is read; or the file is damaged.
 pub fn tensors(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors> {
-    let norms = expected.iter().filter_map(|(name, _)| name.strip_suffix("running_mean"));
-    let counters = norms.map(|norm| (format!("{norm}num_batches_tracked"), Vec::new()));
-    let all: Vec<_> = expected.iter().cloned().chain(counters).collect();
-    Ok(checkpoint::read(path, Some(&all))?.0)
+    let unexpected = if is(path) { Unexpected::Refuse } else { Unexpected::Drop };
+    weights::open(path)?.matched(expected, unexpected)
 }
 
 /// The metadata of a bundle, once all that must be there is there.

@@ -1,9 +1,15 @@
 //! Checkpoints: one safetensors file, replaced whole or not at all.
 
+mod tensor;
+
+pub use tensor::{Data, HostTensor};
+
 use crate::train::config::nearest;
 use crate::{Error, Result};
-use half::{bf16, f16};
-use safetensors::{Dtype, tensor::TensorInfo};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata as Header, TensorInfo},
+};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IntoInnerError, Read, Write};
@@ -13,98 +19,17 @@ use std::path::Path;
 pub const FILE: &str = "checkpoint.safetensors";
 
 const MAX_HEADER: u64 = 16 << 20;
-const MAX_TENSORS: usize = 20_000;
+/// Tensors of a file of weights, at most.
+pub(super) const MAX_TENSORS: usize = 20_000;
 /// The metadata key of the checksum.
 pub(super) const CHECKSUM: &str = "blake3";
 pub(super) const DAMAGED: &str =
     "use an earlier checkpoint, or copy the file again from where it was whole";
 
-// The format is little-endian, and elements are written as they lie in memory.
-const _: () = assert!(cfg!(target_endian = "little"));
-
-/// The elements of a tensor, row-major.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Data {
-    /// Weights, statistics, momentum, queue.
-    F32(Vec<f32>),
-    /// Counters and indices.
-    I64(Vec<i64>),
-    /// Flags and opaque bytes.
-    U8(Vec<u8>),
-}
-
-/// A tensor in host memory, in PyTorch's layout.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostTensor {
-    /// Extents, outermost first; none for a scalar.
-    pub shape: Vec<usize>,
-    /// As many elements as the product of the extents.
-    pub data: Data,
-}
-
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, HostTensor>;
 /// Words that travel with the tensors.
 pub type Metadata = BTreeMap<String, String>;
-
-impl HostTensor {
-    /// A tensor of f32.
-    pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
-        Self { shape: shape.into(), data: Data::F32(data) }
-    }
-
-    /// A tensor of i64.
-    pub fn i64(shape: impl Into<Vec<usize>>, data: Vec<i64>) -> Self {
-        Self { shape: shape.into(), data: Data::I64(data) }
-    }
-
-    /// The elements, if they are f32.
-    pub fn as_f32(&self) -> Option<&[f32]> {
-        if let Data::F32(data) = &self.data { Some(data) } else { None }
-    }
-
-    /// The elements, if they are i64.
-    pub fn as_i64(&self) -> Option<&[i64]> {
-        if let Data::I64(data) = &self.data { Some(data) } else { None }
-    }
-
-    /// A tensor of little-endian `bytes`: floats of any width become f32 (those beyond its range
-    /// infinite), integers i64, u8 and bool u8; nothing for any other type.
-    pub(super) fn decode(dtype: Dtype, shape: Vec<usize>, bytes: &[u8]) -> Option<Self> {
-        fn each<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
-            bytes.as_chunks().0.iter().map(|&element| convert(element)).collect()
-        }
-        let data = match dtype {
-            Dtype::F32 => Data::F32(each(bytes, f32::from_le_bytes)),
-            Dtype::F64 => Data::F32(each(bytes, |x| f64::from_le_bytes(x) as f32)),
-            Dtype::F16 => Data::F32(each(bytes, |x| f16::from_le_bytes(x).to_f32())),
-            Dtype::BF16 => Data::F32(each(bytes, |x| bf16::from_le_bytes(x).to_f32())),
-            Dtype::I64 => Data::I64(each(bytes, i64::from_le_bytes)),
-            Dtype::I32 => Data::I64(each(bytes, |x| i32::from_le_bytes(x).into())),
-            Dtype::I16 => Data::I64(each(bytes, |x| i16::from_le_bytes(x).into())),
-            Dtype::I8 => Data::I64(each(bytes, |x| i8::from_le_bytes(x).into())),
-            Dtype::U8 | Dtype::BOOL => Data::U8(bytes.to_vec()),
-            _ => return None,
-        };
-        Some(Self { shape, data })
-    }
-
-    fn dtype(&self) -> Dtype {
-        match self.data {
-            Data::F32(_) => Dtype::F32,
-            Data::I64(_) => Dtype::I64,
-            Data::U8(_) => Dtype::U8,
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match &self.data {
-            Data::F32(data) => bytemuck::cast_slice(data),
-            Data::I64(data) => bytemuck::cast_slice(data),
-            Data::U8(data) => data,
-        }
-    }
-}
 
 /// The checksum of metadata, names, types, shapes and elements, whatever their order in the file.
 struct Checksum(blake3::Hasher);
@@ -195,32 +120,61 @@ fn header(
 /// [`Error::Io`] when the system refuses; [`Error::Weights`] for a file that is no safetensors
 /// file, cut short, altered since it was written, or holds other tensors than `expected`.
 pub fn read(path: &Path, expected: Option<&[(String, Vec<usize>)]>) -> Result<(Tensors, Metadata)> {
-    let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");
-    let mut file = File::open(path).map_err(refused)?;
-    let header = read_header(path, &mut file)?;
-    let infos = header.tensors();
+    let (file, header) = opened(path)?;
     if let Some(expected) = expected {
+        let infos = header.tensors();
         let found = infos.iter().map(|(name, info)| (name.as_str(), &info.shape[..])).collect();
         fit(path, &found, expected, true)?;
     }
-    let mut metadata: Metadata =
-        header.metadata().clone().unwrap_or_default().into_iter().collect();
+    elements(path, file, &header, |_| true)
+}
+
+/// The tensors whose names are wanted. The others are read past, as the checksum is one of all.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Tensors> {
+    let (file, header) = opened(path)?;
+    Ok(elements(path, file, &header, wanted)?.0)
+}
+
+/// The elements behind a header, and its words without the checksum.
+fn elements(
+    path: &Path,
+    mut file: File,
+    header: &Header,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Tensors, Metadata)> {
+    let infos = header.tensors();
+    let strange =
+        |(name, info): &(&String, &&TensorInfo)| wanted(name) && !HostTensor::decodes(info.dtype);
+    if let Some((name, info)) = infos.iter().find(strange) {
+        let problem = format!("expected floats, integers or bool, found {:?}", info.dtype);
+        let place = format!("{}: {name}", path.display());
+        let remedy = "convert the tensor to f32 where it was written";
+        return Err(Error::weights(place, problem, remedy));
+    }
+    let mut metadata = words(header);
+    let sum = metadata.remove(CHECKSUM);
     let mut tensors = Tensors::new();
     let mut hashes = BTreeMap::new();
     for name in header.offset_keys() {
         let info = infos[&name];
-        let mut bytes = vec![0; info.data_offsets.1 - info.data_offsets.0];
-        file.read_exact(&mut bytes).map_err(refused)?;
-        hashes.insert(name.clone(), blake3::hash(&bytes));
-        let tensor =
-            HostTensor::decode(info.dtype, info.shape.clone(), &bytes).ok_or_else(|| {
-                let problem = format!("expected floats, integers or bool, found {:?}", info.dtype);
-                let place = format!("{}: {name}", path.display());
-                Error::weights(place, problem, "convert the tensor to f32 where it was written")
-            })?;
-        tensors.insert(name, tensor);
+        let mut hasher = blake3::Hasher::new();
+        let size = info.data_offsets.1 - info.data_offsets.0;
+        if wanted(&name) {
+            let mut bytes = vec![0; size];
+            file.read_exact(&mut bytes).map_err(|fault| unreadable(path, fault))?;
+            hasher.update(&bytes);
+            let tensor = HostTensor::decode(info.dtype, info.shape.clone(), &bytes);
+            tensors.insert(name.clone(), tensor.expect("a type that is taken"));
+        } else {
+            io::copy(&mut (&file).take(size as u64), &mut hasher)
+                .map_err(|fault| unreadable(path, fault))?;
+        }
+        hashes.insert(name, hasher.finalize());
     }
-    if let Some(found) = metadata.remove(CHECKSUM) {
+    if let Some(found) = sum {
         let mut checksum = Checksum::new(&metadata);
         for (name, hash) in &hashes {
             checksum.tensor(name, infos[name].dtype, &infos[name].shape, hash);
@@ -234,19 +188,38 @@ pub fn read(path: &Path, expected: Option<&[(String, Vec<usize>)]>) -> Result<(T
     Ok((tensors, metadata))
 }
 
+/// Types and shapes of all tensors, and the metadata without the checksum.
+///
+/// # Errors
+/// As [`read`], as far as the header shows it.
+pub fn infos(path: &Path) -> Result<(BTreeMap<String, TensorInfo>, Metadata)> {
+    let header = opened(path)?.1;
+    let infos = header.tensors().into_iter().map(|(name, info)| (name, info.clone()));
+    let mut metadata = words(&header);
+    metadata.remove(CHECKSUM);
+    Ok((infos.collect(), metadata))
+}
+
+fn words(header: &Header) -> Metadata {
+    header.metadata().clone().unwrap_or_default().into_iter().collect()
+}
+
+fn unreadable(path: &Path, fault: io::Error) -> Error {
+    Error::io(path, fault, "name a readable checkpoint file")
+}
+
 /// The metadata alone.
 ///
 /// # Errors
 /// As [`read`], as far as the header shows it.
 pub fn metadata(path: &Path) -> Result<Metadata> {
-    let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");
-    let header = read_header(path, &mut File::open(path).map_err(refused)?)?;
-    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+    Ok(words(&opened(path)?.1))
 }
 
-/// The header, once it agrees with itself and with the length of the file.
-fn read_header(path: &Path, file: &mut File) -> Result<safetensors::tensor::Metadata> {
-    let refused = |fault| Error::io(path, fault, "name a readable checkpoint file");
+/// The file behind its header, and that, once it agrees with itself and with the length of the file.
+fn opened(path: &Path) -> Result<(File, Header)> {
+    let refused = |fault| unreadable(path, fault);
+    let mut file = File::open(path).map_err(refused)?;
     let damaged = |problem| Error::weights(path.display().to_string(), problem, DAMAGED);
     let length = file.metadata().map_err(refused)?.len();
     let Some(rest) = length.checked_sub(8) else {
@@ -261,14 +234,14 @@ fn read_header(path: &Path, file: &mut File) -> Result<safetensors::tensor::Meta
     };
     let mut text = vec![0; size as usize];
     file.read_exact(&mut text).map_err(refused)?;
-    let header: safetensors::tensor::Metadata = serde_json::from_slice(&text)
+    let header: Header = serde_json::from_slice(&text)
         .map_err(|fault| damaged(format!("expected the header of a safetensors file: {fault}")))?;
     limit(path, size, header.tensors().len())?;
     let data = header.data_len() as u64;
     if data != rest {
         return Err(damaged(format!("expected {data} bytes of elements, found {rest}")));
     }
-    Ok(header)
+    Ok((file, header))
 }
 
 /// Refuses what is larger than any checkpoint, before memory is taken for it.

@@ -261,7 +261,7 @@ fn offset(text: &str, key: &str) -> usize {
 }
 
 /// The known word most like `word`.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |known: &str| strsim::jaro_winkler(word, known);
     known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }

@@ -9,7 +9,6 @@ use super::{
     stepper::Steps,
     task::{Head, Task, View},
     update::{Memory, Update},
-    weights::{self, Unexpected},
 };
 use crate::{
     Result,
@@ -167,11 +166,7 @@ impl Learner {
             entries().filter_map(|e| Some((e.clone(), self.file_name(e, head)?))).collect();
         let expected: Vec<_> =
             names.iter().map(|(e, name)| (name.clone(), e.file_shape.clone())).collect();
-        let tensors = match bundle::is(path) {
-            true => bundle::tensors(path, &expected)?,
-            false => weights::load(path)?,
-        };
-        let mut found = weights::matched(path, tensors, &expected, Unexpected::Drop)?;
+        let mut found = bundle::tensors(path, &expected)?;
         let mut tensors = state::network(gpu, &self.state)?;
         for (entry, name) in names {
             tensors.extend(found.remove(&name).map(|tensor| (entry.name, tensor)));

@@ -119,7 +119,7 @@ pub fn load_backbone(gpu: &Gpu, state: &State, path: &Path) -> Result<()> {
     let entries = state.arenas().into_iter().flat_map(|arena| arena.layout.entries());
     let backbone = entries.filter(|e| matches!(e.group, Group::Weights | Group::Vectors));
     let expected: Vec<_> = backbone.map(|e| (e.name.clone(), e.file_shape.clone())).collect();
-    let found = weights::matched(path, weights::load(path)?, &expected, Unexpected::Drop)?;
+    let found = weights::open(path)?.matched(&expected, Unexpected::Drop)?;
     let mut tensors = network(gpu, state)?;
     tensors.extend(found);
     take(gpu, &tensors, "", state.arenas())

@@ -43,11 +43,7 @@ pub fn network(path: &Path) -> Result<Model> {
     let task = task::recall(path, &config)?;
     let depth = learner::depth(config.model.backbone);
     let (file, expected) = (bundle::weights(path), learner::expected(depth, Some(&*task)));
-    let tensors = match bundle::is(&file) {
-        true => bundle::tensors(&file, &expected)?,
-        false => weights::load(&file)?,
-    };
-    let tensors = weights::matched(&file, tensors, &expected, Unexpected::Drop)?;
+    let tensors = bundle::tensors(&file, &expected)?;
     let graph = Graph::new(&tensors);
     task.graph(&graph, depth);
     let words = checkpoint::metadata(&file)?;
@@ -62,11 +58,10 @@ pub fn network(path: &Path) -> Result<Model> {
 /// # Errors
 /// The weights have no ResNet's backbone.
 pub fn features(path: &Path) -> Result<Model> {
-    let tensors = weights::load(path)?;
+    let file = weights::open(path)?;
     let third = |name: &String| name.ends_with("layer1.0.conv3.weight");
-    let depth = if tensors.keys().any(third) { Depth::R50 } else { Depth::R18 };
-    let expected = learner::expected(depth, None);
-    let tensors = weights::matched(path, tensors, &expected, Unexpected::Drop)?;
+    let depth = if file.tensors.keys().any(third) { Depth::R50 } else { Depth::R18 };
+    let tensors = file.matched(&learner::expected(depth, None), Unexpected::Drop)?;
     let words = preparation(path)?;
     let number = |key: &str| words[key].parse::<f64>().expect("the words of a number");
     let graph = Graph::new(&tensors);

@@ -1,0 +1,147 @@
+//! What a tensor is called: by whoever saved it, and by torchvision.
+
+use std::collections::BTreeMap;
+
+/// What training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder is the network; the key
+/// encoder and the queue stay behind.
+const WRAPPERS: [&str; 5] = ["state_dict.", "model_state_dict.", "model.", "module.", "encoder_q."];
+
+/// Where a backbone lies in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models'.
+const PLACES: [&str; 4] = ["", "backbone.body.", "backbone.", "encoder."];
+
+/// A ResNet's children in their order, as an `nn.Sequential` of them numbers its tensors.
+const CHILDREN: [(&str, &str); 7] = [
+    ("0", "conv1"),
+    ("1", "bn1"),
+    ("4", "layer1"),
+    ("5", "layer2"),
+    ("6", "layer3"),
+    ("7", "layer4"),
+    ("9", "fc"),
+];
+
+/// The names of a file with what they are wrapped in taken off.
+#[derive(Debug, Default, PartialEq)]
+pub struct Unwrapped {
+    /// What was taken off, outermost first: `state_dict.module.`, or nothing.
+    pub wrapper: String,
+    /// Names of the network's tensors, and the same as they are in the file.
+    pub inner: BTreeMap<String, String>,
+    /// Names in the file of what lies outside of the wrapper.
+    pub outer: Vec<String>,
+}
+
+/// Takes off every wrapper that any name begins with.
+pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
+    let mut all = Unwrapped {
+        inner: names.into_iter().map(|name| (name.clone(), name)).collect(),
+        ..Unwrapped::default()
+    };
+    let around = |inner: &BTreeMap<String, String>| {
+        let begins = |wrapper: &&str| inner.keys().any(|name| name.starts_with(*wrapper));
+        WRAPPERS.into_iter().find(begins)
+    };
+    while let Some(wrapper) = around(&all.inner) {
+        all.wrapper += wrapper;
+        for (name, in_file) in std::mem::take(&mut all.inner) {
+            match name.strip_prefix(wrapper) {
+                Some(inner) => drop(all.inner.insert(inner.into(), in_file)),
+                None => all.outer.push(in_file),
+            }
+        }
+    }
+    let renamed = std::mem::take(&mut all.inner).into_iter();
+    all.inner = renamed.map(|(name, in_file)| (todays(name), in_file)).collect();
+    all.outer.sort();
+    all
+}
+
+/// The name that torchvision gives today to a detector's tensor: until 0.13 the convolutions of the
+/// feature pyramid and of the proposal head were not yet in blocks.
+fn todays(name: String) -> String {
+    let Some((at, last)) = name.rsplit_once('.') else { return name };
+    let block = |at: &str| {
+        let (list, number) = at.rsplit_once('.')?;
+        let list = list.rsplit('.').next()?;
+        let numbered = number.bytes().all(|byte| byte.is_ascii_digit());
+        (["inner_blocks", "layer_blocks"].contains(&list) && numbered).then_some("0")
+    };
+    match block(at).or_else(|| at.ends_with("rpn.head.conv").then_some("0.0")) {
+        Some(inside) => format!("{at}.{inside}.{last}"),
+        None => name,
+    }
+}
+
+/// The names of `found` as a network calls them whose tensors are called `wanted`: of all places where a backbone
+/// may lie, and of named and numbered children, those under which most of the wanted are found. Maps the
+/// network's names to those of `found`; what lies elsewhere is not in it.
+pub fn seen<'a>(
+    found: impl IntoIterator<Item = &'a str>,
+    wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<String, &'a str> {
+    let found: Vec<&str> = found.into_iter().collect();
+    let views = PLACES.into_iter().flat_map(|place| [(place, false), (place, true)]);
+    let view = |(place, numbered): (&str, bool)| -> BTreeMap<String, &'a str> {
+        let below = found.iter().filter_map(|name| Some((name.strip_prefix(place)?, *name)));
+        let called = |name: &str| if numbered { child(name) } else { name.to_owned() };
+        below.map(|(name, whole)| (called(name), whole)).collect()
+    };
+    let count = |view: &BTreeMap<String, &str>| view.keys().filter(|name| wanted(name)).count();
+    // Of equal views the first one counts, so that names are left alone where nothing fits.
+    let better = |best: BTreeMap<_, _>, next| if count(&next) > count(&best) { next } else { best };
+    views.map(view).reduce(better).unwrap_or_default()
+}
+
+/// A numbered child's name: `4.0.conv1.weight` is `layer1.0.conv1.weight`.
+fn child(name: &str) -> String {
+    let numbered = |(number, child): &(&str, &str)| {
+        let rest = name.strip_prefix(number)?.strip_prefix('.')?;
+        Some(format!("{child}.{rest}"))
+    };
+    CHILDREN.iter().find_map(numbered).unwrap_or_else(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inner(names: &[&str]) -> Vec<String> {
+        unwrapped(names.iter().map(|name| (*name).to_owned())).inner.into_keys().collect()
+    }
+
+    #[test]
+    fn wrappers_come_off_in_any_order_and_what_is_outside_stays_behind() {
+        assert_eq!(inner(&["conv1.weight"]), ["conv1.weight"]);
+        assert_eq!(inner(&["model.module.fc.bias"]), inner(&["module.model.fc.bias"]));
+        let all = ["state_dict.module.encoder_q.a", "state_dict.module.queue", "epoch"];
+        let found = unwrapped(all.map(str::to_owned));
+        assert_eq!(found.wrapper, "state_dict.module.encoder_q.");
+        assert_eq!(found.inner, BTreeMap::from([("a".into(), all[0].into())]));
+        assert_eq!(found.outer, ["epoch", "state_dict.module.queue"]);
+    }
+
+    #[test]
+    fn a_detector_of_before_torchvision_0_13_has_todays_names() {
+        let old = ["backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.bias"];
+        let new = ["backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.bias"];
+        assert_eq!(inner(&old), new);
+        assert_eq!(inner(&new), new);
+    }
+
+    #[test]
+    fn a_backbone_is_seen_wherever_it_lies() {
+        let wanted = ["conv1.weight", "layer1.0.conv1.weight"];
+        let plain = ["", "backbone.", "backbone.body.", "encoder."];
+        let named = plain.map(|at| wanted.map(|name| format!("{at}{name}")));
+        let numbered = plain.map(|at| ["0.weight", "4.0.conv1.weight"].map(|n| format!("{at}{n}")));
+        for names in named.iter().chain(&numbered) {
+            let found = names.iter().map(String::as_str).chain(["decoder.weight"]);
+            let seen = seen(found, |name| wanted.contains(&name));
+            for (here, there) in wanted.iter().zip(names) {
+                assert_eq!(seen.get(*here), Some(&there.as_str()), "{names:?}");
+            }
+        }
+        let foreign = seen(["a.b", "c"], |name| wanted.contains(&name));
+        assert_eq!(foreign.into_keys().collect::<Vec<_>>(), ["a.b", "c"]);
+    }
+}

@@ -23,10 +23,18 @@ mod config;
 mod explain;
 #[path = "cli/faults.rs"]
 mod faults;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/kinds.rs"]
 mod kinds;
+#[path = "cli/learning.rs"]
+mod learning;
 #[path = "cli/predict.rs"]
 mod predict;
+#[path = "cli/readme.rs"]
+mod readme;
+#[path = "cli/rehearse.rs"]
+mod rehearse;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/runners.rs"]

@@ -244,7 +244,7 @@ fn every_range_is_checked_in_a_pretraining() {
 fn every_range_is_checked_in_the_later_stages() {
     for (pair, part) in [
         ("rounds=0", "found 0"),
-        ("tasks=[]", "found 0"),
+        ("tasks=[]", "found none"),
         ("tasks.0=mira", "nearest source is `mura`"),
         ("tasks.1=pneumonia", "twice"),
         ("l2sp.alpha=-1", "[0, 100]"),

@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The data sets in a folder, of which there must be one.
-fn found(folder: &Path) -> Result<Vec<data::Found>> {
+pub(super) fn found(folder: &Path) -> Result<Vec<data::Found>> {
     let found = data::detect(folder)?;
     if found.is_empty() {
         return Err(Error::data(
@@ -114,7 +114,7 @@ fn found(folder: &Path) -> Result<Vec<data::Found>> {
 }
 
 /// The keys of a source that are not at their default.
-fn keys(source: &Source) -> toml::Table {
+pub(super) fn keys(source: &Source) -> toml::Table {
     let table = |source: &Source| toml::Table::try_from(source).expect("a source is plain data");
     let plain = Source { known: source.known.clone(), format: source.format, ..Source::named("") };
     let plain = table(&plain);

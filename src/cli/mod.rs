@@ -12,6 +12,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod figures;
+mod init;
 pub mod inspect;
 mod kernels;
 mod known;
@@ -19,6 +20,7 @@ mod network;
 mod paper;
 mod predict;
 pub mod problems;
+mod rehearse;
 mod report;
 mod reproduce;
 mod run_model;
@@ -35,7 +37,7 @@ pub mod work;
 
 use crate::{
     Error, Result,
-    gpu::{Choice, Gpu, Matrices},
+    gpu::{Choice, Gpu, Matrices, Progress},
     train::{
         self,
         checkpoint::{self, Tensors},
@@ -61,6 +63,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Init(init::Args),
     Doctor(doctor::Args),
     Pretrain(stages::Pretrain),
     Multitask(stages::Multitask),
@@ -119,18 +122,32 @@ enum Precision {
 }
 
 impl Device {
+    /// Bytes of `--memory`.
+    fn memory(&self) -> Option<u64> {
+        self.memory.map(|mib| mib << 20)
+    }
+    /// The options that were given, as words for a command line.
+    fn words(&self) -> String {
+        let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
+        let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
+        let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());
+        let tune = self.tune.then(|| " --tune".to_owned());
+        adapter.chain(memory).chain(half).chain(tune).collect()
+    }
     /// Opens the adapter.
     ///
     /// # Errors
     /// There is none, or none of that name.
     pub fn open(&self) -> Result<Gpu> {
         let checked = std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1");
-        let memory = self.memory.map(|mib| mib << 20);
+        let memory = self.memory();
         let tune = self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str));
         let (adapter, poison) = (self.adapter.clone(), false);
         let (half, cache) = (self.precision == Precision::F16, cache());
         let matrices = if self.matrices { Matrices::Listed } else { Matrices::Unused };
-        let choice = Choice { adapter, checked, poison, memory, half, cache, matrices, tune };
+        let progress = Some(watch::progress as Progress);
+        let choice =
+            Choice { adapter, checked, poison, memory, half, cache, matrices, tune, progress };
         let gpu = Gpu::open(choice)?;
         train::cache::load(&gpu)?;
         Ok(gpu)
@@ -168,6 +185,7 @@ pub fn main() -> ExitCode {
     sigpipe::reset();
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Report(args) => report::run(&args),

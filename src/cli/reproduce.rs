@@ -1,12 +1,17 @@
 //! `mtpret reproduce`: every initialisation on every target, and the paper's tables.
 
-use super::{Device, paper::Layout, settings::Folders, watch::Console};
+use super::{
+    Device,
+    paper::Layout,
+    settings::{Folders, environment},
+    watch::Console,
+};
 use crate::{
     Error, Result,
     report::table::{Cell as Entry, Column as Heading, Table},
     train::{
         config::{self, Init, Reproduce, Stage},
-        forecast::{Forecast, forecast},
+        forecast::{Forecast, Rehearsed},
         reproduce::{Cell, Experiment},
         run::{Run, Watch},
     },
@@ -47,7 +52,7 @@ pub struct Args {
     /// Say what would be run, how long it would take and what memory it needs, and stop.
     #[arg(long)]
     dry_run: bool,
-    /// One setting, for example --set moco.epochs=5.
+    /// One setting, for example --set moco.epochs=5; those of MTPRET_SET, apart by blanks, come first.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Print readings, cells and forecasts as JSON, one object a line, on standard output.
@@ -78,21 +83,23 @@ pub fn run(args: &Args) -> Result<()> {
         None => (&args.run, false),
     };
     let file = folder.join("config.resolved.toml");
+    let settings = [environment(), args.settings.clone()].concat();
     let mut config: Reproduce = match resume {
-        true => config::load(&file, &args.settings)?,
-        false => config::load(&args.config, &args.settings)?,
+        true => config::load(&file, &settings)?,
+        false => config::load(&args.config, &settings)?,
     };
     locate(&mut config, &args.folders, &watch)?;
     let inits = chosen(args, &mut config)?;
     let gpu = args.device.open()?;
     let (inits, missing) = available(&config, inits);
     if args.dry_run || (args.budget.is_some() && !resume) {
-        watch.note("timing every distinct step");
-        let mut forecasts = forecast(&gpu, &config, &inits)?;
+        watch.note("rehearsing every distinct stage");
+        let rehearsed = Rehearsed::new(&gpu, &config, &inits)?;
+        let mut forecasts = rehearsed.forecasts(&config, &inits);
         if let Some(budget) = args.budget {
             let whole: f64 = forecasts.iter().map(|f| f.seconds).sum();
             config.scale(budget / whole);
-            forecasts = forecast(&gpu, &config, &inits)?;
+            forecasts = rehearsed.forecasts(&config, &inits);
             let now: f64 = forecasts.iter().map(|f| f.seconds).sum();
             watch.note(&format!(
                 "budget {:.0} min: {:.0} min as configured, all epochs times {:.2}, now {:.0} min",

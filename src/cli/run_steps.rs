@@ -151,7 +151,8 @@ fn train(args: &Args) -> Result<()> {
         Kind::Classify | Kind::Segment => {
             let network = Network::new(&gpu, &args.name, &args.network, None, &found)?;
             if network.segments() != (args.task == Kind::Segment) {
-                let problem = format!("--task: {} is not for this task", args.name);
+                let problem =
+                    format!("--task: expected one that is learnt by {}, found another", args.name);
                 return Err(Error::request("command line", problem));
             }
             supervised(&gpu, args, &settings, &batches, &network)

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 /// What is put over a configuration, and how a run is done and shown.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// One setting, for example --set optim.lr=0.01.
+    /// One setting, for example --set optim.lr=0.01. The environment variable MTPRET_SET may hold others, apart by
+    /// blanks: they come first, and are shown.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Seed of every random number.
@@ -35,8 +36,18 @@ impl Settings {
             self.seed.map(|seed| format!("seed={seed}")),
             self.max_bad.map(|films| format!("data.max_bad={films}")),
         ];
-        self.settings.iter().cloned().chain(own.into_iter().flatten()).collect()
+        let set = self.settings.iter().cloned();
+        environment().into_iter().chain(set).chain(own.into_iter().flatten()).collect()
     }
+}
+
+/// The settings that `MTPRET_SET` holds. They are shown, since nothing else would say where a run has them from.
+pub fn environment() -> Vec<String> {
+    let text = std::env::var("MTPRET_SET").unwrap_or_default();
+    if !text.trim().is_empty() {
+        eprintln!("MTPRET_SET: {}", text.trim());
+    }
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Where the data sets lie that the program knows.

@@ -3,19 +3,19 @@
 use super::{
     Device,
     figures::Figures,
+    rehearse::{ByHeart, overfit, rehearsed},
     settings::{Folders, Settings},
-    watch::{Console, span},
+    watch::Console,
 };
 use crate::{
     Result, data,
     gpu::Gpu,
-    report::table::{Cell, Column, Table},
     train::{
         self, bundle,
-        config::{self, Augment, Stage},
+        config::{self, Stage},
         finetune,
         learner::{Learner, depth},
-        rehearsal::{self, Rehearsal},
+        rehearsal,
         run::Run,
         task::{Scores, Task},
     },
@@ -35,7 +35,7 @@ pub struct Common {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data"])]
     resume: Option<PathBuf>,
     /// Make everything, put a few batches of each task through, say how long an epoch takes and how much memory the
-    /// run will have, and write nothing.
+    /// run will have, and write nothing (but for compiled kernels in the cache, which the run then finds).
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
     /// Weights to start from: .safetensors, .pth, or the run folder of the stage before. The backbone is
@@ -49,16 +49,6 @@ pub struct Common {
 }
 
 impl Common {
-    /// The configuration with its overrides and the places of its data sets, and the run it is for.
-    fn begin<'w, T: Stage>(
-        &self,
-        stage: &str,
-        watch: &'w Console,
-        sources: fn(&mut T) -> Vec<&mut data::Source>,
-    ) -> Result<(T, Run<'w>)> {
-        let (config, folder, resume) = self.located(stage, sources)?;
-        Ok((config, Run::new(&folder, watch, resume)?))
-    }
     /// As [`Common::load`], with the places of the data sets.
     fn located<T: Stage>(
         &self,
@@ -104,50 +94,28 @@ pub struct Pretrain {
 /// Example: mtpret multitask multitask/resnet18 --weights runs/moco --run runs/mt
 #[derive(clap::Args)]
 pub struct Multitask {
+    /// Learn so many training films of each task by heart, unturned: the losses of all tasks fall toward 0. Larger batches
+    /// are made as small. (Contrast has no such check: a film learnt by heart is its own neighbour in the queue.)
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(2..))]
+    overfit: Option<u16>,
     #[command(flatten)]
     common: Common,
 }
 
 /// Stage 3: fine-tuning on one task, with figures on its test part.
 ///
+/// After each epoch it is measured on the validation part (`metric`), and it ends early once that figure has not grown for
+/// `patience` epochs. The best epoch's weights are weights.safetensors, those of the last one last.safetensors.
+///
 /// Example: mtpret finetune finetune/resnet18 --weights runs/mt --run runs/pneumonia
 #[derive(clap::Args)]
 pub struct Finetune {
     /// Learn so many training films by heart, unturned, and measure on the same: a network and a rate that can
-    /// learn reach AUC 1, Dice 0.98 or AP50 0.95 soon.
-    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..))]
+    /// learn reach AUC 1, Dice 0.98 or AP50 0.95 soon. Larger batches are made as small.
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(2..))]
     overfit: Option<u16>,
     #[command(flatten)]
     common: Common,
-}
-
-/// Shows what a dry run came to.
-fn rehearsed(common: &Common, rehearsals: &[Rehearsal]) -> Result<()> {
-    if common.settings.json {
-        println!("{}", serde_json::to_string(rehearsals).expect("rehearsals are plain data"));
-        return Ok(());
-    }
-    let titles = ["films", "steps an epoch", "an epoch", "epochs", "in all"];
-    let columns = titles.map(|title| Column::numbers(title, None));
-    let mut table = Table::new(std::iter::once(Column::words("")).chain(columns).collect());
-    let mut seconds = 0.0;
-    for one in rehearsals {
-        let all = one.epoch_seconds * one.epochs as f64;
-        seconds += all;
-        let number = |n: u64| Cell::number(Some(n as f64), 0);
-        table.push(vec![
-            Cell::words(one.name.as_str()),
-            number(one.films as u64),
-            number(one.steps),
-            Cell::words(span(one.epoch_seconds)),
-            number(one.epochs),
-            Cell::words(span(all)),
-        ]);
-    }
-    let mib = rehearsals.iter().map(|one| one.mib).max().unwrap_or(0);
-    print!("{}", table.to_text());
-    println!("{} in all, {mib} MiB of device memory; nothing was written", span(seconds));
-    Ok(())
 }
 
 fn say(json: bool, what: &str, file: &Path) {
@@ -168,10 +136,13 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
     args.common.folders.locate_some(&mut config.source, &watch)?;
     config.validate()?;
     if args.common.dry_run {
-        return rehearsed(&args.common, &rehearsal::pretrain(&args.common.gpu()?, &config)?);
+        return rehearsed(
+            args.common.settings.json,
+            &[rehearsal::pretrain(&args.common.gpu()?, &config)?],
+        );
     }
     let run = Run::new(&folder, &watch, resume)?;
-    let file = train::pretrain::pretrain(&args.common.settings.device.open()?, &config, &run)?;
+    let file = train::pretrain::pretrain(&args.common.gpu()?, &config, &run)?;
     say(args.common.settings.json, "pretrain", &file);
     Ok(())
 }
@@ -182,12 +153,20 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
 /// As [`pretrain`].
 pub fn multitask(args: &Multitask) -> Result<()> {
     let watch = Console::new(args.common.settings.json)?;
-    if args.common.dry_run {
-        let config = args.common.located("multitask", config::Multitask::sources)?.0;
-        return rehearsed(&args.common, &rehearsal::multitask(&args.common.gpu()?, &config)?);
+    let (mut config, folder, resume) =
+        args.common.located("multitask", config::Multitask::sources)?;
+    if let Some(films) = args.overfit {
+        let config::Multitask { source, augment, data, segment, detect, .. } = &mut config;
+        overfit(films, ByHeart { source, augment, data, segment, detect });
     }
-    let (config, run) = args.common.begin("multitask", &watch, config::Multitask::sources)?;
-    let file = train::multitask::multitask(&args.common.settings.device.open()?, &config, &run)?;
+    if args.common.dry_run {
+        return rehearsed(
+            args.common.settings.json,
+            &rehearsal::multitask(&args.common.gpu()?, &config)?,
+        );
+    }
+    let run = Run::new(&folder, &watch, resume)?;
+    let file = train::multitask::multitask(&args.common.gpu()?, &config, &run)?;
     say(args.common.settings.json, "multitask", &file);
     Ok(())
 }
@@ -201,14 +180,17 @@ pub fn finetune(args: &Finetune) -> Result<()> {
     let (mut config, folder, resume) =
         args.common.located("finetune", config::Finetune::sources)?;
     if let Some(films) = args.overfit {
-        config.source.iter_mut().for_each(|source| source.overfit = films.into());
-        config.augment = Augment { flip: 0.0, rotate_deg: 0.0, shift: 0.0 };
+        let config::Finetune { source, augment, data, segment, detect, .. } = &mut config;
+        overfit(films, ByHeart { source, augment, data, segment, detect });
     }
     if args.common.dry_run {
-        return rehearsed(&args.common, &rehearsal::finetune(&args.common.gpu()?, &config)?);
+        return rehearsed(
+            args.common.settings.json,
+            &[rehearsal::finetune(&args.common.gpu()?, &config)?],
+        );
     }
     let run = Run::new(&folder, &watch, resume)?;
-    let outcome = finetune::finetune(&args.common.settings.device.open()?, &config, &run)?;
+    let outcome = finetune::finetune(&args.common.gpu()?, &config, &run)?;
     show(args.common.settings.json, &config.task, &outcome.scores);
     say(args.common.settings.json, "finetune", &run.weights_file());
     Ok(())

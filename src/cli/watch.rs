@@ -9,10 +9,10 @@ use std::{
     cell::RefCell,
     io::IsTerminal,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Prints progress and listens for Ctrl-C.
@@ -37,10 +37,40 @@ impl Console {
             }
             eprintln!("\nstopping after this step; the run is being saved (Ctrl-C again: at once)");
         })
-        .map_err(|e| Error::Adapter(format!("Ctrl-C cannot be listened for: {e}")))?;
+        .map_err(|e| Error::Adapter(format!("expected to hear of Ctrl-C, found that the system refuses: {e}; start the program from a terminal")))?;
         let bar =
             (!json && std::io::stderr().is_terminal()).then(|| RefCell::new(ProgressBar::hidden()));
         Ok(Self { stop, bar, json })
+    }
+}
+
+/// When something that a person waits for began, and when it was last spoken of.
+static WAITING: Mutex<Option<[Instant; 2]>> = Mutex::new(None);
+/// What takes less is not worth a word.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Shows on standard error how far something is: one line that changes on a terminal, a line every two seconds elsewhere.
+pub fn progress(what: &str, done: usize, of: usize) {
+    let (now, terminal) = (Instant::now(), std::io::stderr().is_terminal());
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let [begun, spoken] = waiting.filter(|_| done > 0).unwrap_or([now; 2]);
+    *waiting = Some([begun, spoken]);
+    if now - begun < PATIENCE {
+        return;
+    }
+    let ended = done == of;
+    let pause = Duration::from_millis(if terminal { 100 } else { 2000 });
+    if !ended && spoken > begun && now - spoken < pause {
+        return;
+    }
+    *waiting = Some([begun, now]);
+    let took =
+        if ended { format!(", {:.1} s", (now - begun).as_secs_f64()) } else { String::new() };
+    let line = format!("{what} {done}/{of}{took}");
+    match (terminal, ended) {
+        (true, false) => eprint!("\r\x1b[K{line}"),
+        (true, true) => eprintln!("\r\x1b[K{line}"),
+        (false, _) => eprintln!("{line}"),
     }
 }
 
@@ -48,7 +78,8 @@ impl Console {
 pub fn span(seconds: f64) -> String {
     let s = seconds.round() as u64;
     match s {
-        0..60 => format!("{s} s"),
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{s} s"),
         60..3600 => format!("{} min {:02} s", s / 60, s % 60),
         _ => format!("{} h {:02} min", s / 3600, s / 60 % 60),
     }

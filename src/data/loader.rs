@@ -338,7 +338,7 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
         return Err(Error::config(
             "loader, batch",
             format!("expected a batch of 1 to {films} films, found {batch}"),
-            "choose a smaller batch, or add films",
+            "choose a smaller batch (--set data.batch=N, segment.batch or detect.batch), or add films",
         ));
     }
     Ok(())

@@ -323,14 +323,16 @@ impl Source {
         }
         if self.val_share + self.test_share >= 1.0 {
             let sum = self.val_share + self.test_share;
-            let problem =
-                format!("val_share and test_share sum to {sum}, nothing is left to train");
+            let problem = format!(
+                "expected val_share and test_share below 1 together, found {sum}: nothing is left to train"
+            );
             return wrong("test_share", problem, "lower one of them");
         }
         let special = self.special();
         let foreign = special.iter().find(|(_, set, users)| *set && !users.contains(&format));
         if let Some((key, _, users)) = foreign {
-            let problem = format!("the format {format:?} does not use this key").to_lowercase();
+            let format = format!("{format:?}").to_lowercase();
+            let problem = format!("expected no such key beside format = \"{format}\", found it");
             let last = format!("{:?}", users[0]).to_lowercase();
             return wrong(key, problem, &format!("remove it, or set format = \"{last}\""));
         }
@@ -353,7 +355,7 @@ impl Source {
             let article = if key.ends_with('s') { "" } else { "a " };
             return wrong(
                 key,
-                format!("the format {format} needs {article}{key}, found none"),
+                format!("expected {article}{key}, which the format {format} needs, found none"),
                 remedy,
             );
         }

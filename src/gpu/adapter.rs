@@ -24,6 +24,8 @@ pub struct Choice {
     pub matrices: Matrices,
     /// Measure the kernels of problems that nobody measured yet, before a step is first run; gets a line a problem.
     pub tune: Option<fn(&str)>,
+    /// Is told what a person waits for, how many are done, and of how many: `compiling`, 41, 120.
+    pub progress: Option<Progress>,
 }
 
 /// Kernels that multiply 8 × 8 matrices of f32 which 32 lanes, a subgroup, hold together.
@@ -38,6 +40,9 @@ pub enum Matrices {
     ByHand,
 }
 
+/// Shows what takes a while before a step first runs.
+pub type Progress = fn(what: &str, done: usize, of: usize);
+
 /// What kernels are chosen by.
 #[derive(Clone, Debug)]
 pub struct Caps {
@@ -50,6 +55,8 @@ pub struct Caps {
     pub quads64: bool,
     /// As was asked for, but `Listed` only where they are.
     pub matrices: Matrices,
+    /// Bytes of the device's own memory, where the driver says so; of a driver on the CPU, those of the machine.
+    pub memory: Option<u64>,
     /// What the device was opened with.
     pub limits: wgpu::Limits,
 }
@@ -106,8 +113,8 @@ pub fn find(choice: &Choice) -> Result<wgpu::Adapter> {
     let mut all = adapters();
     if all.is_empty() {
         return Err(Error::Adapter(
-            "no Vulkan, Metal or DX12 adapter answers; install a driver, or Mesa's software Vulkan \
-             with tools/setup.sh"
+            "expected a Vulkan, Metal or DX12 adapter, found that none answers; install a driver, or Mesa's \
+             software Vulkan with tools/setup.sh"
                 .into(),
         ));
     }
@@ -122,7 +129,8 @@ pub fn find(choice: &Choice) -> Result<wgpu::Adapter> {
     };
     let at = at.ok_or_else(|| {
         let list: Vec<_> = names.iter().enumerate().map(|(i, n)| format!("{i} {n}")).collect();
-        Error::Adapter(format!("`{wanted}` is none of: {}; pass its number", list.join(", ")))
+        let list = list.join(", ");
+        Error::Adapter(format!("expected one of {list}, found `{wanted}`; pass its number"))
     })?;
     Ok(all.swap_remove(at))
 }
@@ -169,11 +177,32 @@ pub fn open(
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
     }))
-    .map_err(|e| Error::Adapter(format!("{} refuses a device: {e}", info.name)))?;
+    .map_err(|e| Error::Adapter(format!("expected a device of {}, found that its driver refuses: {e}; update the driver or pass another --adapter", info.name)))?;
     let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size);
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
-    Ok((device, queue, Caps { subgroup, software, quads64, matrices, limits }))
+    let memory = memory(adapter);
+    Ok((device, queue, Caps { subgroup, software, quads64, matrices, memory, limits }))
+}
+
+/// Bytes of the largest heap of an adapter's own memory. wgpu does not tell; Vulkan does.
+#[cfg(not(target_vendor = "apple"))]
+fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    // SAFETY: nothing is made or destroyed: the driver is asked for a table, while the guard holds the adapter.
+    let heaps = unsafe {
+        let adapter = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
+        let instance = adapter.shared_instance().raw_instance();
+        instance.get_physical_device_memory_properties(adapter.raw_physical_device())
+    };
+    let heaps = &heaps.memory_heaps[..heaps.memory_heap_count as usize];
+    // The lowest flag of a heap says that it is the device's own.
+    heaps.iter().filter(|heap| heap.flags.as_raw() & 1 == 1).map(|heap| heap.size).max()
+}
+
+/// Metal shares the machine's memory, and wgpu does not tell how much of it.
+#[cfg(target_vendor = "apple")]
+fn memory(_: &wgpu::Adapter) -> Option<u64> {
+    None
 }
 
 /// The pipelines that an earlier run left in `folder`, or none; the driver drops what is not its own.

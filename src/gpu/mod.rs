@@ -14,7 +14,7 @@ mod recording;
 mod transfer;
 mod tuning;
 
-pub use adapter::{Caps, Choice, Matrices, adapters, lists_matrices};
+pub use adapter::{Caps, Choice, Matrices, Progress, adapters, lists_matrices};
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
 pub use plan::{ALIGNMENT, Plan};
@@ -52,6 +52,8 @@ type Key = (&'static str, Constants);
 struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
+    /// It has run once: drivers may put compiling off until then.
+    used: Cell<bool>,
 }
 
 /// What has crossed between host and device so far.
@@ -60,6 +62,8 @@ struct Traffic {
     uploads: Cell<u64>,
     readbacks: Cell<u64>,
     launches: Cell<u64>,
+    /// The most bytes in buffers since somebody began to watch.
+    peak: Cell<i64>,
 }
 
 /// Counts of things made and moved since the device was opened; for tests and reports.
@@ -151,6 +155,27 @@ impl Gpu {
             launches: self.0.traffic.launches.get(),
         }
     }
+    /// From now on [`Gpu::peak`] tells of what comes.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn watch_peak(&self) -> Result<()> {
+        // What was dropped is freed once the device has been waited for.
+        self.0.queue.submit([]);
+        self.wait()?;
+        self.0.traffic.peak.set(0);
+        self.note_peak();
+        Ok(())
+    }
+    /// The most bytes of device memory that were in buffers at one time since [`Gpu::watch_peak`], by wgpu's count; what
+    /// uploads are staged in counts too.
+    pub fn peak(&self) -> u64 {
+        u64::try_from(self.0.traffic.peak.get()).unwrap_or(0)
+    }
+    fn note_peak(&self) {
+        let peak = &self.0.traffic.peak;
+        peak.set(peak.get().max(self.counters().buffer_bytes));
+    }
     /// Bytes by which `more` would go beyond [`Choice::memory`]; 0 without such a limit, and then `more` is not asked.
     ///
     /// # Errors
@@ -200,7 +225,10 @@ impl Gpu {
             mapped_at_creation: false,
         });
         match pollster::block_on(scope.pop()) {
-            None => Ok(buffer),
+            None => {
+                self.note_peak();
+                Ok(buffer)
+            }
             Some(_) => Err(refused("the device is out of memory".into())),
         }
     }
@@ -212,6 +240,7 @@ impl Gpu {
         assert!(bytes.len() as u64 <= to.bytes, "a write fits its slice");
         self.0.traffic.uploads.set(self.0.traffic.uploads.get() + 1);
         self.0.queue.write_buffer(existing(to), to.offset, bytes);
+        self.note_peak();
     }
     /// Sets existing memory to zero; unlike [`Gpu::write`] it sends nothing and needs no staging.
     ///
@@ -242,7 +271,10 @@ impl Gpu {
     pub fn read(&self, from: &Slice) -> Result<Vec<u8>> {
         let mut readback = Readback::new(self, from.bytes)?;
         readback.request(from);
-        readback.wait()
+        let bytes = readback.wait();
+        // At once, so that what is read part by part takes the memory of one part.
+        readback.free();
+        bytes
     }
     /// Waits until everything submitted has run.
     ///

@@ -6,6 +6,8 @@ use super::{
 };
 use crate::{Error, Result};
 use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -26,6 +28,15 @@ pub struct Program {
 enum Step {
     Launch { pipeline: Rc<Pipeline>, group: wgpu::BindGroup, params: Vec<u8>, grid: [u32; 3] },
     Copy { from: Slice, to: Slice },
+}
+
+impl Step {
+    fn pipeline(&self) -> Option<&Pipeline> {
+        match self {
+            Self::Launch { pipeline, .. } => Some(pipeline),
+            Self::Copy { .. } => None,
+        }
+    }
 }
 
 impl Program {
@@ -65,6 +76,7 @@ impl Program {
                 }
             })
             .collect::<Result<Vec<_>>>()?;
+        gpu.compile_all(planned.iter().flat_map(|(state, _)| &state.commands))?;
         planned.into_iter().map(|(s, p)| Self::build(&gpu, s, p, arenas.clone())).collect()
     }
     fn build(gpu: &Gpu, state: State, plan: Plan, arenas: Vec<Rc<wgpu::Buffer>>) -> Result<Self> {
@@ -117,19 +129,38 @@ impl Program {
         };
         Slice { memory, offset: offset + slice.offset, bytes: slice.bytes }
     }
-    /// Encodes and submits every command, in order. Does not wait.
+    /// Encodes and submits every command, in order. Does not wait, but for pipelines that have never run where somebody is
+    /// told how far it is: some drivers compile them only then.
     pub fn run(&self) {
-        let mut from = 0;
-        let mut flops = 0;
-        for (at, command) in self.state.commands.iter().enumerate() {
+        let unused = self.unused();
+        let (mut from, mut flops, mut used) = (0, 0, 0);
+        for (at, (command, step)) in self.state.commands.iter().zip(&self.steps).enumerate() {
             if let Command::Launch(launch) = command {
                 flops += launch.cost.flops;
             }
-            if flops >= FLOPS_PER_SUBMISSION || at + 1 == self.steps.len() {
+            let first = unused > 0 && step.pipeline().is_some_and(|p| !p.used.replace(true));
+            if first || flops >= FLOPS_PER_SUBMISSION || at + 1 == self.steps.len() {
                 self.submit(&self.steps[from..=at]);
                 (from, flops) = (at + 1, 0);
             }
+            // A device that is lost is met again, and said to be, by whoever reads.
+            if first && self.gpu.wait().is_ok() {
+                used += 1;
+                self.gpu.tell("compiling", used, unused);
+            }
         }
+    }
+    /// Pipelines that have never run, if anybody is to be told; says that they come.
+    fn unused(&self) -> usize {
+        if self.gpu.choice().progress.is_none() {
+            return 0;
+        }
+        let pipelines = self.steps.iter().filter_map(Step::pipeline).filter(|p| !p.used.get());
+        let unused = pipelines.map(std::ptr::from_ref).collect::<BTreeSet<_>>().len();
+        if unused > 0 {
+            self.gpu.tell("compiling", 0, unused);
+        }
+        unused
     }
     fn submit(&self, steps: &[Step]) {
         self.gpu.0.queue.submit([self.encode(steps)]);
@@ -204,6 +235,31 @@ impl Gpu {
     pub(super) fn largest_arena(&self) -> u64 {
         self.caps().limits.max_buffer_size.min((1 << 31) - 1) / ALIGNMENT * ALIGNMENT
     }
+    /// Compiles the pipelines of all launches that are not compiled yet, and tells how far it is.
+    fn compile_all<'a>(&self, commands: impl Iterator<Item = &'a Command>) -> Result<()> {
+        let mut missing: BTreeMap<_, &Launch> = BTreeMap::new();
+        for command in commands {
+            if let Command::Launch(launch) = command {
+                let key = (launch.source.name, launch.constants.clone());
+                if !self.0.pipelines.borrow().contains_key(&key) {
+                    missing.insert(key, launch);
+                }
+            }
+        }
+        for (at, launch) in missing.values().enumerate() {
+            self.tell("compiling", at, missing.len());
+            self.pipeline(launch)?;
+        }
+        if !missing.is_empty() {
+            self.tell("compiling", missing.len(), missing.len());
+        }
+        Ok(())
+    }
+    fn tell(&self, what: &str, done: usize, of: usize) {
+        if let Some(tell) = self.choice().progress {
+            tell(what, done, of);
+        }
+    }
     /// The pipeline of a launch; compiled the first time it is asked for.
     fn pipeline(&self, launch: &Launch) -> Result<Rc<Pipeline>> {
         let key = (launch.source.name, launch.constants.clone());
@@ -260,7 +316,7 @@ impl Gpu {
             cache: self.0.cache.as_ref(),
         });
         match pollster::block_on(scope.pop()) {
-            None => Ok(Pipeline { pipeline, layout }),
+            None => Ok(Pipeline { pipeline, layout, used: Cell::new(false) }),
             Some(e) => Err(Error::Shader { kernel: source.name.into(), problem: e.to_string() }),
         }
     }

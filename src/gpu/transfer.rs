@@ -128,6 +128,10 @@ impl Readback {
     pub fn is_pending(&self) -> bool {
         self.staging.state.load(Ordering::Acquire) != IDLE
     }
+    /// Gives its memory back, without waiting for the next look at what the device has done.
+    pub(super) fn free(self) {
+        self.staging.buffer.destroy();
+    }
     /// Takes the bytes of the last request; waits for them.
     ///
     /// # Errors

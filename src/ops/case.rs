@@ -229,7 +229,7 @@ pub fn differentiate<const N: usize, O: Op<N>>(
     let mut dx: [Option<Tensor>; N] = [const { None }; N];
     if let Some(dy) = dy {
         if dy.shape != y.shape {
-            let problem = format!("dy is {:?}, y is {:?}", dy.shape, y.shape);
+            let problem = format!("expected dy of y's shape {:?}, found {:?}", y.shape, dy.shape);
             return Err(Error::shape("gradient", problem));
         }
         dx = op.backward(rec, &saved, &Tensor::upload_as(gpu, y.format, dy)?, needs)?;

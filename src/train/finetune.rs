@@ -13,6 +13,7 @@ use super::{
     task::{self, Scores, Task},
     trainer::{Hooks, Pass, Trainer, metadata, step_of},
     update::Update,
+    weights,
 };
 use crate::{
     Error, Result,
@@ -38,6 +39,8 @@ pub struct Outcome {
 
 /// The name of the file with the best epoch and its figure.
 const BEST: &str = "best.json";
+/// The name of the file with the last epoch's weights.
+const LAST: &str = "last.safetensors";
 
 /// Runs the stage, and scores the test part with the best epoch's weights.
 ///
@@ -45,9 +48,13 @@ const BEST: &str = "best.json";
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
 pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     run.write_config(config)?;
+    gpu.watch_peak()?;
     let (set, task) = task::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
     set.needs("test", &set.test)?;
+    let source = config.source.iter().find(|source| source.name == config.task);
+    let words =
+        task::words(source.expect("the configuration was checked to name a source"), &set.labels);
     let depth = depth(config.model.backbone);
     let learner = Learner::new(gpu, depth, &[&*task], false, config.seed)?;
     if let Some(path) = &config.model.weights {
@@ -60,8 +67,6 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         learner.load(gpu, 0, &run.weights_file())?;
         validation = best_of(&run.folder);
     } else {
-        let mut options = evaluating(&*task);
-        options.cache_bytes /= 2;
         let tuning = Tuning {
             gpu,
             config,
@@ -69,7 +74,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
             task: &*task,
             learner: &learner,
             inference: &mut inference,
-            val: (&set.val, Loader::new(set.val.clone(), options)?),
+            val: (&set.val, None),
             best: Best {
                 state: learner.state.duplicate(gpu)?,
                 figure: f64::NEG_INFINITY,
@@ -78,6 +83,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
             epoch_len: 0,
         };
         let best = tuning.train(&set)?;
+        weights::save(&run.folder.join(LAST), learner.network(gpu, 0)?, words.clone())?;
         best.state.copy_to(gpu, &learner.state);
         run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
         validation = (best.figure > f64::MIN).then_some(best.figure);
@@ -86,9 +92,11 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
     }
     let scores = evaluate(config, run, &*task, &mut inference, &set.test, "")?;
-    let source = config.source.iter().find(|source| source.name == config.task);
-    let source = source.expect("the configuration was checked to name a source");
-    run.finish(steps, learner.network(gpu, 0)?, task::words(source, &set.labels))?;
+    let trained = !run.is_done();
+    run.finish(steps, learner.network(gpu, 0)?, words)?;
+    if trained {
+        run.ended(gpu, &run_name(config), steps)?;
+    }
     Ok(Outcome { scores, validation })
 }
 
@@ -117,8 +125,8 @@ struct Tuning<'a> {
     task: &'a dyn Task,
     learner: &'a Learner,
     inference: &'a mut Inference,
-    /// The validation part and its batches.
-    val: (&'a [Sample], Loader),
+    /// The validation part, and its batches once they are wanted: decoding them would keep the first step waiting.
+    val: (&'a [Sample], Option<Loader>),
     best: Best,
     /// Steps of an epoch.
     epoch_len: u64,
@@ -228,6 +236,14 @@ impl Hooks for Tuning<'_> {
         run.finite(at, &state::network(self.gpu, &self.learner.state)?)?;
         let epoch = at / self.epoch_len - 1;
         let (samples, loader) = &mut self.val;
+        let loader = match loader {
+            Some(loader) => loader,
+            none => {
+                let mut options = evaluating(self.task);
+                options.cache_bytes /= 2;
+                none.insert(Loader::new(samples.to_vec(), options)?)
+            }
+        };
         let mut scorer = self.task.scorer();
         self.inference.run(loader, samples, |predicted| scorer.add(predicted))?;
         run.list_bad(&loader.bad())?;

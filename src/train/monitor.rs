@@ -12,9 +12,10 @@ use super::{
 use crate::{
     Result,
     autograd::{Mode, Tape},
-    data::{Dataset, Loader, Sample},
+    data::{BadFilm, Dataset, Loader, Sample},
     gpu::Gpu,
 };
+use std::time::Instant;
 
 /// The online figure: nearest neighbours and a linear probe on f_q's features of a labelled set.
 pub(super) struct Online {
@@ -68,29 +69,10 @@ impl Online {
     /// # Errors
     /// Films that cannot be read, or a lost device.
     pub fn read(&mut self, run: &Run, step: u64) -> Result<()> {
-        let mut rows = |samples: &[Sample]| -> Result<(Vec<Sample>, Vec<f32>)> {
-            let (mut read, mut rows) = (Vec::new(), Vec::new());
-            let mut loader = Loader::new(samples.to_vec(), in_order(&self.data))?;
-            self.features.run(&mut loader, samples, |predicted| {
-                read.push(predicted.sample.clone());
-                rows.extend(predicted.row);
-                Ok(())
-            })?;
-            run.list_bad(&loader.bad())?;
-            Ok((read, rows))
-        };
-        let (of_train, train) = rows(&self.train)?;
-        let (of_val, val) = rows(&self.val)?;
-        let width = train.len() / of_train.len().max(1);
-        let targets: Vec<f64> = of_train.iter().flat_map(|s| self.task.indicator(s)).collect();
-        let samples: Vec<&Sample> = of_val.iter().collect();
-        let (train, val) = (Features { values: &train, width }, Features { values: &val, width });
-        let vote = Vote::Similarity { temperature: 0.07 };
-        let near = knn(train, &targets, val, self.k, vote)?;
-        let probe = linear_probe(train, &targets, val, 1.0)?;
-        let bootstrap = Bootstrap { replicates: REPLICATES, seed: self.seed };
-        let (knn_auc, knn_interval) = self.task.auc(&samples, &near, bootstrap)?;
-        let (probe_auc, probe_interval) = self.task.auc(&samples, &probe, bootstrap)?;
+        let (train, val) = (self.train.clone(), self.val.clone());
+        let (train, val) = (self.rows(&train)?, self.rows(&val)?);
+        run.list_bad(&[&train.bad[..], &val.bad].concat())?;
+        let [(knn_auc, knn_interval), (probe_auc, probe_interval)] = self.figures(&train, &val)?;
         run.watch.note(&format!(
             "monitor {} after {step} steps: kNN AUC {}, linear probe AUC {}",
             self.task.name(),
@@ -107,6 +89,61 @@ impl Online {
             probe_interval,
         })
     }
+
+    /// Seconds that a reading will take, by what a few batches take now.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn seconds(&mut self) -> Result<f64> {
+        let all = self.train.len() + self.val.len();
+        // From all over the set, so that every class is met.
+        let every = (self.train.len() / (4 * self.data.batch)).max(1);
+        let some: Vec<Sample> = self.train.iter().step_by(every).cloned().collect();
+        self.rows(&some[..1])?;
+        let begun = Instant::now();
+        let rows = self.rows(&some)?;
+        let forward = begun.elapsed().as_secs_f64() / some.len() as f64;
+        let begun = Instant::now();
+        self.figures(&rows, &rows)?;
+        let fitted = begun.elapsed().as_secs_f64() / some.len() as f64;
+        Ok(forward * all as f64 + fitted * self.train.len() as f64)
+    }
+    /// The features of films.
+    fn rows(&mut self, samples: &[Sample]) -> Result<Rows> {
+        let (mut read, mut values) = (Vec::new(), Vec::new());
+        let mut loader = Loader::new(samples.to_vec(), in_order(&self.data))?;
+        self.features.run(&mut loader, samples, |predicted| {
+            read.push(predicted.sample.clone());
+            values.extend(predicted.row);
+            Ok(())
+        })?;
+        Ok(Rows { read, values, bad: loader.bad() })
+    }
+    /// AUC and interval of nearest neighbours, and of a linear probe.
+    fn figures(&self, train: &Rows, val: &Rows) -> Result<[Auc; 2]> {
+        let width = train.values.len() / train.read.len().max(1);
+        let targets: Vec<f64> = train.read.iter().flat_map(|s| self.task.indicator(s)).collect();
+        let samples: Vec<&Sample> = val.read.iter().collect();
+        let [train, val] = [train, val].map(|rows| Features { values: &rows.values, width });
+        let vote = Vote::Similarity { temperature: 0.07 };
+        let near = knn(train, &targets, val, self.k, vote)?;
+        let probe = linear_probe(train, &targets, val, 1.0)?;
+        let bootstrap = Bootstrap { replicates: REPLICATES, seed: self.seed };
+        Ok([
+            self.task.auc(&samples, &near, bootstrap)?,
+            self.task.auc(&samples, &probe, bootstrap)?,
+        ])
+    }
+}
+
+/// An area under the ROC curve and its interval; none where it is undefined.
+type Auc = (Option<f64>, Option<[f64; 2]>);
+
+/// Films that could be read, their features, and films that could not.
+struct Rows {
+    read: Vec<Sample>,
+    values: Vec<f32>,
+    bad: Vec<BadFilm>,
 }
 
 /// A figure and its interval, in words.

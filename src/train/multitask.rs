@@ -46,6 +46,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
+    gpu.watch_peak()?;
     let opened =
         config.tasks.iter().map(|name| task::open(&config.source, name, config.settings()));
     let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
@@ -102,6 +103,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         at = trainer.pass(pass, at, &mut Learning { gpu, learner: &learner })?;
     }
     run.finish(steps, state::network(gpu, &learner.state)?, Metadata::new())?;
+    run.ended(gpu, "multitask", steps)?;
     Ok(run.weights_file())
 }
 

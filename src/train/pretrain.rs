@@ -81,6 +81,7 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
+    gpu.watch_peak()?;
     let then = |method: &dyn Contrastive, step: &dyn Steps, queue| {
         train(gpu, config, run, method, step, queue)
     };
@@ -143,6 +144,7 @@ fn train(
         at = trainer.pass(pass, at, &mut pretraining)?;
     }
     run.finish(trainer.steps, state::network(gpu, method.encoder().1)?, Metadata::new())?;
+    run.ended(gpu, "pretrain", trainer.steps)?;
     Ok(run.weights_file())
 }
 

@@ -92,7 +92,9 @@ pub fn take_scale(gpu: &Gpu, tensors: &Tensors, state: &State) -> Result<()> {
         (None, None) => Ok(()),
         (found, _) => {
             let begun = if found.is_some() { "f16" } else { "f32" };
-            let problem = format!("the run was begun with --precision {begun}");
+            let problem = format!(
+                "expected --precision {begun}, with which the run was begun, found another"
+            );
             Err(Error::weights(SCALE, problem, "resume it with the same"))
         }
     }

@@ -107,8 +107,8 @@ impl Recorded {
                     }
                     least = least.min(beyond);
                     refusal = Some(Error::Adapter(format!(
-                        "--memory is {} MiB short of what a step takes at least; give it more, or make the images \
-                         smaller",
+                        "expected memory for a step of one film, found that --memory is {} MiB short of it; give it \
+                         more, or make the images smaller",
                         least.div_ceil(1 << 20)
                     )));
                 }

@@ -156,12 +156,18 @@ fn no_adapter_and_an_unknown_adapter_are_said_plainly() {
         command.env(key, "/nonexistent");
     }
     if cfg!(target_os = "linux") {
-        refused(command, 1, &["adapter: no Vulkan, Metal or DX12 adapter answers; install"]);
+        refused(
+            command,
+            1,
+            &[
+                "adapter: expected a Vulkan, Metal or DX12 adapter, found that none answers; install",
+            ],
+        );
     }
     for unknown in ["nosuch", "99"] {
         let mut command = place.stage("finetune", "run", &[]);
         command.args(["--adapter", unknown]);
-        let quoted = format!("adapter: `{unknown}` is none of: 0 ");
+        let quoted = format!("found `{unknown}`; pass its number");
         refused(command, 1, &[&quoted, "pass its number"]);
     }
 }

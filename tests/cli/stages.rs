@@ -58,7 +58,10 @@ fn the_three_stages_and_what_follows_run_from_end_to_end() {
         .map(|task| [format!("heads.{task}.fc.weight"), format!("heads.{task}.fc.bias")]);
     let heads: Vec<&str> = heads.iter().flatten().map(String::as_str).collect();
     has_the_backbone(&names(&place, "mt"), &heads);
-    assert_eq!(metrics(&place, "mt").len(), 8);
+    let mt = metrics(&place, "mt");
+    // A line a step, and one that says what the stage took.
+    assert_eq!((mt.len(), mt[8]["step"].as_u64()), (9, Some(8)));
+    assert!(mt[8]["peak_memory_mib"].as_u64() > Some(100), "{}", mt[8]);
 
     let mut finetune = place.stage("finetune", "ft", &[]);
     finetune.args(["--weights", "mt", "--json"]);

@@ -220,9 +220,17 @@ fn settings_that_contradict_one_another_are_errors() {
     let sum = wrong(Format::Nih, |s| (s.val_share, s.test_share) = (0.5, 0.5));
     assert!(sum.contains("nothing is left to train"), "{sum}");
     let foreign = wrong(Format::Folder, |s| s.split_column = Some("x".into()));
-    assert!(foreign.starts_with("data set k, split_column: the format folder"), "{foreign}");
+    assert!(
+        foreign.starts_with(
+            "data set k, split_column: expected no such key beside format = \"folder\""
+        ),
+        "{foreign}"
+    );
     let table = wrong(Format::Csv, |_| ());
-    assert!(table.starts_with("data set k, table: the format csv needs a table"), "{table}");
+    assert!(
+        table.starts_with("data set k, table: expected a table, which the format csv needs"),
+        "{table}"
+    );
     let finding = wrong(Format::Nih, |s| s.label_columns = vec!["Oedema".into()]);
     assert!(finding.ends_with("did you mean Edema?"), "{finding}");
 }

@@ -81,7 +81,8 @@ impl BatchNorm {
     fn extent(&self, x: &Tensor) -> Result<(usize, usize)> {
         let groups = if self.training { self.groups } else { 1 };
         if groups == 0 || !x.shape[0].is_multiple_of(groups) {
-            let problem = format!("a batch of {} is not {groups} equal groups", x.shape[0]);
+            let problem =
+                format!("expected a batch of {groups} equal groups, found {} films", x.shape[0]);
             return Err(Error::shape("batch_norm", problem));
         }
         let rows = x.rows() / groups;
@@ -130,12 +131,13 @@ impl BatchNorm {
     ) -> Result<(Tensor, Saved)> {
         let c = x.channels();
         if [weight, bias, &self.running[0], &self.running[1]].iter().any(|t| t.shape != [c]) {
-            let problem = format!("x has {c} channels, weight is {:?}", weight.shape);
+            let problem =
+                format!("expected a weight of x's {c} channels, found {:?}", weight.shape);
             return Err(Error::shape("batch_norm", problem));
         }
         if let Some(other) = residual.filter(|r| r.shape != x.shape || r.format != x.format) {
             let (of_x, of_r) = ((&x.shape, x.format), (&other.shape, other.format));
-            let problem = format!("x and residual differ ({of_x:?}, {of_r:?})");
+            let problem = format!("expected a residual like x {of_x:?}, found {of_r:?}");
             return Err(Error::shape("batch_norm", problem));
         }
         let moments = self.moments(rec, x, weight)?;

@@ -36,7 +36,7 @@ impl Op<2> for BceWithLogits {
     fn forward(&self, rec: &Recording, [x, t]: [&Tensor; 2]) -> Result<(Tensor, Gradient)> {
         if x.shape != t.shape {
             let problem =
-                format!("logits and target differ (logits: {:?}, target: {:?})", x.shape, t.shape);
+                format!("expected a target like logits {:?}, found {:?}", x.shape, t.shape);
             return Err(Error::shape("bce_with_logits", problem));
         }
         let total = x.rows() * x.quads();

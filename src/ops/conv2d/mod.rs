@@ -75,11 +75,12 @@ impl Conv2d {
             return Err(Error::shape("conv2d", problem));
         }
         if x.format != w.format {
-            let problem = format!("x is {:?}, w is {:?}", x.format, w.format);
+            let problem =
+                format!("expected x and w in one format, found {:?} and {:?}", x.format, w.format);
             return Err(Error::shape("conv2d", problem));
         }
         let Some([p, q]) = self.output([h, width], [r, s]) else {
-            let problem = format!("the kernel does not fit (x: {:?}, w: {:?})", x.shape, w.shape);
+            let problem = format!("expected a kernel within x {:?}, found {:?}", x.shape, w.shape);
             return Err(Error::shape("conv2d", problem));
         };
         let y = Tensor::of(rec, x.format, &[n, p, q, k]);

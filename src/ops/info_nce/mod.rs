@@ -171,7 +171,8 @@ impl InfoNce {
 /// Errs if the shapes do not fit or N exceeds K. He et al. 2020, algorithm 1.
 pub fn enqueue(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor) -> Result<()> {
     if keys.channels() != queue.channels() || keys.rows() > queue.rows() {
-        let problem = format!("keys {:?} do not fit a queue {:?}", keys.shape, queue.shape);
+        let problem =
+            format!("expected keys that fit a queue {:?}, found {:?}", queue.shape, keys.shape);
         return Err(Error::shape("info_nce/enqueue", problem));
     }
     let (quads, size) = (keys.quads(), keys.rows() * keys.quads());

@@ -106,7 +106,7 @@ impl Op<1> for MaxPool2d {
     fn forward(&self, rec: &Recording, [x]: [&Tensor; 1]) -> Result<(Tensor, Origin)> {
         let image @ [n, h, w, c] = x.axes();
         let Some([p, q]) = self.output([h, w]) else {
-            let problem = format!("the window does not fit (x: {:?}, {self:?})", x.shape);
+            let problem = format!("expected a window within x {:?}, found {self:?}", x.shape);
             return Err(Error::shape("max_pool2d", problem));
         };
         let y = Tensor::of(rec, x.format, &[n, p, q, c]);

@@ -256,7 +256,11 @@ impl Stage for Multitask {
     fn validate(&self) -> Result<()> {
         shared(self.seed, &self.data, &self.source, &self.augment, &self.log)?;
         within("rounds", self.rounds, 1..=100_000, 10)?;
-        within("tasks", self.tasks.len(), 1..=self.source.len(), 1)?;
+        if self.tasks.is_empty() {
+            let problem = "expected the name of at least one [[source]], found none";
+            let remedy = format!("for example --set 'tasks=[{:?}]'", self.source[0].name);
+            return Err(Error::config("tasks", problem, remedy));
+        }
         for (i, task) in self.tasks.iter().enumerate() {
             let key = format!("tasks.{i}");
             among(&key, task, &self.source)?;

@@ -61,7 +61,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         state::load_backbone(gpu, &learner.state, path)?;
     }
     let mut inference = learner.inference(gpu, &*task, 0)?;
-    let mut steps = 0;
+    let (mut steps, mut trained) = (0, 0);
     let validation;
     if run.is_done() {
         learner.load(gpu, 0, &run.weights_file())?;
@@ -82,7 +82,8 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
             },
             epoch_len: 0,
         };
-        let best = tuning.train(&set)?;
+        let best;
+        (best, trained) = tuning.train(&set)?;
         weights::save(&run.folder.join(LAST), learner.network(gpu, 0)?, words.clone())?;
         best.state.copy_to(gpu, &learner.state);
         run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
@@ -92,10 +93,9 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
     }
     let scores = evaluate(config, run, &*task, &mut inference, &set.test, "")?;
-    let trained = !run.is_done();
     run.finish(steps, learner.network(gpu, 0)?, words)?;
-    if trained {
-        run.ended(gpu, &run_name(config), steps)?;
+    if trained > 0 {
+        run.ended(gpu, &run_name(config), trained)?;
     }
     Ok(Outcome { scores, validation })
 }
@@ -133,8 +133,8 @@ struct Tuning<'a> {
 }
 
 impl Tuning<'_> {
-    /// All epochs, or as many as the figure still grows.
-    fn train(mut self, set: &Dataset) -> Result<Best> {
+    /// All epochs, or as many as the figure still grows; and the steps that were done.
+    fn train(mut self, set: &Dataset) -> Result<(Best, u64)> {
         let (config, run) = (self.config, self.run);
         let mut at = 0;
         if let Some((tensors, metadata)) = run.checkpoint("finetune")? {
@@ -180,7 +180,7 @@ impl Tuning<'_> {
             };
             at = trainer.pass(pass, at, &mut self)?;
         }
-        Ok(self.best)
+        Ok((self.best, at))
     }
     /// Whether patience has run out. Asked before an epoch, so that a run resumed there stops where it would
     /// have stopped.

@@ -53,22 +53,18 @@ pub fn run(args: &Args) -> Result<()> {
     let (facts, differences, panels) = (facts(&runs), differences(&runs), panels(&runs));
     println!("{}\n{}", facts.to_text(), differences.to_text());
     let names: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();
-    let mut blocks = vec![
-        Block::Table { caption: "Runs".into(), table: facts },
-        Block::Table {
-            caption: "Keys of the configurations that differ".into(),
-            table: differences,
-        },
-    ];
+    let mut blocks = vec![Block::Table { caption: "Runs".into(), table: facts }];
     if !panels.is_empty() {
         let file = folder.join("compare.svg");
         checkpoint::replace(&file, |f| f.write_all(chart::svg(&panels, 2).as_bytes()))?;
         let caption = "By step; figures of validation by epoch".into();
         blocks.push(Block::Figure { caption, panels, columns: 2 });
     }
+    let caption = "Keys of the configurations that differ".into();
+    blocks.push(Block::Table { caption, table: differences });
     blocks.push(Block::Note("Not for diagnostic use.".into()));
     let report = Report {
-        title: names.join(" and "),
+        title: names.join(", "),
         provenance: vec![
             ("program".into(), format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
             (
@@ -158,13 +154,27 @@ fn median(run: &Found, key: &str) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// Keys of the configurations that differ, and their values.
+/// Keys of the configurations that differ, and their values. A section or a source that some runs lack is one row.
 fn differences(runs: &[(String, Found)]) -> Table {
     let mut flat = Vec::new();
     for (_, run) in runs {
         let mut keys = BTreeMap::new();
         flatten("", &toml::Value::Table(run.config.clone()), &mut keys);
         flat.push(keys);
+    }
+    for section in flat
+        .iter()
+        .flat_map(|keys| keys.keys().filter_map(|key| section(key)))
+        .collect::<BTreeSet<_>>()
+    {
+        let has =
+            |keys: &BTreeMap<String, String>| keys.keys().any(|key| key.starts_with(&section));
+        if !flat.iter().all(has) {
+            for keys in flat.iter_mut().filter(|keys| has(keys)) {
+                keys.retain(|key, _| !key.starts_with(&section));
+                keys.insert(section.trim_end_matches('.').into(), "there".into());
+            }
+        }
     }
     let all: BTreeSet<&String> = flat.iter().flat_map(BTreeMap::keys).collect();
     let mut table = Table::new(columns("key", runs));
@@ -176,6 +186,13 @@ fn differences(runs: &[(String, Found)]) -> Table {
         }
     }
     table
+}
+
+/// The section or the source that a key belongs to, with the dot behind it.
+fn section(key: &str) -> Option<String> {
+    let parts = if key.starts_with("source.") { 2 } else { 1 };
+    let at = key.match_indices('.').nth(parts - 1)?.0;
+    Some(key[..=at].to_owned())
 }
 
 /// Every value below a key; the entries of lists of tables go by their names.

@@ -35,8 +35,8 @@ const INSTEAD: [(&str, Option<&str>, &str); 6] = [
     ("mtpret doctor ", None, "takes minutes; tools/test.sh runs it, on two drivers"),
     (
         "mtpret init DIR",
-        Some("mtpret init DIR --minutes 1"),
-        "sizes for an hour take minutes to time",
+        Some("mtpret init DIR/chest_xray --minutes 1"),
+        "an hour's sizes take minutes to time; tests/cli/init.rs has several sets",
     ),
     (
         "mtpret bench kernel",

@@ -17,6 +17,8 @@ mod alone;
 mod bench;
 #[path = "cli/bundle.rs"]
 mod bundle;
+#[path = "cli/chromium.rs"]
+mod chromium;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/explain.rs"]
@@ -29,6 +31,8 @@ mod init;
 mod kinds;
 #[path = "cli/learning.rs"]
 mod learning;
+#[path = "cli/pages.rs"]
+mod pages;
 #[path = "cli/predict.rs"]
 mod predict;
 #[path = "cli/readme.rs"]

@@ -14,6 +14,8 @@ use serde_json::Value;
 mod boxes;
 #[path = "metrics/masks.rs"]
 mod masks;
+#[path = "metrics/probabilities.rs"]
+mod probabilities;
 #[path = "metrics/roc.rs"]
 mod roc;
 

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use mtpret::report::chart::{Axis, Estimate, Group, IntervalChart, LineChart, Panel, Series, svg};
-use mtpret::report::html::{Block, Report};
 use mtpret::report::table::{Best, Cell, Column, Table};
 
 #[path = "report/charts.rs"]
 mod charts;
 #[path = "report/coco.rs"]
 mod coco;
+#[path = "report/pages.rs"]
+mod pages;
 #[path = "report/papers.rs"]
 mod papers;
 #[path = "report/pictures.rs"]
@@ -296,45 +297,4 @@ fn each_series_has_a_colour_and_a_mark_of_its_own() {
     }
     assert_eq!(picture.matches("<circle").count(), 2);
     assert_eq!(picture.matches("<polygon").count(), 6);
-}
-
-#[test]
-fn a_report_is_one_well_formed_file_without_network_or_script() {
-    let report = Report {
-        title: NASTY.into(),
-        provenance: vec![("seed".into(), "42".into()), (NASTY.into(), NASTY.into())],
-        blocks: vec![
-            Block::Note("Not for diagnostic use.".into()),
-            Block::Heading(NASTY.into()),
-            Block::Text(NASTY.into()),
-            Block::Table { caption: NASTY.into(), table: results() },
-            Block::Figure {
-                caption: NASTY.into(),
-                panels: vec![plain(vec![("loss", vec![[0.0, 1.0], [1.0, 0.5]])])],
-                columns: 1,
-            },
-            Block::Picture { caption: NASTY.into(), png: vec![0, 255, 7] },
-        ],
-    };
-    let html = report.to_html();
-    let (head, body) = html.split_once("<style>").unwrap();
-    let (style, body) = body.split_once("</style>").unwrap();
-    assert_well_formed(&format!("{head}{body}"));
-    assert!(!style.contains("url(") && !style.contains("@import"));
-    assert!(html.starts_with("<!doctype html>"));
-    assert!(!html.contains("<script"), "nothing is run");
-    let sources: Vec<&str> = html.split(" src=").skip(1).collect();
-    assert!(matches!(sources[..], [only] if only.starts_with("\"data:image/png;base64,AP8H\"")));
-    let outside = html.replace("http://www.w3.org/2000/svg", "");
-    assert!(!outside.contains("://"), "no address is named");
-    assert!(html.contains("<td class=\"number\"><strong>0.50</strong></td>"));
-    assert!(html.contains("<dt>seed</dt><dd>42</dd>"));
-    assert!(html.contains("role=\"note\">Not for diagnostic use.</p>"));
-}
-
-#[test]
-fn a_report_without_contents_is_still_a_page() {
-    let report = Report { title: "Empty".into(), provenance: vec![], blocks: vec![] };
-    let html = report.to_html();
-    assert!(html.contains("<h1>Empty</h1>") && !html.contains("<dl>"));
 }

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Everything that is tested, from a clean clone: sets up, then format, dependencies, lints, the test suite, and
-# `mtpret doctor` on the default Vulkan driver and on SwiftShader, a second one with another compiler.
-# One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
+# Everything that is tested, from a clean clone: sets up, then format, dependencies, lints, the test suite (the program's pages
+# in a headless Chromium too), and `mtpret doctor` on the default Vulkan driver and on SwiftShader, a second one with another
+# compiler. One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
 set -eu
 cd "$(dirname "$0")/.."
-mtpret=${CARGO_TARGET_DIR:-target}/release/mtpret
+target=${CARGO_TARGET_DIR:-target}
+mtpret=$target/release/mtpret
 
 say() { echo "test: $*" >&2; }
 
@@ -46,12 +47,36 @@ install_swiftshader() {
         say "chromium could not be installed"
 }
 
+# axe-core, which finds on the program's pages what shuts people out, from the npm registry or from a package of PyPI that carries
+# it. It is kept beside what is built, and goes into nothing that is shipped.
+fetch_axe() {
+    axe=$target/axe
+    [ ! -s "$axe/axe.min.js" ] || return 0
+    mkdir -p "$axe"
+    if command -v npm >/dev/null && (cd "$axe" && npm pack --silent axe-core@4.14.1 >/dev/null); then
+        tar -xzf "$axe/axe-core-4.14.1.tgz" -C "$axe" package/axe.min.js && mv "$axe/package/axe.min.js" "$axe/"
+    elif command -v python3 >/dev/null &&
+        python3 -m pip download -q --no-deps -d "$axe" axe-playwright-python==0.1.8 >&2; then
+        (cd "$axe" && python3 -m zipfile -e ./*.whl . && mv axe_playwright_python/axe.min.js .)
+    else
+        say "axe-core could not be fetched: pages are looked at without it"
+    fi
+}
+
+# Pages must be looked at where there is a browser and axe-core.
+test_suite() {
+    pages=0
+    if chromium --version >/dev/null 2>&1 && [ -s "$target/axe/axe.min.js" ]; then pages=1; fi
+    MTPRET_PAGES=$pages cargo test --release --locked
+}
+
 part "set-up" sh tools/setup.sh
 part "second driver" install_swiftshader
+part "axe-core" fetch_axe
 part "format" cargo fmt --check
 part "dependencies" sh tools/deny.sh
 part "lints" cargo clippy --release --locked --all-targets -- -D warnings
-part "test suite" cargo test --release --locked
+part "test suite" test_suite
 part "build" cargo build --release --locked
 part "doctor, default driver" "$mtpret" doctor
 if manifest=$(swiftshader); then

@@ -212,7 +212,7 @@ fn sheets(config: &Demo, run: &Run, device: &Device) -> Result<Vec<PathBuf>> {
         let part = |name: &str| run.folder.join(format!("finetune-{task}-{name}"));
         explain::draw(&explain::Args {
             paths: vec![part("scratch"), part("mtpret")],
-            class: None,
+            class: Vec::new(),
             count: 4,
             seed: config.seed,
             score: 0.5,
@@ -262,7 +262,7 @@ fn report(
     let mut blocks = Vec::new();
     for ((title, runs), sheet) in tasks.iter().zip(sheets) {
         blocks.push(Block::Heading(title.clone()));
-        blocks.extend(section("Fine-tuned from scratch, and after MTPret", runs));
+        blocks.extend(section("Fine-tuned from scratch, and after MTPret", runs)?);
         blocks.extend(films(sheet));
     }
     blocks.push(Block::Heading("Loss".into()));

@@ -1,5 +1,7 @@
 //! `mtpret doctor`: what adapters there are, whether every op is right on them, how fast they are.
 
+mod page;
+
 use super::{Device, problems::random};
 use crate::{
     Error, Result,
@@ -7,13 +9,20 @@ use crate::{
         Choice, Gpu, Matrices, Recording, adapters, copy_gbps, fma_gflops, lists_matrices, time,
     },
     ops::{Case, Op, SUITES, Suite, conv2d::Conv2d, linear::Linear},
+    train::checkpoint,
 };
 use serde::Serialize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+};
 
 /// List the adapters, run every op's cases on them, and measure what they can do.
 ///
 /// Ends with exit code 1 if any op is wrong on an adapter or no adapter answers.
+///
+/// Example: mtpret doctor --html doctor.html   (a page to attach to a report of a fault)
 ///
 /// Example: mtpret doctor --adapter 0 --json
 #[derive(clap::Args)]
@@ -21,6 +30,12 @@ pub struct Args {
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
+    /// Also write a page with everything that was found; it says nothing about you or your files.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Only run ops whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     #[command(flatten)]
     device: Device,
 }
@@ -112,6 +127,12 @@ pub fn run(args: &Args) -> Result<()> {
         // The message for a wrong name, or for no adapter at all.
         args.device.open()?;
     }
+    let only = args.only.as_deref().unwrap_or_default();
+    if !SUITES.iter().any(|suite| suite.name.contains(only)) {
+        let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        let problem = format!("expected a part of one of {}, found {only:?}", names.join(", "));
+        return Err(Error::request("--only", problem));
+    }
     let mut found = Vec::new();
     for (number, adapter) in all.iter().enumerate() {
         let mut about = describe(number, adapter);
@@ -122,7 +143,7 @@ pub fn run(args: &Args) -> Result<()> {
         };
         say(&heading(&about));
         if asked(args, &all, number) {
-            match examine(adapter, &say) {
+            match examine(adapter, only, &say) {
                 Ok(health) => about.health = Some(health),
                 Err(e) => {
                     say(&format!("\n   no figures: {e}\n"));
@@ -135,6 +156,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if args.json {
         println!("{}", serde_json::json!({ "adapters": found }));
+    }
+    if let Some(file) = &args.html {
+        let page = page::page(&found).to_html();
+        checkpoint::replace(file, |f| f.write_all(page.as_bytes()))?;
     }
     verdict(&found)
 }
@@ -219,7 +244,7 @@ fn heading(a: &Adapter) -> String {
 }
 
 /// Checks and measures an adapter, saying each line as it is known.
-fn examine(adapter: &wgpu::Adapter, say: &dyn Fn(&str)) -> Result<Health> {
+fn examine(adapter: &wgpu::Adapter, only: &str, say: &dyn Fn(&str)) -> Result<Health> {
     let open = |checked, poison| {
         let matrices = Matrices::Listed;
         Gpu::from_adapter(adapter, Choice { checked, poison, matrices, ..Choice::default() })
@@ -227,7 +252,7 @@ fn examine(adapter: &wgpu::Adapter, say: &dyn Fn(&str)) -> Result<Health> {
     let gpus = [open(false, true)?, open(true, true)?];
     say(&format!("\n   {:<16} {:>5} {:>6} {:>18}\n", "op", "cases", "checks", "worst of allowed"));
     let mut ops = Vec::new();
-    for suite in SUITES {
+    for suite in SUITES.iter().filter(|suite| suite.name.contains(only)) {
         let v = judge(suite, &gpus);
         let worst = format!("{:.0} %", v.worst * 100.0);
         say(&format!("   {:<16} {:>5} {:>6} {worst:>18}\n", v.op, v.cases, v.checks));

@@ -1,22 +1,23 @@
 //! `mtpret explain`: films with what fine-tuned runs see in them.
 
+mod pictures;
+
 use super::{Device, predict::unlabelled, report::column_name, stages::finetuned};
 use crate::{
     Error, Result,
-    data::{self, Dataset, Film, Loader, Sample},
+    data::{self, Dataset, Film, Kind, Loader, Sample},
     gpu::Gpu,
     models::Depth,
     report::picture::{Cell, Map, MarkedBox, Outcome, Picture, Row, Sheet},
     train::{
         bundle,
         explain::{Attention, GradCam, choose, enlarged},
-        file_name::legal,
         learner::{Learner, depth},
         run::evaluating,
         task::{self, Compared, FoundBox, Predicted, Task},
     },
 };
-use image::{GrayImage, ImageFormat, Luma};
+use image::GrayImage;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -25,18 +26,21 @@ use std::{
 /// Show what fine-tuned runs see in films: where a classifier looks (Grad-CAM), predicted masks over
 /// their reference, boxes found and missed.
 ///
-/// Runs are columns of one sheet, films its rows. Without films, some of the first run's test part are
-/// shown, half of them positive.
+/// Runs are columns of one sheet, films its rows; several classes are columns of each run. Without films, some of the first
+/// run's test part are shown, half of them positive.
 ///
 /// Example: mtpret explain runs/scratch runs/pneumonia --count 6 -o attention
+///
+/// Example: mtpret explain runs/chest film.png --class all --random
 #[derive(clap::Args)]
 pub struct Args {
     /// Folders of fine-tuning runs or bundles of them, then films or folders of films.
     #[arg(required = true, value_name = "RUN|FILM")]
     pub(super) paths: Vec<PathBuf>,
-    /// The class that attention is shown of [default: the positive one of two, else the likeliest].
-    #[arg(long)]
-    pub(super) class: Option<String>,
+    /// The class that attention is shown of; several are columns side by side, `all` is each class of the first run
+    /// [default: the positive one of two, else the likeliest].
+    #[arg(long, value_delimiter = ',')]
+    pub(super) class: Vec<String>,
     /// How many films of the test part.
     #[arg(long, default_value_t = 4)]
     pub(super) count: usize,
@@ -53,8 +57,9 @@ pub struct Args {
     /// Pixels across a picture.
     #[arg(long, default_value_t = 320)]
     pub(super) cell: u32,
-    /// Folder of the pictures: `sheet.png`, and `maps/<column>/<row>-<film>.png`, the attention from 0 to
-    /// its greatest value [default: `explain` in the first run's folder, or beside the first bundle].
+    /// Folder of the pictures: `sheet.png`; each overlay in `overlays`; in `maps` each attention as a 16-bit film of the
+    /// film's size, 65535 where it is greatest, and `maps.csv`, which says how great that is [default: `explain` in the
+    /// first run's folder, or beside the first bundle].
     #[arg(short, long)]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -62,8 +67,8 @@ pub struct Args {
 }
 
 /// A fine-tuned network and what it was trained for.
-struct Trained {
-    set: Dataset,
+pub(super) struct Trained {
+    pub(super) set: Dataset,
     task: Box<dyn Task>,
     depth: Depth,
     learner: Learner,
@@ -71,7 +76,9 @@ struct Trained {
 }
 
 impl Trained {
-    fn open(run: &Path, device: &Device) -> Result<Self> {
+    /// # Errors
+    /// The run has no weights, or its data set is not at hand.
+    pub(super) fn open(run: &Path, device: &Device) -> Result<Self> {
         let config = finetuned(run, None)?;
         let (set, task) = match run.is_file() {
             true => task::recalled(run, &config)?,
@@ -85,9 +92,11 @@ impl Trained {
 }
 
 /// What a run says of films, by their paths.
-struct Column {
+pub(super) struct Column {
     name: String,
-    films: BTreeMap<PathBuf, (Compared, Option<Attention>)>,
+    /// The class that attention was asked of, by name.
+    class: Option<String>,
+    pub(super) films: BTreeMap<PathBuf, (Compared, Option<Attention>)>,
 }
 
 /// Runs the command.
@@ -123,103 +132,119 @@ pub(super) fn draw(args: &Args) -> Result<PathBuf> {
     }
     let set = &trained[0].1.set;
     let samples = match films.is_empty() {
-        true => choose(set, &set.test, label_of(args, &trained[0].1)?, args.count, args.seed),
+        true => {
+            let label = match &args.class[..] {
+                [only] if only != ALL => Some(label_of(only, set)?),
+                _ => None,
+            };
+            choose(set, &set.test, label, args.count, args.seed)
+        }
         false => unlabelled(&films.into_iter().cloned().collect::<Vec<_>>())?,
     };
     if samples.is_empty() {
         let problem = "expected films in the test part, found none whose label is known";
         return Err(Error::data(first.display().to_string(), problem, "name films after the runs"));
     }
-    let columns = trained.iter().map(|(name, t)| Column::new(name, t, &samples, args));
-    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let classes: &[String] = match &args.class[..] {
+        [only] if only == ALL => &set.labels.names,
+        classes => classes,
+    };
+    let columns = trained.iter().map(|(name, t)| columns(name, t, &samples, classes, args.score));
+    let columns: Vec<Column> = columns.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
     let beside = match first.is_file() {
         true => first.with_extension("explain"),
         false => first.join("explain"),
     };
     let folder = args.output.clone().unwrap_or(beside);
-    write_maps(&folder, &columns, &samples)?;
+    pictures::write(&folder, &columns, &samples)?;
     let file = folder.join("sheet.png");
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| Error::io(&folder, e, "name a folder that can be written"))?;
     sheet(&columns, &samples, args)?.save(&file)?;
     Ok(file)
 }
 
-/// The number of the class that was asked for.
-fn label_of(args: &Args, trained: &Trained) -> Result<Option<usize>> {
-    let Some(class) = &args.class else { return Ok(None) };
-    let names = &trained.set.labels.names;
-    match names.iter().position(|name| name == class) {
-        Some(label) => Ok(Some(label)),
-        None => {
-            let problem = format!("expected one of {names:?}, found `{class}`");
-            Err(Error::config("--class", problem, "name a class of the run"))
-        }
-    }
+/// Stands for every class of the first run.
+const ALL: &str = "all";
+
+/// The number of a class.
+fn label_of(class: &str, set: &Dataset) -> Result<usize> {
+    let names = &set.labels.names;
+    let label = names.iter().position(|name| name == class);
+    label.filter(|_| matches!(set.labels.kind, Kind::Classes | Kind::Multi)).ok_or_else(|| {
+        let problem = format!("expected one of {names:?}, found `{class}`");
+        Error::config("--class", problem, "name a class of the run, or `all`")
+    })
 }
 
-impl Column {
-    fn new(name: &str, t: &Trained, samples: &[Sample], args: &Args) -> Result<Self> {
-        let label = label_of(args, t)?;
-        // What is known of a film is what this run's own data set knows.
-        let known = [&t.set.train, &t.set.val, &t.set.test].into_iter().flatten();
-        let known: BTreeMap<&Path, &Sample> = known.map(|s| (&*s.path, s)).collect();
-        // The loader takes films that are annotated alike, so that it is given none of what is known.
-        let bare = |s: &Sample| Sample { target: Vec::new().into(), ..s.clone() };
-        let bare: Vec<Sample> = samples.iter().map(bare).collect();
-        let mut loader = Loader::new(bare.clone(), evaluating(&*t.task))?;
-        let mut compared = BTreeMap::new();
-        t.learner.inference(&t.gpu, &*t.task, 0)?.run(&mut loader, &bare, |predicted| {
-            let path = &predicted.sample.path;
-            let sample = known.get(&**path).copied().unwrap_or(predicted.sample);
-            let mut found = t.task.compare(&Predicted { sample, ..*predicted }, args.score)?;
-            if let (Compared::Labels { chosen, .. }, Some(label)) = (&mut found, label) {
-                *chosen = label;
-            }
-            compared.insert(path.clone(), found);
+/// What a run says of films: a column for each class that attention is asked of, one of its own choice without any.
+///
+/// # Errors
+/// A class that the run does not have, or films that cannot be read.
+pub(super) fn columns(
+    name: &str,
+    t: &Trained,
+    samples: &[Sample],
+    classes: &[String],
+    least: f64,
+) -> Result<Vec<Column>> {
+    let labels = classes.iter().map(|class| label_of(class, &t.set)).collect::<Result<Vec<_>>>()?;
+    // What is known of a film is what this run's own data set knows.
+    let known = [&t.set.train, &t.set.val, &t.set.test].into_iter().flatten();
+    let known: BTreeMap<&Path, &Sample> = known.map(|s| (&*s.path, s)).collect();
+    // The loader takes films that are annotated alike, so that it is given none of what is known.
+    let bare = |s: &Sample| Sample { target: Vec::new().into(), ..s.clone() };
+    let bare: Vec<Sample> = samples.iter().map(bare).collect();
+    let mut loader = Loader::new(bare.clone(), evaluating(&*t.task))?;
+    let mut compared = BTreeMap::new();
+    t.learner.inference(&t.gpu, &*t.task, 0)?.run(&mut loader, &bare, |predicted| {
+        let path = &predicted.sample.path;
+        let sample = known.get(&**path).copied().unwrap_or(predicted.sample);
+        let found = t.task.compare(&Predicted { sample, ..*predicted }, least)?;
+        compared.insert(path.clone(), found);
+        Ok(())
+    })?;
+    if labels.is_empty() {
+        return Ok(vec![column(name, t, &bare, compared, None)?]);
+    }
+    let of = |label: usize| {
+        let class = &t.set.labels.names[label];
+        let name = if labels.len() > 1 { format!("{name}: {class}") } else { name.to_owned() };
+        column(&name, t, &bare, compared.clone(), Some(label))
+    };
+    labels.iter().map(|label| of(*label)).collect()
+}
+
+/// A column of films that were compared, with the attention to a label or to the one of interest.
+fn column(
+    name: &str,
+    t: &Trained,
+    samples: &[Sample],
+    mut compared: BTreeMap<PathBuf, Compared>,
+    label: Option<usize>,
+) -> Result<Column> {
+    for found in compared.values_mut() {
+        if let (Compared::Labels { chosen, .. }, Some(label)) = (found, label) {
+            *chosen = label;
+        }
+    }
+    let asked = |s: &Sample| match compared.get(&s.path)? {
+        Compared::Labels { chosen, .. } => Some((s.clone(), *chosen)),
+        _ => None,
+    };
+    let asked: Vec<(Sample, usize)> = samples.iter().filter_map(asked).collect();
+    let mut maps = BTreeMap::new();
+    if !asked.is_empty() {
+        let labels = t.set.labels.names.len();
+        GradCam::new(&t.gpu, &t.learner, &*t.task, labels)?.run(&asked, |predicted, map| {
+            maps.insert(predicted.sample.path.clone(), enlarged(&map, predicted.size));
             Ok(())
         })?;
-        let asked = |s: Sample| match compared.get(&s.path)? {
-            Compared::Labels { chosen, .. } => Some((s, *chosen)),
-            _ => None,
-        };
-        let asked: Vec<(Sample, usize)> = bare.into_iter().filter_map(asked).collect();
-        let mut maps = BTreeMap::new();
-        if !asked.is_empty() {
-            let labels = t.set.labels.names.len();
-            GradCam::new(&t.gpu, &t.learner, &*t.task, labels)?.run(&asked, |predicted, map| {
-                maps.insert(predicted.sample.path.clone(), enlarged(&map, predicted.size));
-                Ok(())
-            })?;
-        }
-        let both = compared.into_iter().map(|(path, found)| {
-            let map = maps.remove(&path);
-            (path, (found, map))
-        });
-        Ok(Self { name: name.into(), films: both.collect() })
     }
-}
-
-/// Writes each attention as a grey film, white where it is greatest.
-fn write_maps(folder: &Path, columns: &[Column], samples: &[Sample]) -> Result<()> {
-    for column in columns {
-        let place = folder.join("maps").join(legal(&column.name.replace(['/', '\\', ' '], "-")));
-        for (row, sample) in samples.iter().enumerate() {
-            let Some((_, Some(map))) = column.films.get(&sample.path) else { continue };
-            let most = map.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(*v));
-            let grey = GrayImage::from_fn(map.width(), map.height(), |x, y| {
-                Luma([(255.0 * map.get_pixel(x, y).0[0] / most).round() as u8])
-            });
-            let name = legal(&sample.path.file_stem().unwrap_or_default().to_string_lossy());
-            let path = place.join(format!("{}-{name}.png", row + 1));
-            let mut bytes = std::io::Cursor::new(Vec::new());
-            grey.write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
-            std::fs::create_dir_all(&place)
-                .and_then(|()| std::fs::write(&path, bytes.get_ref()))
-                .map_err(|e| Error::io(&path, e, "name a folder that can be written"))?;
-        }
-    }
-    Ok(())
+    let both = compared.into_iter().map(|(path, found)| {
+        let map = maps.remove(&path);
+        (path, (found, map))
+    });
+    let class = label.map(|label| t.set.labels.names[label].clone());
+    Ok(Column { name: name.into(), class, films: both.collect() })
 }
 
 fn sheet(columns: &[Column], samples: &[Sample], args: &Args) -> Result<Sheet> {
@@ -268,7 +293,7 @@ fn title(columns: &[Column]) -> String {
 }
 
 /// What is true of a film, in words.
-fn truth(compared: &Compared) -> Option<String> {
+pub(super) fn truth(compared: &Compared) -> Option<String> {
     match compared {
         Compared::Labels { present: Some(present), .. } => Some(match present.is_empty() {
             true => "no finding".into(),

@@ -1,27 +1,35 @@
-//! `mtpret report`: what finished runs came to, as one HTML file.
+//! `mtpret report`: what runs were and what they came to, as one HTML file.
 
-use super::{
-    figures::Figures, paper::Layout, reproduce::available, stages::finetuned, watch::Console,
-};
+mod figures;
+mod gallery;
+mod labels;
+mod origin;
+mod predicted;
+mod record;
+mod shapes;
+mod time;
+mod training;
+
+pub(super) use figures::{section, table};
+pub(super) use record::Finished;
+
+use super::{Device, paper::Layout, reproduce::available, stages::finetuned, watch::Console};
 use crate::{
     Error, Result,
     report::{
-        chart::{
-            self, Axis, Estimate, Group, IntervalChart, LineChart, Panel, RocChart, RocCurve,
-            Series,
-        },
-        html::{Block, Report},
-        table::Table,
+        chart::{self, Panel},
+        html::{Block, Report, Tile},
+        table::{Cell as Entry, Column, Table},
     },
     train::{
         checkpoint,
         config::{self, Init, Reproduce},
-        metrics::Roc,
         reproduce::Cell,
         run::Run,
         task::Scores,
     },
 };
+use record::{Record, Stage, expanded};
 use serde::de::DeserializeOwned;
 use std::{
     fs,
@@ -29,27 +37,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Report on finished runs: one HTML file that needs nothing else, with figures and their intervals, ROC
-/// curves, losses and, where `mtpret explain` drew one, the sheet of films.
+/// Report on runs of any stage: one HTML file that needs nothing else, for a screen, a telephone, paper and the dark.
 ///
-/// Fine-tuned runs of one task are compared: rows of one table, curves of one picture. The folder of
-/// an experiment (`mtpret reproduce`) gives the paper's tables and its pictures.
+/// It says what was run and on what, shows losses, rates and where the time went, and of fine-tuned runs their figures with 95 %
+/// intervals: ROC, precision and recall, calibration, confusion and thresholds; Dice by film; boxes by class; and the films on
+/// which each run fares best and worst, with what it sees in them. Runs of one task are compared. The folder of an experiment
+/// (`mtpret reproduce`) gives the paper's tables and pictures, that of a demo all its runs.
 ///
 /// Example: mtpret report runs/scratch runs/pneumonia -o comparison
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folders of fine-tuning runs of one task, or the folder of an experiment.
+    /// Folders of runs of any stage, or of a demo, or the folder of an experiment.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Folder of `report.html` and its pictures as SVG [default: the first run's].
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Films of each run on which it fares best, and as many on which worst, computed now; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    films: usize,
+    #[command(flatten)]
+    device: Device,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// A folder without a finished run, runs of different tasks, or a folder that cannot be written.
+/// A folder without a run, or a folder that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let first = &args.runs[0];
     let folder = args.output.as_ref().unwrap_or(first);
@@ -61,10 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
             return Err(Error::data(first.display().to_string(), problem, "name it alone"));
         }
         true => experiment(first, folder)?,
-        false => {
-            let named = args.runs.iter().map(|run| (column_name(run, &args.runs), run.clone()));
-            comparison(&named.collect::<Vec<_>>(), folder)?
-        }
+        false => runs(args, folder)?,
     };
     let file = folder.join("report.html");
     write(&file, report.to_html().as_bytes())?;
@@ -95,105 +106,6 @@ fn json<T: DeserializeOwned>(file: &Path, remedy: &str) -> Result<T> {
     })
 }
 
-/// ROC curves side by side.
-const COLUMNS: usize = 3;
-
-/// A fine-tuned run, as its folder tells of it.
-pub(super) struct Finished {
-    /// As tables and legends call it.
-    pub name: String,
-    folder: PathBuf,
-    /// Its figures on the test part.
-    pub scores: Scores,
-    curves: Vec<Roc>,
-}
-
-impl Finished {
-    /// # Errors
-    /// The folder has no figures.
-    pub fn open(name: &str, folder: &Path) -> Result<Self> {
-        let remedy =
-            "name the folder of a finished fine-tuning run; `mtpret evaluate` writes its figures";
-        let scores = json(&folder.join("scores.json"), remedy)?;
-        let roc = folder.join("roc.json");
-        let curves = if roc.exists() { json(&roc, remedy)? } else { Vec::new() };
-        Ok(Self { name: name.into(), folder: folder.into(), scores, curves })
-    }
-}
-
-/// A table of figures: a row for each run and label.
-pub(super) fn table(runs: &[Finished]) -> Table {
-    let first = Figures::of(&runs[0].scores);
-    let mut table = Table::new(first.columns("run"));
-    for run in runs {
-        let figures = Figures::of(&run.scores);
-        for (label, row) in &figures.rows {
-            let name = match figures.rows.len() {
-                1 => run.name.clone(),
-                _ => format!("{}, {label}", run.name),
-            };
-            table.push(figures.row(&name, row));
-        }
-    }
-    table
-}
-
-/// Pictures of runs of one task: the main figure of each label by run (the paper's Fig. 3), and ROC curves of
-/// each label, where the runs have labels.
-fn pictures(runs: &[Finished]) -> (Panel, Vec<Panel>) {
-    let figures: Vec<Figures> = runs.iter().map(|run| Figures::of(&run.scores)).collect();
-    let main = figures[0].titles[0];
-    let estimate = |figures: &Figures, label: &str| {
-        let (_, row) = figures.rows.iter().find(|(name, _)| name == label)?;
-        let (value, interval) = *row.first()?;
-        Some(Estimate { value: value?, interval })
-    };
-    let group = |(label, _): &(String, Vec<_>)| Group {
-        name: label.clone(),
-        estimates: figures.iter().map(|f| estimate(f, label)).collect(),
-    };
-    let overview = IntervalChart {
-        title: format!("{main} on the test part, 95 % intervals"),
-        axis: Axis::linear(main),
-        series: runs.iter().map(|run| run.name.clone()).collect(),
-        groups: figures[0].rows.iter().map(group).collect(),
-    };
-    let overview = match overview.groups.len() {
-        ..4 => Panel::Intervals(overview),
-        _ => Panel::Columns(overview),
-    };
-    let roc = |label: &str| {
-        let curve = |(run, figures): (&Finished, &Figures)| {
-            let roc = run.curves.iter().find(|curve| curve.label == label)?;
-            Some(RocCurve {
-                name: run.name.clone(),
-                auc: estimate(figures, label)?,
-                points: roc.points.clone(),
-                band: roc.band.clone(),
-            })
-        };
-        let curves: Vec<_> = runs.iter().zip(&figures).filter_map(curve).collect();
-        (!curves.is_empty()).then(|| Panel::Roc(RocChart { title: label.into(), curves }))
-    };
-    (overview, figures[0].rows.iter().filter_map(|(label, _)| roc(label)).collect())
-}
-
-/// Table and pictures of runs of one task.
-pub(super) fn section(caption: &str, runs: &[Finished]) -> Vec<Block> {
-    let (overview, rocs) = pictures(runs);
-    let mut blocks = vec![
-        Block::Table { caption: caption.into(), table: table(runs) },
-        Block::Figure { caption: caption.into(), panels: vec![overview], columns: 1 },
-    ];
-    if !rocs.is_empty() {
-        let caption =
-            "ROC curves; bands are 95 % intervals of the sensitivity, resampling patients";
-        let columns = rocs.len().clamp(2, COLUMNS);
-        blocks.push(Block::Figure { caption: caption.into(), panels: rocs, columns });
-    }
-    blocks
-}
-
 /// `[step, value]` of a key in the rows of a run's `metrics.jsonl`.
 pub(super) fn readings(folder: &Path, stage: &str, key: &str) -> Vec<[f64; 2]> {
     let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
@@ -202,58 +114,208 @@ pub(super) fn readings(folder: &Path, stage: &str, key: &str) -> Vec<[f64; 2]> {
     of_stage.filter_map(|r| Some([r["step"].as_f64()?, r[key].as_f64()?])).collect()
 }
 
-/// Fine-tuned runs of one task beside one another.
-fn comparison(runs: &[(String, PathBuf)], folder: &Path) -> Result<Report> {
-    let runs = runs.iter().map(|(name, folder)| Finished::open(name, folder));
-    let runs = runs.collect::<Result<Vec<_>>>()?;
-    let labels = |run: &Finished| -> Vec<String> {
-        Figures::of(&run.scores).rows.into_iter().map(|(label, _)| label).collect()
-    };
-    if let Some(other) = runs.iter().find(|run| labels(run) != labels(&runs[0])) {
-        let problem =
-            format!("expected figures of {:?}, found {:?}", labels(&runs[0]), labels(other));
-        let place = other.folder.display().to_string();
-        return Err(Error::data(place, problem, "report on runs of one task at a time"));
+/// Fine-tuned runs of one task, which can be compared.
+struct Group {
+    task: String,
+    runs: Vec<Finished>,
+}
+
+/// Fine-tuned runs by task and labels, in the order in which they were named.
+fn groups(records: &[Record]) -> Result<Vec<Group>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for record in records.iter().filter(|record| record.stage == Stage::Finetune) {
+        let run = Finished::open(&record.name, &record.folder)?;
+        let task = finetuned(&record.folder, None)?.task;
+        let same = |group: &&mut Group| {
+            group.task == task && figures::labels(&group.runs[0]) == figures::labels(&run)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.runs.push(run),
+            None => groups.push(Group { task, runs: vec![run] }),
+        }
     }
-    let config = finetuned(&runs[0].folder, None)?;
-    let (overview, rocs) = pictures(&runs);
-    write(&folder.join("figures.svg"), chart::svg(&[overview], 1).as_bytes())?;
-    if !rocs.is_empty() {
-        write(&folder.join("roc.svg"), chart::svg(&rocs, rocs.len().clamp(2, COLUMNS)).as_bytes())?;
+    Ok(groups)
+}
+
+/// Runs of any stages, beside one another where they are of one task.
+fn runs(args: &Args, folder: &Path) -> Result<Report> {
+    let folders: Vec<PathBuf> = args.runs.iter().flat_map(|run| expanded(run)).collect();
+    let open = |run: &PathBuf| Record::open(&column_name(run, &folders), run);
+    let records = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let groups = groups(&records)?;
+    let mut blocks = vec![Block::Tiles(tiles(&records, &groups))];
+    blocks.extend(overview(&records, &groups));
+    for group in &groups {
+        blocks.extend(task(group, groups.len() > 1, args)?);
     }
-    let caption = format!("{}, {} films of the test part", config.task, runs[0].scores.images());
-    let mut blocks = vec![Block::Heading("Figures".into())];
-    blocks.extend(section(&caption, &runs));
-    let loss = |run: &Finished| Series {
-        name: run.name.clone(),
-        points: readings(&run.folder, "finetune", "loss"),
-    };
-    let series: Vec<Series> = runs.iter().map(loss).filter(|s| !s.points.is_empty()).collect();
-    if !series.is_empty() {
-        let (title, x, y) = ("Loss of training".into(), Axis::linear("step"), Axis::linear("loss"));
-        let panels = vec![Panel::Lines(LineChart { title, x, y, series })];
-        blocks.push(Block::Heading("Training".into()));
-        blocks.push(Block::Figure { caption: "Loss by step".into(), panels, columns: 1 });
-    }
-    blocks.extend(films(&runs[0].folder.join("explain/sheet.png")));
-    blocks.push(Block::Note("Intervals resample patients. Not for diagnostic use.".into()));
-    let pair = |key: &str, value: String| (key.to_owned(), value);
+    pictures(&groups, folder)?;
+    blocks.extend(training::curves(&records));
+    blocks.extend(time::spent(&records));
+    blocks.extend(origin::origin(&records));
+    blocks.push(Block::Note("95 % intervals resample patients. Not for diagnostic use.".into()));
+    let stages: Vec<&str> = [Stage::Pretrain, Stage::Multitask, Stage::Finetune]
+        .into_iter()
+        .filter(|stage| records.iter().any(|record| record.stage == *stage))
+        .map(Stage::name)
+        .collect();
+    let names = records.iter().map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
+    let tasks = groups.iter().map(|group| group.task.as_str()).collect::<Vec<_>>().join(", ");
     Ok(Report {
-        title: format!(
-            "{}: {} fine-tuned",
-            config.task,
-            if runs.len() > 1 { "runs" } else { "a run" }
-        ),
-        provenance: vec![
-            pair("program", format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
-            pair("seed", config.seed.to_string()),
-            pair(
-                "runs",
-                runs.iter().map(|r| r.folder.display().to_string()).collect::<Vec<_>>().join(", "),
-            ),
-        ],
+        title: match (&records[..], tasks.is_empty()) {
+            ([record], true) => format!("{}: {}", record.name, stages.join(", ")),
+            ([_], false) => format!("{tasks}: {}", stages.join(", ")),
+            (_, true) => format!("{names}: {}", stages.join(", ")),
+            (_, false) => format!("{tasks}: {} runs", records.len()),
+        },
+        provenance: std::iter::once(("runs".into(), names))
+            .chain(origin::adapters(&records).map(|names| ("trained on".into(), names)))
+            .chain([("page made by".into(), format!("mtpret {}", env!("CARGO_PKG_VERSION")))])
+            .collect(),
         blocks,
     })
+}
+
+/// The figures that matter most; of runs without any the last loss.
+fn tiles(records: &[Record], groups: &[Group]) -> Vec<Tile> {
+    let tiles: Vec<Tile> = match groups {
+        [group] => figures::tiles(&group.task, &group.runs),
+        _ => groups.iter().flat_map(main_tiles).collect(),
+    };
+    if !tiles.is_empty() {
+        return tiles;
+    }
+    let last = |record: &Record| {
+        let of = |key: &str| record.metrics.iter().rev().find_map(|r| r[key].as_f64());
+        let tile = |name: &str, value: Option<f64>| {
+            value.map(|value| Tile {
+                name: format!("{}, {name}", record.name),
+                value: format!("{value:.3}"),
+                note: String::new(),
+            })
+        };
+        [
+            tile("last loss", of("loss")),
+            tile("kNN AUC", of("knn_auc")),
+            tile("probe AUC", of("probe_auc")),
+        ]
+    };
+    records.iter().flat_map(last).flatten().collect()
+}
+
+fn main_tiles(group: &Group) -> Vec<Tile> {
+    let mut tiles = figures::tiles(&group.task, &group.runs);
+    if let [run] = &group.runs[..] {
+        tiles.truncate(1);
+        tiles[0].name = format!("{}, {}", run.name, tiles[0].name);
+    }
+    tiles
+}
+
+/// The main figure of each run by task and by what it began from: what the paper's Table II is, for these runs.
+fn overview(records: &[Record], groups: &[Group]) -> Vec<Block> {
+    let runs: Vec<&Finished> = groups.iter().flat_map(|group| &group.runs).collect();
+    if runs.len() < 2 || groups.len() < 2 {
+        return Vec::new();
+    }
+    let begun = |run: &Finished| {
+        let record = records.iter().find(|record| record.folder == run.folder);
+        match record.and_then(|record| record.setting("model.weights")) {
+            None => "scratch".to_owned(),
+            Some(weights) => Path::new(&weights)
+                .file_name()
+                .map_or(weights.clone(), |name| name.to_string_lossy().into_owned()),
+        }
+    };
+    let metric = |scores: &Scores| match scores {
+        Scores::Classify(s) if s.mauc_labels > 1 => "mAUC",
+        Scores::Classify(_) => "AUC",
+        Scores::Segment(_) => "Dice",
+        Scores::Detect(_) => "AP50",
+    };
+    let mut rows: Vec<String> = Vec::new();
+    for run in &runs {
+        let row = begun(run);
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    let head = |group: &Group| {
+        let title = format!("{}, {}", group.task, metric(&group.runs[0].scores));
+        Column::numbers(title, Some(crate::report::table::Best::Highest))
+    };
+    let heads = std::iter::once(Column::words("begun from")).chain(groups.iter().map(head));
+    let mut table = Table::new(heads.collect());
+    for row in &rows {
+        let cell = |group: &Group| match group.runs.iter().find(|run| begun(run) == *row) {
+            Some(run) => {
+                let (value, interval) = run.scores.main();
+                Entry::interval(value, interval, 3)
+            }
+            None => Entry::number(None, 3),
+        };
+        table.push(
+            std::iter::once(Entry::words(row.as_str())).chain(groups.iter().map(cell)).collect(),
+        );
+    }
+    let caption = "The main figure of each task (95 % interval) by the weights that fine-tuning began from, as Table II of the paper has them";
+    vec![Block::Heading("Every task".into()), Block::Table { caption: caption.into(), table }]
+}
+
+/// A task's runs beside one another; where it is `one_of_several` its parts stand below its name.
+fn task(group: &Group, one_of_several: bool, args: &Args) -> Result<Vec<Block>> {
+    let Group { task, runs } = group;
+    let title = |text: &str| match one_of_several {
+        true => Block::Part(text.into()),
+        false => Block::Heading(text.into()),
+    };
+    let mut blocks = Vec::new();
+    if one_of_several {
+        blocks.push(Block::Heading(task.clone()));
+    }
+    let caption = format!("{task}, {} films of the test part", runs[0].scores.images());
+    blocks.push(title("Figures"));
+    blocks.extend(section(&caption, runs)?);
+    let mut part = |name: &str, found: Vec<Block>| {
+        if !found.is_empty() {
+            blocks.push(title(name));
+            blocks.extend(found);
+        }
+    };
+    match runs[0].scores {
+        Scores::Classify(_) => {
+            part("Calibration", labels::calibration(runs)?);
+            let thresholds = runs.iter().map(labels::thresholds).collect::<Result<Vec<_>>>()?;
+            part("Confusion and thresholds", thresholds.into_iter().flatten().collect());
+        }
+        Scores::Segment(_) => part("Film by film", shapes::masks(runs)),
+        Scores::Detect(_) => part("Boxes", shapes::boxes(runs)?),
+    }
+    if args.films > 0 {
+        let films = runs.iter().flat_map(|run| gallery::films(run, args.films, &args.device));
+        part("Best and worst films", films.collect());
+    }
+    Ok(blocks)
+}
+
+/// The pictures of figures as files of their own; of several tasks under their names.
+fn pictures(groups: &[Group], folder: &Path) -> Result<()> {
+    for group in groups {
+        let name = |what: &str| match groups.len() {
+            1 => format!("{what}.svg"),
+            _ => format!("{what}-{}.svg", group.task),
+        };
+        let save = |what: &str, panels: &[Panel], columns: usize| {
+            write(&folder.join(name(what)), chart::svg(panels, columns).as_bytes())
+        };
+        if let Some(panel) = figures::overview(&group.runs) {
+            save("figures", &[panel], 1)?;
+        }
+        let rocs = figures::rocs(&group.runs);
+        if !rocs.is_empty() {
+            save("roc", &rocs, rocs.len().clamp(2, 3))?;
+        }
+    }
+    Ok(())
 }
 
 /// The sheet that `mtpret explain` drew, if it did.

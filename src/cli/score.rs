@@ -1,6 +1,6 @@
 //! `mtpret score`: predictions made by any program, measured.
 
-mod coco;
+pub(super) mod coco;
 mod read;
 
 use super::figures::Figures;

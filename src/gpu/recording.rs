@@ -93,6 +93,13 @@ impl Command {
             Command::Copy { from, to } => vec![(from, Access::Read), (to, Access::Write)],
         }
     }
+    /// The kernel's name, and the floating-point operations.
+    pub fn name_and_flops(&self) -> (&'static str, u64) {
+        match self {
+            Command::Launch(launch) => (launch.source.name, launch.cost.flops),
+            Command::Copy { .. } => ("copy", 0),
+        }
+    }
     /// Bytes the command reads and writes if every binding is touched once.
     pub fn bytes(&self) -> u64 {
         self.slices().iter().map(|(s, _)| s.bytes).sum()

@@ -1,23 +1,35 @@
-//! Pictures as hand-written SVG: lines over training, dots with their intervals, ROC curves, ablations.
+//! Pictures as hand-written SVG: lines over training, dots with their intervals, curves in a unit square (ROC,
+//! precision and recall, calibration), histograms, bars, confusion, ablations.
 //!
-//! The pictures are 900 units wide, need no font file, style sheet or network, and use the
-//! colours of Okabe and Ito, which colour-blind readers can tell apart.
+//! A file of them is 900 units wide, needs no font file, style sheet or network, and uses the
+//! colours of Okabe and Ito, which colour-blind readers can tell apart. On a page each panel is a picture of
+//! its own, and the page's style gives each colour its counterpart in the dark.
 
 mod ablation;
 mod axis;
+mod bars;
+mod canvas;
 mod columns;
 mod dots;
+mod histogram;
 mod lines;
-mod roc;
+mod matrix;
+mod unit;
 
 pub use ablation::{AblationChart, Step};
 pub use axis::Axis;
-pub use roc::{RocChart, RocCurve};
+pub use bars::{Bar, BarChart};
+pub use histogram::Histogram;
+pub use matrix::Matrix;
+pub use unit::{Curve, Reference, UnitChart};
 
 use super::escape;
+use canvas::{Anchor, Canvas, Place, colour, head_height, shorten, text_width};
 
-/// Width of a picture.
-const WIDTH: f64 = 900.0;
+/// Width of a file of pictures.
+pub(super) const WIDTH: f64 = 900.0;
+/// Width of a panel that fills a telephone.
+pub(super) const NARROW: f64 = 360.0;
 /// Between panels.
 const GAP: f64 = 28.0;
 
@@ -93,8 +105,14 @@ pub enum Panel {
     Intervals(IntervalChart),
     /// The same dots upright, where there are many groups and series.
     Columns(IntervalChart),
-    /// ROC curves.
-    Roc(RocChart),
+    /// Curves in a unit square.
+    Unit(UnitChart),
+    /// How often a figure lies where.
+    Histogram(Histogram),
+    /// Lengths with a name each.
+    Bars(BarChart),
+    /// What is true against what was said.
+    Matrix(Matrix),
     /// Steps of a method.
     Ablation(AblationChart),
 }
@@ -104,8 +122,19 @@ impl Panel {
         match self {
             Self::Lines(chart) => &chart.title,
             Self::Intervals(chart) | Self::Columns(chart) => &chart.title,
-            Self::Roc(chart) => &chart.title,
+            Self::Unit(chart) => &chart.title,
+            Self::Histogram(chart) => &chart.title,
+            Self::Bars(chart) => &chart.title,
+            Self::Matrix(chart) => &chart.title,
             Self::Ablation(chart) => &chart.title,
+        }
+    }
+
+    /// The same for a page with room for one narrow column: upright groups lie down.
+    pub(super) fn narrow(&self) -> Self {
+        match self {
+            Self::Columns(chart) => Self::Intervals(chart.clone()),
+            panel => panel.clone(),
         }
     }
 
@@ -115,7 +144,10 @@ impl Panel {
             Self::Lines(chart) => lines::height(chart, width),
             Self::Intervals(chart) => dots::height(chart, width),
             Self::Columns(chart) => columns::height(chart, width),
-            Self::Roc(chart) => roc::height(chart, width),
+            Self::Unit(chart) => unit::height(chart, width),
+            Self::Histogram(chart) => histogram::height(chart, width),
+            Self::Bars(chart) => bars::height(chart, width),
+            Self::Matrix(chart) => matrix::height(chart, width),
             Self::Ablation(chart) => ablation::height(chart, width),
         }
     }
@@ -125,7 +157,10 @@ impl Panel {
             Self::Lines(chart) => lines::draw(chart, canvas, place),
             Self::Intervals(chart) => dots::draw(chart, canvas, place),
             Self::Columns(chart) => columns::draw(chart, canvas, place),
-            Self::Roc(chart) => roc::draw(chart, canvas, place),
+            Self::Unit(chart) => unit::draw(chart, canvas, place),
+            Self::Histogram(chart) => histogram::draw(chart, canvas, place),
+            Self::Bars(chart) => bars::draw(chart, canvas, place),
+            Self::Matrix(chart) => matrix::draw(chart, canvas, place),
             Self::Ablation(chart) => ablation::draw(chart, canvas, place),
         }
     }
@@ -138,7 +173,7 @@ impl Panel {
 #[must_use]
 pub fn svg(panels: &[Panel], columns: usize) -> String {
     let columns = columns.clamp(1, 4).min(panels.len().max(1));
-    let width = (WIDTH - GAP * (columns - 1) as f64) / columns as f64;
+    let width = column_width(columns);
     let mut canvas = Canvas::default();
     let mut y = 0.0;
     for row in panels.chunks(columns) {
@@ -149,206 +184,30 @@ pub fn svg(panels: &[Panel], columns: usize) -> String {
         }
         y += height + GAP;
     }
-    let height = (y - GAP).max(1.0);
+    let size = [WIDTH, (y - GAP).max(1.0)];
     let titles = panels.iter().map(Panel::title).collect::<Vec<_>>().join(", ");
+    let paper = "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
+    element(size, &titles, &(paper.to_owned() + &canvas.0))
+}
+
+/// Width of a panel where `columns` of them stand side by side.
+pub(super) fn column_width(columns: usize) -> f64 {
+    (WIDTH - GAP * (columns - 1) as f64) / columns as f64
+}
+
+/// One panel as a picture of this width, without paper below it.
+pub(super) fn drawing(panel: &Panel, width: f64) -> String {
+    let height = panel.height(width);
+    let mut canvas = Canvas::default();
+    panel.draw(&mut canvas, Place { x: 0.0, y: 0.0, width, height });
+    element([width, height], panel.title(), &canvas.0)
+}
+
+fn element([width, height]: [f64; 2], title: &str, elements: &str) -> String {
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" \
-         width=\"{WIDTH}\" height=\"{height:.0}\" role=\"img\" font-family=\"{FONT}\" \
-         font-size=\"11\">\n<title>{}</title>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{}</svg>\n",
-        escape(&titles),
-        canvas.0
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" font-family=\"{FONT}\" \
+         font-size=\"11\">\n<title>{}</title>\n{elements}</svg>\n",
+        escape(title)
     )
-}
-
-/// A rectangle of the picture.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    x: f64,
-    y: f64,
-    width: f64,
-    height: f64,
-}
-
-impl Place {
-    fn right(&self) -> f64 {
-        self.x + self.width
-    }
-
-    fn bottom(&self) -> f64 {
-        self.y + self.height
-    }
-}
-
-/// Where a text is anchored.
-#[derive(Debug, Clone, Copy)]
-enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-/// SVG elements in the order in which they are painted.
-#[derive(Default)]
-struct Canvas(String);
-
-impl Canvas {
-    fn element(&mut self, element: std::fmt::Arguments) {
-        self.0 += &format!("{element}\n");
-    }
-
-    /// Text in a given colour; `style` is further attributes.
-    fn text(&mut self, at: [f64; 2], anchor: Anchor, fill: &str, style: &str, text: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
-        let ([x, y], text) = (at, escape(text));
-        self.element(format_args!(
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\" {style}>\
-             {text}</text>"
-        ));
-    }
-
-    fn line(&mut self, from: [f64; 2], to: [f64; 2], stroke: &str, style: &str) {
-        let ([x1, y1], [x2, y2]) = (from, to);
-        self.element(format_args!(
-            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" \
-             stroke=\"{stroke}\" {style}/>"
-        ));
-    }
-
-    fn rectangle(&mut self, Place { x, y, width, height }: Place, fill: &str) {
-        self.element(format_args!(
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
-             fill=\"{fill}\"/>"
-        ));
-    }
-
-    fn polyline(&mut self, points: impl Iterator<Item = [f64; 2]>, stroke: &str, style: &str) {
-        let points: Vec<String> = points.map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
-        let points = points.join(" ");
-        self.element(format_args!(
-            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{stroke}\" \
-             stroke-linejoin=\"round\" stroke-linecap=\"round\" {style}/>"
-        ));
-    }
-
-    /// A faint area; nothing without corners.
-    fn area(&mut self, corners: impl Iterator<Item = [f64; 2]>, fill: &str) {
-        let corners: Vec<String> = corners.map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
-        if !corners.is_empty() {
-            let corners = corners.join(" ");
-            self.element(format_args!(
-                "<polygon points=\"{corners}\" fill=\"{fill}\" fill-opacity=\"0.15\"/>"
-            ));
-        }
-    }
-
-    /// The mark of a series, a shape of its own for each, with a text that appears on pointing.
-    fn mark(&mut self, series: usize, [x, y]: [f64; 2], r: f64, hint: &str) {
-        let fill = format!("fill=\"{}\" stroke=\"#ffffff\" stroke-width=\"1\"", colour(series));
-        let hint = match hint {
-            "" => String::new(),
-            hint => format!("<title>{}</title>", escape(hint)),
-        };
-        let polygon = |corners: &[[f64; 2]]| {
-            let corners =
-                corners.iter().map(|[dx, dy]| format!("{:.1},{:.1}", x + r * dx, y + r * dy));
-            format!(
-                "<polygon points=\"{}\" {fill}>{hint}</polygon>",
-                corners.collect::<Vec<_>>().join(" ")
-            )
-        };
-        let mark = match series % 4 {
-            0 => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\" {fill}>{hint}</circle>"),
-            1 => polygon(&[[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]]),
-            2 => polygon(&[[0.0, -1.25], [1.25, 0.0], [0.0, 1.25], [-1.25, 0.0]]),
-            _ => polygon(&[[0.0, -1.2], [1.15, 0.9], [-1.15, 0.9]]),
-        };
-        self.element(format_args!("{mark}"));
-    }
-
-    /// Title and legend from the top of `place`; both take [`head_height`].
-    fn head(
-        &mut self,
-        place: Place,
-        title: &str,
-        names: &[&str],
-        key: impl Fn(&mut Self, usize, [f64; 2]),
-    ) {
-        let style = "font-size=\"15\" font-weight=\"600\"";
-        self.text(
-            [place.x, place.y + 16.0],
-            Anchor::Start,
-            INK,
-            style,
-            &shorten(title, place.width, 15.0),
-        );
-        for (s, [dx, dy]) in legend(names, place.width).into_iter().enumerate() {
-            let at = [place.x + dx, place.y + TITLE + dy + 8.0];
-            key(self, s, at);
-            let name = shorten(names[s], place.width - KEY, 12.0);
-            self.text([at[0] + KEY, at[1] + 4.0], Anchor::Start, INK, "font-size=\"12\"", &name);
-        }
-    }
-}
-
-/// Height of a panel's title.
-const TITLE: f64 = 28.0;
-/// Width of the sample beside a name in a legend.
-const KEY: f64 = 24.0;
-/// Height of a line of a legend.
-const ENTRY: f64 = 20.0;
-
-/// The colour of a series.
-fn colour(series: usize) -> &'static str {
-    COLOURS[series % COLOURS.len()]
-}
-
-/// Where the names of a legend stand, wrapped at `width`.
-fn legend(names: &[&str], width: f64) -> Vec<[f64; 2]> {
-    let (mut x, mut y) = (0.0, 0.0);
-    let mut places = Vec::new();
-    for name in names {
-        let entry = KEY + text_width(name, 12.0) + 18.0;
-        if x > 0.0 && x + entry - 18.0 > width {
-            (x, y) = (0.0, y + ENTRY);
-        }
-        places.push([x, y]);
-        x += entry;
-    }
-    places
-}
-
-/// Height of title and legend.
-fn head_height(names: &[&str], width: f64) -> f64 {
-    TITLE + legend(names, width).last().map_or(0.0, |[_, y]| y + ENTRY) + 6.0
-}
-
-/// About how wide a text is; the reader's font is not known.
-fn text_width(text: &str, size: f64) -> f64 {
-    let width = |c| match c {
-        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.32,
-        'f' | 'r' | 't' | ' ' | '(' | ')' | '-' | '/' => 0.4,
-        'm' | 'w' | 'M' | 'W' => 0.92,
-        'A'..='Z' => 0.69,
-        c if c.is_ascii() => 0.61,
-        '⁰'..='⁹' | '\u{202f}' => 0.4,
-        _ => 0.8,
-    };
-    text.chars().map(width).sum::<f64>() * size
-}
-
-/// Text that fits into `width`, with an ellipsis where it was cut.
-fn shorten(text: &str, width: f64, size: f64) -> String {
-    if text_width(text, size) <= width {
-        return text.to_owned();
-    }
-    let mut short = text.to_owned();
-    while !short.is_empty() && text_width(&short, size) + size > width {
-        short.pop();
-    }
-    short.trim_end().to_owned() + "…"
 }

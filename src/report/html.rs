@@ -1,19 +1,29 @@
 //! A report as one HTML file that needs nothing else: no network, no script, no font file.
+//!
+//! It is made for a wide screen, a telephone, paper, and the dark: one style sheet, and of a picture that
+//! fills a wide page a second one for narrow ones.
 
-use super::chart::{Panel, svg};
+mod parts;
+
+use super::chart::Panel;
 use super::escape;
-use super::table::{Align, Table};
-use base64::prelude::{BASE64_STANDARD, Engine};
+use super::table::Table;
 
 /// What a report says, from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
-    /// Starts a section.
+    /// Starts a section, which the table of contents names.
     Heading(String),
+    /// Starts a part of a section.
+    Part(String),
     /// A paragraph.
     Text(String),
     /// Something not to be overlooked, such as "not for diagnostic use".
     Note(String),
+    /// The few figures that matter most, large.
+    Tiles(Vec<Tile>),
+    /// Names and what stands behind them: adapter, seed.
+    Facts(Vec<(String, String)>),
     /// A table and what it shows.
     Table {
         /// Above the table.
@@ -37,6 +47,61 @@ pub enum Block {
         /// How many stand side by side.
         columns: usize,
     },
+    /// Films side by side, as many as there is room for, each with words of its own.
+    Gallery {
+        /// Above the films.
+        title: String,
+        /// Below the films.
+        caption: String,
+        /// What the colours on them mean.
+        keys: Vec<Key>,
+        /// The films.
+        films: Vec<Shot>,
+    },
+    /// Text as it stands in a file.
+    Code(String),
+    /// Something folded away until somebody wants it.
+    Folded {
+        /// What is shown of it at first.
+        summary: String,
+        /// What there is then.
+        blocks: Vec<Block>,
+    },
+}
+
+/// A large figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tile {
+    /// What it is.
+    pub name: String,
+    /// The figure.
+    pub value: String,
+    /// Such as its interval.
+    pub note: String,
+}
+
+/// What a colour on a film means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The colour as CSS writes it.
+    pub colour: String,
+    /// Whether it is the colour of a dashed line.
+    pub dashed: bool,
+    /// What it means.
+    pub text: &'static str,
+}
+
+/// A film of a gallery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The bytes of its PNG file.
+    pub png: Vec<u8>,
+    /// Such as the file's name.
+    pub name: String,
+    /// What is said of it.
+    pub caption: String,
+    /// Whether that is right.
+    pub right: Option<bool>,
 }
 
 /// A report.
@@ -50,8 +115,8 @@ pub struct Report {
     pub blocks: Vec<Block>,
 }
 
-/// Letters beyond which words in a column of numbers are a remark.
-const LONG: usize = 40;
+/// Sections from which on there is a table of contents.
+const MANY: usize = 3;
 
 const STYLE: &str = include_str!("report.css");
 
@@ -60,77 +125,39 @@ impl Report {
     #[must_use]
     pub fn to_html(&self) -> String {
         let title = escape(&self.title);
-        let blocks: String = self.blocks.iter().map(block).collect();
+        let contents = self.contents();
+        let layout = if contents.is_empty() { "" } else { " class=\"with-contents\"" };
+        let mut section = 0;
+        let blocks: String =
+            self.blocks.iter().map(|block| parts::block(block, &mut section)).collect();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
              <meta http-equiv=\"Content-Security-Policy\" \
              content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             <h1>{title}</h1>\n{}{blocks}</main>\n</body>\n</html>\n",
-            self.provenance()
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body{layout}>\n\
+             <header>\n<p class=\"program\">mtpret</p>\n<h1>{title}</h1>\n{}</header>\n\
+             {contents}<main>\n{blocks}</main>\n</body>\n</html>\n",
+            parts::facts(&self.provenance)
         )
     }
 
-    fn provenance(&self) -> String {
-        if self.provenance.is_empty() {
-            return String::new();
+    /// Links to the sections, where there are many.
+    fn contents(&self) -> String {
+        let headings = self.blocks.iter().filter_map(|block| match block {
+            Block::Heading(text) => Some(text),
+            _ => None,
+        });
+        let links: Vec<String> = headings
+            .enumerate()
+            .map(|(s, text)| format!("<li><a href=\"#s{}\">{}</a></li>\n", s + 1, escape(text)))
+            .collect();
+        match links.len() < MANY {
+            true => String::new(),
+            false => {
+                format!("<nav aria-label=\"Contents\">\n<ol>\n{}</ol>\n</nav>\n", links.concat())
+            }
         }
-        let pairs = self.provenance.iter().map(|(key, value)| {
-            format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(key), escape(value))
-        });
-        format!("<dl>\n{}</dl>\n", pairs.collect::<String>())
     }
-}
-
-fn block(block: &Block) -> String {
-    match block {
-        Block::Heading(text) => format!("<h2>{}</h2>\n", escape(text)),
-        Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
-        Block::Note(text) => format!("<p class=\"note\" role=\"note\">{}</p>\n", escape(text)),
-        Block::Table { caption, table } => html_table(caption, table),
-        Block::Picture { caption, png } => format!(
-            "<figure>\n<img alt=\"{0}\" src=\"data:image/png;base64,{1}\"/>\n\
-             <figcaption>{0}</figcaption>\n</figure>\n",
-            escape(caption),
-            BASE64_STANDARD.encode(png)
-        ),
-        Block::Figure { caption, panels, columns } => format!(
-            "<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n",
-            svg(panels, *columns),
-            escape(caption)
-        ),
-    }
-}
-
-fn html_table(caption: &str, table: &Table) -> String {
-    let class = |column: usize| match table.columns()[column].align {
-        Align::Left => "",
-        Align::Right => " class=\"number\"",
-    };
-    let heads =
-        table.columns().iter().enumerate().map(|(c, column)| {
-            format!("<th scope=\"col\"{}>{}</th>", class(c), escape(&column.title))
-        });
-    let rows = table.rows().iter().enumerate().map(|(r, row)| {
-        let cells = row.iter().enumerate().map(|(c, cell)| {
-            let text = cell.text.lines().map(escape).collect::<Vec<_>>().join("<br/>");
-            // A remark among numbers may be long: it is wrapped, they are not.
-            if cell.value.is_none() && cell.text.len() > LONG && !class(c).is_empty() {
-                return format!("<td class=\"remark\">{text}</td>");
-            }
-            match table.is_best(r, c) {
-                true => format!("<td{}><strong>{text}</strong></td>", class(c)),
-                false => format!("<td{}>{text}</td>", class(c)),
-            }
-        });
-        format!("<tr>{}</tr>\n", cells.collect::<String>())
-    });
-    format!(
-        "<div class=\"table\"><table>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n\
-         <tbody>\n{}</tbody>\n</table></div>\n",
-        escape(caption),
-        heads.collect::<String>(),
-        rows.collect::<String>()
-    )
 }

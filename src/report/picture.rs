@@ -6,7 +6,9 @@ mod text;
 
 pub use sheet::{Cell, Row, Sheet};
 
-use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage, imageops};
+use super::html::Key;
+use image::{GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, imageops};
+use std::io::Cursor;
 
 /// What is true: a reference contour, a box that was found.
 const GREEN: Rgb<u8> = Rgb([48, 219, 118]);
@@ -55,6 +57,34 @@ impl Outcome {
             Self::Unjudged => "predicted",
         }
     }
+}
+
+/// What the colours of [`Picture::segmentation`] mean, for a page.
+#[must_use]
+pub fn mask_keys() -> Vec<Key> {
+    vec![key(GREEN, false, "reference"), key(RED, false, "prediction")]
+}
+
+/// What the colours of [`Picture::detection`] mean, for a page.
+#[must_use]
+pub fn box_keys() -> Vec<Key> {
+    let of = |outcome: Outcome| key(outcome.colour(), outcome == Outcome::Missed, outcome.name());
+    Outcome::JUDGED.map(of).into()
+}
+
+fn key(Rgb([r, g, b]): Rgb<u8>, dashed: bool, text: &'static str) -> Key {
+    Key { colour: format!("rgb({r} {g} {b})"), dashed, text }
+}
+
+/// The bytes of a picture's PNG file.
+///
+/// # Panics
+/// If memory ends.
+#[must_use]
+pub fn png(picture: &RgbImage) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
+    bytes.into_inner()
 }
 
 /// A box on a film.

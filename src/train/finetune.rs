@@ -49,9 +49,14 @@ const LAST: &str = "last.safetensors";
 pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     run.write_config(config)?;
     gpu.watch_peak()?;
+    run.sit(gpu, || tune(gpu, config, run))
+}
+
+fn tune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     let (set, task) = task::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
     set.needs("test", &set.test)?;
+    run.has(std::slice::from_ref(&set));
     let source = config.source.iter().find(|source| source.name == config.task);
     let words =
         task::words(source.expect("the configuration was checked to name a source"), &set.labels);
@@ -92,7 +97,11 @@ pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         run.write(BEST, &(record.to_string() + "\n"))?;
         steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
     }
-    let scores = evaluate(config, run, &*task, &mut inference, &set.test, "")?;
+    let scores = run.timed("testing", || {
+        // Thresholds are chosen on films that no figure is reported on.
+        evaluate(config, run, &*task, &mut inference, &set.val, ".val")?;
+        evaluate(config, run, &*task, &mut inference, &set.test, "")
+    })?;
     run.finish(steps, learner.network(gpu, 0)?, words)?;
     if trained > 0 {
         run.ended(gpu, &run_name(config), trained)?;
@@ -180,6 +189,8 @@ impl Tuning<'_> {
             };
             at = trainer.pass(pass, at, &mut self)?;
         }
+        // The best state stands apart, so that these steps do no harm.
+        run.profile(&run_name(config), &stepper)?;
         Ok((self.best, at))
     }
     /// Whether patience has run out. Asked before an epoch, so that a run resumed there stops where it would

@@ -5,16 +5,21 @@
 //! Targets of classes may be missing; a missing target leaves the image out for that label only.
 
 mod bootstrap;
+mod calibration;
 mod detect;
+mod precision;
 mod probe;
 mod roc;
 mod scores;
 mod segment;
 
 pub use bootstrap::{Bootstrap, Intervals, bootstrap, percentile};
+pub use calibration::{Bin, Calibration};
 pub use detect::{
-    BoxPredictions, ClassAp, DetectMeasures, DetectScores, Detection, Truth, bbox_iou, match_boxes,
+    BoxPredictions, ClassAp, ClassCurve, DetectMeasures, DetectScores, Detection, Truth, bbox_iou,
+    match_boxes,
 };
+pub use precision::PrecisionRecall;
 pub use probe::{Features, Vote, knn, linear_probe, one_hot};
 pub use roc::{Roc, roc_band, roc_curve};
 pub use scores::{ClassifyScores, Measures, PerLabel, Predictions, Targets};
@@ -89,6 +94,12 @@ impl Confusion {
         }
         let [[true_negative, false_negative], [false_positive, true_positive]] = cells;
         Self { true_positive, false_positive, true_negative, false_negative }
+    }
+
+    /// `TP / (TP + FP + FN)`, `sklearn.metrics.jaccard_score`; `None` if nothing is positive or called so.
+    #[must_use]
+    pub fn iou(&self) -> Option<f64> {
+        ratio(self.true_positive, self.true_positive + self.false_positive + self.false_negative)
     }
 
     /// `(TP + TN) / all`, `sklearn.metrics.accuracy_score`; `None` without images.

@@ -47,9 +47,14 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
     }
     run.write_config(config)?;
     gpu.watch_peak()?;
+    run.sit(gpu, || learn(gpu, config, run))
+}
+
+fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
     let opened =
         config.tasks.iter().map(|name| task::open(&config.source, name, config.settings()));
     let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    run.has(&sets);
     let all: Vec<&dyn Task> = tasks.iter().map(|t| &**t).collect();
     let learner = Learner::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
     if let Some(path) = &config.model.weights {
@@ -104,6 +109,9 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
     }
     run.finish(steps, state::network(gpu, &learner.state)?, Metadata::new())?;
     run.ended(gpu, "multitask", steps)?;
+    for (set, stepper) in sets.iter().zip(&steppers) {
+        run.profile(&set.name, stepper)?;
+    }
     Ok(run.weights_file())
 }
 

@@ -85,7 +85,7 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
     let then = |method: &dyn Contrastive, step: &dyn Steps, queue| {
         train(gpu, config, run, method, step, queue)
     };
-    prepare(gpu, config, Box::new(then))
+    run.sit(gpu, || prepare(gpu, config, Box::new(then)))
 }
 
 fn train(
@@ -97,6 +97,7 @@ fn train(
     queue: [u64; 2],
 ) -> Result<PathBuf> {
     let (sets, samples) = films(config)?;
+    run.has(&sets);
     if let Some(path) = &config.model.weights {
         state::load_backbone(gpu, method.encoder().1, path)?;
         method.loaded(gpu);
@@ -128,7 +129,7 @@ fn train(
     let mut pretraining = Pretraining { gpu, run, method, monitor: monitor.transpose()? };
     if at == 0 {
         // What features know before they learn is what later readings are held against.
-        pretraining.pass_ended(0)?;
+        run.timed("validation", || pretraining.pass_ended(0))?;
     }
     while at < trainer.steps {
         let pass = Pass {
@@ -145,6 +146,7 @@ fn train(
     }
     run.finish(trainer.steps, state::network(gpu, method.encoder().1)?, Metadata::new())?;
     run.ended(gpu, "pretrain", trainer.steps)?;
+    run.profile("pretrain", &stepper)?;
     Ok(run.weights_file())
 }
 

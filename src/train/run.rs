@@ -3,6 +3,7 @@
 use super::{
     checkpoint::{self, HostTensor, Metadata, Tensors},
     config,
+    environment::Open,
     journal::Journal,
     task::Task,
     weights,
@@ -73,6 +74,8 @@ pub struct Run<'a> {
     /// Open from the first number on.
     journal: RefCell<Option<Journal>>,
     begun: Instant,
+    /// What it runs on, while it does.
+    pub(super) open: RefCell<Option<Open>>,
 }
 
 /// What a stage took, the last line of its metrics.
@@ -93,8 +96,8 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The folder cannot be made, or holds a run already and `resume` is not asked for.
     pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
-        let (journal, begun) = (RefCell::default(), Instant::now());
-        let run = Self { folder: folder.into(), watch, resume, journal, begun };
+        let (journal, begun, open) = (RefCell::default(), Instant::now(), RefCell::default());
+        let run = Self { folder: folder.into(), watch, resume, journal, begun, open };
         if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
             let problem = "expected an empty run folder, found a checkpoint or weights in it";
             let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
@@ -213,6 +216,16 @@ impl<'a> Run<'a> {
     /// The disk is full or the folder is not writable.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         checkpoint::replace(&self.folder.join(name), |file| file.write_all(text.as_bytes()))
+    }
+    /// Writes a table of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_table(&self, name: &str, rows: impl Iterator<Item = Vec<String>>) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        rows.for_each(|row| table.write_record(row).expect("memory takes every row"));
+        let bytes = table.into_inner().expect("memory is flushed");
+        self.write(name, &String::from_utf8(bytes).expect("rows are UTF-8"))
     }
     /// Writes a picture of the run, whole or not at all.
     ///

@@ -13,6 +13,7 @@ use crate::{
     gpu::Gpu,
     tensor::Step,
 };
+use std::time::{Duration, Instant};
 
 /// What a stage trains with from its first step to its last.
 pub struct Trainer<'a> {
@@ -80,6 +81,7 @@ impl Trainer<'_> {
     pub fn pass(&self, pass: Pass, mut at: u64, hooks: &mut dyn Hooks) -> Result<u64> {
         let end = pass.begin + pass.steps;
         let mut pace = Pace::new(pass.name, self.steps, self.log.every, pass.samples);
+        let (begun, waited, mut aside) = (Instant::now(), pass.loader.wait(), Duration::ZERO);
         while at < end {
             let batch = pass.loader.next_batch()?;
             let epoch = Span { at: at - pass.begin, of: pass.steps };
@@ -108,13 +110,22 @@ impl Trainer<'_> {
                 self.run.watch.reading(&reading);
                 self.run.record(&reading)?;
             }
+            let trained = Instant::now();
             if at == end {
-                hooks.pass_ended(at)?;
+                self.run.timed("validation", || hooks.pass_ended(at))?;
             }
             if save {
+                let saving = Instant::now();
                 let (tensors, metadata) = hooks.checkpoint(at)?;
                 self.run.save(at, &tensors, &metadata)?;
                 self.run.list_bad(&pass.loader.bad())?;
+                self.run.spent("saving", saving.elapsed());
+            }
+            aside += trained.elapsed();
+            if stop || at == end {
+                let waited = pass.loader.wait() - waited;
+                self.run.spent("waiting for films", waited);
+                self.run.spent("training", begun.elapsed().saturating_sub(aside + waited));
             }
             if stop {
                 return Err(Error::Interrupted(self.run.folder.clone()));
@@ -134,6 +145,7 @@ impl Trainer<'_> {
             peak >> 20
         ));
         let [tuned, shapes] = stepper.tuned();
+        self.run.tuned([tuned, shapes]);
         self.run.watch.note(&format!(
             "{name}: the fastest kernel is known for {tuned} of {shapes} shapes on this adapter{}",
             if tuned < shapes { "; --tune measures the others" } else { "" }

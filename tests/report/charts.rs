@@ -2,7 +2,8 @@
 
 use super::{NASTY, assert_finite, assert_well_formed, texts};
 use mtpret::report::chart::{
-    AblationChart, Axis, Estimate, Group, IntervalChart, Panel, RocChart, RocCurve, Step, svg,
+    AblationChart, Axis, Bar, BarChart, Curve, Estimate, Group, Histogram, IntervalChart, Matrix,
+    Panel, Reference, Step, UnitChart, svg,
 };
 
 fn estimate(value: f64) -> Estimate {
@@ -11,8 +12,9 @@ fn estimate(value: f64) -> Estimate {
 
 fn roc(name: &str, points: Vec<[f64; 2]>) -> Panel {
     let band = points.iter().map(|[x, y]| [*x, y - 0.1, y + 0.1]).collect();
-    let curve = RocCurve { name: name.into(), auc: estimate(0.9), points, band };
-    Panel::Roc(RocChart { title: "ROC".into(), curves: vec![curve] })
+    let name = Curve::named(name, "AUC", estimate(0.9));
+    let curve = Curve { name, points, band, marked: false };
+    Panel::Unit(UnitChart::roc("ROC", vec![curve]))
 }
 
 fn columns(name: &str, estimates: Vec<Option<Estimate>>) -> Panel {
@@ -22,6 +24,16 @@ fn columns(name: &str, estimates: Vec<Option<Estimate>>) -> Panel {
         series: vec!["Scratch".into(), "MTPret".into()],
         groups: vec![Group { name: name.into(), estimates }],
     })
+}
+
+fn bars(bars: &[(&str, f64)]) -> Panel {
+    let bar = |&(name, value): &(&str, f64)| Bar { name: name.into(), value, text: name.into() };
+    Panel::Bars(BarChart { title: "Time".into(), bars: bars.iter().map(bar).collect() })
+}
+
+fn histogram(values: Vec<f64>) -> Panel {
+    let [title, axis, counted] = ["Dice", "Dice", "films"].map(String::from);
+    Panel::Histogram(Histogram { title, axis, counted, series: vec![("a".into(), values)] })
 }
 
 fn ablation(steps: &[(&str, Option<f64>, Option<usize>)]) -> Panel {
@@ -86,17 +98,84 @@ fn an_ablation_says_what_each_step_changes_and_in_which_direction() {
 }
 
 #[test]
+fn points_of_calibration_are_marks_with_whiskers() {
+    let points = vec![[0.1, 0.2], [0.9, 0.8]];
+    let band = points.iter().map(|[x, y]| [*x, y - 0.1, y + 0.1]).collect();
+    let curve = Curve { name: "MTPret".into(), points, band, marked: true };
+    let axes = ["said".into(), "true".into()];
+    let (title, reference) = ("Calibration".into(), Reference::Level(0.4));
+    let panel = Panel::Unit(UnitChart { title, axes, reference, curves: vec![curve] });
+    let picture = svg(&[panel], 2);
+    assert_well_formed(&picture);
+    // Two marks and the legend's; whiskers in place of an area; a level in place of the diagonal.
+    assert_eq!(picture.matches("<circle").count(), 3);
+    assert_eq!(picture.matches("<polygon").count(), 0);
+    let dashed = picture.lines().find(|line| line.contains("stroke-dasharray")).unwrap();
+    let at =
+        |name: &str| dashed.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(at("y1"), at("y2"));
+}
+
+#[test]
+fn histograms_bars_and_matrices_show_their_numbers() {
+    let histogram = Histogram {
+        title: "Dice of each film".into(),
+        axis: "Dice".into(),
+        counted: "films".into(),
+        series: vec![("MTPret".into(), vec![0.91, 0.93, 0.31, 1.0, f64::NAN])],
+    };
+    let bar = |name: &str, value| Bar { name: name.into(), value, text: format!("{value} s") };
+    let bars =
+        BarChart { title: "Time".into(), bars: vec![bar("training", 3.0), bar("saving", 1.5)] };
+    let matrix = Matrix {
+        title: "Confusion".into(),
+        names: vec!["normal".into(), "pneumonia".into()],
+        counts: vec![vec![30, 10], vec![0, 60]],
+    };
+    let pictures = [
+        svg(&[Panel::Histogram(histogram)], 2),
+        svg(&[Panel::Bars(bars)], 2),
+        svg(&[Panel::Matrix(matrix)], 2),
+    ];
+    for picture in &pictures {
+        assert_well_formed(picture);
+        assert_finite(picture);
+    }
+    // Two films share a bin; with paper and the legend's sample that is three bars more.
+    assert_eq!(pictures[0].matches("<rect").count(), 5);
+    let texts_of: Vec<Vec<&str>> = pictures.iter().map(|p| texts(p)).collect();
+    assert!(texts_of[1].contains(&"3 s") && texts_of[1].contains(&"saving"));
+    for text in ["30", "25 %", "0 %", "100 %", "normal", "pneumonia"] {
+        assert!(texts_of[2].contains(&text), "{text} is not among {:?}", texts_of[2]);
+    }
+}
+
+#[test]
 fn charts_of_odd_numbers_and_names_stay_well_formed() {
     let nothing = [
         svg(&[columns("task", vec![None, None])], 1),
         svg(&[columns("task", vec![Some(estimate(f64::NAN))])], 1),
         svg(&[ablation(&[])], 1),
         svg(&[ablation(&[("a", Some(f64::NAN), None)])], 1),
+        svg(&[bars(&[("a", f64::NAN), ("b", -1.0)])], 1),
+        svg(&[bars(&[])], 1),
+        svg(&[histogram(vec![f64::NAN])], 1),
     ];
     assert!(nothing.iter().all(|picture| picture.contains(">no data</text>")));
     let odd = [
         svg(&[roc(NASTY, vec![[f64::NAN, 0.5], [0.5, f64::INFINITY]])], 1),
         svg(&[roc("empty", vec![])], 1),
+        svg(&[bars(&[(NASTY, f64::INFINITY), ("b", 1.0)])], 4),
+        svg(&[histogram(vec![-3.0, 1e300, 0.5])], 4),
+        svg(&[Panel::Matrix(Matrix { title: NASTY.into(), names: vec![], counts: vec![] })], 1),
+        svg(
+            &[Panel::Matrix(Matrix {
+                title: "m".into(),
+                names: vec![NASTY.into()],
+                counts: vec![vec![u64::MAX / 2]],
+            })],
+            4,
+        ),
         svg(&[columns(NASTY, vec![Some(estimate(1e299)), Some(estimate(-1e-310))])], 1),
         svg(&[ablation(&[(NASTY, Some(1.0), Some(7)), ("b", Some(1.0), Some(1))])], 1),
     ];

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Result,
-    train::metrics::{Bootstrap, BoxPredictions, DetectScores, Detection, Truth},
+    train::metrics::{Bootstrap, BoxPredictions, ClassCurve, DetectScores, Detection, Truth},
 };
 use serde_json::Value;
 use std::{
@@ -12,6 +12,20 @@ use std::{
 
 /// Reads results and ground truth and measures the one by the other.
 pub fn detect(predictions: &Path, targets: &Path, settings: Bootstrap) -> Result<DetectScores> {
+    read(predictions, targets, |found| found.scores(settings))
+}
+
+/// Reads results and ground truth and gives each class its curve, see [`BoxPredictions::curves`].
+pub fn curves(predictions: &Path, targets: &Path) -> Result<Vec<ClassCurve>> {
+    read(predictions, targets, |found| found.curves())
+}
+
+/// Reads results and ground truth for `measure`.
+fn read<T>(
+    predictions: &Path,
+    targets: &Path,
+    measure: impl FnOnce(&BoxPredictions) -> Result<T>,
+) -> Result<T> {
     let (results, truth) = (json(predictions)?, json(targets)?);
     let truth = Entry { place: targets.display().to_string(), value: &truth };
     let images = numbered(&truth, "images")?;
@@ -43,14 +57,13 @@ pub fn detect(predictions: &Path, targets: &Path, settings: Bootstrap) -> Result
         let (image, class, bbox) = place(&entry)?;
         detections.push(Detection { image, class, bbox, score: entry.number("score")? });
     }
-    let found = BoxPredictions {
+    measure(&BoxPredictions {
         names: &names,
         images: images.len(),
         truths: &truths,
         detections: &detections,
         patients: None,
-    };
-    found.scores(settings)
+    })
 }
 
 fn json(path: &Path) -> Result<Value> {

@@ -29,7 +29,15 @@ pub(super) fn draw(chart: &LineChart, canvas: &mut Canvas, place: Place) {
     let top = place.y + head_height(&names, place.width) + 22.0;
     let mut plot =
         Place { x: place.x, y: top, width: place.width, height: place.bottom() - 42.0 - top };
-    let x = chart.x.scale(all().map(|p| p[0]), (plot.width / 75.0) as usize, false);
+    let mut x = chart.x.scale(all().map(|p| p[0]), (plot.width / 75.0) as usize, false);
+    // Between whole numbers, such as epochs, there is nothing to mark.
+    if let Some(x) = &mut x
+        && !chart.x.log
+        && all().all(|p| p[0].fract() == 0.0)
+    {
+        x.ticks.retain(|(position, _)| (position - position.round()).abs() < 1e-9);
+        x.ticks.iter_mut().for_each(|(_, text)| *text = text.trim_end_matches(".0").to_owned());
+    }
     let y = chart.y.scale(all().map(|p| p[1]), 5, true);
     let (Some(x), Some(y)) = (x, y) else {
         canvas.rectangle(plot, super::BAND);

@@ -1,9 +1,9 @@
 //! Pictures side by side with words about them: films as rows, such as initialisations as columns.
 
-use super::{GREEN, Layer, MarkedBox, Outcome, Picture, RED, fill, layer, text};
+use super::{GREEN, Layer, MarkedBox, Outcome, Picture, RED, fill, layer, png, text};
 use crate::error::{Error, Result};
-use image::{GenericImage, ImageFormat, Rgb, RgbImage};
-use std::{io::Cursor, path::Path};
+use image::{GenericImage, Rgb, RgbImage};
+use std::path::Path;
 
 const INK: Rgb<u8> = Rgb([31, 42, 54]);
 const SOFT: Rgb<u8> = Rgb([84, 98, 112]);
@@ -177,9 +177,7 @@ impl Sheet {
     /// # Errors
     /// [`Error::Io`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut bytes = Cursor::new(Vec::new());
-        self.draw().write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
-        std::fs::write(path, bytes.into_inner())
+        std::fs::write(path, png(&self.draw()))
             .map_err(|e| Error::io(path, e, "name a folder that exists and may be written"))
     }
 }

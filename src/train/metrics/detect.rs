@@ -53,6 +53,9 @@ pub struct BoxPredictions<'a> {
     pub patients: Option<&'a [String]>,
 }
 
+/// A class and its `[recall, precision]`; none of a class without boxes.
+pub type ClassCurve = (String, Option<Vec<[f64; 2]>>);
+
 /// The figures of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassAp<T> {
@@ -121,14 +124,7 @@ impl BoxPredictions<'_> {
     /// [`Error::Data`] if an image or class is out of range, a box or score is not finite, or there
     /// is not one patient an image.
     pub fn scores(&self, settings: Bootstrap) -> Result<DetectScores> {
-        check_patients(self.images, self.patients)?;
-        for (i, t) in self.truths.iter().enumerate() {
-            self.check(&format!("box {i}"), t.image, t.class, &t.bbox)?;
-        }
-        for (i, d) in self.detections.iter().enumerate() {
-            let [x, y, w, h] = d.bbox;
-            self.check(&format!("detection {i}"), d.image, d.class, &[x, y, w, h, d.score])?;
-        }
+        self.validate()?;
         let all = 0..self.names.len();
         let classes: Vec<Class> = all.map(|class| Class::of(self, class)).collect();
         let measure = |times: &[u64]| measure(&classes, times);
@@ -142,6 +138,33 @@ impl BoxPredictions<'_> {
                 DetectMeasures::from_values(self.names, ends)
             }),
         })
+    }
+
+    /// `[recall, precision]` of each class at IoU .5 by rising recall, a precision being the best one at that recall
+    /// or a greater one; none of a class without boxes.
+    ///
+    /// # Errors
+    /// As [`BoxPredictions::scores`].
+    pub fn curves(&self) -> Result<Vec<ClassCurve>> {
+        self.validate()?;
+        let once = vec![1; self.images];
+        let curve = |(number, name): (usize, &String)| {
+            (name.clone(), Class::of(self, number).curve50(&once))
+        };
+        Ok(self.names.iter().enumerate().map(curve).collect())
+    }
+
+    /// Refuses images, classes, boxes and scores that cannot be.
+    fn validate(&self) -> Result<()> {
+        check_patients(self.images, self.patients)?;
+        for (i, t) in self.truths.iter().enumerate() {
+            self.check(&format!("box {i}"), t.image, t.class, &t.bbox)?;
+        }
+        for (i, d) in self.detections.iter().enumerate() {
+            let [x, y, w, h] = d.bbox;
+            self.check(&format!("detection {i}"), d.image, d.class, &[x, y, w, h, d.score])?;
+        }
+        Ok(())
     }
 
     fn check(&self, place: &str, image: usize, class: usize, numbers: &[f64]) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::{
     tensor::{Scope, Tensor},
     train::{
         config::Data,
+        films,
         metrics::{Bootstrap, ClassifyScores, Predictions, Roc, Targets},
         onnx::{
             self, Extent, Graph,
@@ -262,43 +263,56 @@ impl Scorer for ClassifyScorer<'_> {
     }
     /// Mean cross-entropy over what is labelled.
     fn loss(&self) -> Option<f64> {
-        let (mut sum, mut count) = (0.0, 0);
         let rows = self.probabilities.chunks(self.task.labels.names.len());
-        for (sample, row) in self.samples.iter().zip(rows) {
-            for (p, present) in row.iter().zip(self.task.indicator(sample)) {
-                let likelihood = match (self.task.labels.kind == Kind::Classes, present) {
-                    (_, 1.0) => *p,
-                    (false, 0.0) => 1.0 - p,
-                    _ => continue,
-                };
-                sum -= likelihood.max(1e-12).ln();
-                count += 1;
-            }
-        }
+        let each = self.samples.iter().zip(rows).map(|(s, row)| self.cross_entropy(s, row));
+        let (sum, count) = each.fold((0.0, 0), |(s, n), (sum, count)| (s + sum, n + count));
         Some(sum / f64::from(count.max(1)))
     }
-    /// `predictions.csv`: one row for each film, its path and the probability of each label; `roc.json`: a
-    /// [`Roc`] for each label.
+    /// `predictions.csv`: one row for each film, its path and the probability of each label; `targets.csv`: the same with what
+    /// is true, 1, 0 or nothing; `films.csv`: the films' losses; `roc.json`: a [`Roc`] for each label.
     fn write(&self, run: &Run, suffix: &str, bootstrap: Bootstrap) -> Result<()> {
         let curves = self.task.curves(&self.samples, &self.probabilities, bootstrap);
         let json = serde_json::to_string(&curves).expect("curves are plain data");
         run.write(&format!("roc{suffix}.json"), &(json + "\n"))?;
         let names = &self.task.labels.names;
-        let mut table = csv::Writer::from_writer(Vec::new());
-        let header = std::iter::once("image".to_owned()).chain(names.iter().cloned());
-        let mut rows = vec![header.collect::<Vec<_>>()];
-        for (sample, row) in self.samples.iter().zip(self.probabilities.chunks(names.len())) {
-            let path = sample.path.display().to_string();
-            let numbers = row.iter().map(|p| format!("{p:.6}"));
-            rows.push(std::iter::once(path).chain(numbers).collect());
+        let header: Vec<String> =
+            std::iter::once("image".to_owned()).chain(names.iter().cloned()).collect();
+        let table = |name: &str, number: &dyn Fn(f64) -> String, numbers: Vec<Vec<f64>>| {
+            let rows = self.samples.iter().zip(numbers).map(|(sample, row)| {
+                let path = sample.path.display().to_string();
+                std::iter::once(path).chain(row.into_iter().map(number)).collect()
+            });
+            run.write_table(
+                &format!("{name}{suffix}.csv"),
+                std::iter::once(header.clone()).chain(rows),
+            )
+        };
+        let rows = || self.probabilities.chunks(names.len());
+        table("predictions", &|p| format!("{p:.6}"), rows().map(<[f64]>::to_vec).collect())?;
+        let known = |v: f64| if v.is_nan() { String::new() } else { v.to_string() };
+        table("targets", &known, self.samples.iter().map(|s| self.task.indicator(s)).collect())?;
+        let films = self.samples.iter().zip(rows()).map(|(sample, row)| {
+            let (sum, count) = self.cross_entropy(sample, row);
+            let loss = (count > 0).then(|| sum / f64::from(count));
+            (&*sample.path, &*sample.patient, [loss])
+        });
+        films::write(run, suffix, [films::LOSS], films)
+    }
+}
+
+impl ClassifyScorer<'_> {
+    /// The sum over what is labelled of a film, and how much that is.
+    fn cross_entropy(&self, sample: &Sample, row: &[f64]) -> (f64, u32) {
+        let (mut sum, mut count) = (0.0, 0);
+        for (p, present) in row.iter().zip(self.task.indicator(sample)) {
+            let likelihood = match (self.task.labels.kind == Kind::Classes, present) {
+                (_, 1.0) => *p,
+                (false, 0.0) => 1.0 - p,
+                _ => continue,
+            };
+            sum -= likelihood.max(1e-12).ln();
+            count += 1;
         }
-        for row in rows {
-            table.write_record(row).expect("memory takes every row");
-        }
-        let bytes = table.into_inner().expect("memory is flushed");
-        run.write(
-            &format!("predictions{suffix}.csv"),
-            &String::from_utf8(bytes).expect("rows are UTF-8"),
-        )
+        (sum, count)
     }
 }

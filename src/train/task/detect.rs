@@ -12,6 +12,7 @@ use crate::{
     tensor::{Scope, Tensor},
     train::{
         config::{Data, Detect as Settings, DetectorNorm, Preset},
+        films,
         metrics::{Bootstrap, BoxPredictions, Detection, Truth},
         onnx::{
             self, Detector, Extent, Graph,
@@ -266,7 +267,8 @@ impl Scorer for DetectScorer<'_> {
     fn loss(&self) -> Option<f64> {
         None
     }
-    /// `predictions.json` and `targets.json`, results and ground truth as COCO has them.
+    /// `predictions.json` and `targets.json`, results and ground truth as COCO has them; `films.csv`: boxes of each film that are
+    /// found, not there and missed.
     fn write(&self, run: &Run, suffix: &str, _: Bootstrap) -> Result<()> {
         let results: Vec<Value> = self.found.iter().map(|f| {
             json!({ "image_id": f.image, "category_id": f.class + 1, "bbox": f.bbox, "score": f.score })
@@ -291,6 +293,38 @@ impl Scorer for DetectScorer<'_> {
         let targets =
             json!({ "images": images, "annotations": annotations, "categories": categories });
         run.write(&format!("predictions{suffix}.json"), &Value::from(results).to_string())?;
-        run.write(&format!("targets{suffix}.json"), &targets.to_string())
+        run.write(&format!("targets{suffix}.json"), &targets.to_string())?;
+        let films = self.films.iter().enumerate().map(|(image, film)| {
+            let counts = self.outcomes(image).map(|count| Some(count as f64));
+            (&*film.path, film.patient.as_str(), counts)
+        });
+        films::write(run, suffix, [films::FOUND, films::FALSE, films::MISSED], films)
+    }
+}
+
+/// Boxes of a lower probability do not count for a film.
+const LEAST: f64 = 0.5;
+
+impl DetectScorer<'_> {
+    /// How many boxes of an image are found, are not there, and are missed.
+    fn outcomes(&self, image: usize) -> [usize; 3] {
+        let named = |bbox: [f64; 4], class: usize, score| {
+            let [x, y, w, h] = bbox;
+            let class = self.task.labels.names[class].clone();
+            FoundBox { corners: [x, y, x + w, y + h], class, score }
+        };
+        let there = self.truths.iter().filter(|t| t.image == image);
+        let there = there.map(|t| named(t.bbox, t.class, None)).collect();
+        let mut found: Vec<&Detection> =
+            self.found.iter().filter(|f| f.image == image && f.score >= LEAST).collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let found = found.iter().map(|f| named(f.bbox, f.class, Some(f.score))).collect();
+        match Compared::boxes(found, Some(there)) {
+            Compared::Boxes { found, missed } => {
+                let right = found.iter().filter(|(_, right)| *right == Some(true)).count();
+                [right, found.len() - right, missed.len()]
+            }
+            _ => unreachable!("boxes are compared as boxes"),
+        }
     }
 }

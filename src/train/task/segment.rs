@@ -14,6 +14,7 @@ use crate::{
     train::{
         config::{Data, DiceClasses, DiceReduce, Preset, Segment as Settings},
         file_name::FileNames,
+        films,
         metrics::{Bootstrap, Confusion, MaskPredictions},
         onnx::{
             self, Extent, Graph,
@@ -221,14 +222,18 @@ impl Scorer for SegmentScorer<'_> {
         let dice: Vec<f64> = self.counts.iter().filter_map(Confusion::dice).collect();
         (!dice.is_empty()).then(|| 1.0 - dice.iter().sum::<f64>() / dice.len() as f64)
     }
-    /// `masks/<film>.png`, white where the foreground is.
+    /// `masks/<film>.png`, white where the foreground is, and `films.csv`: Dice and IoU of each film.
     fn write(&self, run: &Run, suffix: &str, _: Bootstrap) -> Result<()> {
         let mut names = FileNames::default();
         for (path, mask) in &self.masks {
             let name = names.of(path);
             run.write_png(&format!("masks{suffix}/{name}.png"), mask)?;
         }
-        Ok(())
+        let counted = self.counts.iter().zip(&self.patients).zip(&self.masks);
+        let films = counted.map(|((counts, patient), (path, _))| {
+            (&**path, patient.as_str(), [counts.dice(), counts.iou()])
+        });
+        films::write(run, suffix, [films::DICE, films::IOU], films)
     }
 }
 

@@ -127,6 +127,12 @@ impl Class {
         self.boxes.iter().zip(times).map(|(boxes, times)| boxes * times).sum()
     }
 
+    /// `[recall, precision]` at IoU .5, image `i` counted `times[i]` times; `None` without boxes.
+    pub(super) fn curve50(&self, times: &[u64]) -> Option<Vec<[f64; 2]>> {
+        let boxes = self.boxes(times);
+        (boxes > 0).then(|| Curve::new(&self.ranked[AT_50], boxes, times).0)
+    }
+
     /// The precision of the class, image `i` counted `times[i]` times; `None` without boxes.
     pub(super) fn precision(&self, times: &[u64]) -> Option<Precision> {
         let boxes = self.boxes(times);

@@ -1,0 +1,124 @@
+//! Curves of training: losses, the rate, figures of validation.
+
+use super::record::{Record, Stage};
+use crate::report::{
+    chart::{Axis, LineChart, Panel, Series},
+    html::Block,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Figures of validation that are shown, and what they are called.
+const VALIDATED: [(&str, &str); 6] = [
+    ("mauc", "AUC"),
+    ("overall_accuracy", "accuracy"),
+    ("dice", "Dice"),
+    ("miou", "mIoU"),
+    ("ap50", "AP50"),
+    ("ap", "AP"),
+];
+
+fn panel(title: &str, x: &str, y: Axis, series: Vec<Series>) -> Option<Panel> {
+    let (title, x) = (title.to_owned(), Axis::linear(x));
+    (!series.is_empty()).then_some(Panel::Lines(LineChart { title, x, y, series }))
+}
+
+/// The task that a reading is of: its stage without the round.
+fn task(reading: &Value) -> Option<String> {
+    let stage = reading["stage"].as_str()?;
+    let name = match stage.strip_prefix("round ").and_then(|rest| rest.split_once(' ')) {
+        Some((_, task)) => task,
+        None => stage.strip_prefix("finetune ").unwrap_or(stage),
+    };
+    Some(name.to_owned())
+}
+
+/// `[step, value]` of a key by task.
+fn by_task(run: &Record, key: &str) -> BTreeMap<String, Vec<[f64; 2]>> {
+    let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
+    for reading in run.metrics.iter().filter(|reading| reading["lr"].is_number()) {
+        let point = task(reading).zip(reading["step"].as_f64()).zip(reading[key].as_f64());
+        let Some(((task, step), value)) = point else { continue };
+        series.entry(task).or_default().push([step, value]);
+    }
+    series
+}
+
+/// The series of all runs of a stage; of several tasks of a run, one each.
+fn series(runs: &[&Record], key: &str) -> Vec<Series> {
+    let several = runs.len() > 1;
+    let of = |run: &&Record| {
+        let tasks = by_task(run, key);
+        let alone = tasks.len() == 1;
+        let name = run.name.clone();
+        tasks.into_iter().map(move |(task, points)| Series {
+            name: match (several, alone) {
+                (true, true) => name.clone(),
+                (true, false) => format!("{name}, {task}"),
+                (false, _) => task,
+            },
+            points,
+        })
+    };
+    runs.iter().flat_map(of).collect()
+}
+
+/// Figures of validation, epoch by epoch.
+fn validation(runs: &[&Record]) -> Vec<Panel> {
+    let panel = |(key, title): (&str, &str)| {
+        let of = |run: &&Record| {
+            let point =
+                |r: &Value| Some([r["epoch"].as_f64()? + 1.0, r["validation"][key].as_f64()?]);
+            let points: Vec<_> = run.metrics.iter().filter_map(point).collect();
+            (!points.is_empty()).then(|| Series { name: run.name.clone(), points })
+        };
+        let series = runs.iter().filter_map(of).collect();
+        panel(&format!("Validation: {title}"), "epoch", Axis::linear(title), series)
+    };
+    VALIDATED.into_iter().filter_map(panel).collect()
+}
+
+/// What features know while they are pretrained.
+fn monitored(runs: &[&Record]) -> Option<Panel> {
+    let mut all = Vec::new();
+    for run in runs {
+        for (key, name) in [("knn_auc", "kNN"), ("probe_auc", "linear probe")] {
+            let readings = run.metrics.iter().filter(|r| r["stage"] == "monitor");
+            let point = |r: &Value| Some([r["step"].as_f64()?, r[key].as_f64()?]);
+            let points: Vec<_> = readings.filter_map(point).collect();
+            let name = if runs.len() > 1 { format!("{}, {name}", run.name) } else { name.into() };
+            if !points.is_empty() {
+                all.push(Series { name, points });
+            }
+        }
+    }
+    panel("What features know: AUC", "step", Axis::linear("AUC"), all)
+}
+
+/// Curves of all runs, stage by stage.
+pub fn curves(runs: &[Record]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for stage in [Stage::Pretrain, Stage::Multitask, Stage::Finetune] {
+        let of_stage: Vec<&Record> = runs.iter().filter(|run| run.stage == stage).collect();
+        let loss = panel("Loss", "step", Axis::linear("loss"), series(&of_stage, "loss"));
+        let rate = panel("Learning rate", "step", Axis::linear("rate"), series(&of_stage, "lr"));
+        let pace = series(&of_stage, "images_per_second");
+        let pace = panel("Pace", "step", Axis::linear("films a second"), pace);
+        let mut panels: Vec<Panel> = loss.into_iter().chain(rate).collect();
+        panels.extend(validation(&of_stage));
+        panels.extend(monitored(&of_stage));
+        panels.extend(pace);
+        if panels.is_empty() {
+            continue;
+        }
+        let mut name = stage.name().to_owned();
+        name[..1].make_ascii_uppercase();
+        blocks.push(Block::Part(name));
+        let caption = "From metrics.jsonl; a long series is smoothed over its faint points".into();
+        blocks.push(Block::Figure { caption, panels, columns: 2 });
+    }
+    if !blocks.is_empty() {
+        blocks.insert(0, Block::Heading("Training".into()));
+    }
+    blocks
+}

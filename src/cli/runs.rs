@@ -11,6 +11,8 @@ use found::Found;
 use std::path::{Path, PathBuf};
 
 /// List runs, or compare some of them.
+///
+/// Example: mtpret runs list
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -64,7 +64,7 @@ fn classifiers_side_by_side_show_where_they_look() {
         "ft, AP ",
         "Calibration: light",
         "ECE",
-        "Youden on validation",
+        "where none beats chance, none is named",
         "said by the network",
         "data:image/png;base64,",
         "ft: worst",

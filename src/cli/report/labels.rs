@@ -132,7 +132,7 @@ pub fn thresholds(run: &Finished) -> Result<Vec<Block>> {
     }
     let caption = format!(
         "{}: what each threshold comes to on the test part. Youden's index is the greatest sensitivity + specificity; chosen on the \
-         films that are reported on it flatters",
+         films that are reported on it flatters; where none beats chance, none is named",
         run.name
     );
     blocks.push(Block::Table { caption, table });

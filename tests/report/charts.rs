@@ -28,7 +28,11 @@ fn columns(name: &str, estimates: Vec<Option<Estimate>>) -> Panel {
 
 fn bars(bars: &[(&str, f64)]) -> Panel {
     let bar = |&(name, value): &(&str, f64)| Bar { name: name.into(), value, text: name.into() };
-    Panel::Bars(BarChart { title: "Time".into(), bars: bars.iter().map(bar).collect() })
+    Panel::Bars(BarChart {
+        title: "Time".into(),
+        bars: bars.iter().map(bar).collect(),
+        whole: None,
+    })
 }
 
 fn histogram(values: Vec<f64>) -> Panel {
@@ -125,8 +129,11 @@ fn histograms_bars_and_matrices_show_their_numbers() {
         series: vec![("MTPret".into(), vec![0.91, 0.93, 0.31, 1.0, f64::NAN])],
     };
     let bar = |name: &str, value| Bar { name: name.into(), value, text: format!("{value} s") };
-    let bars =
-        BarChart { title: "Time".into(), bars: vec![bar("training", 3.0), bar("saving", 1.5)] };
+    let bars = BarChart {
+        title: "Time".into(),
+        bars: vec![bar("training", 3.0), bar("saving", 1.5)],
+        whole: None,
+    };
     let matrix = Matrix {
         title: "Confusion".into(),
         names: vec!["normal".into(), "pneumonia".into()],

@@ -144,7 +144,7 @@ fn figures(health: &Health) -> Vec<Block> {
     let title = "Worst error as a share of what is allowed: the ops nearest to it".into();
     blocks.push(Block::Figure {
         caption: "Each case of each kernel against the same function in f64".into(),
-        panels: vec![Panel::Bars(BarChart { title, bars })],
+        panels: vec![Panel::Bars(BarChart { title, bars, whole: Some(100.0) })],
         columns: 1,
     });
     let numbers = ["cases", "checks", "worst, % of allowed", "faults"];

@@ -48,7 +48,7 @@ pub fn spent(runs: &[Record]) -> Vec<Block> {
             text: format!("{}, {:.0} %", span(seconds), 100.0 * seconds / total.max(1e-9)),
         };
         let title = format!("{}, {}: {}", run.name, run.stage.name(), span(total));
-        Panel::Bars(BarChart { title, bars: all.into_iter().map(bar).collect() })
+        Panel::Bars(BarChart { title, bars: all.into_iter().map(bar).collect(), whole: None })
     };
     blocks.push(Block::Figure {
         caption: "What the time went to. Waiting for films: the device had nothing to do until files were decoded".into(),
@@ -97,7 +97,7 @@ fn kernels(name: &str, step: &StepTime) -> Vec<Block> {
         Block::Part(name.to_owned()),
         Block::Figure {
             caption,
-            panels: vec![Panel::Bars(BarChart { title, bars: dearest })],
+            panels: vec![Panel::Bars(BarChart { title, bars: dearest, whole: None })],
             columns: 1,
         },
         Block::Folded {

@@ -20,6 +20,8 @@ pub struct BarChart {
     pub title: String,
     /// From top to bottom.
     pub bars: Vec<Bar>,
+    /// What the whole width stands for [default: the longest bar].
+    pub whole: Option<f64>,
 }
 
 /// Height of a bar's row, and of the bar.
@@ -39,7 +41,8 @@ pub(super) fn draw(chart: &BarChart, canvas: &mut Canvas, place: Place) {
     let left = widest(|bar| &bar.name, 12.0).min(place.width * 0.4) + 10.0;
     let right = widest(|bar| &bar.text, 11.0).min(place.width * 0.3) + 10.0;
     let room = (place.width - left - right).max(20.0);
-    let most = chart.bars.iter().map(|bar| bar.value).filter(|v| v.is_finite()).fold(0.0, f64::max);
+    let longest = chart.bars.iter().map(|bar| bar.value).filter(|v| v.is_finite());
+    let most = chart.whole.unwrap_or(longest.fold(0.0, f64::max));
     if most <= 0.0 {
         let at = [place.x + place.width / 2.0, top + ROW / 2.0 + 4.0];
         canvas.text(at, Anchor::Middle, SOFT, "font-size=\"13\"", "no data");

@@ -172,12 +172,13 @@ impl Run<'_> {
     /// Does the work of a stage, and notes what it ran on and where its time went: `environment.json`.
     ///
     /// # Errors
-    /// What `work` gives, or the file cannot be written.
+    /// What `work` gives, the device is lost, or the file cannot be written.
     pub fn sit<T>(&self, gpu: &Gpu, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let before = match self.resume {
             true => Environment::read(&self.folder)?.unwrap_or_default(),
             false => Environment::default(),
         };
+        gpu.watch_peak()?;
         let open = Open::new(before, gpu);
         self.write_environment(&open)?;
         *self.open.borrow_mut() = Some(open);

@@ -48,7 +48,6 @@ const LAST: &str = "last.safetensors";
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
 pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
     run.write_config(config)?;
-    gpu.watch_peak()?;
     run.sit(gpu, || tune(gpu, config, run))
 }
 

@@ -46,7 +46,6 @@ pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
-    gpu.watch_peak()?;
     run.sit(gpu, || learn(gpu, config, run))
 }
 

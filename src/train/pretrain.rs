@@ -81,7 +81,6 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
-    gpu.watch_peak()?;
     let then = |method: &dyn Contrastive, step: &dyn Steps, queue| {
         train(gpu, config, run, method, step, queue)
     };

@@ -116,6 +116,18 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs())
 }
 
+/// What a stage took, the last line of its metrics.
+#[derive(Serialize)]
+struct Ended<'a> {
+    stage: &'a str,
+    /// Steps done.
+    step: u64,
+    /// Since the sitting began.
+    seconds: f64,
+    /// The most device memory in buffers at one time.
+    peak_memory_mib: u64,
+}
+
 /// A sitting that is going on.
 pub(super) struct Open {
     environment: Environment,
@@ -140,6 +152,10 @@ impl Open {
         });
         Self { environment, begun: Instant::now(), digests: None }
     }
+    /// Seconds since the sitting began.
+    fn seconds(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
     /// The sitting.
     fn sitting(&mut self) -> &mut Sitting {
         self.environment.sittings.last_mut().expect("it began with one")
@@ -158,7 +174,7 @@ impl Open {
     /// # Errors
     /// A film that cannot be read any more.
     fn close(&mut self, succeeded: bool) -> Result<()> {
-        let total = self.begun.elapsed().as_secs_f64();
+        let total = self.seconds();
         let sitting = self.sitting();
         (sitting.ended, sitting.total_seconds) = (Some(now()), total);
         if let Some(digests) = self.digests.take_if(|d| succeeded || d.is_finished()) {
@@ -195,6 +211,18 @@ impl Run<'_> {
         let json = serde_json::to_string_pretty(&open.environment);
         let json = json.expect("an environment is plain data");
         self.write(FILE, &(json + "\n"))
+    }
+    /// Says what the stage took in all, aloud and in the last line of its metrics.
+    ///
+    /// # Errors
+    /// As [`Run::record`].
+    pub fn ended(&self, gpu: &Gpu, stage: &str, step: u64) -> Result<()> {
+        let Some(seconds) = self.open.borrow().as_ref().map(Open::seconds) else { return Ok(()) };
+        let peak_memory_mib = gpu.peak() >> 20;
+        self.watch.note(&format!(
+            "{stage}: {step} steps in {seconds:.1} s, at most {peak_memory_mib} MiB of device memory"
+        ));
+        self.record(&Ended { stage, step, seconds, peak_memory_mib })
     }
     /// Notes which films the stage has.
     pub fn has(&self, sets: &[Dataset]) {

@@ -73,21 +73,8 @@ pub struct Run<'a> {
     pub resume: bool,
     /// Open from the first number on.
     journal: RefCell<Option<Journal>>,
-    begun: Instant,
     /// What it runs on, while it does.
     pub(super) open: RefCell<Option<Open>>,
-}
-
-/// What a stage took, the last line of its metrics.
-#[derive(Serialize)]
-struct Ended<'a> {
-    stage: &'a str,
-    /// Steps done.
-    step: u64,
-    /// Since the run was begun or gone on with.
-    seconds: f64,
-    /// The most device memory in buffers at one time.
-    peak_memory_mib: u64,
 }
 
 impl<'a> Run<'a> {
@@ -96,8 +83,8 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The folder cannot be made, or holds a run already and `resume` is not asked for.
     pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
-        let (journal, begun, open) = (RefCell::default(), Instant::now(), RefCell::default());
-        let run = Self { folder: folder.into(), watch, resume, journal, begun, open };
+        let (journal, open) = (RefCell::default(), RefCell::default());
+        let run = Self { folder: folder.into(), watch, resume, journal, open };
         if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
             let problem = "expected an empty run folder, found a checkpoint or weights in it";
             let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
@@ -175,17 +162,6 @@ impl<'a> Run<'a> {
     pub fn finish(&self, step: u64, tensors: Tensors, metadata: Metadata) -> Result<()> {
         self.finite(step, &tensors)?;
         weights::save(&self.weights_file(), tensors, metadata)
-    }
-    /// Says what the stage took in all, aloud and in the last line of its metrics; memory since [`Gpu::watch_peak`].
-    ///
-    /// # Errors
-    /// As [`Run::record`].
-    pub fn ended(&self, gpu: &Gpu, stage: &str, step: u64) -> Result<()> {
-        let (seconds, peak_memory_mib) = (self.begun.elapsed().as_secs_f64(), gpu.peak() >> 20);
-        self.watch.note(&format!(
-            "{stage}: {step} steps in {seconds:.1} s, at most {peak_memory_mib} MiB of device memory"
-        ));
-        self.record(&Ended { stage, step, seconds, peak_memory_mib })
     }
     /// Refuses tensors that are not finite after `step` steps: the loss shows it only a step later.
     ///

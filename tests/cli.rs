@@ -31,6 +31,8 @@ mod init;
 mod kinds;
 #[path = "cli/learning.rs"]
 mod learning;
+#[path = "cli/losses.rs"]
+mod losses;
 #[path = "cli/pages.rs"]
 mod pages;
 #[path = "cli/predict.rs"]

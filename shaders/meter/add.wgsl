@@ -1,30 +1,38 @@
-// sum ← sum + loss, count ← count + 1, last ← loss, for each loss in turn;
-// fault ← step + 1 at the first loss that is not finite
+// last ← Σ part, sum ← sum + Σ part, parts ← parts + part, count ← count + 1, of a loss that is a sum of parts;
+// fault ← step + 1 at the first loss with a part that is not finite
 //
-// Such a loss is told by its exponent's bits, because compilers may take every number for finite.
-// It is neither summed nor counted. One thread.
+// Such a part is told by its exponent's bits, because compilers may take every number for finite.
+// Its loss is neither summed nor counted. One thread.
 
 #import step
 
-struct Params { losses: u32 }
+struct Params { parts: u32 }
 var<immediate> p: Params;
 
-struct Meter { sum: f32, count: u32, fault: u32, last: u32, pad: vec4u }
+struct Meter { sum: f32, count: u32, fault: u32, last: f32, parts: vec4f }
 
-@group(0) @binding(0) var<storage, read> loss: array<u32>;
-@group(0) @binding(1) var<storage, read_write> meter: Meter;
-@group(0) @binding(2) var<storage, read> now: Step;
+// A binding beyond the last part has that part's memory.
+@group(0) @binding(0) var<storage, read> first: array<u32>;
+@group(0) @binding(1) var<storage, read> second: array<u32>;
+@group(0) @binding(2) var<storage, read> third: array<u32>;
+@group(0) @binding(3) var<storage, read> fourth: array<u32>;
+@group(0) @binding(4) var<storage, read_write> meter: Meter;
+@group(0) @binding(5) var<storage, read> now: Step;
+
+const EXPONENT = vec4u(0x7f800000u);
 
 @compute @workgroup_size(1)
 fn main() {
-    for (var i = 0u; i < p.losses; i += 1u) {
-        let bits = loss[i];
-        meter.last = bits;
-        if (bits & 0x7f800000u) != 0x7f800000u {
-            meter.sum += bitcast<f32>(bits);
-            meter.count += 1u;
-        } else if meter.fault == 0u {
-            meter.fault = now.step + 1u;
-        }
+    let bound = vec4u(first[0], second[0], third[0], fourth[0]);
+    let bits = select(vec4u(), bound, vec4u(0u, 1u, 2u, 3u) < vec4u(p.parts));
+    let parts = bitcast<vec4f>(bits);
+    let loss = parts.x + parts.y + parts.z + parts.w;
+    meter.last = loss;
+    if all((bits & EXPONENT) != EXPONENT) {
+        meter.sum += loss;
+        meter.parts += parts;
+        meter.count += 1u;
+    } else if meter.fault == 0u {
+        meter.fault = now.step + 1u;
     }
 }

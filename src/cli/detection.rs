@@ -154,7 +154,7 @@ impl Trained for Detector {
         let size = [x.value.shape[1], x.value.shape[2]];
         let features = self.backbone.forward(tape, &x)?;
         let losses = self.head.losses(tape, &features, &truth, size, step, Some(&given))?;
-        Ok(["objectness", "rpn_box", "class", "box"].into_iter().zip(losses).collect())
+        Ok(FasterRcnn::LOSSES.into_iter().zip(losses).collect())
     }
 }
 

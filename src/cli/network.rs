@@ -262,7 +262,7 @@ impl Trained for Network {
                 let features = head.features(&self.backbone, tape, &x)?;
                 let dice = DiceLoss::default();
                 let (mask, aux) = head.losses(tape, &features, &target, dice, step)?;
-                Ok([("mask", mask)].into_iter().chain(aux.map(|a| ("aux", a))).collect())
+                Ok(DeepLab::LOSSES.into_iter().zip(std::iter::once(mask).chain(aux)).collect())
             }
         }
     }

@@ -12,6 +12,7 @@ mod training;
 
 pub(super) use figures::{section, table};
 pub(super) use record::Finished;
+pub(super) use training::part_names;
 
 use super::{Device, paper::Layout, reproduce::available, stages::finetuned, watch::Console};
 use crate::{

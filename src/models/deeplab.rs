@@ -105,6 +105,8 @@ fn logits(at: Scope, c: usize, classes: usize) -> Conv2d {
 }
 
 impl DeepLab {
+    /// What its losses are called: of the head, and of the auxiliary head.
+    pub const LOSSES: [&'static str; 2] = ["mask", "aux"];
     /// Declares the head below `classifier`, and below `aux_classifier` if the options want one,
     /// under torchvision's names.
     pub fn new(scope: &Scope, depth: Depth, classes: usize, options: Options) -> Self {
@@ -182,6 +184,10 @@ impl DeepLab {
         let y = aux.conv.relu(tape, &nn::leave(tape, c4)?)?;
         let y = dropped(tape, &y, self.options.dropout * AUX_DROPOUT, 1, step)?;
         Ok(Some(enlarged(tape, &aux.logits.forward(tape, &y)?, size)?))
+    }
+    /// Whether there is an auxiliary head.
+    pub fn has_aux(&self) -> bool {
+        self.aux.is_some()
     }
     /// The losses to add: of the head and, weighed by ½, of the auxiliary head, if there is one.
     ///

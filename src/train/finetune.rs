@@ -178,6 +178,7 @@ impl Tuning<'_> {
         while at < trainer.steps && !self.is_exhausted(at) {
             let pass = Pass {
                 name: run_name(config),
+                parts: self.learner.heads[0].parts(),
                 samples: &set.train,
                 loader: &mut loader,
                 stepper: &mut stepper,

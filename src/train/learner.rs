@@ -15,7 +15,7 @@ use crate::{
     autograd::{Mode, Tape},
     gpu::{Gpu, Recording},
     models::{Depth, ResNet},
-    ops::{Op, add::Add, meter, warp::Warp},
+    ops::{meter, warp::Warp},
     tensor::{Arena, Entry, Group, Scope, State, Tensor},
 };
 use std::path::Path;
@@ -105,19 +105,23 @@ impl Learner {
         let (gradients, momentum) = (Arena::zeros(gpu, &layout)?, Arena::zeros(gpu, &layout)?);
         Ok(Self { state, gradients, momentum, anchor, backbone, heads, scopes })
     }
-    /// Records forward, losses and backward of a batch `x` that is on the device; returns the sum of
-    /// the losses `[1]`.
+    /// Records forward, losses and backward of a batch `x` that is on the device; returns the losses
+    /// `[1]`, whose sum is minimised.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
-    pub fn pass(&self, rec: &Recording, x: &Tensor, view: &View, head: usize) -> Result<Tensor> {
+    pub fn pass(
+        &self,
+        rec: &Recording,
+        x: &Tensor,
+        view: &View,
+        head: usize,
+    ) -> Result<Vec<Tensor>> {
         let head = &self.heads[head];
         let tape = Tape::new(rec, &self.state, head.mode());
         let losses = head.losses(&tape, &self.backbone, &tape.input(x), view)?;
         tape.backward(&losses.iter().collect::<Vec<_>>(), &self.gradients)?;
-        let mut values = losses.into_iter().map(|loss| loss.value);
-        let first = values.next().expect("a task has a loss");
-        values.try_fold(first, |sum, loss| Ok(Add.forward(rec, [&sum, &loss])?.0))
+        Ok(losses.into_iter().map(|loss| loss.value).collect())
     }
     /// What an update works on.
     pub fn memory(&self) -> Memory<'_> {
@@ -204,8 +208,8 @@ impl Steps for TaskStep<'_> {
         let warp = view(data, Some(self.augment), 0);
         let size = [n, data.height, data.width];
         let x = warp.forward(rec, &inputs.pixels, size, &inputs.step)?;
-        let loss = self.learner.pass(rec, &x, &View { inputs, warp, size }, self.head)?;
-        meter::add(rec, &loss, meter, &inputs.step)
+        let losses = self.learner.pass(rec, &x, &View { inputs, warp, size }, self.head)?;
+        meter::add(rec, &losses, meter, &inputs.step)
     }
     fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
         let update = match self.learner.heads[self.head].mode() {

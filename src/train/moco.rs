@@ -188,7 +188,7 @@ impl Steps for MocoStep<'_> {
         };
         let views = [&see(0)?, &see(1)?];
         let loss = self.contrast.record(rec, self.moco, views, &inputs.step, first)?;
-        meter::add(rec, &loss, meter, &inputs.step)
+        meter::add(rec, &[loss], meter, &inputs.step)
     }
     fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
         self.update.record(rec, &self.moco.memory(), 0, &inputs.step)

@@ -96,6 +96,7 @@ fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         }
         let pass = Pass {
             name: format!("round {} {}", visit.round + 1, sets[visit.task].name),
+            parts: learner.heads[visit.task].parts(),
             samples: &sets[visit.task].train,
             loader: &mut loaders[visit.task],
             stepper: &mut steppers[visit.task],

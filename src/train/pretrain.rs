@@ -133,6 +133,7 @@ fn train(
     while at < trainer.steps {
         let pass = Pass {
             name: "pretrain".into(),
+            parts: &[],
             samples: &samples,
             loader: &mut loader,
             stepper: &mut stepper,

@@ -18,7 +18,7 @@ use image::GrayImage;
 use serde::Serialize;
 use std::{
     cell::RefCell,
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -39,6 +39,9 @@ pub struct Reading {
     pub steps: u64,
     /// Mean loss since the last reading.
     pub loss: f32,
+    /// The same of each part of a loss that has several, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub losses: BTreeMap<&'static str, f32>,
     /// Learning rate of the last step.
     pub lr: f64,
     /// Training images a second since the last reading.
@@ -288,6 +291,7 @@ pub fn evaluating(task: &dyn Task) -> LoaderOptions {
 /// Pace, losses and the films of the last batches.
 pub struct Pace<'a> {
     stage: String,
+    parts: &'static [&'static str],
     samples: &'a [Sample],
     steps: u64,
     begun: Instant,
@@ -299,10 +303,18 @@ pub struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// Of a stage of `steps` steps on `samples` whose metrics are read every `every` steps.
-    pub fn new(stage: String, steps: u64, every: u64, samples: &'a [Sample]) -> Self {
+    /// Of a stage of `steps` steps on `samples` whose metrics are read every `every` steps; the loss has `parts` of these
+    /// names, or none.
+    pub fn new(
+        stage: String,
+        parts: &'static [&'static str],
+        steps: u64,
+        every: u64,
+        samples: &'a [Sample],
+    ) -> Self {
         Self {
             stage,
+            parts,
             samples,
             steps,
             begun: Instant::now(),
@@ -340,11 +352,13 @@ impl<'a> Pace<'a> {
         }
         let seconds = self.begun.elapsed().as_secs_f64().max(1e-9);
         let waited = (loader.wait() - self.waited).as_secs_f64();
+        let mean = |sum: f32| sum / meter.count.max(1) as f32;
         let reading = Reading {
             stage: self.stage.clone(),
             step,
             steps: self.steps,
-            loss: meter.sum / meter.count.max(1) as f32,
+            loss: mean(meter.sum),
+            losses: self.parts.iter().copied().zip(meter.parts.map(mean)).collect(),
             lr,
             images_per_second: self.images as f64 / seconds,
             data_wait_percent: 100.0 * waited / seconds,

@@ -116,7 +116,7 @@ impl Steps for SimclrStep<'_> {
         };
         let pairs = paired(rec, [&see(0)?, &see(1)?]);
         let loss = self.simclr.pass(rec, &pairs, self.temperature)?;
-        meter::add(rec, &loss, meter, &inputs.step)
+        meter::add(rec, &[loss], meter, &inputs.step)
     }
     fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
         self.update.record(rec, &self.simclr.memory(), 0, &inputs.step)

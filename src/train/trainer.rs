@@ -39,6 +39,8 @@ pub struct Trainer<'a> {
 pub struct Pass<'a> {
     /// What readings are called.
     pub name: String,
+    /// What the parts of its loss are called; none of a loss without parts.
+    pub parts: &'static [&'static str],
     /// The films.
     pub samples: &'a [Sample],
     /// Their batches, from the pass's next one on.
@@ -80,7 +82,7 @@ impl Trainer<'_> {
     /// [`Error::Interrupted`]; the last checkpoint stays.
     pub fn pass(&self, pass: Pass, mut at: u64, hooks: &mut dyn Hooks) -> Result<u64> {
         let end = pass.begin + pass.steps;
-        let mut pace = Pace::new(pass.name, self.steps, self.log.every, pass.samples);
+        let mut pace = Pace::new(pass.name, pass.parts, self.steps, self.log.every, pass.samples);
         let (begun, waited, mut aside) = (Instant::now(), pass.loader.wait(), Duration::ZERO);
         while at < end {
             let batch = pass.loader.next_batch()?;

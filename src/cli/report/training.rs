@@ -6,7 +6,7 @@ use crate::report::{
     html::Block,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Figures of validation that are shown, and what they are called.
 const VALIDATED: [(&str, &str); 6] = [
@@ -33,34 +33,60 @@ fn task(reading: &Value) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// `[step, value]` of a key by task.
-fn by_task(run: &Record, key: &str) -> BTreeMap<String, Vec<[f64; 2]>> {
+/// `[step, value]` by task, of the numbers that a JSON pointer such as `/loss` leads to.
+fn by_task(run: &Record, pointer: &str) -> BTreeMap<String, Vec<[f64; 2]>> {
     let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
     for reading in run.metrics.iter().filter(|reading| reading["lr"].is_number()) {
-        let point = task(reading).zip(reading["step"].as_f64()).zip(reading[key].as_f64());
+        let value = reading.pointer(pointer).and_then(Value::as_f64);
+        let point = task(reading).zip(reading["step"].as_f64()).zip(value);
         let Some(((task, step), value)) = point else { continue };
         series.entry(task).or_default().push([step, value]);
     }
     series
 }
 
-/// The series of all runs of a stage; of several tasks of a run, one each.
-fn series(runs: &[&Record], key: &str) -> Vec<Series> {
+/// What is shown of each task of each run, under a name that tells it from all others.
+fn named<T>(runs: &[&Record], shown: impl Fn(&Record) -> BTreeMap<String, T>) -> Vec<(String, T)> {
     let several = runs.len() > 1;
     let of = |run: &&Record| {
-        let tasks = by_task(run, key);
-        let alone = tasks.len() == 1;
-        let name = run.name.clone();
-        tasks.into_iter().map(move |(task, points)| Series {
-            name: match (several, alone) {
-                (true, true) => name.clone(),
-                (true, false) => format!("{name}, {task}"),
-                (false, _) => task,
-            },
-            points,
+        let tasks = shown(run);
+        let (alone, run) = (tasks.len() == 1, run.name.clone());
+        tasks.into_iter().map(move |(task, what)| match (several, alone) {
+            (true, true) => (run.clone(), what),
+            (true, false) => (format!("{run}, {task}"), what),
+            (false, _) => (task, what),
         })
     };
     runs.iter().flat_map(of).collect()
+}
+
+/// The series of all runs of a stage; of several tasks of a run, one each.
+fn series(runs: &[&Record], pointer: &str) -> Vec<Series> {
+    let all = named(runs, |run| by_task(run, pointer));
+    all.into_iter().map(|(name, points)| Series { name, points }).collect()
+}
+
+/// The parts of each loss that has several, a picture for each task of each run.
+fn parts(runs: &[&Record]) -> Vec<Panel> {
+    let by_task = |run: &Record| {
+        let mut tasks: BTreeMap<String, Vec<Series>> = BTreeMap::new();
+        for name in part_names(&run.metrics) {
+            for (task, points) in by_task(run, &format!("/losses/{name}")) {
+                tasks.entry(task).or_default().push(Series { name: name.into(), points });
+            }
+        }
+        tasks
+    };
+    let picture = |(name, series)| {
+        panel(&format!("Parts of the loss: {name}"), "step", Axis::linear("loss"), series)
+    };
+    named(runs, by_task).into_iter().filter_map(picture).collect()
+}
+
+/// The names of the parts that the losses of a run have.
+pub fn part_names(metrics: &[Value]) -> BTreeSet<&str> {
+    let parts = metrics.iter().filter_map(|reading| reading["losses"].as_object());
+    parts.flat_map(|parts| parts.keys().map(String::as_str)).collect()
 }
 
 /// Figures of validation, epoch by epoch.
@@ -100,11 +126,12 @@ pub fn curves(runs: &[Record]) -> Vec<Block> {
     let mut blocks = Vec::new();
     for stage in [Stage::Pretrain, Stage::Multitask, Stage::Finetune] {
         let of_stage: Vec<&Record> = runs.iter().filter(|run| run.stage == stage).collect();
-        let loss = panel("Loss", "step", Axis::linear("loss"), series(&of_stage, "loss"));
-        let rate = panel("Learning rate", "step", Axis::linear("rate"), series(&of_stage, "lr"));
-        let pace = series(&of_stage, "images_per_second");
+        let loss = panel("Loss", "step", Axis::linear("loss"), series(&of_stage, "/loss"));
+        let rate = panel("Learning rate", "step", Axis::linear("rate"), series(&of_stage, "/lr"));
+        let pace = series(&of_stage, "/images_per_second");
         let pace = panel("Pace", "step", Axis::linear("films a second"), pace);
         let mut panels: Vec<Panel> = loss.into_iter().chain(rate).collect();
+        panels.extend(parts(&of_stage));
         panels.extend(validation(&of_stage));
         panels.extend(monitored(&of_stage));
         panels.extend(pace);

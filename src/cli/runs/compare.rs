@@ -3,7 +3,10 @@
 use super::found::Found;
 use crate::{
     Error, Result,
-    cli::{figures::Figures, report::column_name},
+    cli::{
+        figures::Figures,
+        report::{column_name, part_names},
+    },
     report::{
         chart::{self, Axis, LineChart, Panel, Series},
         html::{Block, Report},
@@ -225,8 +228,10 @@ fn panels(runs: &[(String, Found)]) -> Vec<Panel> {
         let x = Axis::linear(x);
         (!series.is_empty()).then(|| Panel::Lines(LineChart { title: title.into(), x, y, series }))
     };
-    let by_step =
-        |key: &'static str| move |line: &Value| Some([line["step"].as_f64()?, line[key].as_f64()?]);
+    let by_step = |pointer: &str| {
+        let pointer = pointer.to_owned();
+        move |line: &Value| Some([line["step"].as_f64()?, line.pointer(&pointer)?.as_f64()?])
+    };
     let validated = |line: &Value| {
         let scores: Scores = serde_json::from_value(line.get("validation")?.clone()).ok()?;
         Some([line["epoch"].as_f64()? + 1.0, scores.main().0?])
@@ -234,14 +239,17 @@ fn panels(runs: &[(String, Found)]) -> Vec<Panel> {
     let main =
         runs.iter().find_map(|(_, run)| run.scores.as_ref()).map(|s| Figures::of(s).titles[0]);
     let main = main.unwrap_or("main figure");
-    [
-        panel("Loss of training", "step", Axis::linear("loss"), &by_step("loss")),
-        panel("Learning rate", "step", Axis::linear("rate"), &by_step("lr")),
+    let parts: BTreeSet<&str> = runs.iter().flat_map(|(_, run)| part_names(&run.metrics)).collect();
+    let part = |name: &str| {
+        let points = by_step(&format!("/losses/{name}"));
+        panel(&format!("Loss of training: {name}"), "step", Axis::linear("loss"), &points)
+    };
+    let loss = panel("Loss of training", "step", Axis::linear("loss"), &by_step("/loss"));
+    let others = [
+        panel("Learning rate", "step", Axis::linear("rate"), &by_step("/lr")),
         panel("Validation", "epoch", Axis::linear(main), &validated),
-        panel("Nearest neighbours", "step", Axis::linear("kNN AUC"), &by_step("knn_auc")),
-        panel("Linear probe", "step", Axis::linear("AUC"), &by_step("probe_auc")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        panel("Nearest neighbours", "step", Axis::linear("kNN AUC"), &by_step("/knn_auc")),
+        panel("Linear probe", "step", Axis::linear("AUC"), &by_step("/probe_auc")),
+    ];
+    std::iter::once(loss).chain(parts.into_iter().map(part)).chain(others).flatten().collect()
 }

@@ -114,6 +114,8 @@ pub struct FasterRcnn {
 }
 
 impl FasterRcnn {
+    /// What its losses are called, in their order.
+    pub const LOSSES: [&'static str; 4] = ["objectness", "rpn_box", "class", "box"];
     /// Declares `backbone.fpn`, `rpn` and `roi_heads` in `scope`. `classes` counts the background.
     pub fn new(scope: &Scope, depth: Depth, classes: usize, options: Options) -> Self {
         Self {

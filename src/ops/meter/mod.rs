@@ -14,12 +14,15 @@ use crate::{
 use std::mem::offset_of;
 
 const ADD: Kernel<Params> = kernel!("meter/add");
-params! { struct Params { losses: u32 } }
+params! { struct Params { parts: u32 } }
+
+/// Parts of a loss at most.
+pub const PARTS: usize = 4;
 
 /// What a meter tensor `[8]` holds; zeros are a meter that has read nothing.
 ///
-/// The sum is a plain one in f32: it is good to 1e-5 over some hundred steps, after which the host
-/// reads it and writes [`Meter::default`] over it.
+/// The sums are plain ones in f32: they are good to 1e-5 over some hundred steps, after which the host
+/// reads them and writes [`Meter::default`] over them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Meter {
@@ -31,8 +34,8 @@ pub struct Meter {
     pub fault: u32,
     /// The last loss, finite or not.
     pub last: f32,
-    /// Fills the record up to a tensor `[8]`.
-    pub pad: [u32; 4],
+    /// Sums of the parts of the finite losses, in the order in which [`add`] takes them.
+    pub parts: [f32; PARTS],
 }
 
 impl Meter {
@@ -42,25 +45,27 @@ impl Meter {
         ("count", offset_of!(Self, count)),
         ("fault", offset_of!(Self, fault)),
         ("last", offset_of!(Self, last)),
-        ("pad", offset_of!(Self, pad)),
+        ("parts", offset_of!(Self, parts)),
     ];
 }
 
-/// Records that the meter reads these losses, one after another.
+/// Records that the meter reads a loss, which is the sum of these parts.
 ///
-/// Shapes: loss `[1]`, or `[L]` for several; meter `[8]` in memory of its own; step as
-/// `Step::upload` makes it.
+/// Shapes: one to [`PARTS`] parts `[1]`; meter `[8]` in memory of its own; step as `Step::upload` makes it.
 ///
 /// # Errors
-/// Shapes that do not fit.
-pub fn add(rec: &Recording, loss: &Tensor, meter: &Tensor, step: &Tensor) -> Result<()> {
-    if loss.shape.len() != 1 || meter.shape != [size_of::<Meter>() / 4] {
-        let found = (&loss.shape, &meter.shape);
-        let problem = format!("expected a loss [L] and a meter [8], found {found:?}");
+/// Shapes that do not fit, or another number of parts.
+pub fn add(rec: &Recording, parts: &[Tensor], meter: &Tensor, step: &Tensor) -> Result<()> {
+    let single = parts.iter().all(|part| part.shape == [1]);
+    let fit = single && (1..=PARTS).contains(&parts.len());
+    if !fit || meter.shape != [size_of::<Meter>() / 4] {
+        let found = (parts.iter().map(|part| &part.shape).collect::<Vec<_>>(), &meter.shape);
+        let problem = format!("expected 1 to {PARTS} parts [1] and a meter [8], found {found:?}");
         return Err(Error::shape("meter", problem));
     }
-    let losses = loss.channels();
-    let cost = Cost { flops: losses as u64, shape: format!("{losses} losses") };
-    let slices = [&loss.data, &meter.data, &step.data];
-    rec.launch(&ADD, &[], Params { losses: losses as u32 }, &slices, [1, 1, 1], cost)
+    let count = parts.len();
+    let part = |at: usize| &parts[at.min(count - 1)].data;
+    let slices = [part(0), part(1), part(2), part(3), &meter.data, &step.data];
+    let cost = Cost { flops: 2 * count as u64, shape: format!("{count} parts of a loss") };
+    rec.launch(&ADD, &[], Params { parts: count as u32 }, &slices, [1, 1, 1], cost)
 }

@@ -1,18 +1,27 @@
-use super::Meter;
+use super::PARTS;
 
-/// The meter after these losses, `per_step` of them in each step, on the host, and its sum in f64.
-pub(super) fn metered(losses: &[f32], per_step: usize) -> (Meter, f64) {
-    let mut meter = Meter::default();
-    let mut sum = 0.0;
-    for (i, loss) in losses.iter().enumerate() {
-        meter.last = *loss;
-        if loss.is_finite() {
-            sum += f64::from(*loss);
+/// What [`super::Meter`] shall hold, its sums in f64.
+#[derive(Debug, Default)]
+pub(super) struct Metered {
+    pub(super) sum: f64,
+    pub(super) count: u32,
+    pub(super) fault: u32,
+    pub(super) last: f64,
+    pub(super) parts: [f64; PARTS],
+}
+
+/// The meter after these parts of losses, so many of them in each step, on the host.
+pub(super) fn metered(losses: &[f32], parts: usize) -> Metered {
+    let mut meter = Metered::default();
+    for (step, loss) in (1..).zip(losses.chunks(parts)) {
+        meter.last = loss.iter().map(|part| f64::from(*part)).sum();
+        if loss.iter().all(|part| part.is_finite()) {
+            meter.sum += meter.last;
             meter.count += 1;
+            meter.parts.iter_mut().zip(loss).for_each(|(sum, part)| *sum += f64::from(*part));
         } else if meter.fault == 0 {
-            meter.fault = (i / per_step) as u32 + 1;
+            meter.fault = step;
         }
     }
-    meter.sum = sum as f32;
-    (meter, sum)
+    meter
 }

@@ -188,6 +188,9 @@ impl Head for DetectHead {
             DetectorNorm::Train => Mode::Train { groups: 1 },
         }
     }
+    fn parts(&self) -> &'static [&'static str] {
+        &FasterRcnn::LOSSES
+    }
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
         let features = backbone.forward(tape, x)?;
         let (inputs, [_, h, w]) = (view.inputs, view.size);

@@ -78,7 +78,11 @@ pub trait Head {
     fn mode(&self) -> Mode {
         Mode::Train { groups: 1 }
     }
-    /// Losses `[1]` of films `x`, whose sum is minimised.
+    /// What its losses are called, in their order; none of a head that has one, which is the loss.
+    fn parts(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Losses `[1]` of films `x`, whose sum is minimised: one to four.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.

@@ -177,6 +177,9 @@ impl Head for SegmentHead {
     fn backbone(&self) -> &'static str {
         BACKBONE
     }
+    fn parts(&self) -> &'static [&'static str] {
+        if self.deeplab.has_aux() { &DeepLab::LOSSES } else { &[] }
+    }
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
         let features = self.deeplab.features(backbone, tape, x)?;
         let step = &view.inputs.step;

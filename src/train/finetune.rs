@@ -10,7 +10,7 @@ use super::{
     schedule::Span,
     state,
     stepper::{Recorded, Stepper},
-    task::{self, Scores, Task},
+    task::{self, Scorer, Scores, Task},
     trainer::{Hooks, Pass, Trainer, metadata, step_of},
     update::Update,
     weights,
@@ -65,7 +65,7 @@ fn tune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         state::load_backbone(gpu, &learner.state, path)?;
     }
     let mut inference = learner.inference(gpu, &*task, 0)?;
-    let (mut steps, mut trained) = (0, 0);
+    let (mut steps, mut trained, mut predicted) = (0, 0, None);
     let validation;
     if run.is_done() {
         learner.load(gpu, 0, &run.weights_file())?;
@@ -83,6 +83,7 @@ fn tune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
                 state: learner.state.duplicate(gpu)?,
                 figure: f64::NEG_INFINITY,
                 epoch: 0,
+                predicted: None,
             },
             epoch_len: 0,
         };
@@ -95,10 +96,14 @@ fn tune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
         let record = serde_json::json!({ "epoch": best.epoch + 1, "validation": validation });
         run.write(BEST, &(record.to_string() + "\n"))?;
         steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
+        predicted = best.predicted;
     }
     let scores = run.timed("testing", || {
         // Thresholds are chosen on films that no figure is reported on.
-        evaluate(config, run, &*task, &mut inference, &set.val, ".val")?;
+        match predicted {
+            Some(scorer) => write(config, run, &*scorer, ".val")?,
+            None => evaluate(config, run, &*task, &mut inference, &set.val, ".val")?,
+        };
         evaluate(config, run, &*task, &mut inference, &set.test, "")
     })?;
     run.finish(steps, learner.network(gpu, 0)?, words)?;
@@ -119,30 +124,32 @@ fn run_name(config: &Finetune) -> String {
 }
 
 /// The state at the best validation figure so far.
-struct Best {
+struct Best<'t> {
     state: State,
     figure: f64,
     epoch: u64,
+    /// What it predicts of the validation part; none where the process that saw that epoch has ended.
+    predicted: Option<Box<dyn Scorer + 't>>,
 }
 
-/// The stage at work.
-struct Tuning<'a> {
+/// The stage at work. What it predicts lives as long as the task, `'t`.
+struct Tuning<'a, 't> {
     gpu: &'a Gpu,
     config: &'a Finetune,
     run: &'a Run<'a>,
-    task: &'a dyn Task,
+    task: &'t dyn Task,
     learner: &'a Learner,
     inference: &'a mut Inference,
     /// The validation part, and its batches once they are wanted: decoding them would keep the first step waiting.
     val: (&'a [Sample], Option<Loader>),
-    best: Best,
+    best: Best<'t>,
     /// Steps of an epoch.
     epoch_len: u64,
 }
 
-impl Tuning<'_> {
+impl<'t> Tuning<'_, 't> {
     /// All epochs, or as many as the figure still grows; and the steps that were done.
-    fn train(mut self, set: &Dataset) -> Result<(Best, u64)> {
+    fn train(mut self, set: &Dataset) -> Result<(Best<'t>, u64)> {
         let (config, run) = (self.config, self.run);
         let mut at = 0;
         if let Some((tensors, metadata)) = run.checkpoint("finetune")? {
@@ -228,7 +235,7 @@ struct Validation<'a> {
     validation: &'a Scores,
 }
 
-impl Hooks for Tuning<'_> {
+impl Hooks for Tuning<'_, '_> {
     fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
         let (gpu, learner) = (self.gpu, self.learner);
         let mut tensors = Tensors::new();
@@ -241,7 +248,7 @@ impl Hooks for Tuning<'_> {
         metadata.insert("best_epoch".into(), self.best.epoch.to_string());
         Ok((tensors, metadata))
     }
-    /// Validates, and keeps the best state.
+    /// Validates, and keeps the best state and what it predicts.
     fn pass_ended(&mut self, at: u64) -> Result<()> {
         let (config, run) = (self.config, self.run);
         run.finite(at, &state::network(self.gpu, &self.learner.state)?)?;
@@ -273,6 +280,7 @@ impl Hooks for Tuning<'_> {
         if figure > self.best.figure {
             self.learner.state.copy_to(self.gpu, &self.best.state);
             (self.best.figure, self.best.epoch) = (figure, epoch);
+            self.best.predicted = Some(scorer);
         }
         Ok(())
     }
@@ -293,6 +301,11 @@ pub fn evaluate(
 ) -> Result<Scores> {
     let mut scorer = task.scorer();
     run.list_bad(&inference.score(task, samples, &mut *scorer)?)?;
+    write(config, run, &*scorer, suffix)
+}
+
+/// As [`evaluate`], of what was predicted before.
+fn write(config: &Finetune, run: &Run, scorer: &dyn Scorer, suffix: &str) -> Result<Scores> {
     let bootstrap = Bootstrap { replicates: REPLICATES, seed: config.seed };
     let scores = scorer.scores(bootstrap)?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");

@@ -81,8 +81,12 @@ fn predictions_and_figures_follow(place: &Place) {
     assert!(again["auc"]["light"].is_f64() && again["images"] == 4, "{again}");
 
     let of_test = ["scores.json", "predictions.csv"].map(|file| place.read(&format!("ft/{file}")));
+    let files = ["scores.val.json", "predictions.val.csv", "films.val.csv", "roc.val.json"];
+    let kept = files.map(|file| place.read(&format!("ft/{file}")));
     let printed = succeeded(on(place, "evaluate", "ft", &["--split", "val", "--json"])).out;
     let of_val: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    // What the best epoch was judged by is what its weights predict.
+    assert!(kept == files.map(|file| place.read(&format!("ft/{file}"))));
     assert_eq!(of_val["images"], 2);
     let written: serde_json::Value =
         serde_json::from_str(&place.text("ft/scores.val.json")).unwrap();

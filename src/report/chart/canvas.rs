@@ -177,6 +177,8 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
         'f' | 'r' | 't' | ' ' | '(' | ')' | '-' | '/' => 0.4,
         'm' | 'w' | 'M' | 'W' => 0.92,
         'A'..='Z' => 0.69,
+        // The widest of the usual fonts has digits of 0.636.
+        '0'..='9' => 0.65,
         c if c.is_ascii() => 0.61,
         '⁰'..='⁹' | '\u{202f}' => 0.4,
         _ => 0.8,

@@ -36,7 +36,8 @@ pub(super) fn draw(chart: &LineChart, canvas: &mut Canvas, place: Place) {
         && all().all(|p| p[0].fract() == 0.0)
     {
         x.ticks.retain(|(position, _)| (position - position.round()).abs() < 1e-9);
-        x.ticks.iter_mut().for_each(|(_, text)| *text = text.trim_end_matches(".0").to_owned());
+        let whole = |text: &str| text.split_once('.').map_or(text, |(whole, _)| whole).to_owned();
+        x.ticks.iter_mut().for_each(|(_, text)| *text = whole(text));
     }
     let y = chart.y.scale(all().map(|p| p[1]), 5, true);
     let (Some(x), Some(y)) = (x, y) else {

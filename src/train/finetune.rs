@@ -270,8 +270,9 @@ impl Hooks for Tuning<'_, '_> {
             Metric::Loss => scorer.loss().map(|loss| -loss),
             metric => scores.figure(metric)?,
         };
-        let shown = figure.map_or("undefined".into(), |f| format!("{f:.4}"));
-        let metric = format!("{:?}", config.metric).to_lowercase();
+        // A loss stands below 0 here, so that larger is better.
+        let shown = figure.map_or("undefined".into(), |f| format!("{:.4}", f.abs()));
+        let metric = scores.name(config.metric);
         let name = run_name(config);
         run.watch.note(&format!("{name} epoch {}: validation {metric} {shown}", epoch + 1));
         run.record(&Validation { stage: name, epoch, validation: &scores })?;

@@ -1,9 +1,8 @@
 //! A run as its folder tells of it, whole or not.
 
 use crate::{
-    cli::figures::Figures,
     report::table::Cell,
-    train::{checkpoint, task::Scores, weights},
+    train::{checkpoint, config::Metric, task::Scores, weights},
 };
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -237,7 +236,7 @@ fn figure(scores: Option<&Scores>, metrics: &[Value]) -> Option<Figure> {
         let (value, interval) = scores.main();
         Figure { name, value, interval }
     };
-    let title = |scores: &Scores| Figures::of(scores).titles[0];
+    let title = |scores: &Scores| scores.name(Metric::Main);
     let validated = || {
         let scores = metrics.iter().rev().find(|line| line["validation"].is_object())?;
         let scores: Scores = serde_json::from_value(scores["validation"].clone()).ok()?;

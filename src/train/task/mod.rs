@@ -175,6 +175,18 @@ impl Scores {
             }
         })
     }
+    /// What the figure is called that a configuration chooses by.
+    pub fn name(&self, metric: Metric) -> &'static str {
+        match (metric, self) {
+            (Metric::Auc, _) | (Metric::Main, Self::Classify(_)) => "AUC",
+            (Metric::Dice, _) | (Metric::Main, Self::Segment(_)) => "Dice",
+            (Metric::Ap50, _) | (Metric::Main, Self::Detect(_)) => "AP50",
+            (Metric::Accuracy, _) => "accuracy",
+            (Metric::Miou, _) => "mIoU",
+            (Metric::Ap, _) => "AP",
+            (Metric::Loss, _) => "loss",
+        }
+    }
     /// The paper's main figure of such a task, and its 95 % interval: mean AUC, Dice, or AP at IoU .5.
     pub fn main(&self) -> (Option<f64>, Option<[f64; 2]>) {
         match self {

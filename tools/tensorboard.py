@@ -2,7 +2,7 @@
 
     python3 tools/tensorboard.py target/release/mtpret [RUN]
 
-Without RUN a tiny one is trained first, killed in the middle and resumed. Needs Python with pip; what it reads with goes
+Without RUN a tiny one is trained first, killed twice and resumed. Needs Python with pip; what it reads with goes
 into a virtual environment in the folder of temporary files. Exit 1 if a number is missing, doubled or another.
 """
 import json
@@ -42,7 +42,7 @@ def environment():
 
 
 def train(program, run):
-    """A tiny run, killed after its fourth step and gone on with from its third."""
+    """A tiny run, killed before its first checkpoint, and again behind its first validation, which it tells of twice."""
     sample = Path(__file__).resolve().parent.parent / "tests/data/sample/chest_xray/train"
     films = run.parent / "films"
     for folder in sample.iterdir():
@@ -54,13 +54,15 @@ def train(program, run):
     settings += ["data.batch=4", "log.every=1", "log.save_every=3"]
     command = [program, "finetune", "finetune/resnet18", "--run", run]
     command += [word for setting in settings for word in ("--set", setting)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    for line in running.stderr:
-        if " 4/" in line:
-            running.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
-            break
-    running.communicate()
-    subprocess.run([program, "finetune", "--resume", run], check=True, stderr=subprocess.DEVNULL)
+    resume = [program, "finetune", "--resume", run]
+    for command, last in [(command, " 2/"), (resume, " 5/")]:
+        running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        for line in running.stderr:
+            if last in line:
+                running.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+                break
+        running.communicate()
+    subprocess.run(resume, check=True, stderr=subprocess.DEVNULL)
 
 
 def numbers(tag, value, into, step):

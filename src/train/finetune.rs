@@ -231,6 +231,7 @@ impl<'t> Tuning<'_, 't> {
 #[derive(serde::Serialize)]
 struct Validation<'a> {
     stage: String,
+    step: u64,
     epoch: u64,
     validation: &'a Scores,
 }
@@ -275,7 +276,7 @@ impl Hooks for Tuning<'_, '_> {
         let metric = scores.name(config.metric);
         let name = run_name(config);
         run.watch.note(&format!("{name} epoch {}: validation {metric} {shown}", epoch + 1));
-        run.record(&Validation { stage: name, epoch, validation: &scores })?;
+        run.record(&Validation { stage: name, step: at, epoch, validation: &scores })?;
         // An undefined figure (one class only) still lets the first epoch be kept.
         let figure = figure.unwrap_or(f64::MIN);
         if figure > self.best.figure {

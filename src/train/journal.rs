@@ -21,14 +21,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Goes on in a run's folder behind the first `keep` bytes of its lines, which tell of its first `step` steps.
+    /// Goes on in a run's folder behind the first `keep` bytes of its lines, which tell of the steps before `from`.
     ///
     /// What a killed process wrote behind its last checkpoint is told again by who goes on from there, and the line that it
     /// left in the middle is no line: both are cut off.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder is not writable.
-    pub fn open(folder: &Path, keep: u64, step: u64) -> Result<Self> {
+    pub fn open(folder: &Path, keep: u64, from: u64) -> Result<Self> {
         let path = folder.join(FILE);
         let opened = whole(&path, keep).and_then(|bytes| {
             let lines = OpenOptions::new().create(true).append(true).open(&path)?;
@@ -36,7 +36,7 @@ impl Journal {
         });
         let fault = |e| Error::io(&path, e, "name a folder that can be written");
         let (lines, bytes) = opened.map_err(fault)?;
-        Ok(Self { path, lines, bytes, events: Events::new(folder, step) })
+        Ok(Self { path, lines, bytes, events: Events::new(folder, from) })
     }
     /// Adds a line, and its numbers as an event.
     ///
@@ -79,7 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(FILE);
         let line = |step: u64| serde_json::json!({ "stage": "x", "step": step });
-        let mut journal = Journal::open(folder.path(), u64::MAX, 0).expect("a folder");
+        let mut journal = Journal::open(folder.path(), 0, 0).expect("a folder");
         journal.write(&line(1)).expect("room");
         let saved = journal.bytes();
         journal.write(&line(2)).expect("room");
@@ -88,7 +88,7 @@ mod tests {
         fs::write(&path, [&all[..], b"{\"stage\":\"x\",\"st"].concat()).expect("room");
         let mended = Journal::open(folder.path(), u64::MAX, 0).expect("a folder");
         assert_eq!((mended.bytes(), fs::read(&path).expect("lines")), (all.len() as u64, all));
-        let mut rewound = Journal::open(folder.path(), saved, 1).expect("a folder");
+        let mut rewound = Journal::open(folder.path(), saved, 2).expect("a folder");
         rewound.write(&line(2)).expect("room");
         let text = fs::read_to_string(&path).expect("lines");
         assert_eq!(text, format!("{}\n{}\n", line(1), line(2)));

@@ -131,7 +131,8 @@ impl<'a> Run<'a> {
         match metadata.get("stage") {
             Some(found) if found == stage => {
                 let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
-                self.journal(number(LINES).unwrap_or(u64::MAX), number("step").unwrap_or(0))?;
+                let after = number("step").map_or(0, |step| step + 1);
+                self.journal(number(LINES).unwrap_or(u64::MAX), after)?;
                 Ok(Some((tensors, metadata)))
             }
             found => {
@@ -153,9 +154,9 @@ impl<'a> Run<'a> {
         metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
         checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
     }
-    /// Opens the journal, of which `keep` bytes about the first `step` steps stay.
-    fn journal(&self, keep: u64, step: u64) -> Result<()> {
-        *self.journal.borrow_mut() = Some(Journal::open(&self.folder, keep, step)?);
+    /// Opens the journal, of which `keep` bytes about the steps before `from` stay.
+    fn journal(&self, keep: u64, from: u64) -> Result<()> {
+        *self.journal.borrow_mut() = Some(Journal::open(&self.folder, keep, from)?);
         Ok(())
     }
     /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
@@ -232,7 +233,7 @@ impl<'a> Run<'a> {
     /// The disk is full or the folder is not writable.
     pub fn record(&self, value: &impl Serialize) -> Result<()> {
         if self.journal.borrow().is_none() {
-            self.journal(u64::MAX, 0)?;
+            self.journal(u64::MAX, u64::MAX)?;
         }
         let value = serde_json::to_value(value).expect("metrics are plain data");
         self.journal.borrow_mut().as_mut().expect("it is open").write(&value)

@@ -17,7 +17,7 @@ pub struct Event {
     /// Seconds since 1970.
     #[prost(double, tag = "1")]
     pub wall_time: f64,
-    /// Steps done, or epochs of what is measured once an epoch.
+    /// Steps done.
     #[prost(int64, tag = "2")]
     pub step: i64,
     /// `brain.Event:2` in the first event of a file, and only there.
@@ -70,23 +70,23 @@ pub struct Scalar {
     pub simple_value: Option<f32>,
 }
 
-/// Keys that say when, not what.
+/// Keys that say when, not what; the first that a line has is its event's step.
 const CLOCKS: [&str; 3] = ["step", "steps", "epoch"];
 
 /// The events of one process. They go into a file of its own, as TensorBoard expects: a record that a killed process left
 /// in the middle would hide all that came behind it, and a file that TensorBoard follows must not become shorter.
 pub struct Events {
     folder: PathBuf,
-    /// Steps that earlier processes told of and that hold.
-    step: u64,
+    /// The step from which on earlier files are out of date.
+    from: u64,
     /// Open from the first event on.
     file: Option<(PathBuf, File)>,
 }
 
 impl Events {
-    /// Of a process that goes on in the run of `folder` after `step` steps.
-    pub fn new(folder: &Path, step: u64) -> Self {
-        Self { folder: folder.into(), step, file: None }
+    /// Of a process that tells of the run in `folder` from step `from` on: again, where one before it came further.
+    pub fn new(folder: &Path, from: u64) -> Self {
+        Self { folder: folder.into(), from, file: None }
     }
     /// Adds the numbers of one line of metrics.
     ///
@@ -113,17 +113,13 @@ impl Events {
         // In one piece and not buffered: what is told survives the process.
         file.write_all(&records).map_err(|e| Error::io(path, e, "make room on the disk"))
     }
-    /// What stands first in a file: its version, and, of a run that goes on, from which step on earlier files are out of
-    /// date.
+    /// What stands first in a file: its version, and that a process begins, at whose step readers cut earlier files off.
     fn first(&self) -> Vec<u8> {
         let version = Some("brain.Event:2".into());
-        let mut records = framed(&Event { file_version: version, ..Event::now() });
-        if self.step > 0 {
-            let session_log = Some(Log { status: START });
-            let step = self.step as i64 + 1;
-            records.extend(framed(&Event { step, session_log, ..Event::now() }));
-        }
-        records
+        let step = i64::try_from(self.from).unwrap_or(i64::MAX);
+        let session_log = Some(Log { status: START });
+        let begun = Event { step, session_log, ..Event::now() };
+        [Event { file_version: version, ..Event::now() }, begun].iter().flat_map(framed).collect()
     }
 }
 
@@ -185,29 +181,30 @@ mod tests {
         let mut first = Events::new(folder.path(), 0);
         first.write(&line(1)).expect("room");
         first.write(&line(2)).expect("room");
-        let scores = serde_json::json!({"stage": "finetune x", "epoch": 3, "validation": {"auc": {"flu": 0.9, "none": null}}});
+        let scores = serde_json::json!({"stage": "finetune x", "step": 2, "epoch": 0, "validation": {"auc": {"flu": 0.9, "none": null}}});
         first.write(&scores).expect("room");
         let told = all(&first);
         assert_eq!(told[0].file_version.as_deref(), Some("brain.Event:2"));
-        let steps: Vec<i64> = told[1..].iter().map(|event| event.step).collect();
-        assert_eq!(steps, [1, 2, 3]);
+        let steps = |told: &[Event]| -> Vec<(i64, Option<Log>)> {
+            told.iter().map(|event| (event.step, event.session_log.clone())).collect()
+        };
+        let start = Some(Log { status: START });
+        assert_eq!(steps(&told[1..]), [(0, start.clone()), (1, None), (2, None), (2, None)]);
         let tags = |event: &Event| -> Vec<(String, Option<f32>)> {
             let values = &event.summary.as_ref().expect("numbers").value;
             values.iter().map(|v| (v.tag.clone(), v.simple_value)).collect()
         };
         assert_eq!(
-            tags(&told[1]),
+            tags(&told[2]),
             [("finetune x/loss".into(), Some(0.5)), ("finetune x/lr".into(), Some(0.0))]
         );
-        assert_eq!(tags(&told[3]), [("finetune x/validation/auc/flu".into(), Some(0.9))]);
+        assert_eq!(tags(&told[4]), [("finetune x/validation/auc/flu".into(), Some(0.9))]);
         // A process that goes on after the first step says that the second comes again.
         let (path, _) = first.file.as_ref().expect("something was told");
         fs::remove_file(path).expect("a file");
-        let mut second = Events::new(folder.path(), 1);
+        let mut second = Events::new(folder.path(), 2);
         second.write(&line(2)).expect("room");
-        let told = all(&second);
-        let starts: Vec<_> = told.iter().map(|e| (e.step, e.session_log.clone())).collect();
-        assert_eq!(starts, [(0, None), (2, Some(Log { status: START })), (2, None)]);
+        assert_eq!(steps(&all(&second)[1..]), [(2, start), (2, None)]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Runs that are interrupted, killed, and gone on with.
 
 use super::{Place, Running, is_whole, refused, succeeded};
-use std::{thread::sleep, time::Duration};
+use mtpret::train::tensorboard::Event;
+use prost::Message;
+use std::{collections::BTreeMap, fs, path::Path, thread::sleep, time::Duration};
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const WEIGHTS: &str = "weights.safetensors";
@@ -74,6 +76,71 @@ fn a_run_killed_at_any_moment_has_a_whole_checkpoint_and_goes_on() {
     }
     succeeded(command);
     assert!(is_whole(&place.path("run").join(WEIGHTS)));
+}
+
+/// The steps of each number in a run's events as TensorBoard has them, which takes out what earlier files say of the step
+/// that a process begins at and of later ones.
+fn events(run: &Path) -> BTreeMap<String, Vec<i64>> {
+    let files = fs::read_dir(run).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.to_string_lossy().contains("tfevents")).collect();
+    files.sort();
+    assert_eq!(files.len(), 3, "one for each process: {files:?}");
+    let mut steps: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for file in files {
+        let bytes = fs::read(file).unwrap();
+        let mut rest = &bytes[..];
+        // A record is a length of 8 bytes and its sum of 4, the event and its sum; a killed process may leave half a one.
+        while let Some(length) = rest.first_chunk::<8>() {
+            let end = 12 + u64::from_le_bytes(*length) as usize;
+            let Some(event) = rest.get(12..end) else { break };
+            let event = Event::decode(event).unwrap();
+            if event.session_log.is_some() {
+                steps.values_mut().for_each(|known| known.retain(|step| *step < event.step));
+            }
+            for number in event.summary.into_iter().flat_map(|summary| summary.value) {
+                steps.entry(number.tag).or_default().push(event.step);
+            }
+            rest = rest.get(end + 4..).unwrap_or_default();
+        }
+    }
+    steps
+}
+
+#[test]
+fn a_run_killed_twice_tells_of_each_step_once() {
+    let place = Place::new();
+    let settings = ["epochs=2", "log.save_every=3"];
+    let mut unsaved = Running::new(place.stage("finetune", "run", &settings));
+    // A step is shown before it is recorded: that of the first is.
+    unsaved.until(" 2/8 ");
+    unsaved.stop("KILL");
+    // Saved after the third step, validated after the fourth.
+    let mut validated = Running::new(place.resume("finetune", "run"));
+    validated.until(" 5/8 ");
+    validated.stop("KILL");
+    succeeded(place.resume("finetune", "run"));
+    let text = place.text("run/metrics.jsonl");
+    let mut told: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for line in text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()) {
+        for key in ["loss", "validation", "seconds"].iter().filter(|key| !line[**key].is_null()) {
+            told.entry((*key).into()).or_default().push(line["step"].as_i64().unwrap());
+        }
+    }
+    let every = (1..=8).collect::<Vec<i64>>();
+    let expected = [("loss", every), ("validation", vec![4, 8]), ("seconds", vec![8])];
+    assert_eq!(told, expected.map(|(key, steps)| (key.to_owned(), steps)).into());
+    for (tag, steps) in events(&place.path("run")) {
+        let like = match tag.split('/').nth(1).unwrap() {
+            "validation" => "validation",
+            "seconds" | "peak_memory_mib" => "seconds",
+            _ => "loss",
+        };
+        // A figure of few films may be undefined, and then it is not there.
+        let defined: Vec<i64> =
+            told[like].iter().copied().filter(|step| steps.contains(step)).collect();
+        assert_eq!(steps, defined, "{tag}");
+    }
 }
 
 #[test]

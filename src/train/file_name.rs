@@ -1,4 +1,4 @@
-//! Names of the files that are written for films.
+//! Names of the files and folders that are written for films and for data sets.
 
 use std::{collections::HashSet, path::Path};
 
@@ -30,7 +30,7 @@ pub fn legal(text: &str) -> String {
     }
 }
 
-/// Gives each film a name of its own in one folder.
+/// Gives each file a name of its own in one folder.
 #[derive(Default)]
 pub struct FileNames(HashSet<String>);
 
@@ -38,7 +38,11 @@ impl FileNames {
     /// The film's name without its extension, and a number behind it where another film took it: `a`, `a-2`.
     /// Names that differ in case alone are the same to Windows and macOS.
     pub fn of(&mut self, film: &Path) -> String {
-        let name = legal(&film.file_stem().unwrap_or_default().to_string_lossy());
+        self.own(&film.file_stem().unwrap_or_default().to_string_lossy())
+    }
+    /// `name` as far as it is [`legal`], and a number behind it where it is taken.
+    pub fn own(&mut self, name: &str) -> String {
+        let name = legal(name);
         let numbered = (2..).map(|n| format!("{name}-{n}"));
         let mut free = std::iter::once(name.clone()).chain(numbered);
         free.find(|name| self.0.insert(name.to_lowercase())).expect("numbers do not end")

@@ -212,6 +212,28 @@ fn show_is_a_table_of_how_films_are_read() {
 }
 
 #[test]
+fn show_writes_films_of_one_name_under_names_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = ["dark", "bright"].map(|name| dir.path().join(name));
+    for (folder, grey) in folders.iter().zip([7, 9]) {
+        std::fs::create_dir(folder).unwrap();
+        super::film(&folder.join("a.png"), grey);
+    }
+    let seen = dir.path().join("seen");
+    let [dark, bright] = &folders;
+    let (code, out, err) = data(&["show", "--json"], &[dark, bright, Path::new("-o"), &seen]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    for (line, name) in out.lines().zip(["a.png.png", "a.png-2.png"]) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["picture"].as_str().map(Path::new), Some(&*seen.join(name)));
+        let picture = image::open(seen.join(name)).unwrap().to_luma16();
+        let brightest = picture.pixels().map(|pixel| pixel.0[0]).max().unwrap();
+        assert_eq!(f64::from(brightest), 257.0 * line["brightest"].as_f64().unwrap());
+    }
+    assert_eq!(seen.read_dir().unwrap().count(), 2);
+}
+
+#[test]
 fn every_command_teaches_with_an_example() {
     for command in ["detect", "check", "splits", "show"] {
         let (code, out, _) = data(&[command, "--help"], &[]);

@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     data::{self, Stored},
     report::table::{Cell, Column, Table},
-    train::checkpoint,
+    train::{checkpoint, file_name::FileNames},
 };
 use image::{ImageBuffer, ImageFormat, Luma};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,8 @@ use std::{
 /// Show how films are read: a row for each with its format, depth, size, grey and, where a number has 16 bits or the film is
 /// DICOM, the SHA-256 of the pixels as they are stored; of a film that cannot be read, why.
 ///
-/// With `-o` each film is written as it is seen: turned by its EXIF, rescaled and windowed, 0 black.
+/// With `-o` each film is written as it is seen: turned by its EXIF, rescaled and windowed, 0 black; films of one name in
+/// different folders get a number each.
 ///
 /// Examples:
 ///   mtpret data show film.dcm -o seen/
@@ -43,10 +44,13 @@ pub struct Show {
 pub fn run(args: &Show) -> Result<()> {
     let heads = ["film", "format", "depth", "size", "grey", "mean", "pixels", "result"];
     let mut table = Table::new(heads.map(Column::words).into());
-    let mut bad = 0;
+    let (mut names, mut bad) = (FileNames::default(), 0);
     for film in crate::cli::predict::unlabelled(&args.films)? {
         let path = &film.path;
-        let line = match described(path, args.output.as_deref()) {
+        // The film's ending stays, so that a picture among the films takes no film's place.
+        let name = names.own(&path.file_name().unwrap_or_default().to_string_lossy());
+        let picture = args.output.as_ref().map(|folder| folder.join(name + ".png"));
+        let line = match described(path, picture.as_deref()) {
             Ok(line) => line,
             Err(Error::Data { problem, .. }) => {
                 bad += 1;
@@ -107,7 +111,7 @@ fn sha256(words: impl Iterator<Item = u16>) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How a film is read, and its picture if a folder for it is given.
+/// How a film is read; writes its picture if a file for it is given.
 fn described(path: &Path, output: Option<&Path>) -> Result<serde_json::Value> {
     let (film, encoding) = data::decode_encoded(path)?;
     let (low, high) =
@@ -130,7 +134,8 @@ fn described(path: &Path, output: Option<&Path>) -> Result<serde_json::Value> {
     } else if encoding.bits == 16 {
         line["stored_sha256_le_u16"] = sha256(words()).into();
     }
-    if let Some(folder) = output {
+    if let Some(file) = output {
+        let folder = file.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder)
             .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
         let picture: ImageBuffer<Luma<u16>, Vec<u16>> =
@@ -138,9 +143,7 @@ fn described(path: &Path, output: Option<&Path>) -> Result<serde_json::Value> {
                 .expect("as many pixels as it says");
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, ImageFormat::Png).expect("memory takes every picture");
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = folder.join(format!("{name}.png"));
-        checkpoint::replace(&file, |f| f.write_all(bytes.get_ref()))?;
+        checkpoint::replace(file, |f| f.write_all(bytes.get_ref()))?;
         line["picture"] = file.display().to_string().into();
     }
     Ok(line)

@@ -233,6 +233,7 @@ fn every_range_is_checked_in_a_pretraining() {
         ("log.save_every=0", "found 0"),
         ("source=[]", "found none"),
         ("source.1.name=nih", "`nih` twice"),
+        ("source.1.name=NIH", "`NIH`, whose folder is that of `nih`"),
     ] {
         refused::<Pretrain>(PRETRAIN, pair, part);
     }

@@ -17,6 +17,7 @@ use crate::{
     },
     train::{
         config::{self, Demo},
+        file_name::{FileNames, legal},
         finetune::finetune,
         multitask::multitask,
         pretrain::pretrain,
@@ -134,6 +135,9 @@ fn sources(config: &mut Demo, folders: &[PathBuf], run: &Path) -> Result<()> {
         return Ok(());
     }
     config.source = folders.iter().map(|folder| own(folder)).collect::<Result<_>>()?;
+    // Two folders of one name are two tasks.
+    let mut names = FileNames::default();
+    config.source.iter_mut().for_each(|source| source.name = names.own(&source.name));
     config.multitask.tasks = config.source.iter().map(|s| s.name.clone()).collect();
     if let Some(monitor) = &mut config.pretrain.monitor {
         monitor.source = config.source[0].name.clone();
@@ -174,14 +178,21 @@ fn own(folder: &Path) -> Result<Source> {
     Ok(source)
 }
 
+/// What fine-tuning begins from.
+const INITIALISATIONS: [&str; 2] = ["scratch", "MTPret"];
+
+/// The folder of a task's fine-tuning.
+fn fine_tuned(task: &str, initialisation: &str) -> String {
+    format!("finetune-{}-{}", legal(task), initialisation.to_lowercase())
+}
+
 fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
     let moco = pretrain(gpu, &config.pretrain(), &run.part("pretrain")?)?;
     let mtpret = multitask(gpu, &config.multitask(Some(moco)), &run.part("multitask")?)?;
     for task in &config.multitask.tasks {
-        for (initialisation, weights) in [("scratch", None), ("MTPret", Some(mtpret.clone()))] {
-            let part = format!("finetune-{task}-{}", initialisation.to_lowercase());
+        for (initialisation, weights) in INITIALISATIONS.into_iter().zip([None, Some(mtpret.clone())]) {
             run.watch.note(&format!("fine-tuning {task} from {initialisation}"));
-            let part = run.part(&part)?;
+            let part = run.part(&fine_tuned(task, initialisation))?;
             finetune(gpu, &config.finetune(task, weights), &part)?;
         }
     }
@@ -191,11 +202,9 @@ fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
 /// The fine-tuned runs of each task, scratch and MTPret.
 fn finished(config: &Demo, run: &Run) -> Result<Vec<(String, [Finished; 2])>> {
     let of = |task: &String| {
-        let part = |name: &str| {
-            let folder = run.folder.join(format!("finetune-{task}-{}", name.to_lowercase()));
-            Finished::open(name, &folder)
-        };
-        let runs = [part("scratch")?, part("MTPret")?];
+        let part = |name: &str| Finished::open(name, &run.folder.join(fine_tuned(task, name)));
+        let [scratch, mtpret] = INITIALISATIONS;
+        let runs = [part(scratch)?, part(mtpret)?];
         let films = runs[0].scores.images();
         let title = match Figures::of(&runs[0].scores).positive {
             Some(class) => format!("{task} (positive: {class}, {films} test films)"),
@@ -209,16 +218,15 @@ fn finished(config: &Demo, run: &Run) -> Result<Vec<(String, [Finished; 2])>> {
 /// A few test films of each task, as both of its runs see them.
 fn sheets(config: &Demo, run: &Run, device: &Device) -> Result<Vec<PathBuf>> {
     let of = |task: &String| {
-        let part = |name: &str| run.folder.join(format!("finetune-{task}-{name}"));
         explain::draw(&explain::Args {
-            paths: vec![part("scratch"), part("mtpret")],
+            paths: INITIALISATIONS.map(|name| run.folder.join(fine_tuned(task, name))).into(),
             class: Vec::new(),
             count: 4,
             seed: config.seed,
             score: 0.5,
             random: false,
             cell: 240,
-            output: Some(run.folder.join(format!("explain-{task}"))),
+            output: Some(run.folder.join(format!("explain-{}", legal(task)))),
             device: device.clone(),
         })
     };
@@ -240,8 +248,8 @@ fn curves(config: &Demo, run: &Run) -> Vec<Panel> {
         ),
     ];
     for task in &config.multitask.tasks {
-        let of = |name: &str| series(&format!("finetune-{task}-{name}"), "finetune");
-        let lines = vec![named("scratch", of("scratch")), named("MTPret", of("mtpret"))];
+        let of = |name| named(name, series(&fine_tuned(task, name), "finetune"));
+        let lines = INITIALISATIONS.map(of).into();
         panels.push(panel(format!("3 fine-tuning: {task}"), lines));
     }
     panels

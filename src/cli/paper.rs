@@ -11,6 +11,7 @@ use crate::{
     },
     train::{
         config::{Init, Reproduce},
+        file_name::legal,
         reproduce::{Cell, Figure as Measured},
         run::Run,
     },
@@ -260,7 +261,7 @@ impl Layout<'_> {
             let panels = backbones.iter().filter_map(|b| self.labels(b, target));
             let panels: Vec<Panel> = panels.collect();
             if !panels.is_empty() {
-                all.push((format!("{labels}-{target}"), panels));
+                all.push((format!("{labels}-{}", legal(target)), panels));
             }
         }
         all

@@ -5,6 +5,7 @@
 
 use super::{
     config::{Backbone, Column, Init, Model, Reproduce},
+    file_name::legal,
     finetune::{Outcome, finetune},
     multitask::multitask,
     pretrain::pretrain,
@@ -142,7 +143,7 @@ impl Experiment<'_> {
     /// As the stages' own.
     pub fn cell(&self, init: &Init, backbone: Backbone, target: &str, seed: u64) -> Result<Cell> {
         let name = backbone_name(backbone);
-        let place = format!("cells/{name}/{}/{target}/seed-{seed}", init.slug());
+        let place = format!("cells/{name}/{}/{}/seed-{seed}", init.slug(), legal(target));
         let run = self.run.part(&place)?;
         if let Some(cell) = known(&run)? {
             return Ok(cell);

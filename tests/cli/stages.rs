@@ -204,3 +204,37 @@ fn the_resolved_configuration_runs_again(place: &Place) {
         &["expected an empty run folder", "--resume"],
     );
 }
+
+#[test]
+fn a_demo_on_two_folders_of_one_name_has_a_folder_for_each_task() {
+    let place = Place::new();
+    for folder in ["one", "two"] {
+        fs::create_dir(place.path(folder)).unwrap();
+    }
+    fs::rename(place.path("films"), place.path("one/a:b")).unwrap();
+    std::os::unix::fs::symlink(place.path("one/a:b"), place.path("two/a:b")).unwrap();
+    let mut demo = Command::new(PROGRAM);
+    demo.current_dir(place.0.path()).args(["demo", "--run", "run"]);
+    demo.args(["--data", "one/a:b", "--data", "two/a:b"]);
+    for setting in [
+        "data.width=32",
+        "data.height=32",
+        "data.batch=4",
+        "pretrain.epochs=1",
+        "pretrain.moco.queue=8",
+        "pretrain.moco.bn_splits=2",
+        "pretrain.monitor.k=3",
+        "finetune.epochs=1",
+    ] {
+        demo.args(["--set", setting]);
+    }
+    succeeded(demo);
+    for file in [
+        "finetune-a_b-scratch/scores.json",
+        "finetune-a_b-2-mtpret/scores.json",
+        "explain-a_b-2/sheet.png",
+        "report.html",
+    ] {
+        assert!(place.path(&format!("run/{file}")).exists(), "{file}");
+    }
+}

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Error, Result,
     data::{Roots, Source},
-    train::schedule::Schedule,
+    train::{file_name::legal, schedule::Schedule},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
@@ -89,7 +89,11 @@ impl fmt::Display for Init {
 impl Init {
     /// Its name in paths.
     pub fn slug(&self) -> String {
-        self.to_string().to_lowercase().replace(' ', "-")
+        match self {
+            // Two data sets have two folders.
+            Self::NoTask(task) => format!("without-{}", legal(task)),
+            other => other.to_string().to_lowercase().replace(' ', "-"),
+        }
     }
 }
 

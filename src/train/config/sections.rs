@@ -1,6 +1,7 @@
 //! The sections that stages share. Each says by `check` which values it allows.
 
 use super::nearest;
+use crate::train::file_name::legal;
 use crate::train::schedule::{Period, Progress, Schedule, rate, warmup};
 use crate::{Error, Result, data::Source, models::Projection};
 use serde::{Deserialize, Serialize};
@@ -221,15 +222,20 @@ pub(super) fn among(key: &str, name: &str, sources: &[Source]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses no source, and two of one name.
+/// Refuses no source, and two of one name; names that are one name as those of folders are one too.
 pub(super) fn sources(sources: &[Source]) -> Result<()> {
     if sources.is_empty() {
         let remedy = "add a [[source]] with its name, format and root";
         return Err(Error::config("source", "expected at least one source, found none", remedy));
     }
+    let folder = |source: &Source| legal(&source.name).to_lowercase();
     for (i, source) in sources.iter().enumerate() {
-        if sources[..i].iter().any(|other| other.name == source.name) {
-            let problem = format!("expected a name of its own, found `{}` twice", source.name);
+        if let Some(other) = sources[..i].iter().find(|other| folder(other) == folder(source)) {
+            let found = match other.name == source.name {
+                true => format!("`{}` twice", source.name),
+                false => format!("`{}`, whose folder is that of `{}`", source.name, other.name),
+            };
+            let problem = format!("expected a name of its own, found {found}");
             return Err(Error::config(format!("source.{i}.name"), problem, "rename one of them"));
         }
     }

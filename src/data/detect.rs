@@ -128,10 +128,23 @@ fn readable(source: Source) -> Option<Source> {
     [source, divided].into_iter().find(|source| usable(source).is_some())
 }
 
+/// What recognises a layout.
+type Layout = fn(&Path) -> Result<Option<Found>>;
+
+/// Layouts that files tell which only they have.
+const ANNOTATED: [Layout; 5] = [coco, yolo_texts, voc, masks, tables::table];
+
 /// The usual layout that `folder` has.
 fn layout(folder: &Path) -> Result<Option<Found>> {
-    let tries = [coco, yolo_texts, voc, masks, tables::table, class_folders];
-    for attempt in tries {
+    match first(&ANNOTATED, folder)? {
+        None => first(&[class_folders], folder),
+        found => Ok(found),
+    }
+}
+
+/// The first of these layouts that `folder` has and that can be read.
+fn first(layouts: &[Layout], folder: &Path) -> Result<Option<Found>> {
+    for attempt in layouts {
         if let Some(Found { source, what }) = attempt(folder)?
             && let Some(source) = readable(source)
         {
@@ -280,13 +293,20 @@ fn class_folders(folder: &Path) -> Result<Option<Found>> {
     let parts: Vec<&PathBuf> =
         inside.iter().filter(|f| Part::named(&file_name(f)).is_some()).collect();
     let classes = if parts.is_empty() { inside.clone() } else { list(parts[0])?.0 };
-    let full = classes.iter().filter(|class| !films_below(class).unwrap_or_default().is_empty());
-    let names: Vec<String> = full.map(|class| file_name(class)).collect();
+    let filled = |class: &&PathBuf| !films_below(class).unwrap_or_default().is_empty();
+    let full: Vec<&PathBuf> = classes.iter().filter(filled).collect();
+    let names: Vec<String> = full.iter().map(|class| file_name(class)).collect();
     if names.len() < 2
         || !films.is_empty()
         || NOT_CLASSES.iter().any(|word| names.iter().any(|n| n.to_lowercase() == *word))
     {
         return Ok(None);
+    }
+    for class in full {
+        // Sets that lie side by side are no classes, though each is a folder of films.
+        if signed(class).is_some() || first(&ANNOTATED, class)?.is_some() {
+            return Ok(None);
+        }
     }
     let source = source(folder, Format::Folder);
     Ok(Some(Found { source, what: format!("a folder for each class: {}", names.join(", ")) }))

@@ -161,6 +161,34 @@ fn class_folders_a_table_coco_yolo_voc_and_masks_are_told_by_their_layout() {
     assert_eq!(read(&alone[0]).train.len(), 2);
 }
 
+/// A set of films with a box on each.
+fn coco(root: &Path) {
+    films(root, &["images/a.png", "images/b.png", "images/c.png"]);
+    let images = ["a", "b", "c"].map(
+        |name| serde_json::json!({"id": name, "file_name": format!("{name}.png"), "width": 2, "height": 2}),
+    );
+    let marks = ["a", "b", "c"].map(
+        |name| serde_json::json!({"id": name, "image_id": name, "category_id": 1, "bbox": [0, 0, 1, 1]}),
+    );
+    let text = serde_json::json!({"images": images, "annotations": marks, "categories": [{"id": 1, "name": "spot"}]});
+    write(root.join("marks.json"), text.to_string()).unwrap();
+}
+
+#[test]
+fn a_folder_of_two_sets_is_no_set_of_two_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    coco(&dir.path().join("boxes"));
+    for name in ["good/a.png", "good/b.png", "good/c.png", "bad/d.png", "bad/e.png", "bad/f.png"] {
+        film(&dir.path().join("classes").join(name), 1);
+    }
+    assert_eq!(names(&detected(dir.path())), ["boxes", "classes"]);
+    // Nor is one with films that nobody has annotated.
+    let dir = tempfile::tempdir().unwrap();
+    coco(&dir.path().join("boxes"));
+    films(&dir.path().join("more"), &["x.png", "y.png"]);
+    assert_eq!(names(&detected(dir.path())), ["boxes"]);
+}
+
 #[test]
 fn indiana_is_read_from_its_tables_and_from_its_xml() {
     let dir = tempfile::tempdir().unwrap();

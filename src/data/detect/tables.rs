@@ -14,8 +14,10 @@ const CLASSES: usize = 20;
 
 /// A table that names films, with what its columns mean.
 pub(super) fn table(folder: &Path) -> Result<Option<Found>> {
-    let films = films(folder)?;
-    for file in files(folder, "csv") {
+    let tables = files(folder, "csv");
+    // Only who has a table is asked for all films.
+    let films = if tables.is_empty() { return Ok(None) } else { films(folder)? };
+    for file in tables {
         let Ok(table) = Table::read(file.clone(), false) else { continue };
         let Some(path_column) = (0..table.header.len()).find(|&c| names_films(&table, c, &films))
         else {

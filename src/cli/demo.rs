@@ -190,7 +190,9 @@ fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
     let moco = pretrain(gpu, &config.pretrain(), &run.part("pretrain")?)?;
     let mtpret = multitask(gpu, &config.multitask(Some(moco)), &run.part("multitask")?)?;
     for task in &config.multitask.tasks {
-        for (initialisation, weights) in INITIALISATIONS.into_iter().zip([None, Some(mtpret.clone())]) {
+        for (initialisation, weights) in
+            INITIALISATIONS.into_iter().zip([None, Some(mtpret.clone())])
+        {
             run.watch.note(&format!("fine-tuning {task} from {initialisation}"));
             let part = run.part(&fine_tuned(task, initialisation))?;
             finetune(gpu, &config.finetune(task, weights), &part)?;

@@ -16,6 +16,7 @@ mod census;
 mod film;
 mod likeness;
 mod pictures;
+mod studies;
 
 use census::classes;
 pub use census::{Census, Spread};
@@ -111,6 +112,7 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
         let root = |other: &(&Subject, Dataset)| other.0.source.root == subject.source.root;
         if !sets[..at].iter().any(root) {
             findings.extend(pictures::of_films(&subject.source.name, &of_set));
+            findings.extend(studies::beside(&subject.source));
         }
         findings.extend(rare(dataset));
         findings.extend(left_out(&subject.source, dataset));

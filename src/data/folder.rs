@@ -47,7 +47,7 @@ pub(super) fn parts(root: &Path) -> Result<Vec<(Option<Part>, PathBuf)>> {
 
 /// Goes down while a folder holds one folder and nothing else, as archives that are unpacked into
 /// a folder of their own name do (`chest_xray/chest_xray/train`).
-fn unwrap_archive(root: &Path) -> Result<PathBuf> {
+pub(super) fn unwrap_archive(root: &Path) -> Result<PathBuf> {
     let mut root = root.to_path_buf();
     loop {
         let (folders, films) = list(&root)?;

@@ -27,16 +27,29 @@ impl Table {
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`] with file and line if it cannot be read or is no table.
     pub fn read(path: PathBuf, ragged: bool) -> Result<Self> {
+        Self::parse(path, ragged, true)
+    }
+
+    /// Reads a comma-separated file that has no header.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn headless(path: PathBuf) -> Result<Self> {
+        Self::parse(path, true, false)
+    }
+
+    fn parse(path: PathBuf, ragged: bool, headed: bool) -> Result<Self> {
         let fault = |e: csv::Error| csv_fault(&path, e);
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .flexible(ragged)
+            .has_headers(headed)
             .from_path(&path)
             .map_err(fault)?;
         let text = |record: &csv::ByteRecord| {
             record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
         };
-        let header = text(reader.byte_headers().map_err(fault)?);
+        let header = if headed { text(reader.byte_headers().map_err(fault)?) } else { Vec::new() };
         let mut rows = Vec::new();
         for record in reader.byte_records() {
             let record = record.map_err(fault)?;
@@ -90,9 +103,11 @@ fn csv_fault(path: &Path, error: csv::Error) -> Error {
 
 /// Reads the tables of a [`super::Format::Csv`] source.
 pub(super) fn read(source: &Source) -> Result<Listing> {
-    let mut all = listing(source, source.table.as_deref().unwrap_or(Path::new("")), None)?;
+    let films = Films::below(source.films())?;
+    let table = source.table.as_deref().unwrap_or(Path::new(""));
+    let mut all = listing(source, table, &films, None)?;
     let Some(test) = &source.test_table else { return Ok(all) };
-    let more = listing(source, test, Some(Part::Test))?;
+    let more = listing(source, test, &films, Some(Part::Test))?;
     if more.labels != all.labels {
         return Err(Error::data(
             source.root.join(test).display().to_string(),
@@ -112,7 +127,7 @@ pub(super) fn read(source: &Source) -> Result<Listing> {
 }
 
 /// Reads one table, whose films are all of `part` if there is one.
-fn listing(source: &Source, table: &Path, whole: Option<Part>) -> Result<Listing> {
+fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) -> Result<Listing> {
     let mut table = Table::read(source.root.join(table), false)?;
     for (column, word) in &source.only {
         let column = table.column(column)?;
@@ -122,10 +137,9 @@ fn listing(source: &Source, table: &Path, whole: Option<Part>) -> Result<Listing
     let patients = source.patient_column.as_ref().map(|name| table.column(name)).transpose()?;
     let parts = source.split_column.as_ref().map(|name| table.column(name)).transpose()?;
     let (labels, targets) = labels(source, &table)?;
-    let on_disk = Films::below(source.films())?;
     let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
         let place = table.place(line);
-        let path = film(source, &on_disk, &place, &cells[films])?;
+        let path = film(source, on_disk, &place, &cells[films])?;
         if !on_disk.holds(&path) {
             return Ok(None);
         }

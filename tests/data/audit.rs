@@ -4,7 +4,7 @@ use std::fs::{copy, create_dir_all, read, write};
 use std::path::{Path, PathBuf};
 
 use image::{GrayImage, ImageFormat, Luma};
-use mtpret::data::{Audit, Format, Level, Source, Split, Subject, audit, decode};
+use mtpret::data::{Audit, Finding, Format, Level, Roots, Source, Split, Subject, audit, decode};
 
 use super::sample;
 
@@ -298,4 +298,66 @@ fn a_test_film_that_pretraining_sees_is_said() {
     let audit = audit(&subjects, &|_, _| ()).unwrap();
     assert_eq!(found(&audit, "elsewhere.jpeg"), ["test film in pretraining"]);
     assert!(found(&audit, "free.jpeg").is_empty());
+}
+
+#[test]
+fn muras_tables_are_held_against_its_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("MURA");
+    let films = films("train/NORMAL");
+    let mut studies = Vec::new();
+    for (at, film) in films.iter().take(12).enumerate() {
+        let label = ["negative", "positive"][at % 2];
+        let study = format!("train/XR_HAND/patient{at:05}/study1_{label}");
+        create_dir_all(root.join(&study)).unwrap();
+        copy(film, root.join(&study).join("image1.png")).unwrap();
+        studies.push((study, at % 2));
+    }
+    let table = |name: &str, row: &dyn Fn(&(String, usize)) -> String| {
+        let rows: Vec<String> = studies.iter().map(|s| format!("MURA-v1.1/{}\n", row(s))).collect();
+        write(root.join(name), rows.concat()).unwrap();
+    };
+    table("train_labeled_studies.csv", &|(study, label)| format!("{study}/,{label}"));
+    table("train_image_paths.csv", &|(study, _)| format!("{study}/image1.png"));
+    let mut source = Source::known("mura", "mura", None);
+    source.root = root.clone();
+    source.locate(&Roots::default()).unwrap();
+    let tabled = || -> Vec<(Level, &str, String, String)> {
+        let audit = checked(vec![source.clone()]);
+        let of_tables = audit.findings.into_iter().filter(|f| f.place.contains(".csv:"));
+        let short = |f: Finding| {
+            (f.level, f.what, f.place.replace(&*root.to_string_lossy(), ""), f.problem)
+        };
+        of_tables.map(short).collect()
+    };
+    assert_eq!(tabled(), []);
+    // Relabelled in a table, relabelled on disk, and lost.
+    let (first, last) = (&studies[0].0, &studies[11].0);
+    let renamed = studies[3].0.replace("positive", "negative");
+    table("train_labeled_studies.csv", &|(study, label)| {
+        let label = if study == first { 1 } else { *label };
+        format!("{study},{label}")
+    });
+    std::fs::rename(root.join(&studies[3].0), root.join(&renamed)).unwrap();
+    std::fs::remove_file(root.join(last).join("image1.png")).unwrap();
+    let contradicted = |line: usize, folder: &str, label: usize| {
+        let problem = format!(
+            "expected the label of its folder {folder}, found {label}; correct the row, or rename the folder"
+        );
+        let place = format!("/train_labeled_studies.csv:{line}");
+        (Level::Error, "contradicted label", place, problem)
+    };
+    let missing = |line: usize, study: &str| {
+        let problem = format!(
+            "expected the film MURA-v1.1/{study}/image1.png, found none; complete the download, or go on without it"
+        );
+        (Level::Warning, "missing film", format!("/train_image_paths.csv:{line}"), problem)
+    };
+    let expected = [
+        contradicted(1, first, 1),
+        contradicted(4, &renamed, 1),
+        missing(12, last),
+        missing(4, &studies[3].0),
+    ];
+    assert_eq!(tabled(), expected);
 }

@@ -23,10 +23,11 @@ use std::{
 ///
 /// Errors are what would stop training or make its figures false: films that are unreadable, cut short or missing, masks that
 /// are missing or of another size, boxes outside, films listed twice, the same film in two parts (by bytes and by looks,
-/// which finds copies in another format or size), patients in two parts. Warnings are what may be meant: blank and dark
-/// films, rare classes, the same film in two data sets, test films that pretraining sees, grey far from what the network
-/// expects, patients whom the set's own parts share where the films are divided again. Notes are worth knowing: films
-/// stored with white as 0, mixed depths, wrong file names.
+/// which finds copies in another format or size), patients in two parts, folders of MURA's studies that its tables contradict.
+/// Warnings are what may be meant: blank and dark films, rare classes, the same film in two data sets, test films that
+/// pretraining sees, films that MURA's tables list and the disk lacks, grey far from what the network expects, patients whom
+/// the set's own parts share where the films are divided again. Notes are worth knowing: films stored with white as 0,
+/// mixed depths, wrong file names.
 ///
 /// A folder is checked as `mtpret data detect` reads it, a configuration as it is trained on: name both your pretraining and
 /// your task's to see what stage 1 has of the test films. Exit code 1 if anything is an error.

@@ -1,0 +1,115 @@
+//! MURA's tables beside its folders. Labels are read from the names of folders alone, so that what the tables say otherwise
+//! is for an audit to name.
+
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Level, finding, refused, short};
+use crate::data::folder::unwrap_archive;
+use crate::data::table::Table;
+use crate::data::walk::{file_name, relative};
+use crate::data::{Format, Source};
+use crate::{Error, Result};
+
+/// Studies and their labels: `MURA-v1.1/train/XR_HAND/patient00001/study1_positive/,1`.
+const STUDIES: &str = "_labeled_studies.csv";
+/// Films: `MURA-v1.1/train/XR_HAND/patient00001/study1_positive/image1.png`.
+const FILMS: &str = "_image_paths.csv";
+/// What the folder of a study ends in, by its label in the table.
+const LABELS: [&str; 2] = ["_negative", "_positive"];
+
+/// What the tables of a source of endings, where there are any, say that its folders do not.
+pub(super) fn beside(source: &Source) -> Vec<Finding> {
+    let unreadable =
+        |fault: Error| vec![refused(Level::Warning, &source.name, "unreadable table", &fault)];
+    match source.format {
+        Some(Format::Suffix) => compared(source).unwrap_or_else(unreadable),
+        _ => Vec::new(),
+    }
+}
+
+fn compared(source: &Source) -> Result<Vec<Finding>> {
+    let top = source.films();
+    let bottom = unwrap_archive(&top)?;
+    let mut findings = Vec::new();
+    // An archive may have put the tables, and all else, into a folder of its own.
+    for root in bottom.ancestors().take_while(|folder| folder.starts_with(&top)) {
+        let fault = |e| Error::io(root, e, "see that the folder may be read");
+        let inside = root.read_dir().map_err(fault)?.flatten();
+        let mut files: Vec<PathBuf> = inside.map(|entry| entry.path()).collect();
+        files.sort();
+        for path in files {
+            let compare: Compare = match file_name(&path) {
+                name if name.ends_with(STUDIES) => study,
+                name if name.ends_with(FILMS) => film,
+                _ => continue,
+            };
+            let table = Table::headless(path)?;
+            for (line, cells) in &table.rows {
+                let found = compare(root, cells).err();
+                findings.extend(found.map(|(level, what, problem)| {
+                    finding(level, what, &source.name, table.place(*line), problem)
+                }));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// How bad a row is, what it is, and the problem.
+type Fault = (Level, &'static str, String);
+/// What holds a row against the folders.
+type Compare = fn(root: &Path, cells: &[String]) -> Result<(), Fault>;
+
+/// The place of a path that begins with the folder that the archive held, whatever that is called here.
+fn place(root: &Path, cell: &str) -> Option<PathBuf> {
+    Some(root.join(relative(cell)?.components().skip(1).collect::<PathBuf>()))
+}
+
+/// Holds a row of a study and its label against the study's folder.
+fn study(root: &Path, cells: &[String]) -> Result<(), Fault> {
+    let word = |label: &String| LABELS.get(label.parse::<usize>().ok()?);
+    let bare = |folder: &Path| {
+        let name = file_name(folder);
+        LABELS.iter().find_map(|word| name.strip_suffix(word).map(str::to_owned))
+    };
+    let row = match cells {
+        [study, label] => place(root, study).zip(word(label)),
+        _ => None,
+    };
+    let Some((bare, folder, word)) =
+        row.and_then(|(folder, word)| Some((bare(&folder)?, folder, word)))
+    else {
+        let found = cells.join(",");
+        let problem =
+            format!("expected the folder of a study and its label, 0 or 1, found {found}");
+        return Err((Level::Warning, "unusable row", problem + "; correct the row"));
+    };
+    // A folder that was given another label has not the name any more that the table knows.
+    let names = std::iter::once(file_name(&folder)).chain(LABELS.map(|word| bare.clone() + word));
+    let folder = names.map(|name| folder.with_file_name(name)).find(|folder| folder.is_dir());
+    match folder {
+        Some(folder) if !file_name(&folder).ends_with(word) => {
+            let problem = format!(
+                "expected the label of its folder {}, found {}; correct the row, or rename the folder",
+                short(&folder, root),
+                cells[1]
+            );
+            Err((Level::Error, "contradicted label", problem))
+        }
+        // A study that is not there lacks its films, which the other table names.
+        _ => Ok(()),
+    }
+}
+
+/// Sees that the film of a row is there.
+fn film(root: &Path, cells: &[String]) -> Result<(), Fault> {
+    let path = cells.first().map(String::as_str).unwrap_or_default();
+    match place(root, path) {
+        Some(film) if film.is_file() => Ok(()),
+        _ => {
+            let problem = format!("expected the film {path}, found none");
+            let remedy = "complete the download, or go on without it";
+            Err((Level::Warning, "missing film", format!("{problem}; {remedy}")))
+        }
+    }
+}

@@ -20,6 +20,11 @@ fn fixed(value: f64, decimals: usize) -> String {
     if value.is_finite() { format!("{value:.decimals$}") } else { MISSING.to_owned() }
 }
 
+/// How many there are of what one is called `word`: `1 op`, `2 ops`.
+pub fn counted(n: usize, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Text for XML and HTML, within elements and within quoted attributes. Control characters, which
 /// XML forbids even when escaped, become spaces.
 fn escape(text: &str) -> String {

@@ -100,6 +100,7 @@ fn pages_fit_a_telephone_and_the_dark_and_shut_nobody_out() {
     holds(&mut browser, axe.as_deref(), &place.path("doctor.html"), "doctor");
     let page = place.text("doctor.html");
     let home = std::env::var("HOME").unwrap_or_default();
+    assert!(page.contains("1 op, ") && page.contains("0 faults"), "{page}");
     assert!(page.contains("relu") && (home.len() < 2 || !page.contains(&home)), "{page}");
     // These films are darker than real ones, which is an error; the page is written all the same.
     on(&films, &["data", "check", "films", "--html", "check.html"]).output().unwrap();

@@ -2,7 +2,10 @@
 
 use super::{NASTY, assert_well_formed, intervals, plain, results};
 use mtpret::report::chart::{Axis, Estimate, Group, IntervalChart, Panel};
-use mtpret::report::html::{Block, Key, Report, Shot, Tile};
+use mtpret::report::{
+    counted,
+    html::{Block, Key, Report, Shot, Tile},
+};
 
 fn block_of_each_kind() -> Vec<Block> {
     vec![
@@ -116,4 +119,10 @@ fn pictures_are_recoloured_in_the_dark() {
             assert!(dark.contains(&rule), "{rule} has no counterpart in the dark");
         }
     }
+}
+
+#[test]
+fn one_of_a_thing_is_not_called_by_its_plural() {
+    let counts = [(0, "fault"), (1, "op"), (2, "data set")];
+    assert_eq!(counts.map(|(n, word)| counted(n, word)), ["0 faults", "1 op", "2 data sets"]);
 }

@@ -6,6 +6,7 @@ use super::found;
 use crate::{
     Error, Result,
     data::{self, Audit, Finding, Level, Purpose, Roots, Source, Split, Subject},
+    report::counted,
     train::checkpoint,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -155,12 +156,8 @@ fn watched(subjects: &[Subject]) -> Result<Audit> {
 /// How many findings there are of each level.
 fn verdict(audit: &Audit) -> String {
     let count = |level| audit.findings.iter().filter(|f| f.level == level).count();
-    let words = |level, word: &str| match count(level) {
-        1 => format!("1 {word}"),
-        n => format!("{n} {word}s"),
-    };
     let levels = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")];
-    levels.map(|(level, word)| words(level, word)).join(", ")
+    levels.map(|(level, word)| counted(count(level), word)).join(", ")
 }
 
 /// Findings of one kind in one set that are shown on a terminal.

@@ -4,6 +4,7 @@
 use super::{Adapter, Health, Verdict};
 use crate::report::{
     chart::{Bar, BarChart, Panel},
+    counted,
     html::{Block, Report, Tile},
     table::{Cell, Column, Table},
 };
@@ -60,7 +61,8 @@ fn tile(adapter: &Adapter) -> Tile {
             let faults: usize = health.ops.iter().map(|op| op.faults.len()).sum();
             let checks: usize = health.ops.iter().map(|op| op.checks).sum();
             let value = if faults == 0 { "right" } else { "wrong" };
-            (value, format!("{} ops, {checks} checks, {faults} faults", health.ops.len()))
+            let counts = [(health.ops.len(), "op"), (checks, "check"), (faults, "fault")];
+            (value, counts.map(|(n, word)| counted(n, word)).join(", "))
         }
     };
     Tile { name: format!("{} {}", adapter.number, adapter.name), value: value.into(), note }

@@ -4,6 +4,7 @@ use crate::{
     data::{self, Audit, Census, Finding, Level, Spread},
     report::{
         chart::{Axis, Estimate, Group, IntervalChart, Panel},
+        counted,
         html::{Block, Report},
         picture::{Cell as Place, Picture, Row, Sheet},
         table::{Cell, Column, Table},
@@ -76,10 +77,7 @@ pub fn sets(sets: &[Census], encodings: bool) -> Table {
 /// How many films and data sets were looked at.
 pub fn looked(sets: &[Census]) -> String {
     let films: usize = once(sets).map(|set| set.parts.iter().sum::<usize>()).sum();
-    match once(sets).count() {
-        1 => format!("{films} films of 1 data set"),
-        n => format!("{films} films of {n} data sets"),
-    }
+    format!("{} of {}", counted(films, "film"), counted(once(sets).count(), "data set"))
 }
 
 /// How often each kind was found in each set.

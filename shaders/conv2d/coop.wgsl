@@ -1,14 +1,13 @@
 // The sum of plain.wgsl by 8 × 8 matrices that a subgroup multiplies together, for adapters that list such.
 //
-// A workgroup of four subgroups of 32 computes 64 rows × 64 channels, a subgroup 32 × 32 of them: 4 × 4 sums of 8 × 8.
-// As in shared.wgsl the taps' channels are one long axis of quads, of which four (16 values) are staged at a time: a
-// thread loads two quads of x and two of w; then for each 8 values a subgroup reads 4 + 4 matrices from workgroup
-// memory for 16 products, 8192 multiply-adds. The sums leave through workgroup memory too, half at a time, since
-// rows that follow one another here need not do so in y. 8 KiB of workgroup memory, two barriers a stage.
+// A workgroup of four subgroups of 32 computes 64 rows × 64 channels, as coop_tile.wgsl has it: this file is what is staged
+// and where the sums go. As in shared.wgsl the taps' channels are one long axis of quads, of which four (16 values) are
+// staged at a time: a thread loads two quads of x and two of w. 8 KiB of workgroup memory, two barriers a stage.
 //
 // Planes are independent products in one launch, as in subgroup.wgsl. Needs subgroups of 32 lanes.
 
 #import matrices
+#import coop_tile
 #import grid
 #import quads
 #import values
@@ -34,17 +33,10 @@ var<immediate> p: Params;
 @group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
 const HAS_BIAS: u32 = 0u;
-// Where w begins in the tile.
-const W: u32 = 1024u;
 
-// x: [64 rows][16 values], w: [16 values][64 channels]; in the end [4 subgroups][16 rows][32 channels] of y.
-var<workgroup> tile: array<f32, 2048>;
-
-fn stage(at: u32, v: vec4f) {
-    tile[at] = v.x;
-    tile[at + 1u] = v.y;
-    tile[at + 2u] = v.z;
-    tile[at + 3u] = v.w;
+// In the tile x is [64 rows][16 values], and w [16 values][64 channels].
+fn rows_at(row: u32, value: u32, lane: u32) -> Left {
+    return left(row * 16u + value, 16u, lane);
 }
 
 @compute @workgroup_size(128)
@@ -71,19 +63,9 @@ fn main(
             i32(row % p.grid_w * p.x_step_w) + p.x_first_w,
         );
     }
-    // The sums begin as zeros that are read like any matrix.
-    for (var j = 0u; j < 4u; j += 1u) {
-        stage(4u * (lane + 128u * j), vec4f());
-    }
-    workgroupBarrier();
     let team = team_of(lane, subgroup);
-    let rows_of_team = team / 2u * 32u;
-    let channels_of_team = team % 2u * 32u;
-    var sum: array<Sum, 16>;  // [4 times 8 rows][4 times 8 channels]
-    for (var i = 0u; i < 16u; i += 1u) {
-        sum[i] = sum_of(0u, 8u, lane);
-    }
-    workgroupBarrier();
+    var sum: array<Sum, 16>;
+    clear(&sum, lane);
     let length = p.taps_h * p.taps_w * p.x_quads;
     for (var start = 0u; start < length; start += 4u) {
         let q = start + lane % 4u;
@@ -108,40 +90,24 @@ fn main(
             if wq < length {
                 v = values(w[plane * p.w_plane + begin * p.y_quads + min(first_k + lane % 16u, p.y_quads - 1u)]);
             }
-            stage(W + value * 64u + lane % 16u * 4u, v);
+            stage(RIGHT + value * 64u + lane % 16u * 4u, v);
         }
         workgroupBarrier();
-        for (var v = 0u; v < 16u; v += 8u) {
-            var b: array<Right, 4>;
-            for (var j = 0u; j < 4u; j += 1u) {
-                b[j] = right(W + v * 64u + channels_of_team + 8u * j, 64u, lane);
-            }
-            for (var i = 0u; i < 4u; i += 1u) {
-                let a = left((rows_of_team + 8u * i) * 16u + v, 16u, lane);
-                for (var j = 0u; j < 4u; j += 1u) {
-                    sum[4u * i + j] = multiply_add(a, b[j], sum[4u * i + j]);
-                }
-            }
-        }
+        add_staged(&sum, team, lane);
         workgroupBarrier();
     }
-    // Sixteen of every subgroup's rows at a time.
     for (var half = 0u; half < 2u; half += 1u) {
-        for (var i = 0u; i < 2u; i += 1u) {
-            for (var j = 0u; j < 4u; j += 1u) {
-                put(sum[8u * half + 4u * i + j], (team * 16u + 8u * i) * 32u + 8u * j, 32u, lane);
-            }
-        }
+        put_half(&sum, half, team, lane);
         workgroupBarrier();
         for (var t = lane; t < 512u; t += 128u) {
-            let of_team = t / 128u;
-            let row = first_row + of_team / 2u * 32u + 16u * half + t / 8u % 16u;
-            let k = first_k + of_team % 2u * 8u + t % 8u;
+            let at = place_in_tile(t, half);
+            let row = first_row + at.x;
+            let k = first_k + at.y;
             if row < p.rows && k < p.y_quads {
                 let to_h = row / p.grid_w % p.grid_h * p.y_step_h + p.y_first_h;
                 let to_w = row % p.grid_w * p.y_step_w + p.y_first_w;
                 let n = plane * p.images + row / (p.grid_h * p.grid_w);
-                var v = vec4f(tile[4u * t], tile[4u * t + 1u], tile[4u * t + 2u], tile[4u * t + 3u]);
+                var v = quad_in_tile(t);
                 if HAS_BIAS == 1u {
                     v += bias[k];
                 }

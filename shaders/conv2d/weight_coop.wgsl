@@ -1,12 +1,13 @@
 // The sum of weight_plain.wgsl by 8 × 8 matrices that a subgroup multiplies together, for adapters that list such.
 //
-// A workgroup of four subgroups of 32 sums 64 rows × 64 output channels of dw over a part of the pixels, a subgroup
-// 32 × 32 of them: 4 × 4 sums of 8 × 8; a row is one input channel of one tap. Sixteen pixels are staged at a time: a
-// thread loads two quads of x and two of dy; then for each eight pixels a subgroup reads 4 + 4 matrices from workgroup
-// memory, those of x turned, for 16 products. 8 KiB of workgroup memory, two barriers a stage. Planes are
-// independent products in one launch, as in subgroup.wgsl. Needs subgroups of 32 lanes.
+// A workgroup of four subgroups of 32 sums 64 rows × 64 output channels of dw over a part of the pixels, as coop_tile.wgsl
+// has it: this file is what is staged and where the sums go. A row is one input channel of one tap. Sixteen pixels are
+// staged at a time: a thread loads two quads of x and two of dy, and the matrices of x are read turned. 8 KiB of workgroup
+// memory, two barriers a stage. Planes are independent products in one launch, as in subgroup.wgsl. Needs subgroups of 32
+// lanes.
 
 #import matrices
+#import coop_tile
 #import grid
 #import quads
 #import values
@@ -39,17 +40,9 @@ fn place(pixel: u32, tap: u32) -> i32 {
     return i32(((n * p.x_h + u32(h)) * p.x_w + u32(w)) * p.x_quads);
 }
 
-// Where dy begins in the tile.
-const D: u32 = 1024u;
-
-// x: [16 pixels][64 rows], dy: [16 pixels][64 channels]; in the end [4 subgroups][16 rows][32 channels] of dw.
-var<workgroup> tile: array<f32, 2048>;
-
-fn stage(at: u32, v: vec4f) {
-    tile[at] = v.x;
-    tile[at + 1u] = v.y;
-    tile[at + 2u] = v.z;
-    tile[at + 3u] = v.w;
+// In the tile x is [16 pixels][64 rows], and dy [16 pixels][64 channels].
+fn rows_at(row: u32, pixel: u32, lane: u32) -> Left {
+    return left_turned(pixel * 64u + row, 64u, lane);
 }
 
 @compute @workgroup_size(128)
@@ -70,19 +63,9 @@ fn main(
     let plane = group.z / k_tiles;
     let first_k = group.z % k_tiles * 16u;
     let first_row = cut % tiles * 16u;
-    // The sums begin as zeros that are read like any matrix.
-    for (var j = 0u; j < 4u; j += 1u) {
-        stage(4u * (lane + 128u * j), vec4f());
-    }
-    workgroupBarrier();
     let team = team_of(lane, subgroup);
-    let rows_of_team = team / 2u * 32u;
-    let channels_of_team = team % 2u * 32u;
-    var sum: array<Sum, 16>;  // [4 times 8 rows][4 times 8 channels]
-    for (var i = 0u; i < 16u; i += 1u) {
-        sum[i] = sum_of(0u, 8u, lane);
-    }
-    workgroupBarrier();
+    var sum: array<Sum, 16>;
+    clear(&sum, lane);
     let quad_of_lane = lane % 16u;
     let row = min(first_row + quad_of_lane, row_quads - 1u);
     let k_of_lane = min(first_k + quad_of_lane, p.y_quads - 1u);
@@ -101,38 +84,21 @@ fn main(
             }
             let to = (8u * j + lane / 16u) * 64u + 4u * quad_of_lane;
             stage(to, v);
-            stage(D + to, d);
+            stage(RIGHT + to, d);
         }
         workgroupBarrier();
-        for (var v = 0u; v < 16u; v += 8u) {
-            var b: array<Right, 4>;
-            for (var j = 0u; j < 4u; j += 1u) {
-                b[j] = right(D + v * 64u + channels_of_team + 8u * j, 64u, lane);
-            }
-            for (var i = 0u; i < 4u; i += 1u) {
-                let a = left_turned(v * 64u + rows_of_team + 8u * i, 64u, lane);
-                for (var j = 0u; j < 4u; j += 1u) {
-                    sum[4u * i + j] = multiply_add(a, b[j], sum[4u * i + j]);
-                }
-            }
-        }
+        add_staged(&sum, team, lane);
         workgroupBarrier();
     }
-    // Sixteen of every subgroup's rows at a time.
     for (var half = 0u; half < 2u; half += 1u) {
-        for (var i = 0u; i < 2u; i += 1u) {
-            for (var j = 0u; j < 4u; j += 1u) {
-                put(sum[8u * half + 4u * i + j], (team * 16u + 8u * i) * 32u + 8u * j, 32u, lane);
-            }
-        }
+        put_half(&sum, half, team, lane);
         workgroupBarrier();
         for (var t = lane; t < 512u; t += 128u) {
-            let of_team = t / 128u;
-            let to = 4u * first_row + of_team / 2u * 32u + 16u * half + t / 8u % 16u;
-            let k = first_k + of_team % 2u * 8u + t % 8u;
+            let at = place_in_tile(t, half);
+            let to = 4u * first_row + at.x;
+            let k = first_k + at.y;
             if to < 4u * row_quads && k < p.y_quads {
-                dw[((part * p.planes + plane) * row_quads * 4u + to) * p.y_quads + k] =
-                    vec4f(tile[4u * t], tile[4u * t + 1u], tile[4u * t + 2u], tile[4u * t + 3u]);
+                dw[((part * p.planes + plane) * row_quads * 4u + to) * p.y_quads + k] = quad_in_tile(t);
             }
         }
         workgroupBarrier();

@@ -61,6 +61,7 @@ macro_rules! shared {
 const SHARED: &[(&str, &str)] = shared![
     "bitonic",
     "boxes",
+    "coop_tile",
     "grid",
     "halves",
     "log1p",

@@ -1,8 +1,8 @@
 // last ← Σ part, sum ← sum + Σ part, parts ← parts + part, count ← count + 1, of a loss that is a sum of parts;
 // fault ← step + 1 at the first loss with a part that is not finite
 //
-// Such a part is told by its exponent's bits, because compilers may take every number for finite.
-// Its loss is neither summed nor counted. One thread.
+// Such a part, or a sum of finite ones that is none, is told by its exponent's bits, because compilers may take every
+// number for finite. Its loss is neither summed nor counted. One thread.
 
 #import step
 
@@ -19,7 +19,7 @@ struct Meter { sum: f32, count: u32, fault: u32, last: f32, parts: vec4f }
 @group(0) @binding(4) var<storage, read_write> meter: Meter;
 @group(0) @binding(5) var<storage, read> now: Step;
 
-const EXPONENT = vec4u(0x7f800000u);
+const EXPONENT: u32 = 0x7f800000u;
 
 @compute @workgroup_size(1)
 fn main() {
@@ -28,7 +28,8 @@ fn main() {
     let parts = bitcast<vec4f>(bits);
     let loss = parts.x + parts.y + parts.z + parts.w;
     meter.last = loss;
-    if all((bits & EXPONENT) != EXPONENT) {
+    let exponents = vec4u(EXPONENT);
+    if all((bits & exponents) != exponents) && (bitcast<u32>(loss) & EXPONENT) != EXPONENT {
         meter.sum += loss;
         meter.parts += parts;
         meter.count += 1u;

@@ -1,5 +1,5 @@
-// 8 × 8 matrices of f32 that 32 lanes, a subgroup, hold together, on adapters that multiply such at once. The importing
-// file declares `tile`, numbers in workgroup memory: the rows of a matrix begin there `stride` numbers apart. All lanes of
+// 8 × 8 matrices of f32 that 32 lanes, a subgroup, hold together, on adapters that multiply such at once. They lie in
+// `tile` of coop_tile.wgsl, numbers in workgroup memory: the rows of a matrix begin there `stride` numbers apart. All lanes of
 // a subgroup call these together; which lane one is, the adapter knows by itself.
 enable wgpu_cooperative_matrix;
 

@@ -304,7 +304,7 @@ fn class_folders(folder: &Path) -> Result<Option<Found>> {
     }
     for class in full {
         // Sets that lie side by side are no classes, though each is a folder of films.
-        if signed(class).is_some() || first(&ANNOTATED, class)?.is_some() {
+        if signed(class).is_some() || first(&ANNOTATED, class).ok().flatten().is_some() {
             return Ok(None);
         }
     }

@@ -105,7 +105,7 @@ fn logits(at: Scope, c: usize, classes: usize) -> Conv2d {
 }
 
 impl DeepLab {
-    /// What its losses are called: of the head, and of the auxiliary head.
+    /// What its losses are called: of the head, and of the auxiliary head, which counts half.
     pub const LOSSES: [&'static str; 2] = ["mask", "aux"];
     /// Declares the head below `classifier`, and below `aux_classifier` if the options want one,
     /// under torchvision's names.

@@ -340,6 +340,9 @@ fn muras_tables_are_held_against_its_folders() {
     });
     std::fs::rename(root.join(&studies[3].0), root.join(&renamed)).unwrap();
     std::fs::remove_file(root.join(last).join("image1.png")).unwrap();
+    // macOS lays such a file beside one that it copies; and a table that cannot be read hides nothing of the others.
+    std::fs::write(root.join("._train_image_paths.csv"), [0, 5, 22, 7]).unwrap();
+    create_dir_all(root.join("train_extra_image_paths.csv")).unwrap();
     let contradicted = |line: usize, folder: &str, label: usize| {
         let problem = format!(
             "expected the label of its folder {folder}, found {label}; correct the row, or rename the folder"
@@ -353,11 +356,10 @@ fn muras_tables_are_held_against_its_folders() {
         );
         (Level::Warning, "missing film", format!("/train_image_paths.csv:{line}"), problem)
     };
-    let expected = [
-        contradicted(1, first, 1),
-        contradicted(4, &renamed, 1),
-        missing(12, last),
-        missing(4, &studies[3].0),
-    ];
-    assert_eq!(tabled(), expected);
+    let expected = [contradicted(1, first, 1), contradicted(4, &renamed, 1), missing(12, last)];
+    let mut found = tabled();
+    found.retain(|one| one.1 != "unreadable table");
+    assert_eq!(found, expected);
+    let findings = checked(vec![source]).findings;
+    assert_eq!(findings.iter().filter(|f| f.what == "unreadable table").count(), 1);
 }

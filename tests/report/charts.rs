@@ -1,6 +1,6 @@
 //! ROC curves, upright groups and ablations.
 
-use super::{NASTY, assert_finite, assert_well_formed, texts};
+use super::{NASTY, assert_finite, assert_well_formed, plain, texts};
 use mtpret::report::chart::{
     AblationChart, Axis, Bar, BarChart, Curve, Estimate, Group, Histogram, IntervalChart, Matrix,
     Panel, Reference, Step, UnitChart, svg,
@@ -189,5 +189,15 @@ fn charts_of_odd_numbers_and_names_stay_well_formed() {
     for picture in odd.iter().chain(&nothing) {
         assert_well_formed(picture);
         assert_finite(picture);
+    }
+}
+
+#[test]
+fn steps_and_epochs_have_no_decimals_but_those_that_tell_them_apart() {
+    let epoch = svg(&[plain(vec![("a", vec![[1.0, 0.5]])])], 1);
+    assert!(texts(&epoch).contains(&"1") && !texts(&epoch).contains(&"1.00"), "{epoch}");
+    let long = svg(&[plain(vec![("a", vec![[0.0, 1.0], [1.5e6, 0.5]])])], 1);
+    for text in ["0.5×10⁶", "1.0×10⁶", "1.5×10⁶"] {
+        assert!(texts(&long).contains(&text), "{text} is not among {:?}", texts(&long));
     }
 }

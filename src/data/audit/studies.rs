@@ -19,12 +19,16 @@ const LABELS: [&str; 2] = ["_negative", "_positive"];
 
 /// What the tables of a source of endings, where there are any, say that its folders do not.
 pub(super) fn beside(source: &Source) -> Vec<Finding> {
-    let unreadable =
-        |fault: Error| vec![refused(Level::Warning, &source.name, "unreadable table", &fault)];
     match source.format {
-        Some(Format::Suffix) => compared(source).unwrap_or_else(unreadable),
+        Some(Format::Suffix) => {
+            compared(source).unwrap_or_else(|fault| vec![unreadable(source, &fault)])
+        }
         _ => Vec::new(),
     }
+}
+
+fn unreadable(source: &Source, fault: &Error) -> Finding {
+    refused(Level::Warning, &source.name, "unreadable table", fault)
 }
 
 fn compared(source: &Source) -> Result<Vec<Finding>> {
@@ -39,11 +43,19 @@ fn compared(source: &Source) -> Result<Vec<Finding>> {
         files.sort();
         for path in files {
             let compare: Compare = match file_name(&path) {
+                // What macOS lays beside a file on other disks, `._train_image_paths.csv`.
+                name if name.starts_with('.') => continue,
                 name if name.ends_with(STUDIES) => study,
                 name if name.ends_with(FILMS) => film,
                 _ => continue,
             };
-            let table = Table::headless(path)?;
+            let table = match Table::headless(path) {
+                Ok(table) => table,
+                Err(fault) => {
+                    findings.push(unreadable(source, &fault));
+                    continue;
+                }
+            };
             for (line, cells) in &table.rows {
                 let found = compare(root, cells).err();
                 findings.extend(found.map(|(level, what, problem)| {
@@ -60,34 +72,40 @@ type Fault = (Level, &'static str, String);
 /// What holds a row against the folders.
 type Compare = fn(root: &Path, cells: &[String]) -> Result<(), Fault>;
 
-/// The place of a path that begins with the folder that the archive held, whatever that is called here.
+/// The place of a path that begins with the folder that the archive held: whatever that is called here, or beside it.
 fn place(root: &Path, cell: &str) -> Option<PathBuf> {
-    Some(root.join(relative(cell)?.components().skip(1).collect::<PathBuf>()))
+    let path = relative(cell)?;
+    let mut inside = path.components();
+    let archive = root.join(inside.next()?);
+    Some(if archive.is_dir() { root.join(&path) } else { root.join(inside.as_path()) })
+}
+
+/// A study's name without its label.
+fn bare(folder: &Path) -> Option<String> {
+    let name = file_name(folder);
+    LABELS.iter().find_map(|word| name.strip_suffix(word).map(str::to_owned))
+}
+
+/// A study's folder. One that was given another label has not the name any more that the tables know.
+fn found(folder: &Path) -> Option<PathBuf> {
+    let named = |word: &&str| Some(folder.with_file_name(format!("{}{word}", bare(folder)?)));
+    let others = LABELS.iter().filter_map(named);
+    std::iter::once(folder.to_owned()).chain(others).find(|folder| folder.is_dir())
 }
 
 /// Holds a row of a study and its label against the study's folder.
 fn study(root: &Path, cells: &[String]) -> Result<(), Fault> {
     let word = |label: &String| LABELS.get(label.parse::<usize>().ok()?);
-    let bare = |folder: &Path| {
-        let name = file_name(folder);
-        LABELS.iter().find_map(|word| name.strip_suffix(word).map(str::to_owned))
-    };
     let row = match cells {
         [study, label] => place(root, study).zip(word(label)),
         _ => None,
     };
-    let Some((bare, folder, word)) =
-        row.and_then(|(folder, word)| Some((bare(&folder)?, folder, word)))
-    else {
-        let found = cells.join(",");
-        let problem =
-            format!("expected the folder of a study and its label, 0 or 1, found {found}");
+    let Some((folder, word)) = row.filter(|(folder, _)| bare(folder).is_some()) else {
+        let row = cells.join(",");
+        let problem = format!("expected the folder of a study and its label, 0 or 1, found {row}");
         return Err((Level::Warning, "unusable row", problem + "; correct the row"));
     };
-    // A folder that was given another label has not the name any more that the table knows.
-    let names = std::iter::once(file_name(&folder)).chain(LABELS.map(|word| bare.clone() + word));
-    let folder = names.map(|name| folder.with_file_name(name)).find(|folder| folder.is_dir());
-    match folder {
+    match found(&folder) {
         Some(folder) if !file_name(&folder).ends_with(word) => {
             let problem = format!(
                 "expected the label of its folder {}, found {}; correct the row, or rename the folder",
@@ -104,7 +122,8 @@ fn study(root: &Path, cells: &[String]) -> Result<(), Fault> {
 /// Sees that the film of a row is there.
 fn film(root: &Path, cells: &[String]) -> Result<(), Fault> {
     let path = cells.first().map(String::as_str).unwrap_or_default();
-    match place(root, path) {
+    let study = |film: &Path| Some(found(film.parent()?)?.join(film.file_name()?));
+    match place(root, path).and_then(|film| study(&film)) {
         Some(film) if film.is_file() => Ok(()),
         _ => {
             let problem = format!("expected the film {path}, found none");

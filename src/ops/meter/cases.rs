@@ -73,6 +73,7 @@ pub fn cases() -> Vec<Case> {
             &[(0, f32::INFINITY), (3, -f32::INFINITY)],
         ),
         case("the largest number is finite", [3, 1], &[(1, f32::MAX)]),
+        case("twice the largest number is a fault", [2, 2], &[(2, f32::MAX), (3, f32::MAX)]),
     ]
 }
 

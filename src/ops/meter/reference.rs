@@ -14,8 +14,10 @@ pub(super) struct Metered {
 pub(super) fn metered(losses: &[f32], parts: usize) -> Metered {
     let mut meter = Metered::default();
     for (step, loss) in (1..).zip(losses.chunks(parts)) {
-        meter.last = loss.iter().map(|part| f64::from(*part)).sum();
-        if loss.iter().all(|part| part.is_finite()) {
+        let sum: f64 = loss.iter().map(|part| f64::from(*part)).sum();
+        // One beyond the numbers of f32 is infinite.
+        meter.last = if (sum as f32).is_finite() { sum } else { f64::from(sum as f32) };
+        if loss.iter().all(|part| part.is_finite()) && meter.last.is_finite() {
             meter.sum += meter.last;
             meter.count += 1;
             meter.parts.iter_mut().zip(loss).for_each(|(sum, part)| *sum += f64::from(*part));

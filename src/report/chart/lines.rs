@@ -36,8 +36,13 @@ pub(super) fn draw(chart: &LineChart, canvas: &mut Canvas, place: Place) {
         && all().all(|p| p[0].fract() == 0.0)
     {
         x.ticks.retain(|(position, _)| (position - position.round()).abs() < 1e-9);
-        let whole = |text: &str| text.split_once('.').map_or(text, |(whole, _)| whole).to_owned();
-        x.ticks.iter_mut().for_each(|(_, text)| *text = whole(text));
+        for (_, text) in &mut x.ticks {
+            if let Some((whole, decimals)) = text.split_once('.')
+                && decimals.bytes().all(|digit| digit == b'0')
+            {
+                *text = whole.to_owned();
+            }
+        }
     }
     let y = chart.y.scale(all().map(|p| p[1]), 5, true);
     let (Some(x), Some(y)) = (x, y) else {

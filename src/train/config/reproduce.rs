@@ -90,8 +90,8 @@ impl Init {
     /// Its name in paths.
     pub fn slug(&self) -> String {
         match self {
-            // Two data sets have two folders.
-            Self::NoTask(task) => format!("without-{}", legal(task)),
+            // Two data sets have two folders: no two names are the same but for case.
+            Self::NoTask(task) => format!("without-{}", legal(task).to_lowercase()),
             other => other.to_string().to_lowercase().replace(' ', "-"),
         }
     }

@@ -201,7 +201,23 @@ struct SegmentScorer<'a> {
     counts: Vec<Confusion>,
     patients: Vec<String>,
     /// Each film and its predicted mask at the film's own size.
-    masks: Vec<(PathBuf, GrayImage)>,
+    masks: Vec<(PathBuf, Runs)>,
+}
+
+/// A mask row by row as runs of equal pixels: those of the best epoch stay in memory as long as training goes on.
+struct Runs {
+    runs: Vec<(bool, u32)>,
+    size: [usize; 2],
+}
+
+impl Runs {
+    fn of(mask: &[bool], size: [usize; 2]) -> Self {
+        let runs = mask.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u32));
+        Self { runs: runs.collect(), size }
+    }
+    fn mask(&self) -> Vec<bool> {
+        self.runs.iter().flat_map(|(inside, n)| std::iter::repeat_n(*inside, *n as usize)).collect()
+    }
 }
 
 impl Scorer for SegmentScorer<'_> {
@@ -213,7 +229,7 @@ impl Scorer for SegmentScorer<'_> {
         self.counts.push(Confusion::of_pixels(found.into_iter().zip(wanted)));
         self.patients.push(predicted.sample.patient.clone());
         let mask = self.task.mask(predicted.row, predicted.size);
-        self.masks.push((predicted.sample.path.clone(), picture(&mask, predicted.size)));
+        self.masks.push((predicted.sample.path.clone(), Runs::of(&mask, predicted.size)));
         Ok(())
     }
     fn scores(&self, bootstrap: Bootstrap) -> Result<Scores> {
@@ -230,7 +246,8 @@ impl Scorer for SegmentScorer<'_> {
         let mut names = FileNames::default();
         for (path, mask) in &self.masks {
             let name = names.of(path);
-            run.write_png(&format!("masks{suffix}/{name}.png"), mask)?;
+            let picture = picture(&mask.mask(), mask.size);
+            run.write_png(&format!("masks{suffix}/{name}.png"), &picture)?;
         }
         let counted = self.counts.iter().zip(&self.patients).zip(&self.masks);
         let films = counted.map(|((counts, patient), (path, _))| {

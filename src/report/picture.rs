@@ -7,7 +7,10 @@ mod text;
 pub use sheet::{Cell, Row, Sheet};
 
 use super::html::Key;
-use image::{GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, imageops};
+use image::{
+    EncodableLayout, GrayImage, ImageBuffer, ImageFormat, Luma, PixelWithColorType, Rgb, RgbImage,
+    imageops,
+};
 use std::io::Cursor;
 
 /// What is true: a reference contour, a box that was found.
@@ -81,7 +84,11 @@ fn key(Rgb([r, g, b]): Rgb<u8>, dashed: bool, text: &'static str) -> Key {
 /// # Panics
 /// If memory ends.
 #[must_use]
-pub fn png(picture: &RgbImage) -> Vec<u8> {
+pub fn png<P>(picture: &ImageBuffer<P, Vec<P::Subpixel>>) -> Vec<u8>
+where
+    P: PixelWithColorType,
+    [P::Subpixel]: EncodableLayout,
+{
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
     bytes.into_inner()

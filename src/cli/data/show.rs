@@ -3,10 +3,13 @@
 use crate::{
     Error, Result,
     data::{self, Stored},
-    report::table::{Cell, Column, Table},
+    report::{
+        picture::png,
+        table::{Cell, Column, Table},
+    },
     train::{checkpoint, file_name::FileNames},
 };
-use image::{ImageBuffer, ImageFormat, Luma};
+use image::{ImageBuffer, Luma};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
@@ -141,9 +144,7 @@ fn described(path: &Path, output: Option<&Path>) -> Result<serde_json::Value> {
         let picture: ImageBuffer<Luma<u16>, Vec<u16>> =
             ImageBuffer::from_raw(film.width as u32, film.height as u32, words().collect())
                 .expect("as many pixels as it says");
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, ImageFormat::Png).expect("memory takes every picture");
-        checkpoint::replace(file, |f| f.write_all(bytes.get_ref()))?;
+        checkpoint::replace(file, |f| f.write_all(&png(&picture)))?;
         line["picture"] = file.display().to_string().into();
     }
     Ok(line)

@@ -7,7 +7,7 @@ use crate::{
     report::picture::png,
     train::{explain::Attention, file_name::legal, task::Compared},
 };
-use image::{ImageBuffer, ImageFormat, Luma};
+use image::{ImageBuffer, Luma};
 use std::path::Path;
 
 /// Pixels across an overlay that stands alone.
@@ -53,10 +53,7 @@ pub(super) fn write(folder: &Path, columns: &[Column], samples: &[Sample]) -> Re
 /// The bytes of an attention as a 16-bit PNG, 65535 where it is `greatest`.
 fn grey16(map: &Attention, greatest: f32) -> Vec<u8> {
     let scale = 65535.0 / greatest.max(f32::MIN_POSITIVE);
-    let grey = ImageBuffer::from_fn(map.width(), map.height(), |x, y| {
+    png(&ImageBuffer::from_fn(map.width(), map.height(), |x, y| {
         Luma([(map.get_pixel(x, y).0[0] * scale).round() as u16])
-    });
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    grey.write_to(&mut bytes, ImageFormat::Png).expect("memory takes a picture");
-    bytes.into_inner()
+    }))
 }

@@ -12,7 +12,7 @@ use crate::{
         html::{Block, Report},
         table::{Cell, Column, Table},
     },
-    train::{checkpoint, task::Scores},
+    train::{checkpoint, config::Metric, task::Scores},
 };
 use serde_json::Value;
 use std::{
@@ -236,8 +236,7 @@ fn panels(runs: &[(String, Found)]) -> Vec<Panel> {
         let scores: Scores = serde_json::from_value(line.get("validation")?.clone()).ok()?;
         Some([line["epoch"].as_f64()? + 1.0, scores.main().0?])
     };
-    let main =
-        runs.iter().find_map(|(_, run)| run.scores.as_ref()).map(|s| Figures::of(s).titles[0]);
+    let main = runs.iter().find_map(|(_, run)| run.scores.as_ref()).map(|s| s.name(Metric::Main));
     let main = main.unwrap_or("main figure");
     let parts: BTreeSet<&str> = runs.iter().flat_map(|(_, run)| part_names(&run.metrics)).collect();
     let part = |name: &str| {

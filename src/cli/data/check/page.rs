@@ -6,14 +6,13 @@ use crate::{
         chart::{Axis, Estimate, Group, IntervalChart, Panel},
         counted,
         html::{Block, Report},
-        picture::{Cell as Place, Picture, Row, Sheet},
+        picture::{Cell as Place, Picture, Row, Sheet, png},
         table::{Cell, Column, Table},
     },
 };
-use image::{GrayImage, ImageFormat};
+use image::GrayImage;
 use std::{
     collections::BTreeMap,
-    io::Cursor,
     path::{Path, PathBuf},
 };
 
@@ -147,10 +146,8 @@ fn pairs(findings: &[Finding]) -> Option<Block> {
     let row = |name: &str, cells| Row { name: name.into(), cells };
     let rows = vec![row("these films", these), row("are the same as these", others)];
     let sheet = Sheet { title: String::new(), columns, rows, note: String::new(), cell: ACROSS };
-    let mut png = Cursor::new(Vec::new());
-    sheet.draw().write_to(&mut png, ImageFormat::Png).expect("memory takes a picture");
     let caption = "The first films that are in two places, as they are read".into();
-    Some(Block::Picture { caption, png: png.into_inner() })
+    Some(Block::Picture { caption, png: png(&sheet.draw()) })
 }
 
 /// The page of an audit.

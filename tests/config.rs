@@ -4,8 +4,8 @@
 
 use mtpret::data::{Known, Purpose, Source};
 use mtpret::train::config::{
-    BUILTIN, Backbone, Demo, Finetune, Multitask, Pretrain, Reproduce, Stage, builtin, load,
-    resolved, set,
+    BUILTIN, Backbone, Column, Demo, Finetune, Init, Model, Multitask, Pretrain, Reproduce, Stage,
+    builtin, load, resolved, set,
 };
 use mtpret::train::schedule::{Period, Progress, Schedule, Span};
 use proptest::prelude::*;
@@ -255,6 +255,15 @@ fn every_range_is_checked_in_the_later_stages() {
         refused::<Multitask>(MULTITASK, pair, part);
     }
     for (pair, part) in [
+        ("visit={steps=0}", "found 0"),
+        ("ema=1.0", "[0, 1)"),
+        ("task_lr={pneumonai=0.1}", "the tasks are pneumonia"),
+        ("task_lr={pneumonia=1000}", "found 1000"),
+        ("segment.loss_weight=0", "found 0"),
+    ] {
+        refused::<Multitask>(MULTITASK, pair, part);
+    }
+    for (pair, part) in [
         ("epochs=0", "found 0"),
         ("task=pneumonai", "nearest source is `pneumonia`"),
         ("optim.period=round", "without rounds"),
@@ -428,5 +437,42 @@ proptest! {
         let path = folder.path().join("config.resolved.toml");
         fs::write(&path, resolved(&run).unwrap()).unwrap();
         prop_assert_eq!(load::<Pretrain>(&path, &[]).unwrap(), run);
+    }
+}
+
+#[test]
+fn mtpret_without_its_cycle_has_the_cycles_mean_rate() {
+    let sets = ["multitask.task_lr={pneumonia=0.02}"];
+    let experiment: Reproduce = embedded("reproduce/small", &sets).unwrap();
+    let stage = |init: &Init| {
+        let model = Model { backbone: Backbone::Resnet18, weights: None };
+        experiment.multitask(init, model, 1)
+    };
+    let mean = |stage: &Multitask, task: &str| {
+        let of = 100;
+        let rates = (0..of).map(|at| {
+            let span = Span { at, of };
+            stage.optim_of(task).lr(&Progress { run: span, epoch: span, round: span })
+        });
+        rates.sum::<f64>() / of as f64
+    };
+    let whole = stage(&Init::Column(Column::Mtpret));
+    for init in [Init::Column(Column::MtpretMinus), Init::NoCycle] {
+        let without = stage(&init);
+        assert_eq!(without.optim.schedule, Schedule::Constant);
+        for task in ["pneumonia", "fracatlas"] {
+            let [cycle, constant] = [&whole, &without].map(|stage| mean(stage, task));
+            assert!((cycle / constant - 1.0).abs() < 1e-9, "{init}, {task}: {cycle}, {constant}");
+        }
+    }
+}
+
+#[test]
+fn an_anchor_at_the_trough_needs_one_in_each_visit() {
+    let trough = "l2sp.anchor_at=trough";
+    assert!(embedded::<Multitask>(MULTITASK, &[trough]).is_ok());
+    for other in ["optim.schedule=sgdr", "optim.period=round", "l2sp.anchor=moco"] {
+        let message = embedded::<Multitask>(MULTITASK, &[trough, other]).unwrap_err().to_string();
+        says(&message, &["l2sp.anchor_at", "expected", "for example --set l2sp.anchor"]);
     }
 }

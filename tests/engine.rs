@@ -18,6 +18,8 @@ use mtpret::{
 };
 use std::path::Path;
 
+#[path = "engine/continual.rs"]
+mod continual;
 #[path = "engine/half.rs"]
 mod half;
 #[path = "engine/limits.rs"]
@@ -75,7 +77,7 @@ fn task(data: &Data) -> Classify {
     let labels = Labels { kind: Kind::Classes, names };
     let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
     let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
-    Classify::new(&source("t", Path::new("."), true), &set, data).unwrap()
+    Classify::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
 }
 
 fn learner(gpu: &Gpu, seed: u64) -> Learner {
@@ -85,7 +87,7 @@ fn learner(gpu: &Gpu, seed: u64) -> Learner {
 
 fn task_step<'a>(learner: &'a Learner, task: &'a Classify, augment: &'a Augment) -> TaskStep<'a> {
     let update = Update::new(&optim(), None);
-    TaskStep { learner, task, head: 0, target: 1, augment, update }
+    TaskStep { learner, task, head: 0, target: 1, augment, update, average: None }
 }
 
 fn stepper(gpu: &Gpu, steps: &dyn Steps) -> Stepper {

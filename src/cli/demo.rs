@@ -1,11 +1,16 @@
 //! `mtpret demo`: the three stages on real films, and fine-tuning from scratch beside them.
 
+mod plan;
+mod sheet;
+mod verdict;
+
+use self::plan::Plan;
 use super::{
     Device, explain,
     figures::Figures,
-    report::{Finished, films, readings, section, table},
+    report::{Finished, films, readings, section},
     settings::Settings,
-    watch::Console,
+    watch::{Console, span},
 };
 use crate::{
     Error, Result,
@@ -20,7 +25,7 @@ use crate::{
         file_name::{FileNames, legal},
         finetune::finetune,
         multitask::multitask,
-        pretrain::pretrain,
+        pretrain::{self, pretrain},
         run::{Run, Watch},
     },
 };
@@ -33,16 +38,20 @@ use std::{
 /// All three stages of MTPret on real films, in minutes: pretraining, multitask learning, fine-tuning, and fine-tuning
 /// from scratch to compare with.
 ///
-/// Without --data it trains on 1232 films that come with the program. With --data it does the same on your own: a
-/// folder with a folder a class in it, a folder with a `manifest.csv` (columns path, label, patient, split), or
-/// NIH's folder with its `Data_Entry*.csv`; several --data are several tasks.
+/// Without --data it trains on 1232 films that come with the program: pneumonia told, lungs outlined, each lung found as a
+/// box, fractures told. With --data it does the same on your own: a folder with a folder a class in it, a folder with a
+/// `manifest.csv` (columns path, label, patient, split), or NIH's folder with its `Data_Entry*.csv`; several --data are
+/// several tasks. It first times a few steps and says how long it will take here.
 ///
-/// Example: mtpret demo --data films/pneumonia --data films/fracture
+/// Example: mtpret demo --data films/pneumonia --data films/fracture --minutes 20
 #[derive(clap::Args)]
 pub struct Args {
     /// A folder of your own films; may be given several times.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
+    /// Do less where this machine would take longer: fewer passes, then without the last tasks.
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    minutes: Option<u32>,
     /// Folder of the run [default: the first free of runs/demo, runs/demo-2, …].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
@@ -62,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
     let settings = args.settings.overrides();
     let watch = Console::new(args.settings.json)?;
     let gpu = args.settings.device.open()?;
-    let (config, run) = match &args.resume {
+    let (mut config, run) = match &args.resume {
         Some(folder) => {
             let config = config::load(&folder.join("config.resolved.toml"), &settings)?;
             (config, Run::new(folder, &watch, true)?)
@@ -75,17 +84,25 @@ pub fn run(args: &Args) -> Result<()> {
             (config, run)
         }
     };
-    run.write_config(&config)?;
     let info = gpu.info();
     watch.note(&format!("adapter: {} ({} {})", info.name, info.driver, info.driver_info));
+    if args.resume.is_none() {
+        if args.data.is_empty() {
+            watch.note(SAMPLE);
+        }
+        foretell(&gpu, &mut config, args.minutes, &watch)?;
+    }
+    run.write_config(&config)?;
     stages(&gpu, &config, &run)?;
     let tasks = finished(&config, &run)?;
-    let sheets = sheets(&config, &run, &args.settings.device)?;
+    let pictures = pictures(&config, &run, &args.settings.device)?;
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
-    let report = report(&gpu, &config, &run, &tasks, &sheets, minutes)?;
+    let (_, pretrained_on) = pretrain::films(&config.pretrain())?;
+    let verdict = verdict::words(&tasks, pretrained_on.len());
+    let page = Page { tasks: &tasks, pictures: &pictures, verdict: &verdict, minutes };
+    let report = page.write(&gpu, &config, &run)?;
     if args.settings.json {
-        let pairs = config.multitask.tasks.iter().zip(&tasks);
-        let cells = pairs.flat_map(|(task, (_, runs))| {
+        let cells = tasks.iter().flat_map(|Tuned { task, runs, .. }| {
             runs.iter().map(move |run| {
                 serde_json::json!({
                     "task": task, "initialisation": run.name, "scores": run.scores,
@@ -99,16 +116,61 @@ pub fn run(args: &Args) -> Result<()> {
         );
         return Ok(());
     }
-    for (title, runs) in &tasks {
-        println!("\n{title}\n{}", table(runs).to_text());
-    }
-    println!("95 % intervals resample patients. Not for diagnostic use.");
+    println!("\n{}", verdict::table(&tasks).to_text());
+    println!("95 % intervals resample patients. Not for diagnostic use.\n");
+    verdict.iter().for_each(|line| println!("{line}\n"));
+    println!("pictures     {}", pictures.sheet.display());
     println!("loss curves  {}", run.folder.join("curves.svg").display());
     println!("report       {}", report.display());
     println!("run folder   {} ({minutes:.1} min)", run.folder.display());
     println!(
         "on your own films: mtpret demo --data DIR   (DIR/<class>/*.png, or DIR/manifest.csv)"
     );
+    Ok(())
+}
+
+/// What the sample's tasks are, said before anything is asked of a network.
+const SAMPLE: &str = "\
+tasks on the films that come with the program:
+  pneumonia   children's chests, with pneumonia or without
+  lungs       both lungs outlined; the outlines are drawn by networks of this program, not by people
+  lung-boxes  each lung found, as a box around its outline
+  fracture    limbs, broken or not: hard, most breaks are finer than a pixel here; expect little more than chance (AUC .5)";
+
+/// Says how long the demo will take here, and makes it shorter where it is given fewer minutes.
+fn foretell(gpu: &Gpu, config: &mut Demo, minutes: Option<u32>, watch: &Console) -> Result<()> {
+    let begun = Instant::now();
+    let plan = Plan::rehearse(gpu, config)?;
+    let runs = INITIALISATIONS.len();
+    if let Some(minutes) = minutes {
+        let (before, whole) = (plan.seconds(config, runs).iter().sum::<f64>(), config.clone());
+        let left = f64::from(minutes) * 60.0 - begun.elapsed().as_secs_f64();
+        let fits = plan.fit(config, runs, left);
+        if *config != whole {
+            let [all, here] = [&whole, &*config].map(|c| c.multitask.tasks.len());
+            watch.note(&format!(
+                "all of it would take {} here: fewer passes{}",
+                span(before),
+                if here < all {
+                    format!(", and the first {here} of {all} tasks alone")
+                } else {
+                    String::new()
+                }
+            ));
+        }
+        if !fits {
+            watch.note(&format!("even the least takes longer than {minutes} min on this machine"));
+        }
+    }
+    let [pretrain, multitask, finetune] = plan.seconds(config, runs);
+    watch.note(&format!(
+        "by the time of a step here: about {} (pretraining {}, multitask {}, fine-tuning {}){}",
+        span(pretrain + multitask + finetune),
+        span(pretrain),
+        span(multitask),
+        span(finetune),
+        if minutes.is_none() { "; --minutes N does less" } else { "" }
+    ));
     Ok(())
 }
 
@@ -139,6 +201,7 @@ fn sources(config: &mut Demo, folders: &[PathBuf], run: &Path) -> Result<()> {
     let mut names = FileNames::default();
     config.source.iter_mut().for_each(|source| source.name = names.own(&source.name));
     config.multitask.tasks = config.source.iter().map(|s| s.name.clone()).collect();
+    config.target.clear();
     if let Some(monitor) = &mut config.pretrain.monitor {
         monitor.source = config.source[0].name.clone();
     }
@@ -201,8 +264,15 @@ fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// The fine-tuned runs of each task, scratch and MTPret.
-fn finished(config: &Demo, run: &Run) -> Result<Vec<(String, [Finished; 2])>> {
+/// A task's fine-tuned runs, from scratch and after MTPret.
+struct Tuned {
+    task: String,
+    /// With the positive class and the number of test films.
+    title: String,
+    runs: [Finished; 2],
+}
+
+fn finished(config: &Demo, run: &Run) -> Result<Vec<Tuned>> {
     let of = |task: &String| {
         let part = |name: &str| Finished::open(name, &run.folder.join(fine_tuned(task, name)));
         let [scratch, mtpret] = INITIALISATIONS;
@@ -212,13 +282,20 @@ fn finished(config: &Demo, run: &Run) -> Result<Vec<(String, [Finished; 2])>> {
             Some(class) => format!("{task} (positive: {class}, {films} test films)"),
             None => format!("{task} ({films} test films)"),
         };
-        Ok((title, runs))
+        Ok(Tuned { task: task.clone(), title, runs })
     };
     config.multitask.tasks.iter().map(of).collect()
 }
 
-/// A few test films of each task, as both of its runs see them.
-fn sheets(config: &Demo, run: &Run, device: &Device) -> Result<Vec<PathBuf>> {
+/// The pictures at the end.
+struct Pictures {
+    /// Every task's, by MTPret's networks.
+    sheet: PathBuf,
+    /// Of each task, as both of its runs see a few test films.
+    of_tasks: Vec<PathBuf>,
+}
+
+fn pictures(config: &Demo, run: &Run, device: &Device) -> Result<Pictures> {
     let of = |task: &String| {
         explain::draw(&explain::Args {
             paths: INITIALISATIONS.map(|name| run.folder.join(fine_tuned(task, name))).into(),
@@ -232,7 +309,12 @@ fn sheets(config: &Demo, run: &Run, device: &Device) -> Result<Vec<PathBuf>> {
             device: device.clone(),
         })
     };
-    config.multitask.tasks.iter().map(of).collect()
+    let tasks = &config.multitask.tasks;
+    let [_, mtpret] = INITIALISATIONS;
+    let runs = tasks.iter().map(|task| (task.clone(), run.folder.join(fine_tuned(task, mtpret))));
+    let sheet = run.folder.join("sheet.png");
+    sheet::draw(&runs.collect::<Vec<_>>(), device, config.seed, &sheet)?;
+    Ok(Pictures { sheet, of_tasks: tasks.iter().map(of).collect::<Result<_>>()? })
 }
 
 /// A loss curve for each stage in the run's `metrics.jsonl` files.
@@ -257,44 +339,50 @@ fn curves(config: &Demo, run: &Run) -> Vec<Panel> {
     panels
 }
 
-fn report(
-    gpu: &Gpu,
-    config: &Demo,
-    run: &Run,
-    tasks: &[(String, [Finished; 2])],
-    sheets: &[PathBuf],
+/// What the report shows.
+struct Page<'a> {
+    tasks: &'a [Tuned],
+    pictures: &'a Pictures,
+    verdict: &'a [String],
     minutes: f64,
-) -> Result<PathBuf> {
-    let panels = curves(config, run);
-    run.write("curves.svg", &chart::svg(&panels, 2))?;
-    let info = gpu.info();
-    let pair = |key: &str, value: String| (key.to_owned(), value);
-    let mut blocks = Vec::new();
-    for ((title, runs), sheet) in tasks.iter().zip(sheets) {
-        blocks.push(Block::Heading(title.clone()));
-        blocks.extend(section("Fine-tuned from scratch, and after MTPret", runs)?);
-        blocks.extend(films(sheet));
+}
+
+impl Page<'_> {
+    /// Writes `report.html` and `curves.svg`; the page's file.
+    fn write(&self, gpu: &Gpu, config: &Demo, run: &Run) -> Result<PathBuf> {
+        let panels = curves(config, run);
+        run.write("curves.svg", &chart::svg(&panels, 2))?;
+        let info = gpu.info();
+        let pair = |key: &str, value: String| (key.to_owned(), value);
+        let caption = "The main figure of each task, fine-tuned from scratch and after MTPret (95 % intervals over patients)";
+        let mut blocks = vec![
+            Block::Heading("Every task".into()),
+            Block::Table { caption: caption.into(), table: verdict::table(self.tasks) },
+        ];
+        blocks.extend(self.verdict.iter().cloned().map(Block::Note));
+        let caption = "Test films and what MTPret's networks see in them".to_owned();
+        let png = fs::read(&self.pictures.sheet);
+        blocks.extend(png.ok().map(|png| Block::Picture { caption, png }));
+        for (Tuned { title, runs, .. }, sheet) in self.tasks.iter().zip(&self.pictures.of_tasks) {
+            blocks.push(Block::Heading(title.clone()));
+            blocks.extend(section("Fine-tuned from scratch, and after MTPret", runs)?);
+            blocks.extend(films(sheet));
+        }
+        blocks.push(Block::Heading("Loss".into()));
+        blocks.push(Block::Figure { caption: "Loss by step".into(), panels, columns: 2 });
+        blocks.push(Block::Note("Not for diagnostic use.".into()));
+        let report = Report {
+            title: "MTPret demo".into(),
+            provenance: vec![
+                pair("adapter", format!("{} ({} {})", info.name, info.driver, info.driver_info)),
+                pair("program", format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
+                pair("seed", config.seed.to_string()),
+                pair("time", format!("{:.1} min", self.minutes)),
+                pair("run folder", run.folder.display().to_string()),
+            ],
+            blocks,
+        };
+        run.write("report.html", &report.to_html())?;
+        Ok(run.folder.join("report.html"))
     }
-    blocks.push(Block::Heading("Loss".into()));
-    blocks.push(Block::Figure { caption: "Loss by step".into(), panels, columns: 2 });
-    blocks.push(Block::Note(
-        "Intervals are percentile bootstraps over patients. A demonstration on small films: the \
-         figures say that the program runs, not how well MTPret does on full data. Not for \
-         diagnostic use."
-            .into(),
-    ));
-    let report = Report {
-        title: "MTPret demo".into(),
-        provenance: vec![
-            pair("adapter", format!("{} ({} {})", info.name, info.driver, info.driver_info)),
-            pair("program", format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
-            pair("seed", config.seed.to_string()),
-            pair("image size", format!("{} × {} px", config.data.width, config.data.height)),
-            pair("time", format!("{minutes:.1} min")),
-            pair("run folder", run.folder.display().to_string()),
-        ],
-        blocks,
-    };
-    run.write("report.html", &report.to_html())?;
-    Ok(run.folder.join("report.html"))
 }

@@ -233,8 +233,7 @@ fn column(
     let asked: Vec<(Sample, usize)> = samples.iter().filter_map(asked).collect();
     let mut maps = BTreeMap::new();
     if !asked.is_empty() {
-        let labels = t.set.labels.names.len();
-        GradCam::new(&t.gpu, &t.learner, &*t.task, labels)?.run(&asked, |predicted, map| {
+        GradCam::new(&t.gpu, &t.learner, &*t.task)?.run(&asked, |predicted, map| {
             maps.insert(predicted.sample.path.clone(), enlarged(&map, predicted.size));
             Ok(())
         })?;

@@ -285,14 +285,13 @@ impl Predictor<'_> {
         films: &BTreeMap<PathBuf, Compared>,
         file: impl Fn(&Path) -> PathBuf,
     ) -> Result<()> {
-        let labels = self.task.labels().names.len();
         let chosen = |(path, compared): (&PathBuf, &Compared)| match compared {
             Compared::Labels { chosen, .. } => Some((bare(path), *chosen)),
             _ => None,
         };
         let asked: Vec<(Sample, usize)> = films.iter().filter_map(chosen).collect();
         let progress = progress("drawing", asked.len());
-        let mut cam = GradCam::new(self.gpu, self.learner, self.task, labels)?;
+        let mut cam = GradCam::new(self.gpu, self.learner, self.task)?;
         cam.run(&asked, |predicted, map| {
             let path = &predicted.sample.path;
             let map = enlarged(&map, overlay::fitted(predicted.size));

@@ -10,7 +10,7 @@ mod shapes;
 mod time;
 mod training;
 
-pub(super) use figures::{section, table};
+pub(super) use figures::section;
 pub(super) use record::Finished;
 pub(super) use training::part_names;
 

@@ -94,6 +94,7 @@ impl Hyper {
             },
             l2sp: L2sp {
                 anchor: config::Anchor::Moco,
+                anchor_at: config::AnchorAt::End,
                 alpha: 0.0,
                 beta: 0.0,
                 scope: config::Scope::Weights,

@@ -55,7 +55,12 @@ impl Work {
                 let (source, set) = set(Kind::Classes, CLASSES);
                 let mut draw = Philox::new(2, 0);
                 let targets = (0..batch).map(|_| draw.below(CLASSES) as f32).collect();
-                Self::of_task(gpu, depth, &Classify::new(&source, &set, &data)?, targets)
+                Self::of_task(
+                    gpu,
+                    depth,
+                    &Classify::new(&source, &set, &data, Default::default())?,
+                    targets,
+                )
             }
             ("moco", Some(depth), "") => Self::moco(gpu, depth, &data),
             ("deeplabv3", Some(depth), "") => {
@@ -70,7 +75,7 @@ impl Work {
                     reduce: DiceReduce::Batch,
                     classes: DiceClasses::Fg,
                     original_size: false,
-                    lr_factor: 1.0,
+                    loss_weight: 1.0,
                 };
                 let task = Segment::new(&set(Kind::Mask, 1).1, &data, &masks)?;
                 // The left half of every film is foreground.
@@ -88,7 +93,7 @@ impl Work {
                     fit: Fit::Stretch,
                     proposals: [2000, 1000],
                     sampled: 512,
-                    lr_factor: 1.0,
+                    loss_weight: 1.0,
                 };
                 let task = Detect::new(&set(Kind::Boxes, 1).1, &data, &boxes)?;
                 let mut draw = Philox::new(2, 0);
@@ -111,7 +116,8 @@ impl Work {
     fn of_task(gpu: &Gpu, depth: Depth, task: &dyn Task, targets: Vec<f32>) -> Result<Self> {
         let learner = &Learner::new(gpu, depth, &[task], false, 1)?;
         let (target, update) = (targets.len() / task.data().batch, momentum_sgd());
-        let step = TaskStep { learner, task, head: 0, target, augment: &AUGMENT, update };
+        let step =
+            TaskStep { learner, task, head: 0, target, augment: &AUGMENT, update, average: None };
         Self::of_step(gpu, &step, task.data(), targets)
     }
     fn moco(gpu: &Gpu, depth: Depth, data: &Data) -> Result<Self> {

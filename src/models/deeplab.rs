@@ -17,9 +17,8 @@ use crate::{
         global_avg_pool::GlobalAvgPool,
         relu::Relu,
         resize::{self, Resize},
-        scale::Scale,
     },
-    tensor::{Array, Init, Scope, Tensor},
+    tensor::{Init, Scope, Tensor},
 };
 
 /// Channels of each branch of the pyramid, and behind it.
@@ -216,8 +215,7 @@ impl DeepLab {
         let Some(logits) = self.auxiliary(tape, features, [h, w], step)? else {
             return Ok((of_mask, None));
         };
-        let weight = Tensor::upload(&tape.rec.gpu, &Array::new(&[1], vec![AUX_WEIGHT]))?;
-        let of_aux = tape.apply(Scale, [&loss(&logits)?, &tape.input(&weight)])?;
+        let of_aux = nn::weighted(tape, &loss(&logits)?, AUX_WEIGHT)?;
         Ok((of_mask, Some(of_aux)))
     }
     /// C5 → `[N, H, W, 256]`: all branches side by side, and one convolution.

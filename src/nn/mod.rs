@@ -3,8 +3,8 @@
 use crate::{
     Result,
     autograd::{Mode, Tape, Var},
-    ops::{self, conv2d, convert::Convert},
-    tensor::{Format, Init, Order, Param, Scope},
+    ops::{self, conv2d, convert::Convert, scale::Scale},
+    tensor::{Array, Format, Init, Order, Param, Scope, Tensor},
 };
 
 /// A batch as a backbone takes it: under `--precision f16`, unless it is evaluated, as f16, and with it all that the backbone
@@ -28,6 +28,18 @@ pub fn leave(tape: &Tape, x: &Var) -> Result<Var> {
         Format::F16 => tape.apply(Convert { to: Format::F32 }, [x]),
         Format::F32 => Ok(x.clone()),
     }
+}
+
+/// A loss times its weight.
+///
+/// # Errors
+/// Too little device memory.
+pub fn weighted(tape: &Tape, loss: &Var, weight: f64) -> Result<Var> {
+    if weight == 1.0 {
+        return Ok(loss.clone());
+    }
+    let weight = Tensor::upload(&tape.rec.gpu, &Array::new(&[1], vec![weight]))?;
+    tape.apply(Scale, [loss, &tape.input(&weight)])
 }
 
 /// Convolution, with or without a bias.

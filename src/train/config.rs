@@ -1,19 +1,21 @@
 //! Configuration: one plain struct a stage, read from a complete TOML file. No key has a default
 //! in code; `configs/` holds them all, and the binary carries a copy of it.
 
+mod demo;
 mod kinds;
+mod multitask;
 mod reproduce;
 mod sections;
 mod stages;
 
-pub use kinds::{Detect, DetectorNorm, DiceClasses, DiceReduce, Metric, Preset, Segment};
+pub use demo::{Demo, DemoFinetune, DemoMultitask, DemoPretrain, Target};
+pub use kinds::{
+    Binary, Classify, Detect, DetectorNorm, DiceClasses, DiceReduce, Metric, Preset, Segment,
+};
+pub use multitask::{Anchor, AnchorAt, L2sp, Multitask, Scope, Visit};
 pub use reproduce::{Column, Init, Reproduce};
-pub use sections::{
-    Anchor, Augment, Backbone, Data, KeyBn, L2sp, Log, Moco, Model, Monitor, Optim, Scope, Simclr,
-};
-pub use stages::{
-    Demo, DemoFinetune, DemoMultitask, DemoPretrain, Finetune, Method, Multitask, Pretrain, Stage,
-};
+pub use sections::{Augment, Backbone, Data, KeyBn, Log, Moco, Model, Monitor, Optim, Simclr};
+pub use stages::{Finetune, Method, Pretrain, Stage};
 
 use crate::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};

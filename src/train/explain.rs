@@ -55,19 +55,19 @@ pub struct GradCam<'a> {
     gpu: &'a Gpu,
     task: &'a dyn Task,
     inference: Inference,
-    /// 1 at the label that is explained, `[1, L]`.
+    /// The direction of the label that is explained, `[1, S]`.
     seed: Tensor,
     /// Height, width and channels of C5.
     shape: [usize; 3],
 }
 
 impl<'a> GradCam<'a> {
-    /// Of the first head of `learner`, which gives `labels` labels.
+    /// Of the first head of `learner`.
     ///
     /// # Errors
     /// The head gives none, or one film is beyond the adapter's limits.
-    pub fn new(gpu: &'a Gpu, learner: &Learner, task: &'a dyn Task, labels: usize) -> Result<Self> {
-        let seed = Tensor::alloc(gpu, &[1, labels])?;
+    pub fn new(gpu: &'a Gpu, learner: &Learner, task: &'a dyn Task) -> Result<Self> {
+        let seed = Tensor::alloc(gpu, &[1, task.direction(0).len().max(1)])?;
         let one = Data { batch: 1, ..task.data().clone() };
         let shape = Cell::new([0; 3]);
         let inference = Inference::new(gpu, &one, |rec, x, _| {
@@ -98,8 +98,7 @@ impl<'a> GradCam<'a> {
             by_label.entry(*label).or_default().push(film.clone());
         }
         for (label, samples) in by_label {
-            let one_hot = (0..self.seed.channels()).map(|l| f64::from(u8::from(l == label)));
-            let seed = Array::new(&self.seed.shape, one_hot.collect());
+            let seed = Array::new(&self.seed.shape, self.task.direction(label));
             self.gpu.write(&self.seed.data, bytemuck::cast_slice(&seed.padded()));
             let options =
                 LoaderOptions { batch: 1, max_bad: samples.len(), ..evaluating(self.task) };

@@ -168,13 +168,13 @@ impl<'t> Tuning<'_, 't> {
             target: loader.row_len(),
             augment: &config.augment,
             update: Update::new(&config.optim, None),
+            average: None,
         };
         let recorded = Recorded::new(self.gpu, &step)?;
         let mut stepper = Stepper::share(self.gpu, vec![recorded])?.remove(0);
         let trainer = Trainer {
             gpu: self.gpu,
             run,
-            optim: &config.optim,
             log: &config.log,
             seed: config.seed,
             stage: STAGE,
@@ -192,7 +192,7 @@ impl<'t> Tuning<'_, 't> {
                 begin: at - at % epoch,
                 steps: epoch,
                 round: Span { at: 0, of: epoch },
-                lr_factor: self.task.lr_factor(),
+                optim: &config.optim,
             };
             at = trainer.pass(pass, at, &mut self)?;
         }

@@ -15,7 +15,8 @@ use crate::{
     autograd::{Mode, Tape},
     gpu::{Gpu, Recording},
     models::{Depth, ResNet},
-    ops::{meter, warp::Warp},
+    nn,
+    ops::{ema::Ema, meter, warp::Warp},
     tensor::{Arena, Entry, Group, Scope, State, Tensor},
 };
 use std::path::Path;
@@ -106,7 +107,7 @@ impl Learner {
         Ok(Self { state, gradients, momentum, anchor, backbone, heads, scopes })
     }
     /// Records forward, losses and backward of a batch `x` that is on the device; returns the losses
-    /// `[1]`, whose sum is minimised.
+    /// `[1]`, whose sum times `weight` is minimised.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
@@ -116,11 +117,14 @@ impl Learner {
         x: &Tensor,
         view: &View,
         head: usize,
+        weight: f64,
     ) -> Result<Vec<Tensor>> {
         let head = &self.heads[head];
         let tape = Tape::new(rec, &self.state, head.mode());
         let losses = head.losses(&tape, &self.backbone, &tape.input(x), view)?;
-        tape.backward(&losses.iter().collect::<Vec<_>>(), &self.gradients)?;
+        let weighted = losses.iter().map(|loss| nn::weighted(&tape, loss, weight));
+        let weighted = weighted.collect::<Result<Vec<_>>>()?;
+        tape.backward(&weighted.iter().collect::<Vec<_>>(), &self.gradients)?;
         Ok(losses.into_iter().map(|loss| loss.value).collect())
     }
     /// What an update works on.
@@ -193,6 +197,8 @@ pub struct TaskStep<'a> {
     pub augment: &'a Augment,
     /// How weights move.
     pub update: Update,
+    /// A moving average of weights and statistics, and its decay.
+    pub average: Option<(&'a State, f64)>,
 }
 
 impl Steps for TaskStep<'_> {
@@ -208,7 +214,8 @@ impl Steps for TaskStep<'_> {
         let warp = view(data, Some(self.augment), 0);
         let size = [n, data.height, data.width];
         let x = warp.forward(rec, &inputs.pixels, size, &inputs.step)?;
-        let losses = self.learner.pass(rec, &x, &View { inputs, warp, size }, self.head)?;
+        let weight = self.task.loss_weight();
+        let losses = self.learner.pass(rec, &x, &View { inputs, warp, size }, self.head, weight)?;
         meter::add(rec, &losses, meter, &inputs.step)
     }
     fn update(&self, rec: &Recording, inputs: &Inputs) -> Result<()> {
@@ -216,7 +223,14 @@ impl Steps for TaskStep<'_> {
             Mode::Frozen => self.update.frozen(),
             _ => self.update,
         };
-        update.record(rec, &self.learner.memory(), self.head, &inputs.step)
+        update.record(rec, &self.learner.memory(), self.head, &inputs.step)?;
+        if let Some((average, decay)) = self.average {
+            let ema = Ema { momentum: decay as f32 };
+            for (slow, fast) in average.arenas().into_iter().zip(self.learner.state.arenas()) {
+                ema.step(rec, &slow.data, &fast.data)?;
+            }
+        }
+        Ok(())
     }
     fn gradients(&self) -> &Arena {
         &self.learner.gradients

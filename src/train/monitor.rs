@@ -58,7 +58,7 @@ impl Online {
             let tape = Tape::new(rec, state, Mode::Eval);
             Ok(vec![encoder.features(&tape, &tape.input(x))?.value])
         })?;
-        let task = Classify::new(source, set, &config.data)?;
+        let task = Classify::new(source, set, &config.data, Default::default())?;
         set.needs("val", &set.val)?;
         let (train, val) = (set.train.clone(), set.val.clone());
         let (data, seed) = (config.data.clone(), config.seed);

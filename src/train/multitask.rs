@@ -1,11 +1,11 @@
 //! Stage 2: multitask continual learning (MTPret §II-C, Algorithm 2).
 //!
-//! Each round visits all tasks in a new order; a visit is one pass over the task's films. The backbone is held
-//! to its anchor by L²-SP (Eq. 5), the rate moves in cycles (Eq. 4), heads keep their state.
+//! Each round visits all tasks in a new order; a visit is one pass over the task's films, or a number of batches. The
+//! backbone is held to its anchor by L²-SP (Eq. 5), the rate moves in cycles (Eq. 4), heads keep their state.
 
 use super::{
     checkpoint::{Metadata, Tensors},
-    config::{Anchor, Multitask},
+    config::{Anchor, AnchorAt, Multitask, Optim},
     learner::{Learner, TaskStep, depth},
     run::{Run, training},
     schedule::Span,
@@ -19,7 +19,7 @@ use crate::{
     Error, Result,
     data::{Dataset, Loader},
     gpu::Gpu,
-    tensor::{Arena, Group, Philox},
+    tensor::{Arena, Group, Philox, State},
 };
 use std::path::PathBuf;
 
@@ -59,13 +59,12 @@ fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
     if let Some(path) = &config.model.weights {
         state::load_backbone(gpu, &learner.state, path)?;
     }
-    let anchor = learner.anchor.as_ref().expect("it was made with an anchor");
-    gpu.copy(&learner.state.weights.data, &anchor.data);
+    let continual = Continual::new(gpu, config, &learner)?;
     let visits = visits(config, &sets, &tasks)?;
     let steps = visits.last().map_or(0, |v| v.begin + v.steps);
     let mut at = 0;
     if let Some((tensors, metadata)) = run.checkpoint("multitask")? {
-        for (prefix, arena) in arenas(&learner) {
+        for (prefix, arena) in continual.arenas() {
             state::take(gpu, &tensors, prefix, [arena])?;
         }
         state::take_scale(gpu, &tensors, &learner.state)?;
@@ -80,11 +79,13 @@ fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
         target: loaders[head].row_len(),
         augment: &config.augment,
         update: Update::new(&config.optim, Some(&config.l2sp)),
+        average: continual.average(),
     };
     let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
     let mut steppers = Stepper::share(gpu, recorded)?;
-    let (optim, log, seed) = (&config.optim, &config.log, config.seed);
-    let trainer = Trainer { gpu, run, optim, log, seed, stage: STAGE, steps, queue: [0, 1] };
+    let (log, seed) = (&config.log, config.seed);
+    let trainer = Trainer { gpu, run, log, seed, stage: STAGE, steps, queue: [0, 1] };
+    let optims: Vec<Optim> = config.tasks.iter().map(|task| config.optim_of(task)).collect();
     let films = sets.iter().map(|s| s.train.len()).sum();
     trainer.announce("multitask", films, &steppers[0]);
     for visit in &visits {
@@ -92,7 +93,7 @@ fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
             continue;
         }
         if visit.begin == at {
-            begin(gpu, config, &learner, visit);
+            continual.begin(visit);
         }
         let pass = Pass {
             name: format!("round {} {}", visit.round + 1, sets[visit.task].name),
@@ -103,9 +104,9 @@ fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
             begin: visit.begin,
             steps: visit.steps,
             round: visit.in_round,
-            lr_factor: tasks[visit.task].lr_factor(),
+            optim: &optims[visit.task],
         };
-        at = trainer.pass(pass, at, &mut Learning { gpu, learner: &learner })?;
+        at = trainer.pass(pass, at, &mut Visiting { continual: &continual, visit })?;
     }
     run.finish(steps, state::network(gpu, &learner.state)?, Metadata::new())?;
     run.ended(gpu, "multitask", steps)?;
@@ -115,7 +116,7 @@ fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
     Ok(run.weights_file())
 }
 
-/// A loader for each task, at the task's next batch after `at` steps of the stage: a visit is one of its epochs.
+/// A loader for each task, at the task's next batch after `at` steps of the stage: visits go on where the last one ended.
 fn loaders(
     config: &Multitask,
     sets: &[Dataset],
@@ -133,20 +134,113 @@ fn loaders(
     sets.iter().enumerate().map(open).collect()
 }
 
-/// What the stage does between steps.
-struct Learning<'a> {
+/// What the stage keeps from visit to visit.
+pub(super) struct Continual<'a> {
     gpu: &'a Gpu,
+    config: &'a Multitask,
     learner: &'a Learner,
+    /// The weights in the middle of the visit, if the next one is to be held to them.
+    trough: Option<Arena>,
+    /// The average of weights and statistics over the visit, if that is handed on.
+    average: Option<State>,
 }
 
-impl Hooks for Learning<'_> {
-    fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
-        let mut tensors = Tensors::new();
-        for (prefix, arena) in arenas(self.learner) {
-            state::put(self.gpu, &mut tensors, prefix, [arena])?;
+impl<'a> Continual<'a> {
+    /// Everything as the first visit finds it.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub(super) fn new(gpu: &'a Gpu, config: &'a Multitask, learner: &'a Learner) -> Result<Self> {
+        let state = &learner.state;
+        let trough = config.l2sp.anchor_at == AnchorAt::Trough;
+        let trough = trough.then(|| state.weights.duplicate(gpu)).transpose()?;
+        let average = (config.ema > 0.0).then(|| state.duplicate(gpu)).transpose()?;
+        let all = Self { gpu, config, learner, trough, average };
+        gpu.copy(&state.weights.data, &all.anchor().data);
+        Ok(all)
+    }
+    /// The average that a step keeps, and its decay.
+    pub(super) fn average(&self) -> Option<(&State, f64)> {
+        self.average.as_ref().map(|average| (average, self.config.ema))
+    }
+    fn anchor(&self) -> &Arena {
+        self.learner.anchor.as_ref().expect("it was made with an anchor")
+    }
+    /// What happens before a visit's first step: the anchor is renewed, the average begins anew, and the momentum that another
+    /// task left does not move the backbone under this one.
+    fn begin(&self, visit: &Visit) {
+        let (gpu, config, learner) = (self.gpu, self.config, self.learner);
+        let renewed = match config.l2sp.anchor {
+            Anchor::Moco => false,
+            Anchor::PrevTask => true,
+            Anchor::PrevRound => visit.in_round.at == 0,
+        };
+        if renewed {
+            let latest = self.trough.as_ref().unwrap_or(&learner.state.weights);
+            gpu.copy(&latest.data, &self.anchor().data);
         }
-        state::put_scale(self.gpu, &mut tensors, &self.learner.state)?;
+        if let Some(average) = &self.average {
+            learner.state.copy_to(gpu, average);
+        }
+        for (group, range) in learner.momentum.layout.groups() {
+            let kept = match group {
+                Group::Weights | Group::Vectors => config.keep_backbone_momentum,
+                Group::HeadWeights(head) | Group::HeadVectors(head) => {
+                    config.keep_head_momentum || head != visit.task
+                }
+            };
+            if !kept {
+                gpu.clear(&learner.momentum.slice(range.start, range.end - range.start));
+            }
+        }
+    }
+    /// Everything that a resumed stage needs, and its names in the checkpoint.
+    fn arenas(&self) -> Vec<(&'static str, &Arena)> {
+        let Learner { state, momentum, .. } = self.learner;
+        let mut all = vec![
+            ("backbone.", &state.weights),
+            ("backbone.", &state.statistics),
+            ("momentum.", momentum),
+            ("anchor.", self.anchor()),
+        ];
+        all.extend(self.trough.iter().map(|trough| ("trough.", trough)));
+        let average = self.average.iter().flat_map(State::arenas);
+        all.extend(average.map(|arena| ("average.", arena)));
+        all
+    }
+}
+
+/// What a visit does between its steps.
+struct Visiting<'a> {
+    continual: &'a Continual<'a>,
+    visit: &'a Visit,
+}
+
+impl Hooks for Visiting<'_> {
+    fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
+        let Continual { gpu, learner, .. } = self.continual;
+        let mut tensors = Tensors::new();
+        for (prefix, arena) in self.continual.arenas() {
+            state::put(gpu, &mut tensors, prefix, [arena])?;
+        }
+        state::put_scale(gpu, &mut tensors, &learner.state)?;
         Ok((tensors, metadata("multitask", at)))
+    }
+    /// In the middle of the visit the rate of `cyclic2pi` is lowest: the weights are kept.
+    fn stepped(&mut self, at: u64) {
+        let Continual { gpu, learner, trough, .. } = self.continual;
+        if let Some(trough) = trough
+            && at - self.visit.begin == (self.visit.steps / 2).max(1)
+        {
+            gpu.copy(&learner.state.weights.data, &trough.data);
+        }
+    }
+    /// The average, if there is one, is handed on.
+    fn pass_ended(&mut self, _at: u64) -> Result<()> {
+        if let Some(average) = &self.continual.average {
+            average.copy_to(self.continual.gpu, &self.continual.learner.state);
+        }
+        Ok(())
     }
 }
 
@@ -154,8 +248,8 @@ impl Hooks for Learning<'_> {
 fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Result<Vec<Visit>> {
     let all = sets.iter().zip(tasks);
     let batches = all.map(|(set, task)| set.train.len() / task.data().batch);
-    let lengths: Vec<u64> = batches.map(|count| count as u64).collect();
-    if let Some(short) = lengths.iter().position(|steps| *steps == 0) {
+    let epochs: Vec<u64> = batches.map(|count| count as u64).collect();
+    if let Some(short) = epochs.iter().position(|steps| *steps == 0) {
         let problem = format!(
             "expected at least one batch of {} films, found {} in source {}",
             tasks[short].data().batch,
@@ -164,6 +258,7 @@ fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Resu
         );
         return Err(Error::config("data.batch", problem, "make the batch smaller"));
     }
+    let lengths: Vec<u64> = epochs.into_iter().map(|epoch| config.visit.steps(epoch)).collect();
     let (round_steps, mut begin) = (lengths.iter().sum(), 0);
     let mut visits = Vec::new();
     for round in 0..config.rounds as u64 {
@@ -182,37 +277,4 @@ fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Resu
         }
     }
     Ok(visits)
-}
-
-/// What happens before a visit's first step: the anchor is renewed, momenta are kept or cleared.
-fn begin(gpu: &Gpu, config: &Multitask, learner: &Learner, visit: &Visit) {
-    let renewed = match config.l2sp.anchor {
-        Anchor::Moco => false,
-        Anchor::PrevTask => true,
-        Anchor::PrevRound => visit.in_round.at == 0,
-    };
-    if let (true, Some(anchor)) = (renewed, &learner.anchor) {
-        gpu.copy(&learner.state.weights.data, &anchor.data);
-    }
-    for (group, range) in learner.momentum.layout.groups() {
-        let kept = match group {
-            Group::Weights | Group::Vectors => config.keep_backbone_momentum,
-            Group::HeadWeights(head) | Group::HeadVectors(head) => {
-                config.keep_head_momentum || head != visit.task
-            }
-        };
-        if !kept {
-            gpu.clear(&learner.momentum.slice(range.start, range.end - range.start));
-        }
-    }
-}
-
-fn arenas(learner: &Learner) -> [(&'static str, &Arena); 4] {
-    let anchor = learner.anchor.as_ref().expect("it was made with an anchor");
-    [
-        ("backbone.", &learner.state.weights),
-        ("backbone.", &learner.state.statistics),
-        ("momentum.", &learner.momentum),
-        ("anchor.", anchor),
-    ]
 }

@@ -113,7 +113,6 @@ fn train(
     let trainer = Trainer {
         gpu,
         run,
-        optim: &config.optim,
         log: &config.log,
         seed: config.seed,
         stage: STAGE,
@@ -140,7 +139,7 @@ fn train(
             begin: at - at % epoch,
             steps: epoch,
             round: Span { at: 0, of: epoch },
-            lr_factor: 1.0,
+            optim: &config.optim,
         };
         at = trainer.pass(pass, at, &mut pretraining)?;
     }
@@ -180,7 +179,7 @@ impl Hooks for Pretraining<'_> {
 ///
 /// # Errors
 /// A source that cannot be read.
-pub(super) fn films(config: &Pretrain) -> Result<(Vec<Dataset>, Vec<Sample>)> {
+pub fn films(config: &Pretrain) -> Result<(Vec<Dataset>, Vec<Sample>)> {
     let sets = config.source.iter().map(|s| s.read()).collect::<Result<Vec<_>>>()?;
     let mut seen = BTreeSet::new();
     let films = sets.iter().flat_map(unlabelled);

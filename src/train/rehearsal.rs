@@ -7,6 +7,7 @@ use super::{
     learner::{Learner, TaskStep, depth},
     metrics::Bootstrap,
     monitor::Online,
+    multitask::Continual,
     pretrain,
     run::{evaluating, shuffled, training},
     state,
@@ -188,6 +189,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune) -> Result<Rehearsal> {
         target: films.row,
         augment: &config.augment,
         update: Update::new(&config.optim, None),
+        average: None,
     };
     let mut stepper = Stepper::share(gpu, vec![Recorded::new(gpu, &step)?])?.remove(0);
     let [first, later] = films.epochs(gpu, step_seconds(&mut stepper, &films.batches)?);
@@ -218,6 +220,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
     if let Some(path) = &config.model.weights {
         state::load_backbone(gpu, &learner.state, path)?;
     }
+    let continual = Continual::new(gpu, config, &learner)?;
     let films = |(set, task): &(Dataset, Box<dyn Task>)| {
         let mut options = training(&**task, config.seed, 0);
         options.cache_bytes /= config.tasks.len();
@@ -231,15 +234,19 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
         target: films[head].row,
         augment: &config.augment,
         update: Update::new(&config.optim, Some(&config.l2sp)),
+        average: continual.average(),
     };
     let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
     let mut steppers = Stepper::share(gpu, recorded)?;
     let rehearse = |((set, _), (films, stepper)): (&(Dataset, _), (&Films, &mut Stepper))| {
-        let [first, later] = films.epochs(gpu, step_seconds(stepper, &films.batches)?);
+        let visit = config.visit.steps(films.epoch);
+        let share = visit as f64 / films.epoch as f64;
+        let [first, later] =
+            films.epochs(gpu, step_seconds(stepper, &films.batches)?).map(|epoch| epoch * share);
         Ok(Rehearsal {
             name: set.name.clone(),
             films: set.train.len(),
-            steps: films.epoch,
+            steps: visit,
             epochs: config.rounds as u64,
             first_epoch_seconds: first,
             epoch_seconds: later,

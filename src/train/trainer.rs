@@ -21,8 +21,6 @@ pub struct Trainer<'a> {
     pub gpu: &'a Gpu,
     /// Where readings and checkpoints go.
     pub run: &'a Run<'a>,
-    /// The rate.
-    pub optim: &'a Optim,
     /// When to read and when to save.
     pub log: &'a Log,
     /// Seed of every random number.
@@ -53,8 +51,8 @@ pub struct Pass<'a> {
     pub steps: u64,
     /// Where the pass begins in its round, and the round's length.
     pub round: Span,
-    /// Times the optimiser's rate.
-    pub lr_factor: f64,
+    /// The rate.
+    pub optim: &'a Optim,
 }
 
 /// What a stage does between steps.
@@ -64,6 +62,8 @@ pub trait Hooks {
     /// # Errors
     /// The device is lost.
     fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)>;
+    /// A step has ended, the stage's `at`-th; its checkpoint is not yet written.
+    fn stepped(&mut self, _at: u64) {}
     /// A pass has ended after `at` steps of the stage; its checkpoint is not yet written, so that a
     /// resumed run has what this computes.
     ///
@@ -89,7 +89,7 @@ impl Trainer<'_> {
             let epoch = Span { at: at - pass.begin, of: pass.steps };
             let round = Span { at: pass.round.at + epoch.at, of: pass.round.of };
             let run = Span { at, of: self.steps };
-            let lr = pass.lr_factor * self.optim.lr(&Progress { run, epoch, round });
+            let lr = pass.optim.lr(&Progress { run, epoch, round });
             let step = Step {
                 lr: lr as f32,
                 step: at as u32,
@@ -103,6 +103,7 @@ impl Trainer<'_> {
             pass.stepper.run(&step, &batch.pixels, &batch.targets, &batch.extents)?;
             pace.batch(at, batch);
             at += 1;
+            hooks.stepped(at);
             let stop = self.run.watch.interrupted();
             let save = at.is_multiple_of(self.log.save_every) || stop;
             // At a pass's end too: the loss tells a divergence more plainly than a figure can.

@@ -199,3 +199,35 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
     assert!(page.contains("<td>SD-SimCLR</td>") && page.contains("<svg"));
     assert_eq!(place.text("page/table-2.md"), table);
 }
+
+#[test]
+fn two_classes_can_be_told_apart_by_one_sigmoid_as_equation_6_is_printed() {
+    let place = annotated();
+    let settings = ["task=\"pneumonia\"", "epochs=6", "classify.binary=\"sigmoid\""];
+    succeeded(stage(&place, "finetune", "run", &settings));
+    let (tensors, _) = checkpoint::read(&place.path("run/weights.safetensors"), None).unwrap();
+    assert_eq!(tensors["fc.weight"].shape, [1, 512]);
+    let table = |name: &str| -> Vec<Vec<f64>> {
+        let text = place.text(&format!("run/{name}.csv"));
+        let rows = text.lines().skip(1).map(|line| line.split(',').skip(1));
+        rows.map(|row| row.map(|cell| cell.parse().unwrap()).collect()).collect()
+    };
+    let rows = table("predictions");
+    assert!(rows.iter().all(|p| p.len() == 2 && (p[0] + p[1] - 1.0).abs() < 2e-6), "{rows:?}");
+    let program = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).current_dir(place.path(""));
+        succeeded(command)
+    };
+    let again = program(&["predict", "run", "films/dark/d0.png", "films/light/l0.png"]);
+    let metrics = place.text("run/metrics.jsonl");
+    let rows = metrics.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+    let losses: Vec<f64> = rows.filter_map(|row| row["loss"].as_f64()).collect();
+    assert!(losses[losses.len() - 1] < losses[0] / 2.0, "{losses:?}");
+    program(&["explain", "run", "--class", "all", "-o", "seen"]);
+    assert!(place.path("seen/sheet.png").exists());
+    program(&["export", "run", "-o", "run.onnx"]);
+    program(&["bundle", "run", "-o", "run.mtpret"]);
+    let bundled = program(&["predict", "run.mtpret", "films/dark/d0.png", "films/light/l0.png"]);
+    assert_eq!(again.out, bundled.out);
+}

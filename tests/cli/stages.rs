@@ -228,8 +228,16 @@ fn a_demo_on_two_folders_of_one_name_has_a_folder_for_each_task() {
     ] {
         demo.args(["--set", setting]);
     }
-    succeeded(demo);
+    demo.args(["--minutes", "9"]);
+    let printed = succeeded(demo);
+    for words in ["by the time of a step here: about ", "(pretraining "] {
+        assert!(printed.err.contains(words), "{words}: {}", printed.err);
+    }
+    for words in ["What they cannot show: whether", "16 small ones", "run/sheet.png"] {
+        assert!(printed.out.contains(words), "{words}: {}", printed.out);
+    }
     for file in [
+        "sheet.png",
         "finetune-a_b-scratch/scores.json",
         "finetune-a_b-2-mtpret/scores.json",
         "explain-a_b-2/sheet.png",

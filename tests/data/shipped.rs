@@ -27,6 +27,15 @@ fn fractures(root: &Path, shape: Shape) -> Dataset {
     source.read().unwrap()
 }
 
+/// Both lungs of the children's chests, as networks drew them.
+fn lungs(root: &Path, shape: Shape) -> Dataset {
+    let mut source = Source::new("lungs", Format::Coco, root.join("chest_xray"));
+    source.annotations =
+        ["train", "val", "test"].map(|part| format!("lungs_{part}.json").into()).into();
+    source.shape = shape;
+    source.read().unwrap()
+}
+
 fn balanced(part: &[Sample]) -> bool {
     part.iter().filter(|s| s.target.labels() == [0.0]).count() * 2 == part.len()
 }
@@ -132,4 +141,37 @@ fn what_is_to_be_learnt_by_heart_is_a_few_films_of_each_class_in_all_parts() {
     whole.overfit = 0;
     let whole = whole.read().unwrap();
     assert!(set.train.iter().all(|film| whole.train.contains(film)));
+}
+
+#[test]
+fn lungs_of_the_sample_are_two_a_film_in_the_part_that_its_folder_says() {
+    let root = sample();
+    let (boxes, masks) = (lungs(&root, Shape::Boxes), lungs(&root, Shape::Mask));
+    assert_eq!((shared_patients(&boxes), boxes.labels.names.len()), (vec![], 1));
+    let parts = |set: Dataset| [("train", set.train), ("val", set.val), ("test", set.test)];
+    for ((part, boxes), (_, masks)) in parts(boxes).into_iter().zip(parts(masks)) {
+        assert!(boxes.len() >= 50 && boxes.len() == masks.len(), "{part}: {}", boxes.len());
+        for (film, outlined) in boxes.iter().zip(&masks) {
+            let name = film.path.display();
+            assert_eq!(film.path, outlined.path);
+            assert!(film.path.starts_with(root.join("chest_xray").join(part)), "{name}");
+            let decoded = decode(&film.path).unwrap();
+            let size = [decoded.width, decoded.height];
+            let mask = outlined.mask(size).unwrap();
+            let share = mask.iter().filter(|v| **v == 1).count() as f64 / mask.len() as f64;
+            assert!((0.08..0.7).contains(&share), "{name}: lungs are {share:.2} of the film");
+            // Each box is that of one lung, left of the other; no pixel of the mask lies outside both.
+            let [a, b] = film.target.boxes() else { panic!("{name}: expected two lungs") };
+            let middle = |corners: [f32; 4]| (corners[0] + corners[2]) / 2.0;
+            assert!(middle(a.corners) < middle(b.corners), "{name}");
+            let outside = mask.iter().enumerate().filter(|(at, inside)| {
+                let [x, y] = [(at % size[0]) as f32, (at / size[0]) as f32];
+                let holds = |[x1, y1, x2, y2]: [f32; 4]| {
+                    x1 <= x + 1.0 && x <= x2 && y1 <= y + 1.0 && y <= y2
+                };
+                **inside == 1 && !holds(a.corners) && !holds(b.corners)
+            });
+            assert_eq!(outside.count(), 0, "{name}");
+        }
+    }
 }

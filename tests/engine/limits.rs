@@ -213,7 +213,7 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let x = view(&part, Some(&augment), 0);
     let x = x.forward(&rec, &inputs.pixels, [2, 32, 32], &inputs.step).unwrap();
     let seen = View { inputs: &inputs, warp: view(&part, Some(&augment), 0), size: [2, 32, 32] };
-    by_hand.pass(&rec, &x, &seen, 0).unwrap();
+    by_hand.pass(&rec, &x, &seen, 0, 1.0).unwrap();
     let program = Program::new(rec).unwrap();
     let mut mean = vec![0.0; by_hand.gradients.data.bytes as usize / 4];
     for (pixels, targets) in pixels.chunks(2 * 32 * 32).zip(targets.chunks(2)) {

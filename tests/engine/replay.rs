@@ -8,7 +8,8 @@ use mtpret::{
     gpu::{Choice, Counters, Gpu},
     train::{
         config::{
-            Anchor, Backbone, KeyBn, L2sp, Log, Moco, Model, Multitask, Optim, Pretrain, Scope,
+            Anchor, AnchorAt, Backbone, Classify, KeyBn, L2sp, Log, Moco, Model, Multitask, Optim,
+            Pretrain, Scope, Visit,
         },
         multitask::multitask,
         pretrain::pretrain,
@@ -104,15 +105,25 @@ fn multitasking(roots: [&Path; 2]) -> Multitask {
         tasks: names.map(str::to_owned).into(),
         reshuffle: true,
         keep_head_momentum: true,
-        keep_backbone_momentum: true,
+        keep_backbone_momentum: false,
+        visit: Visit::Epoch,
+        ema: 0.9,
+        task_lr: [("second".to_owned(), 0.005)].into(),
         data: data(4, [32, 32]),
         source: names.iter().zip(roots).map(|(name, root)| source(name, root, true)).collect(),
         augment: augment(),
         model: model(),
+        classify: Classify::default(),
         segment: None,
         detect: None,
         optim: Optim { weight_decay: 0.0, ..optim() },
-        l2sp: L2sp { anchor: Anchor::PrevTask, alpha: 0.1, beta: 0.01, scope: Scope::Weights },
+        l2sp: L2sp {
+            anchor: Anchor::PrevTask,
+            anchor_at: AnchorAt::End,
+            alpha: 0.1,
+            beta: 0.01,
+            scope: Scope::Weights,
+        },
         log: log(),
     }
 }

@@ -6,7 +6,7 @@ use mtpret::{
     ops::ema::Ema,
     tensor::{Arena, Array, Group, Init, Order, Scope, State, Step, Tensor},
     train::{
-        config::{self, Anchor, L2sp, Optim},
+        config::{self, Anchor, AnchorAt, L2sp, Optim},
         update::{Memory, Update},
     },
 };
@@ -50,7 +50,13 @@ fn the_pull_goes_to_the_anchor_at_the_rate_of_each_steps_record() {
         let (gradients, momentum) = (room(), room());
         let step = Step::default().upload(&gpu).unwrap();
         let optim = Optim { momentum: MOMENTUM, weight_decay: 0.0, ..optim() };
-        let l2sp = L2sp { anchor: Anchor::Moco, alpha: ALPHA, beta: BETA, scope };
+        let l2sp = L2sp {
+            anchor: Anchor::Moco,
+            anchor_at: AnchorAt::End,
+            alpha: ALPHA,
+            beta: BETA,
+            scope,
+        };
         let memory = Memory {
             weights: &state.weights,
             gradients: &gradients,

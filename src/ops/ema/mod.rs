@@ -40,9 +40,13 @@ impl Ema {
             let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
             return Err(Error::shape("ema", problem));
         }
-        let quads = k.bytes as usize / 16;
-        let p = Params { quads: quads as u32, rest: 1.0 - self.momentum };
-        let cost = Cost { flops: 12 * quads as u64, shape: format!("{} floats", 4 * quads) };
-        rec.launch(&STEP, &[], p, &[k, q], Gpu::grid(quads.div_ceil(4)), cost)
+        // More than the adapter binds at once is averaged in several launches.
+        let most = rec.gpu.most_bound();
+        k.parts(most).zip(q.parts(most)).try_for_each(|(k, q)| {
+            let quads = k.bytes as usize / 16;
+            let p = Params { quads: quads as u32, rest: 1.0 - self.momentum };
+            let cost = Cost { flops: 12 * quads as u64, shape: format!("{} floats", 4 * quads) };
+            rec.launch(&STEP, &[], p, &[&k, &q], Gpu::grid(quads.div_ceil(4)), cost)
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! What differs by kind of task: sections of segmentation and detection, figures to choose by.
+//! What differs by kind of task: sections of classification, segmentation and detection, figures to choose by.
 
 use super::sections::within;
 use crate::{Error, Result, data::Fit};
@@ -24,6 +24,30 @@ pub enum Metric {
     Ap,
     /// Classification and segmentation: the loss, lower is better.
     Loss,
+}
+
+/// The output that tells two classes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Binary {
+    /// Two logits and the cross-entropy of their softmax, as torchvision's users have it.
+    Softmax,
+    /// One logit and the binary cross-entropy of its sigmoid, as Eq. 6 is printed.
+    Sigmoid,
+}
+
+/// `[classify]`: of tasks with classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classify {
+    /// The output of a task with two classes; other tasks do not look at it.
+    pub binary: Binary,
+}
+
+impl Default for Classify {
+    fn default() -> Self {
+        Self { binary: Binary::Softmax }
+    }
 }
 
 /// Whose numbers a network has where implementations differ.
@@ -80,9 +104,9 @@ pub struct Segment {
     pub classes: DiceClasses,
     /// Measure masks at the films' own size; else at the input's.
     pub original_size: bool,
-    /// Times the optimiser's rate, for tasks of this kind.
-    #[serde(default = "one")]
-    pub lr_factor: f64,
+    /// What the loss counts: its gradient is multiplied by this before momentum, decay and L²-SP, and
+    /// curves show it without.
+    pub loss_weight: f64,
 }
 
 /// Batch norm of a detector's backbone.
@@ -115,13 +139,9 @@ pub struct Detect {
     pub proposals: [usize; 2],
     /// Proposals of an image that the box head learns from.
     pub sampled: usize,
-    /// Times the optimiser's rate, for tasks of this kind.
-    #[serde(default = "one")]
-    pub lr_factor: f64,
-}
-
-fn one() -> f64 {
-    1.0
+    /// What the loss counts: its gradient is multiplied by this before momentum, decay and L²-SP, and
+    /// curves show it without.
+    pub loss_weight: f64,
 }
 
 /// Refuses an input or a batch that [`Data`] would refuse.
@@ -135,7 +155,7 @@ impl Segment {
     pub(super) fn check(&self) -> Result<()> {
         frame("segment", [self.width, self.height, self.batch])?;
         within("segment.smooth", self.smooth, 0.0..=1000.0, 1.0)?;
-        within("segment.lr_factor", self.lr_factor, 1e-4..=1e4, 1.0)?;
+        within("segment.loss_weight", self.loss_weight, 1e-4..=1e4, 1.0)?;
         if ![8, 16, 32].contains(&self.output_stride) {
             let problem = format!("expected 8, 16 or 32, found {}", self.output_stride);
             let remedy = "for example --set segment.output_stride=16";
@@ -151,6 +171,6 @@ impl Detect {
         within("detect.proposals.0", self.proposals[0], 1..=2000, 2000)?;
         within("detect.proposals.1", self.proposals[1], 1..=2000, 1000)?;
         within("detect.sampled", self.sampled, 4..=2048, 512)?;
-        within("detect.lr_factor", self.lr_factor, 1e-4..=1e4, 1.0)
+        within("detect.loss_weight", self.loss_weight, 1e-4..=1e4, 1.0)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
-    kinds::{Detect, Segment},
+    demo::{Shared, Target},
+    kinds::{Classify, Detect, Segment},
     sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
 };
 use crate::{
@@ -119,16 +120,6 @@ pub struct Method<T> {
     pub optim: Optim,
 }
 
-/// What one target has of its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// Passes over its training part.
-    pub epochs: Option<usize>,
-    /// Highest learning rate.
-    pub lr: Option<f64>,
-}
-
 /// Every initialisation on every target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -157,6 +148,9 @@ pub struct Reproduce {
     pub data: Data,
     /// Random views.
     pub augment: Augment,
+    /// Classification, where a target has classes.
+    #[serde(default)]
+    pub classify: Classify,
     /// Segmentation, where a target has masks.
     pub segment: Option<Segment>,
     /// Detection, where a target has boxes.
@@ -228,7 +222,11 @@ impl Reproduce {
             (own.l2sp.alpha, own.l2sp.beta) = (0.0, 0.0);
         }
         if plain || *init == Init::NoCycle {
-            own.optim.schedule = Schedule::Constant;
+            // At the cycle's mean, so that what is left out is the cycle and not half of the rate.
+            let optim = own.optim.clone();
+            own.task_lr.values_mut().for_each(|lr| *lr = optim.mean_of(*lr));
+            own.optim =
+                Optim { lr: optim.mean_of(optim.lr), schedule: Schedule::Constant, ..optim };
         }
         if plain || *init == Init::NoReshuffle {
             own.reshuffle = false;
@@ -236,42 +234,25 @@ impl Reproduce {
         if let Init::NoTask(task) = init {
             own.tasks.retain(|name| name != task);
         }
-        Multitask {
-            seed,
-            rounds: own.rounds,
-            source: self.sources(&own.tasks),
-            tasks: own.tasks,
-            reshuffle: own.reshuffle,
-            keep_head_momentum: own.keep_head_momentum,
-            keep_backbone_momentum: own.keep_backbone_momentum,
-            data: self.data.clone(),
-            augment: self.augment.clone(),
-            model,
-            segment: self.segment.clone(),
-            detect: self.detect.clone(),
-            optim: own.optim,
-            l2sp: own.l2sp,
-            log: self.log.clone(),
-        }
+        let shared = self.shared(&own.tasks, model, seed);
+        own.stage(shared)
     }
     /// Stage 3 on a target, at its own rate or at `lr`.
     pub fn finetune(&self, target: &str, lr: Option<f64>, model: Model, seed: u64) -> Finetune {
-        let mut own = self.finetune.clone();
-        let special = self.target.get(target).cloned().unwrap_or_default();
-        own.optim.lr = lr.or(special.lr).unwrap_or(own.optim.lr);
-        Finetune {
+        let mut special = self.target.get(target).cloned().unwrap_or_default();
+        special.lr = lr.or(special.lr);
+        self.finetune.clone().stage(target, special, self.shared(&[target.to_owned()], model, seed))
+    }
+    fn shared(&self, sources: &[String], model: Model, seed: u64) -> Shared {
+        Shared {
             seed,
-            epochs: special.epochs.unwrap_or(own.epochs),
-            task: target.into(),
-            patience: own.patience,
-            metric: own.metric,
             data: self.data.clone(),
-            source: self.sources(&[target.to_owned()]),
+            source: self.sources(sources),
             augment: self.augment.clone(),
             model,
+            classify: self.classify,
             segment: self.segment.clone(),
             detect: self.detect.clone(),
-            optim: own.optim,
             log: self.log.clone(),
         }
     }

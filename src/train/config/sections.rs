@@ -125,42 +125,6 @@ pub struct Optim {
     pub lars: Option<f64>,
 }
 
-/// w⁰ of Eq. 5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Anchor {
-    /// The weights that the stage started from.
-    Moco,
-    /// The backbone at the end of the previous task's visit.
-    PrevTask,
-    /// The backbone at the end of the previous round.
-    PrevRound,
-}
-
-/// Parameters that the penalty of Eq. 5 acts on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// Weights of convolutions and linear layers (mode 1 of the L²-SP authors).
-    Weights,
-    /// Biases, γ and β as well.
-    All,
-}
-
-/// `[l2sp]`: Ω = α/2 ‖w_S − w⁰‖² + β/2 ‖w_S̄‖², S the backbone, S̄ the head (Eq. 5).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct L2sp {
-    /// w⁰.
-    pub anchor: Anchor,
-    /// α.
-    pub alpha: f64,
-    /// β.
-    pub beta: f64,
-    /// What the penalty acts on.
-    pub scope: Scope,
-}
-
 /// `[monitor]`: a figure on a labelled source that shows whether pretraining learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -348,28 +312,20 @@ impl Optim {
         Ok(())
     }
 
+    /// The mean rate over a cycle from `lr` to `lr_min`; a constant rate is its own.
+    pub fn mean_of(&self, lr: f64) -> f64 {
+        match self.schedule {
+            Schedule::Constant => lr,
+            Schedule::Cosine | Schedule::Cyclic2pi | Schedule::Sgdr => 0.5 * (lr + self.lr_min),
+        }
+    }
+
     /// The rate for the step at `progress`, warm-up included.
     pub fn lr(&self, progress: &Progress) -> f64 {
         // A period is present whenever the schedule looks at it; see `check`.
         let cycle = progress.cycle(self.schedule, self.period.unwrap_or(Period::TaskEpoch));
         rate(self.schedule, self.lr, self.lr_min, cycle)
             * warmup(progress.run.at, self.warmup_steps)
-    }
-}
-
-impl L2sp {
-    pub(super) fn check(&self, optim: &Optim) -> Result<()> {
-        within("l2sp.alpha", self.alpha, 0.0..=100.0, 0.1)?;
-        within("l2sp.beta", self.beta, 0.0..=100.0, 0.01)?;
-        if self.alpha + self.beta > 0.0 && optim.weight_decay > 0.0 {
-            let problem = format!(
-                "expected 0 beside L²-SP, which takes the place of weight decay, found {}",
-                optim.weight_decay
-            );
-            let remedy = "set it to 0, or both l2sp.alpha and l2sp.beta";
-            return Err(Error::config("optim.weight_decay", problem, remedy));
-        }
-        Ok(())
     }
 }
 

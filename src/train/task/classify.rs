@@ -9,7 +9,7 @@ use crate::{
     ops::{bce_with_logits::BceWithLogits, cross_entropy::CrossEntropy},
     tensor::{Scope, Tensor},
     train::{
-        config::Data,
+        config::{Binary, Classify as Settings, Data},
         films,
         metrics::{Bootstrap, ClassifyScores, Predictions, Roc, Targets},
         onnx::{
@@ -30,6 +30,8 @@ pub struct Classify {
     labels: Labels,
     /// Of two classes, the one whose presence is called positive.
     positive: usize,
+    /// One logit tells two classes apart (Eq. 6 as printed): that of the second.
+    sigmoid: bool,
 }
 
 impl Classify {
@@ -37,7 +39,12 @@ impl Classify {
     ///
     /// # Errors
     /// No labels, fewer than two classes, or a positive class that is none of them.
-    pub fn new(source: &Source, dataset: &Dataset, data: &Data) -> Result<Self> {
+    pub fn new(
+        source: &Source,
+        dataset: &Dataset,
+        data: &Data,
+        settings: Settings,
+    ) -> Result<Self> {
         let labels = dataset.labels.clone();
         let place = format!("source {}", source.name);
         if !matches!(labels.kind, Kind::Classes | Kind::Multi)
@@ -55,11 +62,17 @@ impl Classify {
                 Error::config(&place, problem, "name one of the classes")
             })?,
         };
-        Ok(Self { name: dataset.name.clone(), data: data.clone(), labels, positive })
+        let two = labels.kind == Kind::Classes && labels.names.len() == 2;
+        let sigmoid = two && settings.binary == Binary::Sigmoid;
+        Ok(Self { name: dataset.name.clone(), data: data.clone(), labels, positive, sigmoid })
     }
 }
 
 impl Classify {
+    /// Logits of the network.
+    fn logits(&self) -> usize {
+        if self.sigmoid { 1 } else { self.labels.names.len() }
+    }
     /// A sample's labels as 0, 1 or NaN for each name: what nearest neighbours vote with.
     pub fn indicator(&self, sample: &Sample) -> Vec<f64> {
         match self.labels.kind {
@@ -87,8 +100,10 @@ impl Classify {
     }
     /// The names of the labels, and their probabilities from raw outputs `[n · L]`.
     pub fn probabilities(&self, outputs: &[f32]) -> (&[String], Vec<f64>) {
-        let rows = outputs.chunks(self.labels.names.len());
+        let rows = outputs.chunks(self.logits());
         let probabilities = match self.labels.kind {
+            // The softmax of 0 and z is the sigmoid of −z and of z.
+            Kind::Classes if self.sigmoid => rows.flat_map(|row| softmax(&[0.0, row[0]])).collect(),
             Kind::Classes => rows.flat_map(softmax).collect(),
             _ => outputs.iter().map(|v| 1.0 / (1.0 + (-f64::from(*v)).exp())).collect(),
         };
@@ -164,8 +179,8 @@ impl Task for Classify {
         &self.data
     }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
-        let head = Classifier::new(scope.at("fc"), depth.features(), self.labels.names.len());
-        Box::new(ClassifyHead { head, classes: self.labels.kind == Kind::Classes })
+        let head = Classifier::new(scope.at("fc"), depth.features(), self.logits());
+        Box::new(ClassifyHead { head, softmax: self.labels.kind == Kind::Classes && !self.sigmoid })
     }
     fn graph(&self, graph: &Graph, depth: Depth) {
         let n = Extent::Free("N");
@@ -173,6 +188,11 @@ impl Task for Classify {
         let [.., c5] = onnx::resnet(graph, BACKBONE, depth, &x, |_, _| None);
         let logits = graph.linear("fc", &onnx::pooled(graph, &c5));
         let y = match self.labels.kind {
+            Kind::Classes if self.sigmoid => {
+                let second = graph.node("Sigmoid", [&logits], []);
+                let first = graph.node("Sub", [&graph.float(1.0), &second], []);
+                graph.concat([&first, &second], 1)
+            }
             Kind::Classes => graph.node("Softmax", [&logits], [Attribute::int("axis", 1)]),
             _ => graph.node("Sigmoid", [&logits], []),
         };
@@ -204,6 +224,14 @@ impl Task for Classify {
             probabilities,
         })
     }
+    fn direction(&self, label: usize) -> Vec<f64> {
+        match self.sigmoid {
+            true => vec![if label == 1 { 1.0 } else { -1.0 }],
+            false => {
+                (0..self.labels.names.len()).map(|l| f64::from(u8::from(l == label))).collect()
+            }
+        }
+    }
     fn scorer(&self) -> Box<dyn Scorer + '_> {
         Box::new(ClassifyScorer { task: self, samples: Vec::new(), probabilities: Vec::new() })
     }
@@ -218,7 +246,8 @@ fn softmax(row: &[f32]) -> Vec<f64> {
 
 struct ClassifyHead {
     head: Classifier,
-    classes: bool,
+    /// Classes that exclude each other, told apart by a softmax; else each logit has a sigmoid of its own.
+    softmax: bool,
 }
 
 impl Head for ClassifyHead {
@@ -228,7 +257,7 @@ impl Head for ClassifyHead {
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>> {
         let logits = self.head.forward(tape, &backbone.forward(tape, x)?[3])?;
         let targets = tape.input(&view.inputs.targets);
-        let loss = match self.classes {
+        let loss = match self.softmax {
             true => tape.apply(CrossEntropy, [&logits, &targets]),
             false => tape.apply(BceWithLogits, [&logits, &targets]),
         };
@@ -314,5 +343,42 @@ impl ClassifyScorer<'_> {
             count += 1;
         }
         (sum, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Format;
+
+    #[test]
+    fn one_logit_is_that_of_the_second_class() {
+        let labels =
+            Labels { kind: Kind::Classes, names: ["absent", "present"].map(String::from).into() };
+        let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
+        let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
+        let data = Data {
+            width: 32,
+            height: 32,
+            batch: 4,
+            threads: 1,
+            cache_mb: 0,
+            max_bad: 0,
+            mean: 0.0,
+            std: 1.0,
+        };
+        let source = Source::new("t", Format::Folder, ".");
+        let of =
+            |binary| Classify::new(&source, &set, &data, Settings { binary }).expect("it is whole");
+        let (one, two) = (of(Binary::Sigmoid), of(Binary::Softmax));
+        let (_, of_one) = one.probabilities(&[1.5, -0.5]);
+        let (_, of_two) = two.probabilities(&[0.0, 1.5, 0.0, -0.5]);
+        assert_eq!(of_one, of_two);
+        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+        assert!(
+            (of_one[1] - sigmoid(1.5)).abs() < 1e-15 && (of_one[3] - sigmoid(-0.5)).abs() < 1e-15
+        );
+        assert_eq!([0, 1].map(|label| one.direction(label)), [[-1.0], [1.0]]);
+        assert_eq!([0, 1].map(|label| two.direction(label)), [[1.0, 0.0], [0.0, 1.0]]);
     }
 }

@@ -102,8 +102,8 @@ impl Task for Detect {
     fn fit(&self) -> Fit {
         self.settings.fit
     }
-    fn lr_factor(&self) -> f64 {
-        self.settings.lr_factor
+    fn loss_weight(&self) -> f64 {
+        self.settings.loss_weight
     }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
         let detector = FasterRcnn::new(&scope, depth, self.classes(), self.options());

@@ -43,8 +43,8 @@ pub trait Task {
     fn fit(&self) -> Fit {
         Fit::Stretch
     }
-    /// Times the optimiser's rate.
-    fn lr_factor(&self) -> f64 {
+    /// What its loss counts beside those of other kinds of tasks: a factor of the gradient.
+    fn loss_weight(&self) -> f64 {
         1.0
     }
     /// Declares the head's parameters in `scope` on a backbone of this depth, under torchvision's names.
@@ -56,6 +56,10 @@ pub trait Task {
     /// # Errors
     /// The film's reference cannot be read.
     fn compare(&self, predicted: &Predicted, least: f64) -> Result<Compared>;
+    /// What of [`Head::scores`] speaks for a label: a weight for each score; none of a task without labels.
+    fn direction(&self, _label: usize) -> Vec<f64> {
+        Vec::new()
+    }
     /// Collects predictions and scores them.
     fn scorer(&self) -> Box<dyn Scorer + '_>;
 }
@@ -87,7 +91,7 @@ pub trait Head {
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
     fn losses(&self, tape: &Tape, backbone: &ResNet, x: &Var, view: &View) -> Result<Vec<Var>>;
-    /// Scores of labels `[N, L]` from C5, of a head that gives labels: what attention is measured by.
+    /// Scores `[N, S]` from C5, of a head that gives labels: what attention is measured by, with [`Task::direction`].
     ///
     /// # Errors
     /// As [`Head::losses`].
@@ -210,6 +214,8 @@ impl Scores {
 pub struct Settings<'a> {
     /// What all kinds share, and the size of classification's films.
     pub data: &'a Data,
+    /// Of tasks with classes.
+    pub classify: config::Classify,
     /// Of tasks with masks.
     pub segment: &'a Option<config::Segment>,
     /// Of tasks with boxes.
@@ -273,6 +279,8 @@ fn of(source: &Source, set: &Dataset, settings: Settings) -> Result<Box<dyn Task
             let settings = settings.detect.as_ref().ok_or_else(|| missing("detect"))?;
             Box::new(Detect::new(set, data, settings)?)
         }
-        Kind::Classes | Kind::Multi | Kind::None => Box::new(Classify::new(source, set, data)?),
+        Kind::Classes | Kind::Multi | Kind::None => {
+            Box::new(Classify::new(source, set, data, settings.classify)?)
+        }
     })
 }

@@ -107,8 +107,8 @@ impl Task for Segment {
     fn data(&self) -> &Data {
         &self.data
     }
-    fn lr_factor(&self) -> f64 {
-        self.settings.lr_factor
+    fn loss_weight(&self) -> f64 {
+        self.settings.loss_weight
     }
     fn head(&self, scope: Scope, depth: Depth) -> Box<dyn Head> {
         let deeplab = DeepLab::new(&scope, depth, 1, self.options());

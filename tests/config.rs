@@ -442,7 +442,7 @@ proptest! {
 
 #[test]
 fn mtpret_without_its_cycle_has_the_cycles_mean_rate() {
-    let sets = ["multitask.task_lr={pneumonia=0.02}"];
+    let sets = ["multitask.task_lr={pneumonia=0.02}", "multitask.l2sp.anchor_at=trough"];
     let experiment: Reproduce = embedded("reproduce/small", &sets).unwrap();
     let stage = |init: &Init| {
         let model = Model { backbone: Backbone::Resnet18, weights: None };

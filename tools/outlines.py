@@ -6,7 +6,7 @@ SRC holds `chest_xray/*/{NORMAL,PNEUMONIA}/*.jpeg` (Kermany) and `chest_xray_lun
 of these films (`lungs.csv`: film, mask). Two divisions of all patients into FOLDS parts are drawn. For each part of each
 division a DeepLabV3 learns from people's outlines on films of the other parts (a tenth of their patients chooses the
 epoch), and outlines the films of this part: so every film is outlined by two networks, neither of which saw any film of its
-patient. Kept is what both agree on: Dice AGREE or more between them, two lungs in both. The outline is the middle
+patient (films that SRC holds twice are of one patient). Kept is what both agree on: Dice AGREE or more between them, two lungs in both. The outline is the middle
 between the two. No outline that people drew goes into SAMPLE: they are learnt from and measured against, here alone.
 
 Writes `SAMPLE/chest_xray/lungs_{train,val,test}.json` (COCO: a polygon and a box for each lung, in pixels of the sample's
@@ -62,9 +62,9 @@ def gather(exe, drawn, films, folder):
 def train(exe, rows, work, division, held_out):
     """The folder of the network that never saw the patients of one fold."""
     run, table = (work / f"division-{division}-fold-{held_out}{end}" for end in ("", ".csv"))
-    if (run / "scores.json").is_file():
+    if (run / "weights.safetensors").is_file():
         return run
-    if run.is_dir():
+    if (run / "config.resolved.toml").is_file():
         subprocess.run([exe, "finetune", "--resume", run], check=True)
         return run
     with open(table, "w", newline="") as file:
@@ -210,8 +210,8 @@ def main():
         }
 
     parts = {part: {"images": [], "annotations": [], "categories": [{"id": 1, "name": "lung"}]} for part in ("train", "val", "test")}
-    agreement, kept, dropped = {}, {}, {"disagree": {}, "not two lungs": {}}
-    for number, (stem, path) in enumerate(shown.items(), 1):
+    agreement, kept, dropped = {}, [], {"disagree": {}, "not two lungs": {}}
+    for stem, path in shown.items():
         both = [mask(work / f"masks-{division}/{stem}.png") for division in DIVISIONS]
         agreement[stem] = dice(*both)
         label = path.parent.name
@@ -235,7 +235,7 @@ def main():
                 "id": len(part["annotations"]) + 1, "image_id": image, "category_id": 1,
                 "bbox": box, "segmentation": [points.ravel().tolist()],
             })
-        kept[stem] = middle
+        kept.append(stem)
     for part, coco in parts.items():
         (given.sample / f"chest_xray/lungs_{part}.json").write_text(json.dumps(coco, separators=(",", ":")) + "\n")
 

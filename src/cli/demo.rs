@@ -38,8 +38,8 @@ use std::{
 /// All three stages of MTPret on real films, in minutes: pretraining, multitask learning, fine-tuning, and fine-tuning
 /// from scratch to compare with.
 ///
-/// Without --data it trains on 1232 films that come with the program: pneumonia told, lungs outlined, each lung found as a
-/// box, fractures told. With --data it does the same on your own: a folder with a folder a class in it, a folder with a
+/// Without --data it trains on 1232 films that come with the program: pneumonia classified, lungs outlined, each lung found
+/// as a box, fractures classified. With --data it does the same on your own: a folder with a folder a class in it, a folder with a
 /// `manifest.csv` (columns path, label, patient, split), or NIH's folder with its `Data_Entry*.csv`; several --data are
 /// several tasks. It first times a few steps and says how long it will take here.
 ///
@@ -81,6 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
             let run = Run::new(&folder, &watch, false)?;
             let mut config: Demo = config::load(Path::new("demo"), &settings)?;
             sources(&mut config, &args.data, &folder)?;
+            run.write_config(&config)?;
             (config, run)
         }
     };
@@ -88,17 +89,20 @@ pub fn run(args: &Args) -> Result<()> {
     watch.note(&format!("adapter: {} ({} {})", info.name, info.driver, info.driver_info));
     if args.resume.is_none() {
         if args.data.is_empty() {
-            watch.note(SAMPLE);
+            introduce(&config, &watch);
         }
         foretell(&gpu, &mut config, args.minutes, &watch)?;
+        run.write_config(&config)?;
+        if watch.interrupted() {
+            return Err(Error::Interrupted(run.folder.clone()));
+        }
     }
-    run.write_config(&config)?;
     stages(&gpu, &config, &run)?;
     let tasks = finished(&config, &run)?;
     let pictures = pictures(&config, &run, &args.settings.device)?;
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
     let (_, pretrained_on) = pretrain::films(&config.pretrain())?;
-    let verdict = verdict::words(&tasks, pretrained_on.len());
+    let verdict = verdict::words(&tasks, pretrained_on.len(), &config);
     let page = Page { tasks: &tasks, pictures: &pictures, verdict: &verdict, minutes };
     let report = page.write(&gpu, &config, &run)?;
     if args.settings.json {
@@ -112,7 +116,10 @@ pub fn run(args: &Args) -> Result<()> {
         let cells: Vec<_> = cells.collect();
         println!(
             "{}",
-            serde_json::json!({ "run": run.folder, "minutes": minutes, "cells": cells })
+            serde_json::json!({
+                "run": run.folder, "minutes": minutes, "tasks": config.multitask.tasks, "cells": cells,
+                "verdict": verdict, "sheet": pictures.sheet, "report": report,
+            })
         );
         return Ok(());
     }
@@ -129,46 +136,59 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What the sample's tasks are, said before anything is asked of a network.
-const SAMPLE: &str = "\
-tasks on the films that come with the program:
-  pneumonia   children's chests, with pneumonia or without
-  lungs       both lungs outlined; the outlines are drawn by networks of this program, not by people
-  lung-boxes  each lung found, as a box around its outline
-  fracture    limbs, broken or not: hard, most breaks are finer than a pixel here; expect little more than chance (AUC .5)";
+/// The sample's tasks, and what to expect of them.
+const SAMPLE: [(&str, &str); 4] = [
+    ("pneumonia", "children's chests, with pneumonia or without: classified"),
+    (
+        "lungs",
+        "both lungs of these chests outlined; the outlines were drawn by networks of this program, not by people",
+    ),
+    ("lung-boxes", "each of these lungs found, as a box around it"),
+    (
+        "fracture",
+        "limbs, broken or not: classified. Hard: most breaks are finer than a pixel here, expect little more than chance (AUC .5)",
+    ),
+];
+
+/// Says what will be asked of the networks, before it is asked.
+fn introduce(config: &Demo, watch: &Console) {
+    let there = |(task, _): &&(&str, &str)| config.multitask.tasks.iter().any(|t| t == task);
+    for (task, what) in SAMPLE.iter().filter(there) {
+        watch.note(&format!("{task:10}  {what}"));
+    }
+}
 
 /// Says how long the demo will take here, and makes it shorter where it is given fewer minutes.
 fn foretell(gpu: &Gpu, config: &mut Demo, minutes: Option<u32>, watch: &Console) -> Result<()> {
     let begun = Instant::now();
+    watch.note("timing a few steps of every stage on this machine");
     let plan = Plan::rehearse(gpu, config)?;
     let runs = INITIALISATIONS.len();
     if let Some(minutes) = minutes {
-        let (before, whole) = (plan.seconds(config, runs).iter().sum::<f64>(), config.clone());
+        let whole = config.clone();
         let left = f64::from(minutes) * 60.0 - begun.elapsed().as_secs_f64();
         let fits = plan.fit(config, runs, left);
-        if *config != whole {
-            let [all, here] = [&whole, &*config].map(|c| c.multitask.tasks.len());
-            watch.note(&format!(
-                "all of it would take {} here: fewer passes{}",
-                span(before),
-                if here < all {
-                    format!(", and the first {here} of {all} tasks alone")
-                } else {
-                    String::new()
-                }
-            ));
+        let kept = config.multitask.tasks.len();
+        let mut less = Vec::new();
+        if config.pretrain != whole.pretrain || config.multitask.visit != whole.multitask.visit {
+            less.push("fewer passes".to_owned());
+        }
+        if kept < whole.multitask.tasks.len() {
+            less.push(format!("without {}", whole.multitask.tasks[kept..].join(" and ")));
+        }
+        if !less.is_empty() {
+            let all = span(plan.seconds(&whole, runs).iter().sum());
+            watch.note(&format!("all of it would take {all} here: {}", less.join(", ")));
         }
         if !fits {
             watch.note(&format!("even the least takes longer than {minutes} min on this machine"));
         }
     }
-    let [pretrain, multitask, finetune] = plan.seconds(config, runs);
+    let seconds = plan.seconds(config, runs);
+    let [pretrain, multitask, finetune] = seconds.map(span);
     watch.note(&format!(
-        "by the time of a step here: about {} (pretraining {}, multitask {}, fine-tuning {}){}",
-        span(pretrain + multitask + finetune),
-        span(pretrain),
-        span(multitask),
-        span(finetune),
+        "measured on this machine: about {} (pretraining {pretrain}, multitask {multitask}, fine-tuning {finetune}){}",
+        span(seconds.iter().sum()),
         if minutes.is_none() { "; --minutes N does less" } else { "" }
     ));
     Ok(())
@@ -201,7 +221,7 @@ fn sources(config: &mut Demo, folders: &[PathBuf], run: &Path) -> Result<()> {
     let mut names = FileNames::default();
     config.source.iter_mut().for_each(|source| source.name = names.own(&source.name));
     config.multitask.tasks = config.source.iter().map(|s| s.name.clone()).collect();
-    config.target.clear();
+    config.forget_absent_tasks();
     if let Some(monitor) = &mut config.pretrain.monitor {
         monitor.source = config.source[0].name.clone();
     }

@@ -1,5 +1,5 @@
-//! Configuration: one plain struct a stage, read from a complete TOML file. No key has a default
-//! in code; `configs/` holds them all, and the binary carries a copy of it.
+//! Configuration: one plain struct a stage, read from a complete TOML file. No number has
+//! a default in code; `configs/` holds them all, and the binary carries a copy of it.
 
 mod demo;
 mod kinds;

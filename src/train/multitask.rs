@@ -166,8 +166,9 @@ impl<'a> Continual<'a> {
     fn anchor(&self) -> &Arena {
         self.learner.anchor.as_ref().expect("it was made with an anchor")
     }
-    /// What happens before a visit's first step: the anchor is renewed, the average begins anew, and the momentum that another
-    /// task left does not move the backbone under this one.
+    /// What happens before a visit's first step: the anchor is renewed, the average begins anew, and the backbone's velocity is
+    /// zero: what an earlier visit left is the gradient of other films, and replayed it moves the backbone further than
+    /// the visit itself.
     fn begin(&self, visit: &Visit) {
         let (gpu, config, learner) = (self.gpu, self.config, self.learner);
         let renewed = match config.l2sp.anchor {
@@ -226,11 +227,11 @@ impl Hooks for Visiting<'_> {
         state::put_scale(gpu, &mut tensors, &learner.state)?;
         Ok((tensors, metadata("multitask", at)))
     }
-    /// In the middle of the visit the rate of `cyclic2pi` is lowest: the weights are kept.
+    /// The step in the middle of the visit has the lowest rate of `cyclic2pi`: what it leaves is kept.
     fn stepped(&mut self, at: u64) {
         let Continual { gpu, learner, trough, .. } = self.continual;
         if let Some(trough) = trough
-            && at - self.visit.begin == (self.visit.steps / 2).max(1)
+            && at - self.visit.begin == (self.visit.steps / 2 + 1).min(self.visit.steps)
         {
             gpu.copy(&learner.state.weights.data, &trough.data);
         }

@@ -37,11 +37,11 @@ pub struct Rehearsal {
     pub name: String,
     /// Films of an epoch.
     pub films: usize,
-    /// Steps of an epoch.
+    /// Steps of an epoch, or of a visit.
     pub steps: u64,
-    /// Epochs of the stage, or rounds.
+    /// Epochs of the stage, or visits of each task.
     pub epochs: u64,
-    /// Seconds of the first epoch and its validation, in which films are decoded.
+    /// Seconds of the first epoch and its validation, in which films are decoded; or of the first visit.
     pub first_epoch_seconds: f64,
     /// Seconds of a later epoch and its validation, for which films are in memory, as far as `data.cache_mb` goes.
     pub epoch_seconds: f64,
@@ -239,15 +239,21 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
     let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
     let mut steppers = Stepper::share(gpu, recorded)?;
     let rehearse = |((set, _), (films, stepper)): (&(Dataset, _), (&Films, &mut Stepper))| {
-        let visit = config.visit.steps(films.epoch);
-        let share = visit as f64 / films.epoch as f64;
-        let [first, later] =
-            films.epochs(gpu, step_seconds(stepper, &films.batches)?).map(|epoch| epoch * share);
+        let (visit, rounds) = (config.visit.steps(films.epoch), config.rounds as u64);
+        let epochs = films.epochs(gpu, step_seconds(stepper, &films.batches)?);
+        let [decoded, kept] = epochs.map(|seconds| seconds / films.epoch as f64);
+        // Films are decoded in the first epoch, which may take several visits or end within the first.
+        let seconds = |steps: u64| {
+            let fresh = steps.min(films.epoch);
+            fresh as f64 * decoded + (steps - fresh) as f64 * kept
+        };
+        let first = seconds(visit);
+        let later = (seconds(visit * rounds) - first) / (rounds - 1).max(1) as f64;
         Ok(Rehearsal {
             name: set.name.clone(),
             films: set.train.len(),
             steps: visit,
-            epochs: config.rounds as u64,
+            epochs: rounds,
             first_epoch_seconds: first,
             epoch_seconds: later,
             once_seconds: 0.0,

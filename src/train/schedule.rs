@@ -22,7 +22,7 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
-    /// One pass over the data of the task in hand.
+    /// One pass over the data of the task in hand, or one visit of another length.
     TaskEpoch,
     /// One pass over all tasks.
     Round,

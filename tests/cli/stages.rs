@@ -230,10 +230,10 @@ fn a_demo_on_two_folders_of_one_name_has_a_folder_for_each_task() {
     }
     demo.args(["--minutes", "9"]);
     let printed = succeeded(demo);
-    for words in ["by the time of a step here: about ", "(pretraining "] {
+    for words in ["measured on this machine: about ", "(pretraining "] {
         assert!(printed.err.contains(words), "{words}: {}", printed.err);
     }
-    for words in ["What they cannot show: whether", "16 small ones", "run/sheet.png"] {
+    for words in ["What it cannot show is whether", "saw 16 films at 32 × 32", "run/sheet.png"] {
         assert!(printed.out.contains(words), "{words}: {}", printed.out);
     }
     for file in [

@@ -71,18 +71,19 @@ impl Plan {
     fn shortened(&self, whole: &Demo, tasks: usize, share: f64) -> Demo {
         let mut config = whole.clone();
         config.multitask.tasks.truncate(tasks);
+        config.forget_absent_tasks();
         if share == 1.0 {
             return config;
         }
-        let passes = |epochs: usize| ((epochs as f64 * share) as usize).max(1);
+        let passes = |epochs: usize| ((epochs as f64 * share).round() as usize).max(1);
         config.pretrain.epochs = passes(config.pretrain.epochs);
         config.finetune.epochs = passes(config.finetune.epochs);
         for target in config.target.values_mut() {
             target.epochs = target.epochs.map(passes);
         }
         let visit = |tuning: &Rehearsal| whole.multitask.visit.steps(tuning.steps);
-        let steps: u64 = self.finetune[..tasks].iter().map(visit).sum();
-        let steps = (steps as f64 / tasks as f64 * share).ceil() as u64;
+        let shortest = self.finetune[..tasks].iter().map(visit).min().unwrap_or(1);
+        let steps = (shortest as f64 * share).ceil() as u64;
         config.multitask.visit = Visit::Steps(steps.max(1));
         config
     }
@@ -91,7 +92,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::config;
+    use crate::train::config::{self, Stage};
     use std::path::Path;
 
     /// Ten steps an epoch, a second each, for every stage.
@@ -136,6 +137,7 @@ mod tests {
             let mut config = whole.clone();
             assert!(plan.fit(&mut config, 2, seconds), "{seconds}");
             assert!(plan.seconds(&config, 2).iter().sum::<f64>() <= seconds);
+            config.validate().expect("what is left is whole");
             assert_eq!(config.multitask.tasks.len(), tasks, "{seconds}");
             assert_eq!(config == whole, seconds >= 160.0);
         }

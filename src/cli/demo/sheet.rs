@@ -1,4 +1,4 @@
-//! One sheet of pictures for all tasks: what the networks see in the same test films.
+//! One sheet of pictures for all tasks, which show the same test films where they have them in common.
 
 use crate::{
     Error, Result,

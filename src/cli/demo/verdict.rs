@@ -4,7 +4,7 @@ use super::{INITIALISATIONS, Tuned};
 use crate::{
     cli::report::Finished,
     report::table::{Best, Cell, Column, Table},
-    train::config::Metric,
+    train::config::{Demo, Metric},
 };
 
 /// The main figure of every task, a column for each initialisation.
@@ -28,7 +28,7 @@ pub fn table(tasks: &[Tuned]) -> Table {
 enum Standing {
     Above,
     Below,
-    /// Each lies within the other's interval, or one is undefined.
+    /// One lies within the other's interval, or is undefined.
     NotToBeTold,
 }
 
@@ -47,34 +47,36 @@ fn standing(scratch: Estimate, mtpret: Estimate) -> Standing {
     }
 }
 
-/// What the table says of MTPret, and what minutes cannot say.
-pub fn words(tasks: &[Tuned], pretrained_on: usize) -> Vec<String> {
-    let of = |wanted: Standing| -> Vec<&str> {
+/// What the table says of MTPret, and what a demo cannot say.
+pub fn words(tasks: &[Tuned], pretrained_on: usize, config: &Demo) -> Vec<String> {
+    let of = |wanted: Standing| -> String {
         let stands = |tuned: &&Tuned| {
             standing(tuned.runs[0].scores.main(), tuned.runs[1].scores.main()) == wanted
         };
-        tasks.iter().filter(stands).map(|tuned| tuned.task.as_str()).collect()
+        tasks.iter().filter(stands).map(|tuned| tuned.task.as_str()).collect::<Vec<_>>().join(", ")
     };
     let [above, below, open] = [Standing::Above, Standing::Below, Standing::NotToBeTold].map(of);
-    let listed = |tasks: &[&str]| tasks.join(", ");
     let mut lines = Vec::new();
-    if !above.is_empty() {
-        lines.push(format!("MTPret stands above scratch on {}.", listed(&above)));
-    }
-    if !below.is_empty() {
-        lines.push(format!("MTPret stands below scratch on {}.", listed(&below)));
+    for (tasks, place) in [(above, "above"), (below, "below")] {
+        if !tasks.is_empty() {
+            lines.push(format!(
+                "MTPret stands {place} scratch on {tasks}: each figure lies outside the other's interval."
+            ));
+        }
     }
     if !open.is_empty() {
         lines.push(format!(
-            "On {} each figure lies within the other's interval: test parts of this size cannot tell them apart.",
-            listed(&open)
+            "On {open} neither stands clearly above: a figure lies within the other's interval, test parts of this size \
+             cannot tell them apart."
         ));
     }
+    let Demo { data, pretrain, .. } = config;
     lines.push(format!(
-        "What minutes show: all three stages run on this machine, and what each task comes to. What they cannot show: whether \
-         pretraining helps. The paper's stage 1 saw 131,200 films at 800 × 500, this one {pretrained_on} small ones for a few \
-         passes; where a task is learnt from its own films within minutes, little is left for better first weights to add. \
-         `mtpret reproduce` is the experiment that asks."
+        "What this shows: all three stages run on this machine, and what each task comes to. What it cannot show is whether \
+         pretraining helps. The paper's stage 1 saw 131,200 films at 800 × 500 pixels; this one saw {pretrained_on} films at \
+         {} × {} in {} passes, films that the tasks then learn from anyway, so there is little that better first \
+         weights could add. `mtpret reproduce` is the experiment that asks.",
+        data.width, data.height, pretrain.epochs
     ));
     lines
 }

@@ -1,4 +1,4 @@
-//! Exponential moving average of weights: MoCo's key encoder.
+//! Exponential moving average of weights: MoCo's key encoder, and what a visit of multitask learning may hand on.
 
 mod cases;
 mod reference;

@@ -108,8 +108,9 @@ pub(super) struct Shared {
 }
 
 impl DemoMultitask {
-    /// The stage.
-    pub(super) fn stage(self, shared: Shared) -> Multitask {
+    /// The stage. Rates of tasks that it does not have are left out.
+    pub(super) fn stage(mut self, shared: Shared) -> Multitask {
+        self.task_lr.retain(|task, _| self.tasks.contains(task));
         Multitask {
             seed: shared.seed,
             rounds: self.rounds,
@@ -157,6 +158,12 @@ impl DemoFinetune {
 }
 
 impl Demo {
+    /// Leaves out what is said of tasks that it does not have.
+    pub fn forget_absent_tasks(&mut self) {
+        let tasks = &self.multitask.tasks;
+        self.multitask.task_lr.retain(|task, _| tasks.contains(task));
+        self.target.retain(|task, _| tasks.contains(task));
+    }
     /// Its first stage.
     pub fn pretrain(&self) -> Pretrain {
         let own = self.pretrain.clone();

@@ -22,9 +22,9 @@ use std::collections::BTreeMap;
 pub enum Anchor {
     /// The weights that the stage started from.
     Moco,
-    /// The backbone at the end of the previous task's visit.
+    /// The backbone that the previous visit left.
     PrevTask,
-    /// The backbone at the end of the previous round.
+    /// The backbone that the previous round left.
     PrevRound,
 }
 
@@ -101,7 +101,8 @@ pub struct Multitask {
     pub reshuffle: bool,
     /// Keep the momentum of a task's head from one visit to the next.
     pub keep_head_momentum: bool,
-    /// Let the momentum that one task leaves in the backbone move it on under the next: an experiment, which forgets.
+    /// Keep the backbone's momentum from one visit to the next: an experiment, in which a task's last gradients move the
+    /// backbone on under the next task. Otherwise its velocity is zero at the start of each visit.
     pub keep_backbone_momentum: bool,
     /// Decay of an exponential moving average of the weights and statistics over a visit, which is what the visit hands
     /// on; 0 hands on the weights themselves.

@@ -1,7 +1,7 @@
 //! The paper's whole experiment: which initialisations, on which targets.
 
 use super::{
-    DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
+    AnchorAt, DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
     demo::{Shared, Target},
     kinds::{Classify, Detect, Segment},
     sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
@@ -223,10 +223,12 @@ impl Reproduce {
         }
         if plain || *init == Init::NoCycle {
             // At the cycle's mean, so that what is left out is the cycle and not half of the rate.
-            let optim = own.optim.clone();
-            own.task_lr.values_mut().for_each(|lr| *lr = optim.mean_of(*lr));
-            own.optim =
-                Optim { lr: optim.mean_of(optim.lr), schedule: Schedule::Constant, ..optim };
+            let mean_of = |lr: f64| own.optim.mean_of(lr);
+            own.task_lr.values_mut().for_each(|lr| *lr = mean_of(*lr));
+            own.optim.lr = mean_of(own.optim.lr);
+            own.optim.schedule = Schedule::Constant;
+            // Without a cycle there is no trough.
+            own.l2sp.anchor_at = AnchorAt::End;
         }
         if plain || *init == Init::NoReshuffle {
             own.reshuffle = false;
@@ -312,7 +314,10 @@ impl Stage for Reproduce {
         let seed = self.seeds[0];
         self.pretrain(false, false, model(), seed).validate()?;
         self.pretrain(true, false, model(), seed).validate()?;
-        self.multitask(&Init::Column(Column::Mtpret), model(), seed).validate()?;
+        let stages = self.ablation().into_iter().chain([Init::Column(Column::MtpretMinus)]);
+        stages
+            .map(|init| self.multitask(&init, model(), seed))
+            .try_for_each(|stage| stage.validate())?;
         self.targets.iter().try_for_each(|t| self.finetune(t, None, model(), seed).validate())
     }
 }

@@ -5,7 +5,8 @@
 SRC holds `chest_xray/*/{NORMAL,PNEUMONIA}/*.jpeg` (Kermany, any splits) and
 `FracAtlas/{images/{Fractured,Non_fractured}/*.jpg,Annotations/COCO JSON/*.json}`. Films are turned as EXIF says, made grey, reduced
 to SIDE pixels on the long side and saved as JPEG; films that the sources hold twice are taken once.
-Needs Pillow and NumPy. The same SRC gives the same OUT.
+Needs Pillow and NumPy. The same SRC gives the same OUT, but for the outlines of the lungs, which `tools/outlines.py` draws next
+(`chest_xray/lungs_*.json`) and whose figures stand below.
 """
 
 import csv
@@ -39,6 +40,19 @@ published ones, and nothing here is for clinical use.
 - Authors: Daniel Kermany, Kang Zhang, Michael Goldbaum
 - Licence: CC BY 4.0, <https://creativecommons.org/licenses/by/4.0/>
 - Changes: as above; file names as published
+
+## chest_xray/lungs_train.json, lungs_val.json, lungs_test.json
+
+- What they are: an outline and a box of each lung on 665 of the 698 films of `chest_xray`, **drawn by networks of this program, not by
+  people** (`tools/outlines.py` says how, and makes them again): DeepLabV3 on ResNet-18 at 192 pixels. Every film was outlined by two
+  networks, of two divisions of the patients into three parts, neither of which saw a film of its patient; the outline is the middle
+  between the two. Left out are 31 films on which they disagree (Dice below .95 between them) and 2 on which they do not find two lungs:
+  4.7 %, of which all but one show pneumonia
+- How good they are: Dice .942 (.940 to .944, 95 % over patients) against people's outlines of the 531 films that have them and were kept, the
+  worst .748; .939 (.937 to .942) of all 553, kept or not. Nothing measures those of the other 134. As on people's outlines
+  of these films, the part of a lung that lies behind the heart counts as lung
+- Learnt from: outlines of 554 films of the same source by V7 Labs (CC BY 4.0), of which none is here
+- Licence: CC BY 4.0, as what they were made from
 
 ## fracatlas
 
@@ -152,8 +166,8 @@ def annotated(source, films, parts):
 
 def main():
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    for folder in ("chest_xray", "fracatlas"):
-        shutil.rmtree(out / folder, ignore_errors=True)
+    for films in ("chest_xray/train", "chest_xray/val", "chest_xray/test", "fracatlas"):
+        shutil.rmtree(out / films, ignore_errors=True)
 
     films = [(p.parent.name, p) for p in sorted(source.glob("chest_xray/*/*/*.jpeg"))]
     for split, part in divide(balanced(without_twins(films))).items():

@@ -8,9 +8,10 @@ use crate::{Error, Result};
 
 static SAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/data/sample");
 
-/// Writes the sample below `into`: `chest_xray/{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg`
-/// (Kermany), `fracatlas/images/*.jpg` with `fracatlas/manifest.csv` for classes and
-/// `fracatlas/fractures_{train,val,test}.json` for boxes and outlines (FracAtlas), `LICENSES.md`.
+/// Writes the sample below `into`: `chest_xray/{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg` (Kermany) with
+/// `chest_xray/lungs_{train,val,test}.json` for boxes and outlines of the lungs, which networks drew; `fracatlas/images/*.jpg`
+/// with `fracatlas/manifest.csv` for classes and `fracatlas/fractures_{train,val,test}.json` for boxes and outlines
+/// (FracAtlas); `LICENSES.md`.
 ///
 /// A file that is there already with the same size is left alone.
 ///

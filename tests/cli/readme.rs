@@ -9,7 +9,7 @@ const SMALL: [(&str, &str); 5] = [
     (
         "demo",
         "source.0.overfit=4 source.1.overfit=4 source.2.overfit=4 source.3.overfit=4 pretrain.epochs=1 finetune.epochs=1 \
-         pretrain.moco.queue=8 pretrain.moco.bn_splits=2",
+         pretrain.moco.queue=8 pretrain.moco.bn_splits=2 multitask.rounds=1 multitask.visit={steps=1} target={}",
     ),
     ("pretrain", "epochs=1 moco.queue=8 moco.bn_splits=2 monitor.k=3"),
     ("multitask", "rounds=1"),

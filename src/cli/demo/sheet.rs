@@ -13,7 +13,7 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// Rows of the sheet.
-const ROWS: usize = 4;
+const ROWS: usize = 3;
 /// Films of a test part that are looked at to choose from.
 const LOOKED_AT: usize = 32;
 /// Pixels across a picture.

@@ -3,21 +3,21 @@
 use super::{INITIALISATIONS, Tuned};
 use crate::{
     cli::report::Finished,
-    report::table::{Best, Cell, Column, Table},
-    train::config::{Demo, Metric},
+    report::table::{Cell, Column, Table},
+    train::config::{Demo, Metric, Visit},
 };
 
 /// The main figure of every task, a column for each initialisation.
 pub fn table(tasks: &[Tuned]) -> Table {
-    let numbers = INITIALISATIONS.map(|name| Column::numbers(name, Some(Best::Highest)));
+    let numbers = INITIALISATIONS.map(|name| Column::numbers(name, None));
     let words = ["task", "figure"].map(Column::words);
     let mut table = Table::new(words.into_iter().chain(numbers).collect());
-    for Tuned { title, runs, .. } in tasks {
+    for Tuned { task, runs, .. } in tasks {
         let cell = |run: &Finished| {
             let (value, interval) = run.scores.main();
             Cell::interval(value, interval, 3)
         };
-        let head = [title.as_str(), runs[0].scores.name(Metric::Main)].map(Cell::words);
+        let head = [task.as_str(), runs[0].scores.name(Metric::Main)].map(Cell::words);
         table.push(head.into_iter().chain(runs.iter().map(cell)).collect());
     }
     table
@@ -56,13 +56,22 @@ pub fn words(tasks: &[Tuned], pretrained_on: usize, config: &Demo) -> Vec<String
         tasks.iter().filter(stands).map(|tuned| tuned.task.as_str()).collect::<Vec<_>>().join(", ")
     };
     let [above, below, open] = [Standing::Above, Standing::Below, Standing::NotToBeTold].map(of);
+    let Demo { data, pretrain, multitask, .. } = config;
     let mut lines = Vec::new();
-    for (tasks, place) in [(above, "above"), (below, "below")] {
-        if !tasks.is_empty() {
-            lines.push(format!(
-                "MTPret stands {place} scratch on {tasks}: each figure lies outside the other's interval."
-            ));
-        }
+    if !above.is_empty() {
+        let before = match multitask.visit {
+            Visit::Epoch => format!("{} passes over", multitask.rounds),
+            Visit::Steps(steps) => format!("{} batches of", multitask.rounds as u64 * steps),
+        };
+        lines.push(format!(
+            "MTPret stands above scratch on {above}: each figure lies outside the other's interval. Its stage 2 had {before} \
+             each task before fine-tuning began, which scratch had not."
+        ));
+    }
+    if !below.is_empty() {
+        lines.push(format!(
+            "MTPret stands below scratch on {below}: each figure lies outside the other's interval."
+        ));
     }
     if !open.is_empty() {
         lines.push(format!(
@@ -70,12 +79,11 @@ pub fn words(tasks: &[Tuned], pretrained_on: usize, config: &Demo) -> Vec<String
              cannot tell them apart."
         ));
     }
-    let Demo { data, pretrain, .. } = config;
     lines.push(format!(
         "What this shows: all three stages run on this machine, and what each task comes to. What it cannot show is whether \
          pretraining helps. The paper's stage 1 saw 131,200 films at 800 × 500 pixels; this one saw {pretrained_on} films at \
          {} × {} in {} passes, films that the tasks then learn from anyway, so there is little that better first \
-         weights could add. `mtpret reproduce` is the experiment that asks.",
+         weights could add. The experiment that asks is mtpret reproduce.",
         data.width, data.height, pretrain.epochs
     ));
     lines

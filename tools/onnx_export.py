@@ -37,6 +37,7 @@ LETTERBOX = {"preset": "paddle", "fit": "letterbox", "proposals": "[1000,1000]"}
 # Name for run-model, source, width and height, epochs, settings of its section.
 NETWORKS = [
     ("resnet18", "classes", 160, 128, 3, {}),
+    ("resnet18", "one logit", 96, 96, 3, {}),
     ("resnet18", "findings", 96, 128, 3, {}),
     ("resnet50", "classes", 96, 96, 2, {}),
     ("deeplabv3_resnet18", "masks", 128, 160, 10, {"preset": "torchvision", "output_stride": 16}),
@@ -73,6 +74,7 @@ def films(work):
     table = f'table="{work / "findings.csv"}",label_columns=["pneumonia","bacteria"]'
     return {
         "classes": f'{{name="classes",format="folder",root="{classes}"}}',
+        "one logit": f'{{name="one logit",format="folder",root="{classes}"}}',
         "findings": f'{{name="findings",format="csv",root="{classes}",{table}}}',
         "masks": f'{{name="masks",shape="mask",{limb}}}',
         "boxes": f'{{name="boxes",{limb}}}',
@@ -95,6 +97,8 @@ def trained(exe, run, source, network):
     sets = {"source": f"[{source}]", "task": kind, "epochs": epochs, "data.batch": 4, "log.every": 1000,
             f"{section}.width": width, f"{section}.height": height, f"{section}.batch": 4, "patience": 0}
     sets |= {f"{section}.{key}": value for key, value in settings.items()}
+    if kind == "one logit":
+        sets["classify.binary"] = "sigmoid"
     if kind == "boxes":
         sets |= {"optim.lr": 0.02, "optim.warmup_steps": 10, "detect.sampled": 64}
     depth = "resnet50" if "resnet50" in name else "resnet18"
@@ -193,7 +197,8 @@ def from_engine(kind, found, y):
     if kind == "boxes":
         engine = [(y[f"boxes.{i}"], y[f"scores.{i}"], y[f"labels.{i}"] - 1) for i in range(len(found))]
         return boxes([(f["boxes"], f["scores"], f["labels"]) for f in found], engine)
-    wanted = {"classes": lambda: softmax(y["logits"]), "findings": lambda: sigmoid(y["logits"]), "masks": lambda: sigmoid(y["out"])}[kind]()
+    second = lambda: sigmoid(y["logits"])
+    wanted = {"classes": lambda: softmax(y["logits"]), "one logit": lambda: np.concatenate([1 - second(), second()], 1), "findings": lambda: sigmoid(y["logits"]), "masks": lambda: sigmoid(y["out"])}[kind]()
     # onnxruntime's softmax has all its digits at every size, its sigmoid is right to 6e-8 however small it is.
     least = 1e-37 if kind == "classes" else 1e-3
     return number(max(apart(f["probabilities"][0], w, least) for f, w in zip(found, wanted)), CLOSE)

@@ -248,7 +248,9 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
             fresh as f64 * decoded + (steps - fresh) as f64 * kept
         };
         let first = seconds(visit);
-        let later = (seconds(visit * rounds) - first) / (rounds - 1).max(1) as f64;
+        // The mean of the later ones; where there is none, what a second one would take.
+        let all = rounds.max(2);
+        let later = (seconds(visit * all) - first) / (all - 1) as f64;
         Ok(Rehearsal {
             name: set.name.clone(),
             films: set.train.len(),

@@ -273,6 +273,7 @@ fn every_range_is_checked_in_the_later_stages() {
     for (pair, part) in [
         ("pretrain.moco.queue=511", "multiple of data.batch"),
         ("multitask.rounds=0", "found 0"),
+        ("multitask.task_lr={pneumonai=0.1}", "the tasks are pneumonia"),
         ("finetune.epochs=0", "found 0"),
         ("data.width=0", "[32, 8192]"),
     ] {

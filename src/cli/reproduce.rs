@@ -192,6 +192,7 @@ fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<
     config.targets.retain(there);
     config.multi.retain(there);
     config.multitask.tasks.retain(there);
+    config.multitask.task_lr.retain(|name, _| there(name));
     config.target.retain(|name, _| there(name));
     if !there(&config.single) {
         let Some(first) = config.multi.first().cloned() else {

@@ -108,9 +108,8 @@ pub(super) struct Shared {
 }
 
 impl DemoMultitask {
-    /// The stage. Rates of tasks that it does not have are left out.
-    pub(super) fn stage(mut self, shared: Shared) -> Multitask {
-        self.task_lr.retain(|task, _| self.tasks.contains(task));
+    /// The stage.
+    pub(super) fn stage(self, shared: Shared) -> Multitask {
         Multitask {
             seed: shared.seed,
             rounds: self.rounds,

@@ -235,6 +235,7 @@ impl Reproduce {
         }
         if let Init::NoTask(task) = init {
             own.tasks.retain(|name| name != task);
+            own.task_lr.remove(task);
         }
         let shared = self.shared(&own.tasks, model, seed);
         own.stage(shared)

@@ -1,10 +1,8 @@
 //! Every op on a ResNet-18's shapes, in every variant: a launch and the wait for it.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mtpret::{
-    cli::problems,
-    gpu::{Choice, Gpu, Program, Recording},
-};
+use mtpret::commands::device::problems;
+use mtpret_engine::gpu::{Choice, Gpu, Program, Recording};
 use std::time::Duration;
 
 fn kernels(criterion: &mut Criterion) {

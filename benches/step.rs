@@ -1,10 +1,8 @@
 //! Training steps of ResNets, as `mtpret bench step` measures them.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mtpret::{
-    cli::work::Work,
-    gpu::{Choice, Gpu},
-};
+use mtpret_engine::gpu::{Choice, Gpu};
+use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
 use std::time::Duration;
 
 /// Films of a batch and their side.
@@ -15,7 +13,8 @@ fn step(criterion: &mut Criterion) {
     let gpu = Gpu::open(Choice::default()).expect("an adapter");
     let mut group = criterion.benchmark_group("step");
     for name in ["resnet18", "resnet50"] {
-        let mut work = Work::new(&gpu, name, BATCH, [SIDE; 2]).expect("a step is recorded");
+        let mut work =
+            SyntheticStep::new(&gpu, name, BATCH, [SIDE; 2]).expect("a step is recorded");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 work.run(0).expect("a step runs");

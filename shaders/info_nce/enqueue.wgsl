@@ -1,4 +1,4 @@
-// queue[(queue_at + n) mod K] = keys[n]
+// queue[(samples + n) mod K] = keys[n]
 //
 // keys is [N, D], queue [K, D], N ≤ K. One thread per four channels of a key.
 
@@ -16,7 +16,7 @@ var<immediate> p: Params;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = element(id, groups);
     if i < p.size {
-        let row = (now.queue_at + i / p.quads) % p.keys;
+        let row = (now.samples % p.keys + i / p.quads) % p.keys;
         queue[row * p.quads + i % p.quads] = keys[i];
     }
 }

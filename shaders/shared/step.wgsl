@@ -4,7 +4,7 @@ struct Step {
     step: u32,     // of the stage, from 0
     seed_low: u32, // of the run
     seed_high: u32,
-    queue_at: u32, // where MoCo's queue takes the next keys
+    samples: u32, // of the stage before this batch, modulo 2^32
     epoch: u32,
     stage: u32,    // separates the random numbers of stages
     skip: u32,     // 1: gradients went beyond f16, so that weights stay as they are

@@ -1,7 +1,7 @@
 //! Gradients where a tape forks, ends or never came.
 
 use super::open;
-use mtpret::{
+use mtpret_engine::{
     autograd::{Mode, Tape},
     gpu::{Command, Gpu, Program, Recording},
     nn::Linear,
@@ -184,7 +184,7 @@ fn a_detached_tape_gives_no_gradients() {
     let (cut, [nothing, same]) = chain(TRAIN, true);
     assert!(cut < whole && is_zero(&nothing));
     assert_eq!(same, second);
-    for mode in [Mode::Keys { groups: 1 }, Mode::Eval] {
+    for mode in [Mode::NoGrad { groups: 1 }, Mode::Eval] {
         let (launches, [first, second]) = chain(mode, false);
         assert_eq!(launches, 0, "{mode:?}");
         assert!(is_zero(&first) && is_zero(&second), "{mode:?}");

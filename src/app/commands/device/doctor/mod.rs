@@ -1,0 +1,359 @@
+//! `mtpret doctor`: what adapters there are, whether every op is right on them, how fast they are.
+
+mod page;
+
+use super::problems::random;
+use crate::{Error, Result, commands::Device};
+use mtpret_engine::{
+    file,
+    gpu::{
+        Choice, Gpu, Matrices, Recording, adapters, copy_gbps, fma_gflops, lists_matrices, time,
+    },
+    ops::{Case, Op, SUITES, Suite, conv2d::Conv2d, linear::Linear},
+};
+use serde::Serialize;
+use std::{
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+};
+
+/// List the adapters, run every op's cases on them, and measure what they can do.
+///
+/// Ends with exit code 1 if any op is wrong on an adapter or no adapter answers.
+///
+/// Example: mtpret doctor --html doctor.html   (a page to attach to a report of a fault)
+///
+/// Example: mtpret doctor --adapter 0 --json
+#[derive(clap::Args)]
+pub struct Args {
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Also write a page with everything that was found; it says nothing about you or your files.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Only run ops whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    #[command(flatten)]
+    device: Device,
+}
+
+/// Seeds of a case's inputs with the driver's checks off and on.
+const SEEDS: [(bool, u64); 2] = [(false, 7), (true, 8)];
+
+#[derive(Serialize)]
+struct Adapter {
+    number: usize,
+    name: String,
+    backend: String,
+    driver: String,
+    driver_info: String,
+    kind: String,
+    software: bool,
+    limits: Limits,
+    features: Features,
+    /// Left out for adapters that were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Health>,
+    /// Why no device could be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    buffer_bytes: u64,
+    binding_bytes: u64,
+    storage_buffers: u32,
+    workgroup_memory_bytes: u32,
+    workgroup_invocations: u32,
+    workgroups_per_dimension: u32,
+    immediate_bytes: u32,
+}
+
+/// What the adapter offers; the engine uses immediates and, where there are any, subgroups and, if asked to, matrices.
+#[derive(Serialize)]
+struct Features {
+    immediates: bool,
+    subgroups: bool,
+    subgroup_min: u32,
+    subgroup_max: u32,
+    f16: bool,
+    timestamps: bool,
+    /// 8 × 8 of f32, by 32 lanes.
+    matrices: bool,
+}
+
+#[derive(Serialize)]
+struct Health {
+    ops: Vec<Verdict>,
+    fma_gflops: f64,
+    copy_gbps: f64,
+    gemm: Figure,
+    conv: Figure,
+}
+
+/// How an op fared.
+#[derive(Serialize)]
+struct Verdict {
+    op: &'static str,
+    variants: Vec<&'static str>,
+    cases: usize,
+    /// Cases times variants, with the driver's checks off and on.
+    checks: usize,
+    /// The worst error as a share of what is allowed; null where something was not finite.
+    worst: f64,
+    faults: Vec<String>,
+}
+
+/// What an op reaches on a shape that fills the adapter.
+#[derive(Serialize)]
+struct Figure {
+    shape: String,
+    ms: f64,
+    gflops: f64,
+    share_of_fma: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No adapter answers, or an op is wrong on one.
+pub fn run(args: &Args) -> Result<()> {
+    let all = adapters();
+    if all.is_empty() || args.device.adapter.is_some() {
+        // The message for a wrong name, or for no adapter at all.
+        args.device.open()?;
+    }
+    let only = args.only.as_deref().unwrap_or_default();
+    if !SUITES.iter().any(|suite| suite.name.contains(only)) {
+        let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        let problem = format!("expected a part of one of {}, found {only:?}", names.join(", "));
+        return Err(Error::request("--only", problem));
+    }
+    let mut found = Vec::new();
+    for (number, adapter) in all.iter().enumerate() {
+        let mut about = describe(number, adapter);
+        let say = |text: &str| {
+            if !args.json {
+                print!("{text}");
+            }
+        };
+        say(&heading(&about));
+        if asked(args, &all, number) {
+            match examine(adapter, only, &say) {
+                Ok(health) => about.health = Some(health),
+                Err(e) => {
+                    say(&format!("\n   no figures: {e}\n"));
+                    about.refused = Some(e.to_string());
+                }
+            }
+        }
+        say("\n");
+        found.push(about);
+    }
+    if args.json {
+        println!("{}", serde_json::json!({ "adapters": found }));
+    }
+    if let Some(file) = &args.html {
+        let page = page::page(&found).to_html();
+        file::replace(file, |f| f.write_all(page.as_bytes()))?;
+    }
+    verdict(&found)
+}
+
+/// Whether this adapter is the one of `--adapter`, as [`Gpu::open`] understands it.
+fn asked(args: &Args, all: &[wgpu::Adapter], number: usize) -> bool {
+    let Some(wanted) = &args.device.adapter else { return true };
+    let named =
+        |a: &wgpu::Adapter| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase());
+    match wanted.parse::<usize>() {
+        Ok(wanted) => wanted == number,
+        Err(_) => all.iter().position(named) == Some(number),
+    }
+}
+
+fn describe(number: usize, adapter: &wgpu::Adapter) -> Adapter {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let offers = |feature| features.contains(feature);
+    Adapter {
+        number,
+        name: info.name,
+        backend: format!("{:?}", info.backend),
+        driver: info.driver,
+        driver_info: info.driver_info,
+        kind: format!("{:?}", info.device_type),
+        software: info.device_type == wgpu::DeviceType::Cpu,
+        limits: Limits {
+            buffer_bytes: limits.max_buffer_size,
+            binding_bytes: limits.max_storage_buffer_binding_size,
+            storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
+            workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+            workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            immediate_bytes: limits.max_immediate_size,
+        },
+        features: Features {
+            immediates: offers(wgpu::Features::IMMEDIATES),
+            subgroups: offers(wgpu::Features::SUBGROUP),
+            subgroup_min: info.subgroup_min_size,
+            subgroup_max: info.subgroup_max_size,
+            f16: offers(wgpu::Features::SHADER_F16),
+            timestamps: offers(wgpu::Features::TIMESTAMP_QUERY),
+            matrices: lists_matrices(adapter),
+        },
+        health: None,
+        refused: None,
+    }
+}
+
+fn heading(a: &Adapter) -> String {
+    let (l, f) = (&a.limits, &a.features);
+    let yes = |offered: bool| if offered { "yes" } else { "no" };
+    let subgroups = match f.subgroups {
+        true => format!("{} to {} lanes", f.subgroup_min, f.subgroup_max),
+        false => "no".into(),
+    };
+    let mut text = format!(
+        "{:<2} {}\n   {} · {} {} · {}\n   limits     buffer {} MiB, binding {} MiB, {} storage buffers, \
+         workgroup {} KiB and {} invocations, immediates {} bytes\n   features   immediates {}, \
+         subgroups {subgroups}, 8 × 8 matrices {}; not used: f16 {}, timestamps {}\n",
+        a.number,
+        a.name,
+        a.backend,
+        a.driver,
+        a.driver_info,
+        a.kind,
+        l.buffer_bytes >> 20,
+        l.binding_bytes >> 20,
+        l.storage_buffers,
+        l.workgroup_memory_bytes >> 10,
+        l.workgroup_invocations,
+        l.immediate_bytes,
+        yes(f.immediates),
+        yes(f.matrices),
+        yes(f.f16),
+        yes(f.timestamps)
+    );
+    if a.software {
+        text += "   warning    this adapter runs on the CPU; install a driver for your GPU if you have one\n";
+    }
+    text
+}
+
+/// Checks and measures an adapter, saying each line as it is known.
+fn examine(adapter: &wgpu::Adapter, only: &str, say: &dyn Fn(&str)) -> Result<Health> {
+    let open = |checked, poison| {
+        let matrices = Matrices::Listed;
+        Gpu::from_adapter(adapter, Choice { checked, poison, matrices, ..Choice::default() })
+    };
+    let gpus = [open(false, true)?, open(true, true)?];
+    say(&format!("\n   {:<16} {:>5} {:>6} {:>18}\n", "op", "cases", "checks", "worst of allowed"));
+    let mut ops = Vec::new();
+    for suite in SUITES.iter().filter(|suite| suite.name.contains(only)) {
+        let v = judge(suite, &gpus);
+        let worst = format!("{:.0} %", v.worst * 100.0);
+        say(&format!("   {:<16} {:>5} {:>6} {worst:>18}\n", v.op, v.cases, v.checks));
+        v.faults.iter().for_each(|f| say(&format!("   WRONG      {f}\n")));
+        ops.push(v);
+    }
+    drop(gpus);
+    let gpu = open(false, false)?;
+    let fma = fma_gflops(&gpu)?;
+    let copy = copy_gbps(&gpu)?;
+    say(&format!("\n   multiply-adds  {fma:>9.1} GFLOP/s\n   copy           {copy:>9.1} GB/s\n"));
+    let (gemm, conv) = (gemm(&gpu, fma)?, conv(&gpu, fma)?);
+    for (name, f) in [("matrix product", &gemm), ("convolution", &conv)] {
+        let share = f.share_of_fma * 100.0;
+        say(&format!("   {name:<14} {:>9.1} GFLOP/s, {share:.0} %: {}\n", f.gflops, f.shape));
+    }
+    Ok(Health { ops, fma_gflops: fma, copy_gbps: copy, gemm, conv })
+}
+
+/// Runs an op's cases in every variant on two devices of one adapter: checks off, checks on.
+fn judge(suite: &'static Suite, gpus: &[Gpu; 2]) -> Verdict {
+    let cases = (suite.cases)();
+    let variants = suite.signature.offered(gpus[0].caps());
+    let mut verdict = Verdict {
+        op: suite.name,
+        variants: variants.clone(),
+        cases: cases.len(),
+        checks: 0,
+        worst: 0.0,
+        faults: vec![],
+    };
+    for case in &cases {
+        for variant in &variants {
+            for (gpu, (checked, seed)) in gpus.iter().zip(SEEDS) {
+                let (worst, faults) = check(case, gpu, variant, seed);
+                verdict.checks += 1;
+                verdict.worst = verdict.worst.max(worst);
+                let checks = if checked { "on" } else { "off" };
+                verdict.faults.extend(faults.iter().map(|fault| {
+                    format!("{}/{variant}, {}, checks {checks}: {fault}", suite.name, case.why)
+                }));
+            }
+        }
+    }
+    verdict
+}
+
+/// A case's worst error and its faults; a driver that stops is a fault like any other.
+fn check(case: &Case, gpu: &Gpu, variant: &str, seed: u64) -> (f64, Vec<String>) {
+    match catch_unwind(AssertUnwindSafe(|| case.check(gpu, Some(variant), seed))) {
+        Ok(Ok(report)) => (report.worst(), report.faults()),
+        Ok(Err(e)) => (f64::INFINITY, vec![e.to_string()]),
+        Err(_) => (f64::INFINITY, vec!["the driver refused a command; see above".into()]),
+    }
+}
+
+fn figure(
+    gpu: &Gpu,
+    fma: f64,
+    shape: &str,
+    record: impl Fn(&Recording) -> Result<()>,
+) -> Result<Figure> {
+    // The ceiling is the best of several runs, so this is too.
+    let t = time(gpu, None, 5, record)?;
+    let gflops = t.flops as f64 / t.best() / 1e9;
+    let (shape, ms) = (shape.to_owned(), t.best() * 1e3);
+    Ok(Figure { shape, ms, gflops, share_of_fma: gflops / fma })
+}
+
+fn gemm(gpu: &Gpu, fma: f64) -> Result<Figure> {
+    let (x, w) = (random(gpu, &[512, 512])?, random(gpu, &[1, 1, 512, 512])?);
+    let b = random(gpu, &[512])?;
+    let record = |rec: &Recording| Linear.forward(rec, [&x, &w, &b]).map(|_| ());
+    figure(gpu, fma, "512 × 512 × 512", record)
+}
+
+fn conv(gpu: &Gpu, fma: f64) -> Result<Figure> {
+    let batch = if gpu.caps().software { 1 } else { 8 };
+    let (x, w) = (random(gpu, &[batch, 56, 56, 64])?, random(gpu, &[3, 3, 64, 64])?);
+    let conv = Conv2d::new(1, 1);
+    let record = |rec: &Recording| conv.forward(rec, &x, &w, None).map(|_| ());
+    figure(gpu, fma, &format!("3 × 3, 64 → 64, {batch} × 56 × 56"), record)
+}
+
+/// An error that names the ops that are wrong, and where.
+fn verdict(found: &[Adapter]) -> Result<()> {
+    let mut wrong = Vec::new();
+    for a in found {
+        let ops = a.health.iter().flat_map(|h| &h.ops).filter(|v| !v.faults.is_empty());
+        let ops: Vec<_> = ops.map(|v| v.op).collect();
+        if !ops.is_empty() {
+            wrong.push(format!("{} on adapter {} ({})", ops.join(", "), a.number, a.name));
+        }
+    }
+    let refused = found.iter().find_map(|a| a.refused.as_ref());
+    match (wrong.is_empty(), found.iter().any(|a| a.health.is_some()), refused) {
+        (false, _, _) => Err(Error::Adapter(format!(
+            "wrong results: {}; update its driver or pass another --adapter",
+            wrong.join("; ")
+        ))),
+        (true, false, Some(why)) => Err(Error::Adapter(format!("none can be used: {why}"))),
+        _ => Ok(()),
+    }
+}

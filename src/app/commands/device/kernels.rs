@@ -1,0 +1,93 @@
+//! `mtpret bench kernel`: single ops in each variant, on the shapes of a network.
+
+use super::{
+    bench::{Alone, Args, Ceiling, columns, figures, launches},
+    problems,
+};
+use crate::{Error, Result, report::table::Cell};
+use mtpret_engine::gpu::{Gpu, Timing, time};
+use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Times each op that was asked for; as text and as JSON.
+///
+/// # Errors
+/// No such op or variant, or a request beyond the adapter's limits.
+pub(in crate::commands) fn kernels(
+    gpu: &Gpu,
+    args: &Args,
+    ceiling: &Ceiling,
+) -> Result<(String, Value)> {
+    let words = ["op", "pass", "shape", "variant"];
+    let numbers = ["ms", "± %", "GFLOP/s", "% of peak", "GB/s", "% of copy"];
+    let mut table = columns(&words, &numbers);
+    let mut rows = Vec::new();
+    let only = args.only.as_deref().unwrap_or_default();
+    let mut add = |words: [&str; 3], variant: Option<&str>, t: &Timing| {
+        let [op, pass, shape] = words;
+        let cells = [op, pass, shape, variant.unwrap_or("default")].map(Cell::words);
+        table.push(cells.into_iter().chain(figures(t, ceiling)).collect());
+        rows.push(json!({
+            "op": op, "pass": pass, "shape": shape, "variant": variant,
+            "ms": t.median() * 1e3, "spread": t.spread(), "launches": t.launches, "seconds": t.seconds,
+            "gflops": t.gflops(), "share_of_fma": t.gflops() / ceiling.gflops,
+            "gbps": t.gbps(), "share_of_copy": t.gbps() / ceiling.gbps,
+        }));
+    };
+    let runs = usize::from(args.steps);
+    // None: as the adapter's own choice is.
+    let variants = |known: &[&'static str]| match args.variant.as_deref() {
+        Some("all") => known.iter().map(|v| Some(*v)).collect(),
+        Some(asked) => known.iter().filter(|v| **v == asked).map(|v| Some(*v)).collect(),
+        None => vec![None],
+    };
+    match &args.model {
+        None => {
+            for p in problems::kernels(gpu)?.iter().filter(|p| p.op.contains(only)) {
+                for variant in variants(&p.variants(gpu)?) {
+                    let t = time(gpu, variant, runs, &p.record)?;
+                    add([p.op, p.pass, &p.shape], variant, &t);
+                }
+            }
+        }
+        Some(model) => {
+            let work = SyntheticStep::new(gpu, model, usize::from(args.batch), args.size)?;
+            let posed = work.stepper.problems().values();
+            for p in posed.filter(|p| p.name.contains(only)) {
+                let pose = (p.pose)(gpu)?;
+                let (op, shape) = p.name.split_once(": ").unwrap_or((&p.name, ""));
+                let (op, pass) = op.split_once(' ').unwrap_or((op, "forward + backward"));
+                for variant in variants(&p.kernels) {
+                    let t = time(gpu, variant, runs, |rec| pose(rec).map(drop))?;
+                    add([op, pass, shape], variant, &t);
+                }
+            }
+            // What has one kernel is measured where it stands in a step, on what the step makes.
+            for (kernel, shape, t) in singles(&launches(&work, args.steps)?, only) {
+                add([kernel, "in a step", &shape], None, &t);
+            }
+        }
+    }
+    if rows.is_empty() {
+        let problem = "expected an op and a variant that `mtpret run-op --list` knows and this adapter can run, found neither";
+        return Err(Error::request("command line", problem));
+    }
+    Ok((table.to_text(), rows.into()))
+}
+
+/// The launches that belong to no op of several kernels, those of one kernel and shape together: the time of one of them, the
+/// mean of all in each run.
+fn singles(launches: &[Alone], only: &str) -> Vec<(&'static str, String, Timing)> {
+    let mut alike: BTreeMap<(&'static str, &str), Vec<&Timing>> = BTreeMap::new();
+    for l in launches.iter().filter(|l| l.op.is_none() && l.kernel.contains(only)) {
+        alike.entry((l.kernel, &l.shape)).or_default().push(&l.timing);
+    }
+    let mean = |all: &[&Timing]| {
+        let run = |r: usize| all.iter().map(|t| t.seconds[r]).sum::<f64>() / all.len() as f64;
+        let mut seconds: Vec<f64> = (0..all[0].seconds.len()).map(run).collect();
+        seconds.sort_by(f64::total_cmp);
+        Timing { seconds, ..all[0].clone() }
+    };
+    alike.into_iter().map(|((kernel, shape), all)| (kernel, shape.to_owned(), mean(&all))).collect()
+}

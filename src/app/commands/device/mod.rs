@@ -1,0 +1,8 @@
+//! Commands on adapters and kernels: doctor, bench, tune.
+
+pub mod bench;
+pub mod bench_compare;
+pub mod doctor;
+pub mod kernels;
+pub mod problems;
+pub mod tune;

@@ -1,0 +1,8 @@
+//! Runners for other programs: one op, a network, training steps, on tensors from files.
+
+pub mod detection;
+pub mod network;
+pub mod run_model;
+pub mod run_op;
+pub mod run_steps;
+pub mod tensors;

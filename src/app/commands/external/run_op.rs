@@ -1,0 +1,169 @@
+//! `mtpret run-op`: one op, posed and checked by any other program.
+
+use crate::{Error, Result, commands::Device};
+use mtpret_engine::{
+    ops::{External, Outputs, SUITES, case},
+    tensor::Array,
+};
+use mtpret_pipeline::weights::checkpoint::{self, Data, HostTensor, Tensors};
+use std::path::{Path, PathBuf};
+
+/// Run one op on tensors from a safetensors file, in PyTorch's layouts.
+///
+/// The file's metadata says what to do: `op` is its name, `attrs` a JSON object. If it holds `dy` (or `dloss`),
+/// the gradients are returned too, as `d` + the input's name.
+///
+/// Example: mtpret run-op conv.safetensors -o out.safetensors --variant all
+#[derive(clap::Args)]
+pub struct Args {
+    /// The case; left out with --list.
+    #[arg(required_unless_present = "list")]
+    case: Option<PathBuf>,
+    /// Where the results go.
+    #[arg(short, long, required_unless_present = "list")]
+    output: Option<PathBuf>,
+    /// The kernel variant; `all` runs every one and fails if two differ.
+    #[arg(long)]
+    variant: Option<String>,
+    /// Print every op with its inputs, attributes and variants as JSON.
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    device: Device,
+}
+
+/// Largest difference between two variants, as a share of the largest value.
+const VARIANTS_AGREE: f64 = 5e-5;
+
+/// Runs the command.
+///
+/// # Errors
+/// A malformed case, or variants that differ.
+pub fn run(args: &Args) -> Result<()> {
+    if args.list {
+        println!("{}", list());
+        return Ok(());
+    }
+    let (Some(path), Some(output)) = (&args.case, &args.output) else {
+        unreachable!("clap requires both without --list")
+    };
+    let (external, suite) = pose(path, args)?;
+    let results = match external.variant.as_deref() {
+        Some("all") => every_variant(external, suite)?,
+        _ => (suite.run)(&external)?,
+    };
+    let tensors: Tensors = results
+        .into_iter()
+        .map(|(name, a)| {
+            let tensor = host(&name, &a);
+            (name, tensor)
+        })
+        .collect();
+    checkpoint::write(output, &tensors, &Default::default())
+}
+
+fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::ops::Suite)> {
+    let place = path.display().to_string();
+    let (tensors, metadata) = checkpoint::read(path, None)
+        .map_err(|e| Error::request(&place, format!("expected a safetensors file: {e}")))?;
+    let name = metadata.get("op").ok_or_else(|| {
+        Error::request(&place, "expected the op's name under `op` in the metadata, found none")
+    })?;
+    let suite = SUITES.iter().find(|s| s.name == name).ok_or_else(|| {
+        let known: Vec<_> = SUITES.iter().map(|s| s.name).collect();
+        Error::request(&place, format!("op: expected one of {}, found `{name}`", known.join(", ")))
+    })?;
+    let attributes = metadata.get("attrs").map_or("{}", String::as_str);
+    let attributes = serde_json::from_str(attributes).map_err(|e| {
+        Error::request(&place, format!("attrs: expected a JSON object, found `{attributes}` ({e})"))
+    })?;
+    let variants = suite.signature.variants;
+    if let Some(asked) = &args.variant
+        && asked != "all"
+        && !variants.contains(&asked.as_str())
+    {
+        let problem = format!("variant: expected all or one of {variants:?}, found `{asked}`");
+        return Err(Error::request(&place, problem));
+    }
+    let gpu = args.device.open()?;
+    let offered = suite.signature.offered(gpu.caps());
+    if let Some(asked) = args.variant.as_deref().filter(|asked| variants.contains(asked))
+        && !offered.contains(&asked)
+    {
+        let problem = format!(
+            "variant: expected one that {} can run, {}, found `{asked}`",
+            gpu.info().name,
+            offered.join(", ")
+        );
+        return Err(Error::request(&place, problem));
+    }
+    let external = External {
+        gpu,
+        tensors: tensors.into_iter().map(|(name, t)| (name, array(&t))).collect(),
+        place,
+        attributes,
+        variant: args.variant.clone(),
+    };
+    Ok((external, suite))
+}
+
+fn every_variant(mut external: External, suite: &mtpret_engine::ops::Suite) -> Result<Outputs> {
+    let mut first: Option<(&str, Outputs)> = None;
+    for variant in suite.signature.offered(external.gpu.caps()) {
+        external.variant = Some(variant.to_owned());
+        let results = (suite.run)(&external)?;
+        let Some((other, expected)) = &first else {
+            first = Some((variant, results));
+            continue;
+        };
+        for ((name, got), (_, want)) in results.iter().zip(expected) {
+            let error = case::error(got, want);
+            // Written so that NaN counts as a difference.
+            if !(error <= VARIANTS_AGREE) {
+                return Err(Error::Shader {
+                    kernel: suite.name.into(),
+                    problem: format!(
+                        "variants `{other}` and `{variant}` differ in `{name}` by {error:.1e} of its range"
+                    ),
+                });
+            }
+        }
+    }
+    Ok(first.map(|(_, results)| results).unwrap_or_default())
+}
+
+fn array(tensor: &HostTensor) -> Array {
+    let data = match &tensor.data {
+        Data::F32(v) => v.iter().map(|v| f64::from(*v)).collect(),
+        Data::I64(v) => v.iter().map(|v| *v as f64).collect(),
+        Data::U8(v) => v.iter().map(|v| f64::from(*v)).collect(),
+    };
+    Array::new(&tensor.shape, data)
+}
+
+/// Outputs that say where something is: they travel as int64, all others as f32.
+const PLACES: [&str; 2] = ["indices", "keep"];
+
+fn host(name: &str, array: &Array) -> HostTensor {
+    if PLACES.contains(&name) {
+        return HostTensor::i64(&*array.shape, array.data.iter().map(|v| *v as i64).collect());
+    }
+    HostTensor::f32(&*array.shape, array.data.iter().map(|v| *v as f32).collect())
+}
+
+fn list() -> String {
+    let ops: serde_json::Map<_, _> = SUITES
+        .iter()
+        .map(|s| {
+            let attributes: serde_json::Map<String, serde_json::Value> =
+                s.signature.attributes.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+            let entry = serde_json::json!({
+                "inputs": s.signature.inputs,
+                "attributes": attributes,
+                "variants": s.signature.variants,
+            });
+            (s.name.to_owned(), entry)
+        })
+        .collect();
+    serde_json::Value::Object(ops).to_string()
+}

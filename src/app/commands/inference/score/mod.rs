@@ -1,0 +1,89 @@
+//! `mtpret score`: predictions made by any program, measured.
+
+pub(in crate::commands) mod coco;
+mod read;
+
+use super::figures::Figures;
+use crate::{Error, Result};
+use mtpret_pipeline::{metrics::Bootstrap, train::tasks::Scores};
+use std::path::PathBuf;
+
+/// Measure predictions made by any program against what is true.
+///
+/// `classify`: two CSV files with the header `image,LABEL…`, probabilities and 0, 1 or blank (not
+/// labelled). `segment`: two folders of masks with the same names, foreground above 127. `detect`:
+/// results and ground truth in COCO's JSON. The figures are those of scikit-learn and pycocotools.
+///
+/// Example: mtpret score detect --predictions results.json --targets val.json
+#[derive(clap::Args)]
+pub struct Args {
+    /// What was predicted.
+    #[arg(value_enum)]
+    task: Task,
+    /// What a model says.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    predictions: PathBuf,
+    /// What is true.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    targets: PathBuf,
+    /// How often images are drawn anew for the 95 % intervals; 0 for none.
+    #[arg(long, default_value_t = 1000)]
+    replicates: u32,
+    /// Seed of that drawing.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Task {
+    Classify,
+    Segment,
+    Detect,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Files that are malformed or do not belong together.
+pub fn run(args: &Args) -> Result<()> {
+    let text = score(args).map_err(malformed)?;
+    print!("{text}");
+    Ok(())
+}
+
+fn score(args: &Args) -> Result<String> {
+    let settings = Bootstrap { replicates: args.replicates, seed: args.seed };
+    let (predictions, targets) = (&args.predictions, &args.targets);
+    let scores = match args.task {
+        Task::Classify => {
+            Scores::Classify(Box::new(read::classify(predictions, targets, settings)?))
+        }
+        Task::Segment => Scores::Segment(read::segment(predictions, targets, settings)?),
+        Task::Detect => Scores::Detect(coco::detect(predictions, targets, settings)?),
+    };
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&scores).expect("scores are plain data") + "\n");
+    }
+    let intervals = match args.replicates {
+        0 => String::new(),
+        replicates => format!(", 95 % intervals over images ({replicates} replicates)"),
+    };
+    let table = Figures::of(&scores).table();
+    Ok(format!("{} images{intervals}\n{}", scores.images(), table.to_text()))
+}
+
+/// Whatever is wrong with the files is wrong with the request.
+fn malformed(error: Error) -> Error {
+    match error {
+        Error::Data { place, problem, remedy } => {
+            Error::request(place, format!("{problem}; {remedy}"))
+        }
+        Error::Io { path, source, remedy } => {
+            Error::request(path.display().to_string(), format!("{source}; {remedy}"))
+        }
+        other => other,
+    }
+}

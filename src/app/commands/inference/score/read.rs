@@ -1,0 +1,140 @@
+//! Tables of probabilities and folders of masks.
+
+use crate::{Error, Result};
+use mtpret_pipeline::{
+    data::{Table, decode, films_below, finding},
+    metrics::{
+        Bootstrap, ClassifyScores, Confusion, MaskPredictions, Predictions, SegmentScores, Targets,
+    },
+};
+use rayon::prelude::*;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// A score from here on is called positive.
+const THRESHOLD: f64 = 0.5;
+
+/// Reads two tables with the header `image,LABEL…` and measures the one by the other.
+pub fn classify(predictions: &Path, targets: &Path, settings: Bootstrap) -> Result<ClassifyScores> {
+    let predicted = Numbers::read(predictions, "a probability from 0 to 1", |cell| {
+        cell.parse().ok().filter(|p| (0.0..=1.0).contains(p))
+    })?;
+    let truth = Numbers::read(targets, "0, 1 or blank", |cell| finding(cell).map(f64::from))?;
+    if predicted.header != truth.header {
+        let [expected, found] = [&truth, &predicted].map(|table| table.header.join(","));
+        let problem = format!("expected the header {expected} of the targets, found {found}");
+        return Err(Error::data(
+            format!("{}:1", predictions.display()),
+            problem,
+            "name both alike",
+        ));
+    }
+    let images = truth.rows.keys().chain(predicted.rows.keys());
+    both(predictions, targets, images, |image| {
+        [predicted.rows.contains_key(image), truth.rows.contains_key(image)]
+    })?;
+    let scores = Predictions {
+        names: &truth.header[1..],
+        probabilities: &predicted.rows.values().flatten().copied().collect::<Vec<_>>(),
+        targets: Targets::Labels(&truth.rows.values().flatten().copied().collect::<Vec<_>>()),
+        patients: None,
+        threshold: THRESHOLD,
+    };
+    scores.scores(settings)
+}
+
+/// A table of one row of numbers an image.
+struct Numbers {
+    header: Vec<String>,
+    rows: BTreeMap<String, Vec<f64>>,
+}
+
+impl Numbers {
+    fn read(path: &Path, expected: &str, number: impl Fn(&str) -> Option<f64>) -> Result<Self> {
+        let table = Table::read(path.into(), false)?;
+        if table.header.len() < 2 || table.header[0] != "image" {
+            let problem = format!("expected image,LABEL…, found {}", table.header.join(","));
+            return Err(Error::data(table.place(1), problem, "write that header"));
+        }
+        let mut rows = BTreeMap::new();
+        for (line, cells) in &table.rows {
+            let numbers = cells.iter().zip(&table.header).skip(1).map(|(cell, name)| {
+                number(cell).ok_or_else(|| {
+                    let problem = format!("expected {expected} for {name}, found {cell:?}");
+                    Error::data(table.place(*line), problem, "correct the cell")
+                })
+            });
+            if rows.insert(cells[0].clone(), numbers.collect::<Result<_>>()?).is_some() {
+                let problem = format!("expected each image once, found {} again", cells[0]);
+                return Err(Error::data(table.place(*line), problem, "remove one of the rows"));
+            }
+        }
+        if rows.is_empty() {
+            let problem = "expected a row for each image, found none";
+            return Err(Error::data(path.display().to_string(), problem, "write the rows"));
+        }
+        Ok(Self { header: table.header, rows })
+    }
+}
+
+/// Refuses images that only one of the two sides has.
+fn both<'a>(
+    predictions: &Path,
+    targets: &Path,
+    mut images: impl Iterator<Item = &'a String>,
+    has: impl Fn(&str) -> [bool; 2],
+) -> Result<()> {
+    let Some(image) = images.find(|image| has(image) != [true, true]) else { return Ok(()) };
+    let (lacking, remedy) = match has(image)[0] {
+        false => (predictions, "predict it, or remove it from the targets"),
+        true => (targets, "say what is true of it, or remove it from the predictions"),
+    };
+    let problem = format!("expected {image} as on the other side, found none");
+    Err(Error::data(lacking.display().to_string(), problem, remedy))
+}
+
+/// Reads two folders of masks with the same names and measures the one by the other.
+pub fn segment(predictions: &Path, targets: &Path, settings: Bootstrap) -> Result<SegmentScores> {
+    let (predicted, truth) = (masks(predictions)?, masks(targets)?);
+    both(predictions, targets, truth.keys().chain(predicted.keys()), |image| {
+        [predicted.contains_key(image), truth.contains_key(image)]
+    })?;
+    let pairs: Vec<_> = predicted.values().zip(truth.values()).collect();
+    let counts = pairs.into_par_iter().map(|(p, t)| pixels(p, t)).collect::<Result<Vec<_>>>()?;
+    MaskPredictions { counts: &counts, patients: None }.scores(settings)
+}
+
+/// The image files of a folder by their names below it.
+fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let fault =
+        |problem: &str, remedy| Err(Error::data(folder.display().to_string(), problem, remedy));
+    if !folder.is_dir() {
+        return fault("expected a folder of masks, found none", "check the path");
+    }
+    let named = |path: PathBuf| {
+        let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+        (name, path)
+    };
+    let masks: BTreeMap<_, _> = films_below(folder)?.into_iter().map(named).collect();
+    match masks.is_empty() {
+        true => fault("expected masks, found no image file", "put masks there"),
+        false => Ok(masks),
+    }
+}
+
+/// Counts the pixels of a predicted and a true mask, foreground above 127.
+fn pixels(predicted: &Path, truth: &Path) -> Result<Confusion> {
+    let (p, t) = (decode(predicted)?, decode(truth)?);
+    if (p.width, p.height) != (t.width, t.height) {
+        let [expected, found] = [&t, &p].map(|mask| format!("{}x{}", mask.width, mask.height));
+        let problem = format!("expected {expected} pixels as in the true mask, found {found}");
+        let remedy = "bring the prediction to the size of the mask, without smoothing";
+        return Err(Error::data(predicted.display().to_string(), problem, remedy));
+    }
+    let foreground = |pixel: &f32| *pixel > 127.0;
+    Ok(Confusion::of_pixels(
+        p.pixels.iter().zip(&t.pixels).map(|(p, t)| (foreground(p), foreground(t))),
+    ))
+}

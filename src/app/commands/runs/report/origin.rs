@@ -1,0 +1,127 @@
+//! What was run: where, with which settings, on which films.
+
+use super::record::Record;
+use crate::{
+    commands::watch::span,
+    report::{
+        html::Block,
+        table::{Cell, Column, Table},
+    },
+};
+use chrono::DateTime;
+use mtpret_pipeline::train::run::environment::{Part, Sitting};
+use std::collections::BTreeSet;
+
+/// Settings that a reader asks for first, and what they are called.
+const SETTINGS: [(&str, &str); 8] = [
+    ("task", "task"),
+    ("model.backbone", "backbone"),
+    ("model.weights", "weights from"),
+    ("seed", "seed"),
+    ("data.batch", "batch"),
+    ("epochs", "epochs"),
+    ("rounds", "rounds"),
+    ("optim.lr", "learning rate"),
+];
+
+/// A moment as people write it, in UTC.
+fn moment(seconds: u64) -> String {
+    let moment = DateTime::from_timestamp(seconds as i64, 0);
+    moment.map_or("unknown".into(), |m| m.format("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+fn sitting(sitting: &Sitting) -> Vec<(String, String)> {
+    let [tuned, shapes] = sitting.tuned;
+    let begun = moment(sitting.started);
+    let time = match sitting.ended {
+        Some(_) => format!("{begun}, for {}", span(sitting.total_seconds)),
+        None => format!("{begun}, and did not end by itself"),
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    vec![
+        pair("program", &sitting.program),
+        pair("adapter", &sitting.adapter),
+        pair("driver", &format!("{}, {}", sitting.driver, sitting.backend)),
+        pair("system", &sitting.system),
+        pair("features in memory", &sitting.precision),
+        pair("tuned", &format!("{tuned} of {shapes} shapes")),
+        pair("begun", &time),
+    ]
+}
+
+/// The adapters that runs were trained on, if that is known.
+pub fn adapters(runs: &[Record]) -> Option<String> {
+    let sittings = runs.iter().flat_map(|run| &run.environment).flat_map(|e| &e.sittings);
+    let names: BTreeSet<&str> = sittings.map(|sitting| sitting.adapter.as_str()).collect();
+    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// The films of all runs by data set and part.
+fn films(runs: &[Record]) -> Option<Block> {
+    let heads = [Column::words("data set"), Column::words("part"), Column::numbers("films", None)];
+    let rest = [Column::words("BLAKE3 of the films"), Column::words("runs")];
+    let mut table = Table::new(heads.into_iter().chain(rest).collect());
+    let mut parts: Vec<(&Part, Vec<&str>)> = Vec::new();
+    for run in runs {
+        for part in run.environment.iter().flat_map(|environment| &environment.data) {
+            match parts.iter_mut().find(|(known, _)| *known == part) {
+                Some((_, names)) => names.push(&run.name),
+                None => parts.push((part, vec![&run.name])),
+            }
+        }
+    }
+    for (part, names) in &parts {
+        table.push(vec![
+            Cell::words(part.set.as_str()),
+            Cell::words(part.part.as_str()),
+            Cell::number(Some(part.digest.films as f64), 0),
+            Cell::words(&part.digest.blake3[..16.min(part.digest.blake3.len())]),
+            Cell::words(if names.len() == runs.len() { "all".into() } else { names.join(", ") }),
+        ]);
+    }
+    let caption = "The films by their content: the same digest is the same films. The first 16 of 64 digits; environment.json has all".into();
+    (!parts.is_empty()).then_some(Block::Table { caption, table })
+}
+
+/// What each run was: adapter, settings, films, configuration.
+pub fn origin(runs: &[Record]) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading("What was run".into())];
+    for run in runs {
+        if runs.len() > 1 {
+            blocks.push(Block::Part(run.name.clone()));
+        }
+        let stage = ("stage".to_owned(), run.stage.name().to_owned());
+        let settings =
+            SETTINGS.iter().filter_map(|(key, name)| Some(((*name).to_owned(), run.setting(key)?)));
+        let size = run.setting("data.width").zip(run.setting("data.height"));
+        let size = size.map(|(w, h)| ("input".to_owned(), format!("{w} × {h} px")));
+        let mut facts: Vec<_> = std::iter::once(stage).chain(settings).chain(size).collect();
+        let sittings = run.environment.as_ref().map_or(&[][..], |e| &e.sittings);
+        if let Some(last) = sittings.last() {
+            facts.extend(sitting(last));
+        }
+        facts.push(("folder".into(), run.folder.display().to_string()));
+        blocks.push(Block::Facts(facts));
+        if sittings.is_empty() {
+            let text = "Adapter, times and digests are not known: the run has no environment.json.";
+            blocks.push(Block::Text(text.into()));
+        }
+        if let [earlier @ .., _] = sittings
+            && !earlier.is_empty()
+        {
+            let said = earlier.iter().map(|s| {
+                let until = s.ended.map_or("broken off".into(), moment);
+                format!("{} to {until} on {} ({})", moment(s.started), s.adapter, s.driver)
+            });
+            let said = said.collect::<Vec<_>>().join("; ");
+            blocks.push(Block::Text(format!("Gone on with; before that: {said}.")));
+        }
+        let summary = match runs.len() {
+            1 => "The whole configuration (config.resolved.toml)".into(),
+            _ => format!("The whole configuration of {}", run.name),
+        };
+        blocks.push(Block::Folded { summary, blocks: vec![Block::Code(run.text.clone())] });
+    }
+    blocks.extend(films(runs));
+    blocks
+}

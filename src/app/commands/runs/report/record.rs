@@ -1,0 +1,128 @@
+//! A run of any stage, as its folder tells of it.
+
+use super::json;
+use crate::{Error, Result};
+use mtpret_pipeline::{
+    metrics::Roc,
+    train::{
+        run::{environment::Environment, films::Films},
+        tasks::Scores,
+    },
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Which stage a run is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Pretrain,
+    Multitask,
+    Finetune,
+}
+
+impl Stage {
+    /// As a person calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretraining",
+            Self::Multitask => "multitask learning",
+            Self::Finetune => "fine-tuning",
+        }
+    }
+}
+
+/// A run of any stage.
+pub struct Record {
+    /// As tables and legends call it.
+    pub name: String,
+    pub folder: PathBuf,
+    pub stage: Stage,
+    /// The text of its configuration, and the same parsed.
+    pub text: String,
+    pub config: toml::Table,
+    /// The lines of `metrics.jsonl`.
+    pub metrics: Vec<serde_json::Value>,
+    /// None of a run that an older program made.
+    pub environment: Option<Environment>,
+}
+
+/// What is said where a folder is no run.
+const REMEDY: &str =
+    "name the folder of a run of pretrain, multitask or finetune, or of a demo or an experiment";
+
+impl Record {
+    /// # Errors
+    /// The folder holds no run.
+    pub fn open(name: &str, folder: &Path) -> Result<Self> {
+        let file = folder.join("config.resolved.toml");
+        let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, REMEDY))?;
+        let config: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            Error::config(file.display().to_string(), e.to_string(), REMEDY)
+        })?;
+        let stage = match (config.contains_key("rounds"), config.contains_key("task")) {
+            (true, _) => Stage::Multitask,
+            (_, true) => Stage::Finetune,
+            _ => Stage::Pretrain,
+        };
+        let lines = fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
+        Ok(Self {
+            name: name.into(),
+            folder: folder.into(),
+            stage,
+            config,
+            text,
+            metrics: lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            environment: Environment::read(folder)?,
+        })
+    }
+    /// A setting in words, by its dotted name.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        let mut value = self.config.get(name.split('.').next()?)?;
+        for part in name.split('.').skip(1) {
+            value = value.get(part)?;
+        }
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+}
+
+/// The folders of runs below the folder of a demo, else the folder itself.
+pub fn expanded(folder: &Path) -> Vec<PathBuf> {
+    let is_run = |path: &PathBuf| path.join("config.resolved.toml").exists();
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut parts: Vec<PathBuf> =
+        entries.filter_map(|e| Some(e.ok()?.path())).filter(is_run).collect();
+    parts.sort_by_key(|part| {
+        let stages = ["pretrain", "multitask"];
+        let name = part.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (stages.iter().position(|stage| *stage == name).unwrap_or(stages.len()), name)
+    });
+    if parts.is_empty() { vec![folder.into()] } else { parts }
+}
+
+/// A fine-tuned run with its figures.
+pub struct Finished {
+    /// As tables and legends call it.
+    pub name: String,
+    pub folder: PathBuf,
+    /// Its figures on the test part.
+    pub scores: Scores,
+    pub curves: Vec<Roc>,
+    /// How each film of the test part fared; none where an older program made the run.
+    pub films: Option<Films>,
+}
+
+impl Finished {
+    /// # Errors
+    /// The folder has no figures.
+    pub fn open(name: &str, folder: &Path) -> Result<Self> {
+        let remedy =
+            "name the folder of a finished fine-tuning run; `mtpret evaluate` writes its figures";
+        let scores = json(&folder.join("scores.json"), remedy)?;
+        let roc = folder.join("roc.json");
+        let curves = if roc.exists() { json(&roc, remedy)? } else { Vec::new() };
+        let films = Films::read(folder, "")?;
+        Ok(Self { name: name.into(), folder: folder.into(), scores, curves, films })
+    }
+}

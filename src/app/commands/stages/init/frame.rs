@@ -1,0 +1,154 @@
+//! The size of films and the batch that fit memory and time.
+
+use super::template::Template;
+use crate::{Error, Result, commands::watch::span};
+use mtpret_pipeline::train::estimate::dry_run::Rehearsal;
+
+/// Sides that are tried, pixels: multiples of what the deepest features and a feature pyramid stand for.
+const SIDES: [usize; 11] = [64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512];
+/// The side whose step is timed first.
+const FIRST: usize = 96;
+
+/// Size and batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Side of the input, pixels.
+    pub side: usize,
+    /// Films a step.
+    pub batch: usize,
+}
+
+impl Frame {
+    /// Puts it into a section, with what else depends on the size.
+    pub fn write(self, template: &mut Template, section: &str) {
+        for (key, value) in [("width", self.side), ("height", self.side), ("batch", self.batch)] {
+            template.set(&format!("{section}.{key}"), value);
+        }
+        match (section, self.side) {
+            // Small inputs keep finer features for masks, and have fewer places for boxes.
+            ("segment", side) => {
+                template.set("segment.output_stride", if side < 256 { 16 } else { 8 });
+            }
+            ("detect", side) => {
+                let (proposals, sampled) = match side {
+                    0..160 => ([256, 128], 32),
+                    160..320 => ([1000, 500], 128),
+                    _ => ([2000, 1000], 512),
+                };
+                template.set("detect.proposals", format!("{proposals:?}"));
+                template.set("detect.sampled", sampled);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What was chosen, and on what grounds.
+pub struct Chosen {
+    /// Size and batch.
+    pub frame: Frame,
+    /// What the stage takes with them.
+    pub rehearsal: Rehearsal,
+    /// What was timed, in words.
+    pub timed: Vec<String>,
+}
+
+/// What there is to spend.
+pub struct Budget<'a> {
+    /// Bytes of device memory; none where the driver does not tell.
+    pub memory: Option<u64>,
+    /// Of the whole stage.
+    pub seconds: f64,
+    /// Epochs at which a size is worth its time.
+    pub wanted: u64,
+    /// What is trained, for people.
+    pub name: &'a str,
+}
+
+/// Epochs that fit into so many seconds; at least one.
+pub fn epochs(rehearsal: &Rehearsal, seconds: f64) -> u64 {
+    1 + ((seconds - rehearsal.seconds(1)) / rehearsal.epoch_seconds.max(1e-3)).max(0.0) as u64
+}
+
+/// A rehearsal in words.
+pub fn words(name: &str, frame: Option<Frame>, rehearsal: &Rehearsal) -> String {
+    let size =
+        frame.map_or(String::new(), |f| format!(" at {0} x {0}, batch {1}", f.side, f.batch));
+    format!(
+        "{name}{size}: {} for the first epoch, {} for a later one, {} MiB",
+        span(rehearsal.first_epoch_seconds),
+        span(rehearsal.epoch_seconds),
+        rehearsal.mib
+    )
+}
+
+impl Budget<'_> {
+    /// The largest size at which the wanted epochs fit the time and a step the memory, with batches of up to `batch` of the
+    /// `films` that are learnt from.
+    ///
+    /// # Errors
+    /// Not even the smallest size fits the memory, or what `rehearse` gives.
+    pub fn choose(
+        &self,
+        films: usize,
+        batch: usize,
+        rehearse: impl Fn(Frame) -> Result<Rehearsal>,
+    ) -> Result<Chosen> {
+        let fitting = batch.min(films / 4 / 2 * 2).max(2);
+        let (mut frame, mut timed, mut first) =
+            (Frame { side: FIRST, batch: fitting }, Vec::new(), true);
+        loop {
+            let beyond = |r: &Rehearsal| self.memory.is_some_and(|all| r.mib << 20 > all);
+            let rehearsal = match rehearse(frame) {
+                Ok(fits) if !beyond(&fits) => fits,
+                Ok(_) | Err(Error::Adapter(_)) if frame.batch > 2 => {
+                    frame.batch = (frame.batch / 4 * 2).max(2);
+                    continue;
+                }
+                Ok(_) | Err(Error::Adapter(_)) if frame.side > SIDES[0] => {
+                    (frame.side, first) = (smaller(frame.side), false);
+                    continue;
+                }
+                Ok(large) => {
+                    let why = format!("two films of {0} x {0} take {1} MiB", frame.side, large.mib);
+                    return Err(Error::Adapter(format!("{why}, more than there is; free memory")));
+                }
+                Err(why) => return Err(why),
+            };
+            let line = words(self.name, Some(frame), &rehearsal);
+            eprintln!("{line}");
+            timed.push(line);
+            let fits = |times: f64| epochs(&scaled(&rehearsal, times), self.seconds) >= self.wanted;
+            let times = |side: usize| (side as f64 / frame.side as f64).powi(2);
+            let best = SIDES.iter().rev().copied().find(|side| fits(times(*side)));
+            let best = best.unwrap_or(SIDES[0]);
+            // The second guess is seldom off: a pixel costs no more in a larger film.
+            let enough = epochs(&rehearsal, self.seconds) >= self.wanted / 2;
+            let next = match (first, enough) {
+                (true, _) => best,
+                (false, true) => frame.side,
+                (false, false) => smaller(frame.side),
+            };
+            if next == frame.side {
+                return Ok(Chosen { frame, rehearsal, timed });
+            }
+            (frame.side, first) = (next, false);
+        }
+    }
+}
+
+/// The next smaller side, or the smallest.
+fn smaller(side: usize) -> usize {
+    SIDES.iter().rev().copied().find(|other| *other < side).unwrap_or(SIDES[0])
+}
+
+/// A rehearsal whose epochs take so many times as long.
+fn scaled(rehearsal: &Rehearsal, times: f64) -> Rehearsal {
+    let mut scaled = rehearsal.clone();
+    for seconds in
+        [&mut scaled.first_epoch_seconds, &mut scaled.epoch_seconds, &mut scaled.once_seconds]
+    {
+        *seconds *= times;
+    }
+    scaled
+}

@@ -1,0 +1,275 @@
+//! `mtpret reproduce`: every initialisation on every target, and the paper's tables.
+
+pub mod paper;
+
+use super::reproduce::paper::Layout;
+use crate::{
+    Error, Result,
+    commands::{
+        Device,
+        options::{Folders, environment},
+        watch::Console,
+    },
+    report::table::{Cell as Entry, Column as Heading, Table},
+};
+use mtpret_pipeline::train::{
+    config::{self, Init, Reproduce, Stage},
+    estimate::experiment::{Forecast, Rehearsed},
+    experiment::{Cell, Experiment},
+    run::{Run, Watch},
+};
+use std::path::PathBuf;
+
+/// Run the paper's whole experiment: pretrain, learn tasks, fine-tune, and print its tables.
+///
+/// Stages that several columns share are trained once, a cell that is done is not done again: a run
+/// goes on with --resume where it stopped. Data sets that are not found are left out, and said to be.
+///
+/// Example: mtpret reproduce reproduce/small --data films --run runs/small --budget 90m
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration: a TOML file, or a built-in one (`reproduce/small`, `reproduce/full`).
+    #[arg(default_value = "reproduce/small")]
+    config: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
+    /// Folder of the run.
+    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    run: PathBuf,
+    /// Go on with a run.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data", "budget"])]
+    resume: Option<PathBuf>,
+    /// Only these initialisations and targets, for example --only mtpret,scratch,pneumonia.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    only: Vec<String>,
+    /// Make all stages shorter (or longer) so that the whole takes about this long, for example 20m or 3h.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    budget: Option<f64>,
+    /// Choose each cell's learning rate on validation from the configuration's `sweep`.
+    #[arg(long)]
+    sweep: bool,
+    /// MTPret with each of its parts left out in turn, in place of the columns.
+    #[arg(long)]
+    ablation: bool,
+    /// Say what would be run, how long it would take and what memory it needs, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// One setting, for example --set moco.epochs=5; those of MTPRET_SET, apart by blanks, come first.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Print readings, cells and forecasts as JSON, one object a line, on standard output.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: Device,
+}
+
+/// `90s`, `20m`, `3h` in seconds.
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let units = [('s', 1.0), ('m', 60.0), ('h', 3600.0)];
+    let found = units.iter().find_map(|(unit, length)| {
+        let number: f64 = text.strip_suffix(*unit)?.trim().parse().ok()?;
+        (number > 0.0).then_some(number * length)
+    });
+    found.ok_or_else(|| "expected a time such as 90s, 20m or 3h".into())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever the configuration, files, the device or the person may cause.
+pub fn run(args: &Args) -> Result<()> {
+    let watch = Console::new(args.json)?;
+    let (folder, resume) = match &args.resume {
+        Some(folder) => (folder, true),
+        None => (&args.run, false),
+    };
+    let file = folder.join("config.resolved.toml");
+    let settings = [environment(), args.settings.clone()].concat();
+    let mut config: Reproduce = match resume {
+        true => config::load(&file, &settings)?,
+        false => config::load(&args.config, &settings)?,
+    };
+    locate(&mut config, &args.folders, &watch)?;
+    let inits = chosen(args, &mut config)?;
+    let gpu = args.device.open()?;
+    let (inits, missing) = available(&config, inits);
+    if args.dry_run || (args.budget.is_some() && !resume) {
+        watch.note("rehearsing every distinct stage");
+        let rehearsed = Rehearsed::new(&gpu, &config, &inits)?;
+        let mut forecasts = rehearsed.forecasts(&config, &inits);
+        if let Some(budget) = args.budget {
+            let whole: f64 = forecasts.iter().map(|f| f.seconds).sum();
+            config.scale(budget / whole);
+            forecasts = rehearsed.forecasts(&config, &inits);
+            let now: f64 = forecasts.iter().map(|f| f.seconds).sum();
+            watch.note(&format!(
+                "budget {:.0} min: {:.0} min as configured, all epochs times {:.2}, now {:.0} min",
+                budget / 60.0,
+                whole / 60.0,
+                budget / whole,
+                now / 60.0
+            ));
+        }
+        if args.dry_run {
+            show(args.json, &forecasts);
+            return Ok(());
+        }
+    }
+    let run = Run::new(folder, &watch, true)?;
+    if !resume && file.exists() {
+        let problem = "expected an empty run folder, found an experiment in it";
+        let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
+        return Err(Error::config(folder.display().to_string(), problem, remedy));
+    }
+    run.write_config(&config)?;
+    let experiment = Experiment { gpu: &gpu, config: &config, run: &run, sweep: args.sweep };
+    let cells = cells(args, &experiment, &inits, &missing)?;
+    let layout =
+        Layout { config: &config, cells: &cells, missing: &missing, ablation: args.ablation };
+    println!("{}", layout.text());
+    eprintln!("tables and pictures are in {}", run.folder.display());
+    Ok(())
+}
+
+/// Trains every cell, and writes the tables anew after each. A cell that diverges is said to, and the others
+/// go on without it.
+///
+/// # Errors
+/// Once all others are there, [`Error::Diverged`] with the first cell that did; else as [`Experiment::cell`].
+fn cells(
+    args: &Args,
+    experiment: &Experiment,
+    inits: &[Init],
+    missing: &[(Init, String)],
+) -> Result<Vec<Cell>> {
+    let (config, run) = (experiment.config, experiment.run);
+    let all = inits.len() * config.targets.len() * config.seeds.len() * config.backbones.len();
+    let (mut cells, mut diverged) = (Vec::new(), None);
+    for backbone in &config.backbones {
+        for init in inits {
+            for target in &config.targets {
+                for seed in &config.seeds {
+                    let cell = match experiment.cell(init, *backbone, target, *seed) {
+                        Err(why @ Error::Diverged { .. }) => {
+                            run.watch.note(&format!("{target} from {init}: left out: {why}"));
+                            diverged.get_or_insert(why);
+                            continue;
+                        }
+                        cell => cell?,
+                    };
+                    if args.json {
+                        println!("{}", serde_json::to_string(&cell).expect("cells are plain"));
+                    }
+                    let main = cell.figures.first();
+                    let figure = main.and_then(|f| Some(format!("{} {:.4}", f.metric, f.value?)));
+                    run.watch.note(&format!(
+                        "cell {} of {all}: {target} from {init}: {}",
+                        cells.len() + 1,
+                        figure.unwrap_or("undefined".into())
+                    ));
+                    cells.push(cell);
+                    let ablation = args.ablation;
+                    Layout { config, cells: &cells, missing, ablation }.write(run)?;
+                }
+            }
+        }
+    }
+    diverged.map_or(Ok(cells), Err)
+}
+
+/// Finds every source on disk; what is not there is left out of everything.
+fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<()> {
+    let roots = folders.roots(&config.roots);
+    let mut absent = Vec::new();
+    config.source.retain_mut(|source| match source.locate(&roots) {
+        Ok(()) => true,
+        Err(why) => {
+            watch.note(&format!("{}: left out: {why}", source.name));
+            absent.push(source.name.clone());
+            false
+        }
+    });
+    let there = |name: &String| !absent.contains(name);
+    config.targets.retain(there);
+    config.multi.retain(there);
+    config.multitask.tasks.retain(there);
+    config.multitask.task_lr.retain(|name, _| there(name));
+    config.target.retain(|name, _| there(name));
+    if !there(&config.single) {
+        let Some(first) = config.multi.first().cloned() else {
+            let problem = "expected a data set to pretrain on, found none of the configured ones";
+            return Err(Error::data("--data", problem, "name the folder that holds them"));
+        };
+        watch.note(&format!(
+            "single-dataset pretraining takes {first} in place of {}",
+            config.single
+        ));
+        config.single = first;
+    }
+    config.validate()
+}
+
+/// The initialisations that are asked for; narrows the targets too.
+fn chosen(args: &Args, config: &mut Reproduce) -> Result<Vec<Init>> {
+    let all: Vec<Init> = match args.ablation {
+        true => config.ablation(),
+        false => config.columns.iter().copied().map(Init::Column).collect(),
+    };
+    if args.only.is_empty() {
+        return Ok(all);
+    }
+    for name in &args.only {
+        if !config.targets.contains(name) && !all.iter().any(|init| init.slug() == *name) {
+            let slugs = all.iter().map(Init::slug);
+            let known: Vec<String> = config.targets.iter().cloned().chain(slugs).collect();
+            let problem = format!("expected some of {}, found `{name}`", known.join(", "));
+            return Err(Error::config("--only", problem, "name columns, targets or both"));
+        }
+    }
+    if config.targets.iter().any(|target| args.only.contains(target)) {
+        config.targets.retain(|target| args.only.contains(target));
+    }
+    let some = all.iter().any(|init| args.only.contains(&init.slug()));
+    Ok(all.into_iter().filter(|init| !some || args.only.contains(&init.slug())).collect())
+}
+
+/// The initialisations that can be had with every backbone, and why others cannot.
+pub(in crate::commands) fn available(
+    config: &Reproduce,
+    inits: Vec<Init>,
+) -> (Vec<Init>, Vec<(Init, String)>) {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for init in inits {
+        let obstacle = |b: &config::Backbone| Experiment::obstacle(config, &init, *b);
+        match config.backbones.iter().find_map(obstacle) {
+            None => there.push(init),
+            Some(why) => missing.push((init, why)),
+        }
+    }
+    (there, missing)
+}
+
+fn show(json: bool, forecasts: &[Forecast]) {
+    if json {
+        for forecast in forecasts {
+            println!("{}", serde_json::to_string(forecast).expect("a forecast is plain data"));
+        }
+        return;
+    }
+    let titles = ["steps", "minutes", "MiB"].map(|title| Heading::numbers(title, None));
+    let mut table =
+        Table::new(std::iter::once(Heading::words("stage or cell")).chain(titles).collect());
+    let mut row = |name: &str, steps: u64, seconds: f64, mib: u64| {
+        let steps = Entry::number(Some(steps as f64), 0);
+        let mib = Entry::number(Some(mib as f64), 0);
+        table.push(vec![Entry::words(name), steps, Entry::number(Some(seconds / 60.0), 1), mib]);
+    };
+    for f in forecasts {
+        row(&f.name, f.steps, f.seconds, f.mib);
+    }
+    let steps = forecasts.iter().map(|f| f.steps).sum();
+    let seconds = forecasts.iter().map(|f| f.seconds).sum();
+    row("all", steps, seconds, forecasts.iter().map(|f| f.mib).max().unwrap_or(0));
+    print!("{}", table.to_text());
+}

@@ -1,0 +1,6 @@
+//! The program `mtpret`: its commands, and the pages and pictures that they show.
+
+pub mod commands;
+pub mod report;
+
+pub use mtpret_engine::{Error, Result};

@@ -1,0 +1,5 @@
+//! `mtpret`: see [`crate::commands`].
+
+fn main() -> std::process::ExitCode {
+    mtpret::commands::main()
+}

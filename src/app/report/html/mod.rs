@@ -1,0 +1,161 @@
+//! A report as one HTML file that needs nothing else: no network, no script, no font file.
+//!
+//! It is made for a wide screen, a telephone, paper, and the dark: one style sheet, and of a picture that
+//! fills a wide page a second one for narrow ones.
+
+mod parts;
+
+use super::{chart::Panel, escape, table::Table};
+
+/// What a report says, from top to bottom.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// Starts a section, which the table of contents names.
+    Heading(String),
+    /// Starts a part of a section.
+    Part(String),
+    /// A paragraph.
+    Text(String),
+    /// Something not to be overlooked, such as "not for diagnostic use".
+    Note(String),
+    /// The few figures that matter most, large.
+    Tiles(Vec<Tile>),
+    /// Names and what stands behind them: adapter, seed.
+    Facts(Vec<(String, String)>),
+    /// A table and what it shows.
+    Table {
+        /// Above the table.
+        caption: String,
+        /// The numbers.
+        table: Table,
+    },
+    /// A picture made of pixels.
+    Picture {
+        /// Below the picture.
+        caption: String,
+        /// The bytes of its PNG file.
+        png: Vec<u8>,
+    },
+    /// Pictures and what they show.
+    Figure {
+        /// Below the pictures.
+        caption: String,
+        /// The pictures.
+        panels: Vec<Panel>,
+        /// How many stand side by side.
+        columns: usize,
+    },
+    /// Films side by side, as many as there is room for, each with words of its own.
+    Gallery {
+        /// Above the films.
+        title: String,
+        /// Below the films.
+        caption: String,
+        /// What the colours on them mean.
+        keys: Vec<Key>,
+        /// The films.
+        films: Vec<Shot>,
+    },
+    /// Text as it stands in a file.
+    Code(String),
+    /// Something folded away until somebody wants it.
+    Folded {
+        /// What is shown of it at first.
+        summary: String,
+        /// What there is then.
+        blocks: Vec<Block>,
+    },
+}
+
+/// A large figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tile {
+    /// What it is.
+    pub name: String,
+    /// The figure.
+    pub value: String,
+    /// Such as its interval.
+    pub note: String,
+}
+
+/// What a colour on a film means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The colour as CSS writes it.
+    pub colour: String,
+    /// Whether it is the colour of a dashed line.
+    pub dashed: bool,
+    /// What it means.
+    pub text: &'static str,
+}
+
+/// A film of a gallery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The bytes of its PNG file.
+    pub png: Vec<u8>,
+    /// Such as the file's name.
+    pub name: String,
+    /// What is said of it.
+    pub caption: String,
+    /// Whether that is right.
+    pub right: Option<bool>,
+}
+
+/// A report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// At the top, and the name of the page.
+    pub title: String,
+    /// Where the numbers come from: configuration, seed, adapter, data, version.
+    pub provenance: Vec<(String, String)>,
+    /// The contents.
+    pub blocks: Vec<Block>,
+}
+
+/// Sections from which on there is a table of contents.
+const MANY: usize = 3;
+
+const STYLE: &str = include_str!("report.css");
+
+impl Report {
+    /// The whole file.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        let title = escape(&self.title);
+        let contents = self.contents();
+        let layout = if contents.is_empty() { "" } else { " class=\"with-contents\"" };
+        let mut section = 0;
+        let blocks: String =
+            self.blocks.iter().map(|block| parts::block(block, &mut section)).collect();
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" \
+             content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body{layout}>\n\
+             <header>\n<p class=\"program\">mtpret</p>\n<h1>{title}</h1>\n{}</header>\n\
+             {contents}<main>\n{blocks}</main>\n</body>\n</html>\n",
+            parts::facts(&self.provenance)
+        )
+    }
+
+    /// Links to the sections, where there are many.
+    fn contents(&self) -> String {
+        let headings = self.blocks.iter().filter_map(|block| match block {
+            Block::Heading(text) => Some(text),
+            _ => None,
+        });
+        let links: Vec<String> = headings
+            .enumerate()
+            .map(|(s, text)| format!("<li><a href=\"#s{}\">{}</a></li>\n", s + 1, escape(text)))
+            .collect();
+        match links.len() < MANY {
+            true => String::new(),
+            false => {
+                format!("<nav aria-label=\"Contents\">\n<ol>\n{}</ol>\n</nav>\n", links.concat())
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What one run leaves for the next on this machine: which kernels were the fastest, and compiled pipelines.
+
+use crate::{
+    Error, Result, file,
+    gpu::{Gpu, Tuned, Tuning},
+};
+use include_dir::{Dir, include_dir};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+static SHADERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../shaders");
+/// What was measured on adapters that many have.
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../configs/tuning");
+
+/// Hash of the text of all kernels.
+pub fn kernels() -> String {
+    fn add(hasher: &mut blake3::Hasher, folder: &Dir) {
+        let mut files: Vec<_> = folder.files().collect();
+        files.sort_by_key(|file| file.path());
+        for file in files {
+            hasher.update(file.path().to_string_lossy().as_bytes());
+            hasher.update(file.contents());
+        }
+        folder.dirs().for_each(|folder| add(hasher, folder));
+    }
+    let mut hasher = blake3::Hasher::new();
+    add(&mut hasher, &SHADERS);
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// Nothing measured yet on this adapter, under this driver, with these kernels.
+fn fresh(gpu: &Gpu) -> Tuning {
+    let adapter = gpu.info().name.clone();
+    Tuning { adapter, driver: gpu.driver(), kernels: kernels(), problems: BTreeMap::new() }
+}
+
+/// This adapter's tuning file, if anything is kept between runs.
+pub fn file(gpu: &Gpu) -> Option<PathBuf> {
+    let Tuning { adapter, driver, kernels, .. } = fresh(gpu);
+    let key = blake3::hash(format!("{adapter}\n{driver}\n{kernels}").as_bytes()).to_hex();
+    Some(gpu.choice().cache.as_ref()?.join(format!("tuning-{}.json", &key[..16])))
+}
+
+/// What was measured on this adapter.
+///
+/// # Errors
+/// A tuning file that cannot be read.
+pub fn measured(gpu: &Gpu) -> Result<Tuning> {
+    match file(gpu) {
+        Some(path) if path.exists() => read(&path),
+        _ => Ok(fresh(gpu)),
+    }
+}
+
+/// A tuning file.
+///
+/// # Errors
+/// There is none, or it holds something else.
+pub fn read(path: &Path) -> Result<Tuning> {
+    let remedy = "remove it; `mtpret tune` writes another";
+    let text = fs::read_to_string(path).map_err(|fault| Error::io(path, fault, remedy))?;
+    serde_json::from_str(&text).map_err(|fault| {
+        let problem = format!("expected a tuning file: {fault}");
+        Error::config(path.display().to_string(), problem, remedy)
+    })
+}
+
+/// Makes recordings take the kernels that were measured on this adapter, else those of the shipped table for adapters
+/// of its name, whatever the driver: to start from, they are better than a rule.
+///
+/// # Errors
+/// A tuning file that cannot be read.
+pub fn load(gpu: &Gpu) -> Result<()> {
+    let family = |name: &str| name.split(" (").next().unwrap_or(name).to_owned();
+    for shipped in SHIPPED.files() {
+        let Ok(table) = serde_json::from_slice::<Tuning>(shipped.contents()) else {
+            unreachable!("{}: a test reads every shipped table", shipped.path().display())
+        };
+        if family(&table.adapter) == family(&gpu.info().name) {
+            gpu.adopt(table.problems);
+        }
+    }
+    gpu.adopt(measured(gpu)?.problems);
+    Ok(())
+}
+
+/// Adds to this adapter's tuning file.
+///
+/// # Errors
+/// It cannot be read or written.
+pub fn add(gpu: &Gpu, problems: BTreeMap<String, Tuned>) -> Result<()> {
+    gpu.adopt(problems.clone());
+    let mut tuning = measured(gpu)?;
+    tuning.problems.extend(problems);
+    match file(gpu) {
+        Some(path) => write(&tuning, &path),
+        None => Ok(()),
+    }
+}
+
+/// Writes a tuning file.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(tuning: &Tuning, path: &Path) -> Result<()> {
+    folder(path)?;
+    file::replace(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, tuning)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Takes another's tuning file as this adapter's.
+///
+/// # Errors
+/// It cannot be read, or is of another adapter, driver or other kernels.
+pub fn import(gpu: &Gpu, path: &Path) -> Result<usize> {
+    let (theirs, ours) = (read(path)?, fresh(gpu));
+    let pairs = [
+        ("adapter", &theirs.adapter, &ours.adapter),
+        ("driver", &theirs.driver, &ours.driver),
+        ("kernels", &theirs.kernels, &ours.kernels),
+    ];
+    for (what, found, expected) in pairs {
+        if found != expected {
+            let problem = format!("expected {what} `{expected}`, found `{found}`");
+            let remedy = "what is fastest there need not be here: run `mtpret tune`";
+            return Err(Error::config(path.display().to_string(), problem, remedy));
+        }
+    }
+    let count = theirs.problems.len();
+    add(gpu, theirs.problems)?;
+    Ok(count)
+}
+
+/// Keeps the pipelines that were compiled, where the driver lets them be kept.
+///
+/// # Errors
+/// They cannot be written.
+pub fn keep_pipelines(gpu: &Gpu) -> Result<()> {
+    let (Some(kept), Some((name, data))) = (&gpu.choice().cache, gpu.compiled()) else {
+        return Ok(());
+    };
+    let path = kept.join(name);
+    if fs::read(&path).is_ok_and(|old| old == data) {
+        return Ok(());
+    }
+    folder(&path)?;
+    file::replace(&path, |file| file.write_all(&data))
+}
+
+fn folder(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let remedy = "name another folder in MTPRET_CACHE";
+    fs::create_dir_all(parent).map_err(|fault| Error::io(parent, fault, remedy))
+}

@@ -1,0 +1,190 @@
+//! A WGSL file, and what it takes to compile it.
+//!
+//! A shader stays a file that a person, an editor and naga can read as it stands. Three things may
+//! change on its way to a pipeline: `#import name` lines become `shaders/shared/name.wgsl`, `const`
+//! lines take another number, and `override`s are set.
+
+use crate::{Error, Result};
+use std::marker::PhantomData;
+
+/// One compute entry point `main`: `shaders/<name>.wgsl`, embedded at build time.
+pub struct Kernel<P> {
+    /// Path below `shaders/`, without `.wgsl`; also the label of its pipelines and launches.
+    pub name: &'static str,
+    /// The text of the file.
+    pub source: &'static str,
+    /// The launch parameters that it declares as `struct Params`.
+    pub params: PhantomData<P>,
+}
+
+/// A `struct Params` that a kernel and its launcher share; it travels as immediate data.
+pub trait Params: bytemuck::Pod {
+    /// Every field's name and byte offset, for the test that compares it with the WGSL struct.
+    const FIELDS: &'static [(&'static str, usize)];
+}
+
+/// The kernel at `shaders/<path>.wgsl`; a wrong path does not compile.
+#[macro_export]
+macro_rules! kernel {
+    ($path:literal) => {
+        $crate::gpu::Kernel {
+            name: $path,
+            source: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../shaders/",
+                $path,
+                ".wgsl"
+            )),
+            params: std::marker::PhantomData,
+        }
+    };
+}
+
+/// Declares a kernel's `struct Params`: plain data of 4-byte fields, at most 128 bytes.
+#[macro_export]
+macro_rules! params {
+    ($(#[$m:meta])* $v:vis struct $name:ident { $($f:ident: $t:ty),+ $(,)? }) => {
+        $(#[$m])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+        $v struct $name { $($f: $t),+ }
+        impl $crate::gpu::Params for $name {
+            const FIELDS: &'static [(&'static str, usize)] =
+                &[$((stringify!($f), std::mem::offset_of!($name, $f))),+];
+        }
+    };
+}
+
+macro_rules! shared {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/shared/", $name, ".wgsl")
+        ))),+]
+    };
+}
+/// What `#import` can name.
+const SHARED: &[(&str, &str)] = shared![
+    "bitonic",
+    "boxes",
+    "coop_tile",
+    "grid",
+    "halves",
+    "log1p",
+    "matrices",
+    "matrices_by_hand",
+    "philox",
+    "quads",
+    "quads64",
+    "ranking",
+    "reduce",
+    "rotation",
+    "samples",
+    "sigmoid",
+    "step",
+    "teams",
+    "values"
+];
+
+/// The constant that makes a kernel's `Values` f16: it chooses an import.
+pub const HALF: &str = "HALF";
+
+/// A kernel's numbers known when its pipeline is made: names of `const` or `override` lines.
+pub type Constants = Vec<(&'static str, u32)>;
+
+/// How a launch uses a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    Write,
+}
+
+/// A kernel with its imports and constants filled in, and what naga says of it.
+#[derive(Debug)]
+pub struct Source {
+    /// The kernel's name.
+    pub name: &'static str,
+    /// WGSL as the driver gets it.
+    pub wgsl: String,
+    /// Values for `override`s, by name.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// Access of bindings 0, 1, … of group 0.
+    pub bindings: Vec<Access>,
+}
+
+impl<P> Kernel<P> {
+    /// Fills in imports and constants and asks naga for the bindings. `import` says which shared file stands for an import
+    /// (see [`Caps::import`](super::Caps::import)); that of `values` is `halves` where the constant [`HALF`] is 1.
+    ///
+    /// # Errors
+    /// An unknown import or constant, or WGSL that naga refuses.
+    pub fn specialise(
+        &self,
+        constants: &[(&'static str, u32)],
+        import: impl for<'a> Fn(&'a str) -> &'a str,
+    ) -> Result<Source> {
+        let fault = |problem: String| Error::Shader { kernel: self.name.into(), problem };
+        let mut wgsl = String::with_capacity(self.source.len() + 2048);
+        let half = constants.contains(&(HALF, 1));
+        let mut set: Vec<bool> = constants.iter().map(|(name, _)| *name == HALF).collect();
+        for (i, line) in self.source.lines().enumerate() {
+            if let Some(name) = line.strip_prefix("#import ") {
+                let name = match name.trim() {
+                    "values" if half => "halves",
+                    name => import(name),
+                };
+                let known = SHARED.iter().find(|(known, _)| *known == name);
+                let (_, text) = known.ok_or_else(|| {
+                    let names: Vec<_> = SHARED.iter().map(|s| s.0).collect();
+                    fault(format!(
+                        "unknown import `{name}` in line {}; shared files are {}",
+                        i + 1,
+                        names.join(", ")
+                    ))
+                })?;
+                wgsl += text;
+            } else if let Some((at, (name, value))) = constant_of(line, constants) {
+                set[at] = true;
+                wgsl += &format!("const {name}: u32 = {value}u;\n");
+            } else {
+                wgsl += line;
+                wgsl += "\n";
+            }
+        }
+        let module =
+            naga::front::wgsl::parse_str(&wgsl).map_err(|e| fault(e.emit_to_string(&wgsl)))?;
+        let mut overrides = Vec::new();
+        for (&(name, value), set) in constants.iter().zip(set) {
+            if !set {
+                let declared =
+                    module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name));
+                if !declared {
+                    return Err(fault(format!("no `const {name}` or `override {name}` to set")));
+                }
+                overrides.push((name, f64::from(value)));
+            }
+        }
+        let mut bindings: Vec<_> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, g)| {
+                let naga::AddressSpace::Storage { access } = g.space else { return None };
+                let write = access.contains(naga::StorageAccess::STORE);
+                Some((g.binding?.binding, if write { Access::Write } else { Access::Read }))
+            })
+            .collect();
+        bindings.sort_by_key(|b| b.0);
+        let bindings = bindings.into_iter().map(|b| b.1).collect();
+        Ok(Source { name: self.name, wgsl, overrides, bindings })
+    }
+}
+
+/// The constant that a line `const NAME: u32 = …;` declares, if it is among those to set.
+fn constant_of<'a>(
+    line: &str,
+    constants: &'a [(&'static str, u32)],
+) -> Option<(usize, &'a (&'static str, u32))> {
+    let name = line.strip_prefix("const ")?.split(':').next()?.trim();
+    constants.iter().enumerate().find(|(_, c)| c.0 == name)
+}

@@ -1,0 +1,61 @@
+//! One way to train: a [`Trainable`] says what is learnt from a batch, a [`Stepper`] records the step once and runs it for
+//! every batch.
+//!
+//! ```text
+//! batch ── Inputs ──▶ losses ── backward ── gradients ── Optimizer ── weights
+//!          1 upload    └──────────── one recording, replayed ────────────┘
+//! ```
+
+mod inputs;
+mod optimizer;
+mod profile;
+mod state;
+mod stepper;
+
+pub use inputs::{Batch, Field, Inputs};
+pub use optimizer::{Optimizer, Rule};
+pub use profile::KernelTime;
+pub use state::TrainState;
+pub use stepper::{Recorded, Stepper};
+
+use crate::{
+    Result,
+    autograd::{Mode, Tape, Var},
+    gpu::Recording,
+};
+
+/// A network and what it learns: from the tensors of a batch to losses.
+pub trait Trainable {
+    /// Weights, and what a step moves beside them.
+    fn state(&self) -> &TrainState;
+    /// How batch norm normalises in training, and what has gradients.
+    fn mode(&self) -> Mode {
+        Mode::Train { groups: 1 }
+    }
+    /// Samples of a batch.
+    fn samples(&self) -> usize;
+    /// A batch that is cut into parts has parts of a multiple of this.
+    fn multiple(&self) -> usize {
+        1
+    }
+    /// The tensors of a batch of `n` samples, in the order in which [`Stepper::run`] takes their numbers.
+    fn fields(&self, n: usize) -> Vec<Field>;
+    /// Losses `[1]` of a batch that is on the device, whose sum is minimised: one to [`crate::ops::meter::PARTS`].
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or a request beyond the adapter's limits.
+    fn losses(&self, tape: &Tape, batch: &Batch) -> Result<Vec<Var>>;
+    /// What the losses count: a factor of their gradients. The meter reads them without it.
+    fn loss_weight(&self) -> f64 {
+        1.0
+    }
+    /// How weights move.
+    fn optimizer(&self) -> Optimizer;
+    /// Records what follows an update, such as a moving average of the weights.
+    ///
+    /// # Errors
+    /// More than the adapter binds at once.
+    fn updated(&self, _rec: &Recording) -> Result<()> {
+        Ok(())
+    }
+}

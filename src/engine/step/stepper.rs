@@ -1,0 +1,254 @@
+//! A training step on the device: recorded once, run for every batch.
+
+use super::{Batch, Inputs, Trainable};
+use crate::{
+    Error, Result,
+    autograd::Tape,
+    autotune::{self, cache},
+    gpu::{Gpu, Problem, Program, Readback, Recording},
+    nn,
+    ops::{
+        accumulate::Accumulate,
+        meter::{self, Meter},
+    },
+    tensor::{Arena, Step, Tensor},
+};
+use std::collections::BTreeMap;
+
+/// What a step consists of, recorded or ready to run.
+struct Parts {
+    inputs: Inputs,
+    /// Micro-batches of a step.
+    micro: usize,
+    /// Cheap launches that run twice, to keep to the memory there is.
+    recomputed: usize,
+    /// What its ops had to solve.
+    problems: BTreeMap<String, Problem>,
+    /// Numbers of a micro-batch of each field.
+    lengths: Vec<usize>,
+    /// Samples of a micro-batch.
+    samples: usize,
+    meter: Tensor,
+}
+
+/// A recorded step, not yet planned.
+pub struct Recorded {
+    recordings: Vec<Recording>,
+    parts: Parts,
+}
+
+/// A step, ready to run.
+pub struct Stepper {
+    programs: Vec<Program>,
+    parts: Parts,
+    readback: Readback,
+    gpu: Gpu,
+}
+
+impl Recorded {
+    /// Records a step. One that goes beyond the memory it may take computes cheap tensors again, which changes no figure;
+    /// where that is not enough, or a batch goes beyond the adapter's limits, it is cut into micro-batches, whose gradients
+    /// are averaged. Batch norm then normalises each micro-batch by itself.
+    ///
+    /// # Errors
+    /// Even one sample goes beyond the limits, or shapes do not fit.
+    pub fn new(gpu: &Gpu, trainable: &dyn Trainable) -> Result<Self> {
+        let batch = trainable.samples();
+        let meter = Tensor::alloc(gpu, &[size_of::<Meter>() / 4])?;
+        let (mut refusal, mut least) = (None, u64::MAX);
+        for micro in 1..=batch {
+            let whole = batch.is_multiple_of(micro);
+            if !whole || !(batch / micro).is_multiple_of(trainable.multiple()) {
+                continue;
+            }
+            let samples = batch / micro;
+            let fields = trainable.fields(samples);
+            let lengths = fields.iter().map(super::Field::len).collect();
+            let inputs = Inputs::new(gpu, fields)?;
+            let record = || record(gpu, trainable, &inputs, &meter, samples, micro);
+            match record().and_then(|recorded| tune(gpu, recorded, record)) {
+                Ok((recordings, problems)) => {
+                    let beyond = || {
+                        let peak = || recordings.iter().map(Recording::peak).max().unwrap_or(0);
+                        gpu.beyond_memory(peak)
+                    };
+                    let recomputed = match beyond()? {
+                        0 => 0,
+                        _ => recordings.iter().map(Recording::recompute).sum(),
+                    };
+                    let beyond = beyond()?;
+                    if beyond == 0 {
+                        let parts =
+                            Parts { inputs, micro, recomputed, problems, lengths, samples, meter };
+                        return Ok(Self { recordings, parts });
+                    }
+                    least = least.min(beyond);
+                    refusal = Some(Error::Adapter(format!(
+                        "expected memory for a step of one film, found that --memory is {} MiB short of it; give it \
+                         more, or make the images smaller",
+                        least.div_ceil(1 << 20)
+                    )));
+                }
+                Err(Error::Adapter(why)) => refusal = Some(Error::Adapter(why)),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| {
+            let of = trainable.multiple();
+            Error::shape("step", format!("expected a multiple of {of} samples, found {batch}"))
+        }))
+    }
+}
+
+/// Measures what nobody measured yet, if that is wanted, and then records again with what was found; and the problems.
+fn tune(
+    gpu: &Gpu,
+    recordings: Vec<Recording>,
+    record: impl Fn() -> Result<Vec<Recording>>,
+) -> Result<(Vec<Recording>, BTreeMap<String, Problem>)> {
+    let posed: BTreeMap<String, Problem> =
+        recordings.iter().flat_map(Recording::take_problems).collect();
+    let recordings = match gpu.choice().tune {
+        Some(say) if autotune::measure(gpu, &posed, say)? > 0 => record()?,
+        _ => recordings,
+    };
+    Ok((recordings, posed))
+}
+
+/// A step as one recording; of several micro-batches as three: the first one, a further one, the update.
+fn record(
+    gpu: &Gpu,
+    trainable: &dyn Trainable,
+    inputs: &Inputs,
+    meter: &Tensor,
+    samples: usize,
+    micro: usize,
+) -> Result<Vec<Recording>> {
+    let first = Recording::new(gpu);
+    pass(&first, trainable, Batch { inputs, samples, first: true }, meter)?;
+    if micro == 1 {
+        update(&first, trainable, inputs)?;
+        return Ok(vec![first]);
+    }
+    let gradients = &trainable.state().gradients;
+    let sum = Arena::zeros(gpu, &gradients.layout)?;
+    let mean = Accumulate { scale: 1.0 / micro as f32 };
+    mean.set(&first, &gradients.data, &sum.data)?;
+    let rest = Recording::new(gpu);
+    pass(&rest, trainable, Batch { inputs, samples, first: false }, meter)?;
+    mean.add(&rest, &gradients.data, &sum.data)?;
+    let last = Recording::new(gpu);
+    last.copy(&sum.data, &gradients.data);
+    update(&last, trainable, inputs)?;
+    Ok(vec![first, rest, last])
+}
+
+/// Records forward, losses and backward of a batch; the meter reads the losses.
+fn pass(rec: &Recording, trainable: &dyn Trainable, batch: Batch, meter: &Tensor) -> Result<()> {
+    let state = trainable.state();
+    let tape = Tape::new(rec, &state.network, trainable.mode());
+    let losses = trainable.losses(&tape, &batch)?;
+    let weight = trainable.loss_weight();
+    let weighted = losses.iter().map(|loss| nn::weighted(&tape, loss, weight));
+    let weighted = weighted.collect::<Result<Vec<_>>>()?;
+    tape.backward(&weighted.iter().collect::<Vec<_>>(), &state.gradients)?;
+    let losses: Vec<Tensor> = losses.into_iter().map(|loss| loss.value).collect();
+    meter::add(rec, &losses, meter, batch.step())
+}
+
+fn update(rec: &Recording, trainable: &dyn Trainable, inputs: &Inputs) -> Result<()> {
+    trainable.optimizer().record(rec, trainable.state(), &inputs.step)?;
+    trainable.updated(rec)
+}
+
+impl Stepper {
+    /// Records a step and plans it.
+    ///
+    /// # Errors
+    /// As [`Recorded::new`], a kernel that does not compile, or too little device memory.
+    pub fn new(gpu: &Gpu, trainable: &dyn Trainable) -> Result<Self> {
+        let mut one = Self::share(gpu, vec![Recorded::new(gpu, trainable)?])?;
+        Ok(one.swap_remove(0))
+    }
+    /// Plans steps that never run at the same time, in the same arenas.
+    ///
+    /// # Errors
+    /// A kernel that does not compile, or too little device memory.
+    pub fn share(gpu: &Gpu, recorded: Vec<Recorded>) -> Result<Vec<Self>> {
+        let mut recordings = Vec::new();
+        let mut counted = Vec::new();
+        for one in recorded {
+            counted.push((one.recordings.len(), one.parts));
+            recordings.extend(one.recordings);
+        }
+        let mut programs = Program::share(recordings)?.into_iter();
+        cache::keep_pipelines(gpu)?;
+        let ready = |(count, parts): (usize, Parts)| {
+            let programs = programs.by_ref().take(count).collect();
+            let readback = Readback::new(gpu, parts.meter.data.bytes)?;
+            Ok(Self { programs, parts, readback, gpu: gpu.clone() })
+        };
+        counted.into_iter().map(ready).collect()
+    }
+    /// Runs a step on a batch, the numbers of each field in the order of their declaration: one upload and one submission
+    /// for each micro-batch, nothing down.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn run(&mut self, step: &Step, batch: &[&[f32]]) -> Result<()> {
+        let Parts { micro, lengths, samples, .. } = &self.parts;
+        let (micro, samples) = (*micro, *samples);
+        let lengths = lengths.clone();
+        let mut step = *step;
+        for at in 0..micro {
+            let part = |(numbers, length): (&&[f32], &usize)| -> std::ops::Range<usize> {
+                (at * length).min(numbers.len())..((at + 1) * length).min(numbers.len())
+            };
+            let fields = batch.iter().zip(&lengths).map(|one| &one.0[part(one)]);
+            self.parts.inputs.send(&step, &fields.collect::<Vec<_>>())?;
+            let program = if micro == 1 { 0 } else { at.min(1) };
+            self.programs[program].run();
+            step.samples = step.samples.wrapping_add(samples as u32);
+        }
+        if micro > 1 {
+            self.programs[2].run();
+        }
+        Ok(())
+    }
+    /// Samples of a batch.
+    pub fn samples(&self) -> usize {
+        self.parts.micro * self.parts.samples
+    }
+    /// Micro-batches of a step.
+    pub fn micro(&self) -> usize {
+        self.parts.micro
+    }
+    /// Cheap launches of a step that run twice, so that it keeps to the memory it was given.
+    pub fn recomputed(&self) -> usize {
+        self.parts.recomputed
+    }
+    /// Of how many problems with several kernels the fastest is known, and how many there are.
+    pub fn tuned(&self) -> [usize; 2] {
+        let several: Vec<_> = self.problems().values().filter(|p| p.kernels.len() > 1).collect();
+        let known = several.iter().filter(|p| self.gpu.tuned(&p.name).is_some()).count();
+        [known, several.len()]
+    }
+    /// What its ops had to solve, of which a kernel was chosen for each.
+    pub fn problems(&self) -> &BTreeMap<String, Problem> {
+        &self.parts.problems
+    }
+    /// The programs of a step: one, or first micro-batch, further ones, update.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+    /// Takes what the meter has summed since the last reading, and sets it to zero.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn read_meter(&mut self) -> Result<Meter> {
+        self.readback.request(&self.parts.meter.data);
+        let meter = bytemuck::pod_read_unaligned(&self.readback.wait()?);
+        self.gpu.clear(&self.parts.meter.data);
+        Ok(meter)
+    }
+}

@@ -1,5 +1,0 @@
-//! `mtpret`: see [`mtpret::cli`].
-
-fn main() -> std::process::ExitCode {
-    mtpret::cli::main()
-}

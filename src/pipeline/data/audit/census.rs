@@ -1,0 +1,136 @@
+//! A data set in numbers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Entry, parted};
+use crate::data::{Annotation, Dataset, Kind, Source};
+
+/// Least, middle and greatest.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Spread<T> {
+    /// Least.
+    pub least: T,
+    /// Half are below.
+    pub median: T,
+    /// Greatest.
+    pub most: T,
+}
+
+/// A data set in numbers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Census {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub root: PathBuf,
+    /// What its films are annotated with.
+    pub kind: Kind,
+    /// Films to learn from, to choose by and to report on.
+    pub parts: [usize; 3],
+    /// Patients in all of them.
+    pub patients: usize,
+    /// Films of each class, finding or kind of box, in each part; of a mask, films that have one.
+    pub classes: Vec<(String, [usize; 3])>,
+    /// Films that its tables name and the disk lacks.
+    pub missing: usize,
+    /// Films without a label or mask, left out.
+    pub unlabelled: usize,
+    /// Width of the films, pixels.
+    pub width: Option<Spread<usize>>,
+    /// Height of the films, pixels.
+    pub height: Option<Spread<usize>>,
+    /// Films by format and bits, such as `PNG, 8 bit grey`.
+    pub encodings: BTreeMap<String, usize>,
+    /// Darkest and brightest pixel of any film, 0-255.
+    pub range: [f64; 2],
+    /// Mean of all pixels, 0-255; none where no film can be read, as of what follows.
+    pub mean: Option<f64>,
+    /// Standard deviation of all pixels.
+    pub deviation: Option<f64>,
+    /// Standard deviation of the films' means: the paper's 18.390 is of this order.
+    pub deviation_of_means: Option<f64>,
+    /// The films' means: the 5th, 50th and 95th of a hundred.
+    pub means: Option<Spread<f64>>,
+}
+
+impl Census {
+    /// Of a set whose readable films are `films`.
+    pub(super) fn of(source: &Source, dataset: &Dataset, films: &[&Entry]) -> Self {
+        let mut encodings = BTreeMap::new();
+        for entry in films {
+            *encodings.entry(entry.look.words()).or_insert(0) += 1;
+        }
+        let mut patients: Vec<&str> =
+            parted(dataset).map(|(_, film)| film.patient.as_str()).collect();
+        patients.sort_unstable();
+        patients.dedup();
+        // Pixels of a large film count for more, as they would in one sum over all of them.
+        let pixels = |entry: &&Entry| (entry.look.size[0] * entry.look.size[1]) as f64;
+        let weights: Vec<f64> = films.iter().map(pixels).collect();
+        let means: Vec<f64> = films.iter().map(|entry| entry.look.mean).collect();
+        let mean = average(&means, &weights);
+        let square = |e: &&Entry| e.look.deviation.powi(2) + (e.look.mean - mean).powi(2);
+        let squares: Vec<f64> = films.iter().map(square).collect();
+        let alike = vec![1.0; films.len()];
+        let middle = average(&means, &alike);
+        let between: Vec<f64> = means.iter().map(|mean| (mean - middle).powi(2)).collect();
+        let some = |value: f64| (!films.is_empty()).then_some(value);
+        let sides = |axis: usize| films.iter().map(|entry| entry.look.size[axis]).collect();
+        let range = films.iter().map(|entry| entry.look.range);
+        Self {
+            name: dataset.name.clone(),
+            root: source.root.clone(),
+            kind: dataset.labels.kind,
+            parts: [dataset.train.len(), dataset.val.len(), dataset.test.len()],
+            patients: patients.len(),
+            classes: classes(dataset),
+            missing: dataset.missing,
+            unlabelled: dataset.unlabelled,
+            width: spread(sides(0), [0.0, 0.5, 1.0]),
+            height: spread(sides(1), [0.0, 0.5, 1.0]),
+            encodings,
+            range: range
+                .reduce(|[low, high], [l, h]| [low.min(l), high.max(h)])
+                .unwrap_or_default(),
+            mean: some(mean),
+            deviation: some(average(&squares, &weights).sqrt()),
+            deviation_of_means: some(average(&between, &alike).sqrt()),
+            means: spread(means, [0.05, 0.5, 0.95]),
+        }
+    }
+}
+
+/// Films of each class in each part.
+pub(in crate::data) fn classes(dataset: &Dataset) -> Vec<(String, [usize; 3])> {
+    let parts = [&dataset.train, &dataset.val, &dataset.test];
+    let has = |target: &Annotation, class: usize| match target {
+        Annotation::Labels(labels) if dataset.labels.kind == Kind::Classes => {
+            labels.first() == Some(&(class as f32))
+        }
+        Annotation::Labels(labels) => labels.get(class) == Some(&1.0),
+        Annotation::Boxes { boxes, .. } => boxes.iter().any(|found| found.class == class),
+        Annotation::Mask(_) => true,
+        Annotation::Polygons { polygons, .. } => !polygons.is_empty(),
+    };
+    let count = |class: usize| {
+        parts.map(|films| films.iter().filter(|film| has(&film.target, class)).count())
+    };
+    let names = dataset.labels.names.iter().enumerate();
+    names.map(|(class, name)| (name.clone(), count(class))).collect()
+}
+
+fn average(values: &[f64], weights: &[f64]) -> f64 {
+    let sum: f64 = values.iter().zip(weights).map(|(value, weight)| value * weight).sum();
+    sum / weights.iter().sum::<f64>()
+}
+
+/// The values at these shares of the sorted list.
+fn spread<T: PartialOrd + Copy>(mut values: Vec<T>, shares: [f64; 3]) -> Option<Spread<T>> {
+    values.sort_by(|a, b| a.partial_cmp(b).expect("no value is NaN"));
+    let last = values.len().checked_sub(1)?;
+    let [least, median, most] = shares.map(|share| values[(share * last as f64).round() as usize]);
+    Some(Spread { least, median, most })
+}

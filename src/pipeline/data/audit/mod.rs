@@ -1,0 +1,301 @@
+//! An audit of data sets: what is on disk, what is wrong with it, and what would make figures false.
+
+mod census;
+mod film;
+mod likeness;
+mod pictures;
+mod studies;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{
+    Annotation, Dataset, Kind, Part, Sample, Source, Split,
+    dataset::{
+        split::{Flaw, SHARED_PATIENT},
+        split_file,
+    },
+    film::mask::mask,
+};
+use crate::{Error, Result};
+
+use census::classes;
+pub use census::{Census, Spread};
+use film::Look;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Training would stop over it, or its figures would be false.
+    Error,
+    /// It may be meant, and figures may suffer.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// What it is, in two or three words that do not change: `unreadable film`, `same film twice`.
+    pub what: &'static str,
+    /// The data set.
+    pub set: String,
+    /// File, line, patient.
+    pub place: String,
+    /// What was expected and what was found, and one way to mend it.
+    pub problem: String,
+    /// The other place, where a film is in two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<PathBuf>,
+}
+
+/// What an audit came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Audit {
+    /// The data sets that could be read.
+    pub sets: Vec<Census>,
+    /// What was found, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// A data set to be audited.
+pub struct Subject {
+    /// How it lies on disk.
+    pub source: Source,
+    /// Whether stage 1 sees its films, all of them and without labels.
+    pub pretraining: bool,
+}
+
+/// A film of a data set under audit.
+struct Entry<'a> {
+    set: usize,
+    part: Part,
+    sample: &'a Sample,
+    look: &'a Look,
+}
+
+/// Looks at every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in all.
+///
+/// # Errors
+/// None of the data sets can be read, and why not the first.
+pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Audit> {
+    let (sets, mut findings) = readable(subjects)?;
+    let films: Vec<(usize, Part, &Sample)> = sets
+        .iter()
+        .enumerate()
+        .flat_map(|(set, (_, dataset))| parted(dataset).map(move |(part, film)| (set, part, film)))
+        .collect();
+    let looks = looks(films.iter().map(|(.., film)| film.path.as_path()), progress);
+    let wrong = |&(set, _, sample): &(usize, Part, &'_ Sample)| {
+        let (what, problem) = match &looks[sample.path.as_path()] {
+            Err(problem) => ("unreadable film", problem.clone()),
+            // A mask can only be held against a film that can be read.
+            Ok(look) => ("unusable annotation", annotated(sample, look.size).err()?),
+        };
+        let name = &sets[set].0.source.name;
+        Some(finding(Level::Error, what, name, sample.path.display(), problem))
+    };
+    findings.par_extend(films.par_iter().filter_map(wrong));
+    let mut entries = Vec::new();
+    for &(set, part, sample) in &films {
+        if let Ok(look) = &looks[sample.path.as_path()] {
+            entries.push(Entry { set, part, sample, look });
+        }
+    }
+    let mut censuses = Vec::new();
+    for (at, (subject, dataset)) in sets.iter().enumerate() {
+        let of_set: Vec<&Entry> = entries.iter().filter(|entry| entry.set == at).collect();
+        // A set that serves several purposes is the same films each time.
+        let root = |other: &(&Subject, Dataset)| other.0.source.root == subject.source.root;
+        if !sets[..at].iter().any(root) {
+            findings.extend(pictures::of_films(&subject.source.name, &of_set));
+            findings.extend(studies::beside(&subject.source));
+        }
+        findings.extend(rare(dataset));
+        findings.extend(left_out(&subject.source, dataset));
+        if let Some(file) = &subject.source.splits {
+            let changed = split_file::changed(&subject.source, file)?;
+            let problem = "its bytes are not those that the splits were written for";
+            findings.extend(changed.iter().map(|path| {
+                finding(Level::Error, "changed film", &dataset.name, path.display(), problem.into())
+            }));
+        }
+        censuses.push(Census::of(&subject.source, dataset, &of_set));
+    }
+    findings.extend(likeness::twice(&entries, &sets));
+    findings.sort_by(|a, b| (a.level, a.what, &a.place).cmp(&(b.level, b.what, &b.place)));
+    Ok(Audit { sets: censuses, findings })
+}
+
+/// A data set that can be read, and who asked for it.
+type Readable<'a> = (&'a Subject, Dataset);
+
+/// The data sets that can be read, and what their readers found.
+fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<Finding>)> {
+    let (mut sets, mut findings, mut first) = (Vec::new(), Vec::new(), None);
+    for subject in subjects {
+        let name = subject.source.name.clone();
+        match subject.source.survey() {
+            Ok((dataset, flaws)) => {
+                let said = |flaw: &Flaw| refused(Level::Error, &name, flaw.what, &flaw.error);
+                findings.extend(flaws.iter().map(said));
+                findings.extend(passed_over(&subject.source, &flaws));
+                sets.push((subject, dataset));
+            }
+            Err(fault) => {
+                findings.push(refused(Level::Error, &name, "unreadable data set", &fault));
+                first = first.or(Some(fault));
+            }
+        }
+    }
+    match first {
+        Some(first) if sets.is_empty() => Err(first),
+        _ => Ok((sets, findings)),
+    }
+}
+
+/// What the source's settings pass over without a word: films and masks that are not there (`partial`), and patients whom
+/// the set's own parts share (`split = "patient"` divides them again).
+fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
+    let mut strict = Source { partial: false, ..source.clone() };
+    if source.split == Split::Patient && source.splits.is_none() {
+        strict.split = Split::Given;
+    }
+    if strict == *source {
+        return Vec::new();
+    }
+    let words = |flaw: &Flaw| (flaw.what, flaw.error.to_string());
+    let known: HashSet<_> = known.iter().map(words).collect();
+    // Strictness may leave no data set at all, which says nothing about the one that is used.
+    let Ok((_, flaws)) = strict.survey() else { return Vec::new() };
+    let new = flaws.iter().filter(|flaw| !known.contains(&words(flaw)));
+    let warned = new.map(|flaw| {
+        let mut warned = refused(Level::Warning, &source.name, flaw.what, &flaw.error);
+        if let Error::Data { problem, .. } = &flaw.error {
+            let instead = match flaw.what {
+                SHARED_PATIENT => "here the films are divided again by patient",
+                _ => "here it is left out",
+            };
+            warned.problem = format!("{problem}; {instead}");
+        }
+        warned
+    });
+    warned.collect()
+}
+
+/// Each file decoded once, side by side.
+fn looks<'a>(
+    paths: impl Iterator<Item = &'a Path>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> HashMap<&'a Path, Result<Look, String>> {
+    let mut paths: Vec<&Path> = paths.collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let done = AtomicUsize::new(0);
+    let look = |path: &&'a Path| {
+        let look = film::look(path);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, paths.len());
+        (*path, look)
+    };
+    paths.par_iter().map(look).collect()
+}
+
+fn finding(
+    level: Level,
+    what: &'static str,
+    set: &str,
+    place: impl ToString,
+    problem: String,
+) -> Finding {
+    Finding { level, what, set: set.into(), place: place.to_string(), problem, other: None }
+}
+
+/// What a reader refused.
+fn refused(level: Level, set: &str, what: &'static str, error: &Error) -> Finding {
+    let (place, problem) = match error {
+        Error::Data { place, problem, remedy } | Error::Config { place, problem, remedy } => {
+            (place.clone(), format!("{problem}; {remedy}"))
+        }
+        other => (String::new(), other.to_string()),
+    };
+    finding(level, what, set, place, problem)
+}
+
+fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
+    let parts =
+        [(Part::Train, &dataset.train), (Part::Val, &dataset.val), (Part::Test, &dataset.test)];
+    parts.into_iter().flat_map(|(part, films)| films.iter().map(move |film| (part, film)))
+}
+
+/// Whether what is known of a film fits it.
+fn annotated(sample: &Sample, size: [usize; 2]) -> Result<(), String> {
+    match &sample.target {
+        Annotation::Mask(_) | Annotation::Polygons { .. } => {
+            let inside = mask(&sample.target, size)?;
+            let empty = !inside.contains(&1) && matches!(sample.target, Annotation::Mask(_));
+            if empty {
+                Err("expected some foreground in its mask, found none".into())
+            } else {
+                Ok(())
+            }
+        }
+        Annotation::Boxes { size: annotated, .. } => super::film::fit::upright(*annotated, size),
+        Annotation::Labels(_) => Ok(()),
+    }
+}
+
+/// Films of a class in a part below which its figures say little.
+const FEW: usize = 5;
+
+/// The classes of which a part has few films.
+fn rare(dataset: &Dataset) -> Option<Finding> {
+    if !matches!(dataset.labels.kind, Kind::Classes | Kind::Multi | Kind::Boxes) {
+        return None;
+    }
+    let few = |(class, counts): &(String, [usize; 3])| {
+        let parts = ["train", "val", "test"].into_iter().zip(counts);
+        let few: Vec<String> =
+            parts.filter(|(_, n)| **n < FEW).map(|(part, n)| format!("{n} in {part}")).collect();
+        (!few.is_empty()).then(|| format!("{class}: {}", few.join(", ")))
+    };
+    let few: Vec<String> = classes(dataset).iter().filter_map(few).collect();
+    let problem = format!(
+        "expected {FEW} films or more of each class in each part, found {}",
+        few.join("; ")
+    );
+    (!few.is_empty())
+        .then(|| finding(Level::Warning, "rare class", &dataset.name, &dataset.name, problem))
+}
+
+/// Rows and films that are left out because nothing is said of them, and films of NIH's table that are not on disk.
+fn left_out(source: &Source, dataset: &Dataset) -> Vec<Finding> {
+    let said = |level, what, count: usize, words: &str| {
+        let problem = format!("{count} {words}");
+        (count > 0).then(|| finding(level, what, &dataset.name, &dataset.name, problem))
+    };
+    let absent =
+        "films that its table names are not on disk: complete the download, or go on without them";
+    let mute =
+        "rows or films without a class are left out; stage 1 can use them (labelled = false)";
+    // Where a source is partial, each of them is a finding of its own; so is each film without a mask.
+    let missing = if source.partial { 0 } else { dataset.missing };
+    let unlabelled = if dataset.labels.kind == Kind::Mask { 0 } else { dataset.unlabelled };
+    let found = [
+        said(Level::Warning, "missing films", missing, absent),
+        said(Level::Note, "no label", unlabelled, mute),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+/// A path for people, shorter by the folder that all of it lies in.
+fn short(path: &Path, root: &Path) -> String {
+    split_file::relative(path, root)
+}

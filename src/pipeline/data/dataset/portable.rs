@@ -1,0 +1,84 @@
+//! A source as it can go to another machine: without the places of this one.
+
+use crate::data::{Roots, Source};
+use std::path::{Component, Path, PathBuf};
+
+impl Source {
+    /// This source with the root `folder`; a known data set may also lie below it, as [`Roots`] seeks it.
+    pub fn at(&self, folder: &Path) -> Self {
+        let mut source = self.clone();
+        let roots = Roots { folders: vec![folder.into()], ..Roots::default() };
+        source.root.clear();
+        if source.known.is_none() || source.locate(&roots).is_err() {
+            source.root = folder.into();
+        }
+        source
+    }
+    /// This source without its root, which [`Source::at`] gives again. A path that led out of the root is kept by its
+    /// last name, so that the file can be put into the root of another machine.
+    pub fn portable(&self) -> Self {
+        let mut source = self.clone();
+        let root = std::mem::take(&mut source.root);
+        for path in source.paths() {
+            let below = path.strip_prefix(&root).unwrap_or(path).to_owned();
+            *path = inside(&below);
+        }
+        for pattern in &mut source.masks {
+            let inside = |one: &str| inside(Path::new(one)).display().to_string();
+            *pattern = pattern.split('|').map(inside).collect::<Vec<_>>().join("|");
+        }
+        if source.known.is_none() {
+            // A source that nobody knows must have a root to be written down.
+            source.root = ".".into();
+        }
+        source
+    }
+    /// A path of this source that leads out of the root.
+    pub fn stray(&self) -> Option<PathBuf> {
+        let mut source = self.clone();
+        let patterns = self.masks.iter().flat_map(|pattern| pattern.split('|')).map(PathBuf::from);
+        let paths: Vec<PathBuf> = source.paths().into_iter().map(|path| path.clone()).collect();
+        paths.into_iter().chain(patterns).find(|path| leads_out(path))
+    }
+    /// Every path that is relative to the root.
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let one = [&mut self.table, &mut self.test_table, &mut self.negatives, &mut self.splits];
+        let some = one.into_iter().flatten().chain(&mut self.annotations);
+        some.chain([&mut self.images]).collect()
+    }
+}
+
+fn leads_out(path: &Path) -> bool {
+    !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+fn inside(path: &Path) -> PathBuf {
+    match leads_out(path) {
+        true => path.file_name().map(PathBuf::from).unwrap_or_default(),
+        false => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Format;
+
+    #[test]
+    fn a_portable_source_says_nothing_of_the_machine_it_was_read_on() {
+        let mut source = Source::new("films", Format::Csv, "/home/ada/films");
+        source.images = "png".into();
+        source.table = Some("/home/ada/films/tables/all.csv".into());
+        source.test_table = Some("/srv/test.csv".into());
+        source.splits = Some("../splits.csv".into());
+        source.masks = vec!["/srv/left/{}.png|../{}.png".into(), "right/{}.png".into()];
+        assert_eq!(source.stray(), source.table);
+        let there = source.portable();
+        assert_eq!(there.stray(), None);
+        assert_eq!((there.root, there.images), (".".into(), "png".into()));
+        assert_eq!(there.table, Some("tables/all.csv".into()));
+        assert_eq!(there.test_table, Some("test.csv".into()));
+        assert_eq!(there.splits, Some("splits.csv".into()));
+        assert_eq!(there.masks, ["{}.png|{}.png", "right/{}.png"]);
+    }
+}

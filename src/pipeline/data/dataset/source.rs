@@ -1,0 +1,398 @@
+//! What a user writes about a data set.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    class::Class,
+    split::{self, Flaw},
+    split_file,
+};
+use crate::{
+    Error, Result,
+    data::{
+        Dataset, Kind, Labels, Purpose, Roots,
+        formats::{
+            coco, folder, nih, openi, pairs, suffix, table, uncertain::Uncertain, voc, yolo,
+        },
+    },
+};
+
+/// How the films and labels of a data set lie on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A folder per class, `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
+    Folder,
+    /// A table with a row per film and any columns.
+    Csv,
+    /// NIH ChestX-ray14: `Data_Entry_2017*.csv` and images anywhere below the root.
+    Nih,
+    /// Films that end in their class, by their own name (Shenzhen's `_0` and `_1`) or that of a
+    /// folder (MURA's `study1_positive`), in parts as `folder` has them or without.
+    Suffix,
+    /// Films and masks in image files.
+    Masks,
+    /// COCO JSON, for boxes or outlines.
+    Coco,
+    /// Pascal VOC XML, for boxes.
+    Voc,
+    /// YOLO text files beside the films' folders (`images/a.png`, `labels/a.txt`), for boxes or outlines.
+    Yolo,
+    /// Indiana University's chest films (OpenI): reports in `ecgen-radiology/*.xml` or `indiana_reports.csv`, for
+    /// normal against abnormal.
+    Openi,
+}
+
+/// What is wanted of an annotation that holds boxes and outlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// The boxes.
+    #[default]
+    Boxes,
+    /// A mask of what lies inside the outlines.
+    Mask,
+}
+
+/// How films are divided into training, validation and test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// As the folders, the split column or NIH's lists say, where a patient in two parts is an
+    /// error; a part that is not given is taken out of the training part, patient by patient.
+    #[default]
+    Given,
+    /// By patient, whatever the data set says.
+    Patient,
+    /// As given, patients in two parts and all.
+    Unchecked,
+}
+
+/// A data set to read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Source {
+    /// A name for reports.
+    pub name: String,
+    /// The name of a data set that the program knows ([`crate::data::KNOWN`]). Then every other key has
+    /// the value that suits this data set wherever it is left at its default.
+    #[serde(default)]
+    pub known: Option<String>,
+    /// Beside `known`: what the data set is used for, where it serves several purposes.
+    #[serde(default)]
+    pub task: Option<Purpose>,
+    /// How it lies on disk; needed without `known`.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// The folder of the data set, to which all other paths are relative; needed without `known`,
+    /// beside which it is found by [`Source::locate`].
+    #[serde(default)]
+    pub root: PathBuf,
+    /// The folder of the films below `root`; the paths of a table or of annotations are relative
+    /// to it. Default: `root` itself.
+    #[serde(default)]
+    pub images: PathBuf,
+    /// The table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the
+    /// only `Data_Entry*.csv` in `root`.
+    pub table: Option<PathBuf>,
+    /// `csv`: a second table like `table`, whose films are all for test.
+    pub test_table: Option<PathBuf>,
+    /// `false` ignores all labels; of a folder then every film below the root is taken.
+    #[serde(default = "yes")]
+    pub labelled: bool,
+    /// `csv`: the column of the films' paths, relative to `images`, or to its parent as in tables
+    /// whose paths begin with the data set's own folder. Default `path`.
+    #[serde(default = "path_column")]
+    pub path_column: String,
+    /// `csv`: one column of words or whole numbers (classes), or one or several columns of 0, 1
+    /// and blank (findings); none means unlabelled. `nih`: the findings wanted; none means all 14.
+    #[serde(default)]
+    pub label_columns: Vec<String>,
+    /// `csv`: as what findings count where a cell is −1, not certain: `ones` (present), `zeros` (absent), `ignore` or
+    /// `multiclass` (a further label, `Edema uncertain`), for all of them or by column; −1 in a column without a word is an
+    /// error.
+    #[serde(default)]
+    pub uncertain: Uncertain,
+    /// `csv`: a finding is absent where its cell is blank. Default: it is not known.
+    #[serde(default)]
+    pub blank_is_absent: bool,
+    /// `csv` with one label column: which of its words are which class; rows of other words count
+    /// as unlabelled. `suffix`: which endings of films or folders are which class. `coco`, `voc`: which names
+    /// are which class; without it all are. Masks: the name of the foreground.
+    #[serde(default)]
+    pub classes: Vec<Class>,
+    /// `csv`: only rows with these words in these columns.
+    #[serde(default)]
+    pub only: BTreeMap<String, String>,
+    /// `coco`: the JSON files; `train`, `val` or `test` in a name says the part. `voc`: the folders
+    /// of the XML files.
+    #[serde(default)]
+    pub annotations: Vec<PathBuf>,
+    /// `coco`: whether boxes or masks are wanted. Default `boxes`.
+    #[serde(default)]
+    pub shape: Shape,
+    /// `coco`, `voc`: a folder below `root` whose films have nothing on them where no annotation
+    /// names them.
+    #[serde(default)]
+    pub negatives: Option<PathBuf>,
+    /// `masks`: the mask of a film, relative to `root`, where `{}` stands for the film's name
+    /// without extension; `A|B` is B where there is no A, and several patterns are united
+    /// (`["left/{}.png", "right/{}.png"]`).
+    #[serde(default)]
+    pub masks: Vec<String>,
+    /// Leave out, and count, films that a table or an annotation names and the disk lacks, and
+    /// films without a mask. Default: they are errors.
+    #[serde(default)]
+    pub partial: bool,
+    /// Of two classes, the one whose presence is called positive in all figures. Default: the
+    /// second in alphabetical order.
+    pub positive: Option<String>,
+    /// `csv`: the column of patients; without it the patient is told by the file name.
+    pub patient_column: Option<String>,
+    /// `csv`: the column that says `train`, `val` or `test`.
+    pub split_column: Option<String>,
+    /// A table of `mtpret data splits`, relative to `root` or absolute, that says the part of each film; then
+    /// the shares and the seed have no say. Every film is held against its hash in the table, which reads all of
+    /// them once.
+    #[serde(default)]
+    pub splits: Option<PathBuf>,
+    /// Who decides on training, validation and test.
+    #[serde(default)]
+    pub split: Split,
+    /// Share of the divided films that goes to validation where it is not given. Default 0.1.
+    #[serde(default = "val_share")]
+    pub val_share: f64,
+    /// Share of the divided films that goes to test where it is not given. Default 0.2.
+    #[serde(default = "test_share")]
+    pub test_share: f64,
+    /// Seed of the division by patient. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// Not 0: only so many training films, as many of each class as can be, which are for validation and test
+    /// too. Whatever learns learns these by heart.
+    #[serde(default)]
+    pub overfit: usize,
+}
+
+fn yes() -> bool {
+    true
+}
+fn path_column() -> String {
+    "path".into()
+}
+fn val_share() -> f64 {
+    0.1
+}
+fn test_share() -> f64 {
+    0.2
+}
+
+impl Source {
+    /// A source with every optional setting at its default.
+    pub fn new(name: impl Into<String>, format: Format, root: impl Into<PathBuf>) -> Self {
+        Self { format: Some(format), root: root.into(), ..Self::named(name) }
+    }
+
+    /// A source of the data set that the program knows as `known`.
+    pub fn known(name: impl Into<String>, known: &str, task: Option<Purpose>) -> Self {
+        Self { known: Some(known.into()), task, ..Self::named(name) }
+    }
+
+    /// A source of this name that says nothing else.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            known: None,
+            task: None,
+            format: None,
+            root: PathBuf::new(),
+            images: PathBuf::new(),
+            table: None,
+            test_table: None,
+            uncertain: Uncertain::default(),
+            blank_is_absent: false,
+            classes: Vec::new(),
+            only: BTreeMap::new(),
+            annotations: Vec::new(),
+            shape: Shape::default(),
+            negatives: None,
+            masks: Vec::new(),
+            partial: false,
+            labelled: yes(),
+            path_column: path_column(),
+            label_columns: Vec::new(),
+            positive: None,
+            patient_column: None,
+            split_column: None,
+            splits: None,
+            split: Split::default(),
+            val_share: val_share(),
+            test_share: test_share(),
+            seed: 0,
+            overfit: 0,
+        }
+    }
+
+    /// Finds and labels the films and divides them. No image is opened. A known data set without
+    /// a root is sought as [`Roots::from_env`] says.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that contradict one another; [`Error::Data`] or
+    /// [`Error::Io`] for a missing folder, table or annotation, an empty class, an unknown column,
+    /// a label, box or outline that cannot be read or lies outside, a path out of the root, a
+    /// missing film or mask, a patient in two parts, a film that is not the one that `splits` was written for.
+    pub fn read(&self) -> Result<Dataset> {
+        if self.known.is_some() && self.format.is_none() {
+            let mut found = self.clone();
+            found.locate(&Roots::from_env())?;
+            return found.read();
+        }
+        let (dataset, flaws) = self.survey()?;
+        match (flaws.into_iter().next(), &self.splits) {
+            (Some(flaw), _) => Err(flaw.error),
+            (None, Some(file)) => split_file::verify(self, file).map(|()| dataset),
+            (None, None) => Ok(dataset),
+        }
+    }
+
+    /// As [`Source::read`], with everything that is wrong with single films, rows and marks beside the data set without
+    /// them.
+    ///
+    /// # Errors
+    /// What leaves no data set to speak of.
+    pub fn survey(&self) -> Result<(Dataset, Vec<Flaw>)> {
+        let format = self.check()?;
+        let listing = match format {
+            Format::Folder => folder::read(self)?,
+            Format::Csv => table::read(self)?,
+            Format::Nih => nih::read(self)?,
+            Format::Suffix => suffix::read(self)?,
+            Format::Masks => pairs::read(self)?,
+            Format::Coco => coco::read(self)?,
+            Format::Voc => voc::read(self)?,
+            Format::Yolo => yolo::read(self)?,
+            Format::Openi => openi::read(self)?,
+        };
+        split::divide(self, listing)
+    }
+
+    /// The folder of the films.
+    pub(in crate::data) fn films(&self) -> PathBuf {
+        self.root.join(&self.images)
+    }
+
+    /// The labels of a set of masks.
+    pub(in crate::data) fn mask_labels(&self) -> Labels {
+        let name = self.classes.first().map_or("foreground", |class| &class.name);
+        Labels { kind: Kind::Mask, names: vec![name.into()] }
+    }
+
+    /// The keys that are set and that only some formats use.
+    fn special(&self) -> [(&'static str, bool, &'static [Format]); 16] {
+        use Format::{Coco, Csv, Masks, Nih, Openi, Suffix, Voc, Yolo};
+        [
+            ("table", self.table.is_some(), &[Csv, Nih]),
+            ("test_table", self.test_table.is_some(), &[Csv]),
+            ("uncertain", self.uncertain != Uncertain::default(), &[Csv]),
+            ("blank_is_absent", self.blank_is_absent, &[Csv]),
+            ("label_columns", !self.label_columns.is_empty(), &[Csv, Nih]),
+            ("path_column", self.path_column != path_column(), &[Csv]),
+            ("patient_column", self.patient_column.is_some(), &[Csv]),
+            ("split_column", self.split_column.is_some(), &[Csv]),
+            ("only", !self.only.is_empty(), &[Csv]),
+            ("classes", !self.classes.is_empty(), &[Csv, Suffix, Masks, Coco, Voc, Yolo]),
+            ("annotations", !self.annotations.is_empty(), &[Coco, Voc, Yolo]),
+            ("negatives", self.negatives.is_some(), &[Coco, Voc]),
+            ("shape", self.shape != Shape::default(), &[Coco, Yolo]),
+            ("masks", !self.masks.is_empty(), &[Masks]),
+            ("partial", self.partial, &[Csv, Masks, Coco, Voc, Openi]),
+            ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix, Openi]),
+        ]
+    }
+
+    fn check(&self) -> Result<Format> {
+        let wrong = |key: &str, problem: String, remedy: &str| {
+            Err(Error::config(format!("data set {}, {key}", self.name), problem, remedy))
+        };
+        let Some(format) = self.format else {
+            return wrong("format", "expected a format, found none".into(), "add it, or known");
+        };
+        for (key, share) in [("val_share", self.val_share), ("test_share", self.test_share)] {
+            if !(0.0..1.0).contains(&share) {
+                let problem = format!("expected a share from 0 to below 1, found {share}");
+                return wrong(key, problem, "write 0.1 for a tenth");
+            }
+        }
+        if self.val_share + self.test_share >= 1.0 {
+            let sum = self.val_share + self.test_share;
+            let problem = format!(
+                "expected val_share and test_share below 1 together, found {sum}: nothing is left to train"
+            );
+            return wrong("test_share", problem, "lower one of them");
+        }
+        let special = self.special();
+        let foreign = special.iter().find(|(_, set, users)| *set && !users.contains(&format));
+        if let Some((key, _, users)) = foreign {
+            let format = format!("{format:?}").to_lowercase();
+            let problem = format!("expected no such key beside format = \"{format}\", found it");
+            let last = format!("{:?}", users[0]).to_lowercase();
+            return wrong(key, problem, &format!("remove it, or set format = \"{last}\""));
+        }
+        let needed = match format {
+            Format::Csv => {
+                Some(("table", self.table.is_none(), "name the csv file, relative to root"))
+            }
+            Format::Suffix => {
+                Some(("classes", self.classes.is_empty(), "name the classes and endings"))
+            }
+            Format::Masks => Some(("masks", self.masks.is_empty(), "write it as \"masks/{}.png\"")),
+            Format::Coco => {
+                Some(("annotations", self.annotations.is_empty(), "name the JSON files"))
+            }
+            Format::Voc => Some(("annotations", self.annotations.is_empty(), "name the folder")),
+            Format::Folder | Format::Nih | Format::Yolo | Format::Openi => None,
+        };
+        if let Some((key, true, remedy)) = needed {
+            let format = format!("{format:?}").to_lowercase();
+            let article = if key.ends_with('s') { "" } else { "a " };
+            return wrong(
+                key,
+                format!("expected {article}{key}, which the format {format} needs, found none"),
+                remedy,
+            );
+        }
+        let films = self.films();
+        let absent = [&self.root, &films].into_iter().find(|folder| !folder.is_dir());
+        if let Some(absent) = absent {
+            return Err(Error::data(
+                absent.display().to_string(),
+                format!("expected the folder of data set {}, found none", self.name),
+                "correct root, or download the data set there",
+            ));
+        }
+        Ok(format)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let source = Self::deserialize(from)?;
+        if source.known.is_none() && source.format.is_none() {
+            return Err(D::Error::missing_field("format"));
+        }
+        if source.known.is_none() && source.root.as_os_str().is_empty() {
+            return Err(D::Error::missing_field("root"));
+        }
+        Ok(source)
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, into)
+    }
+}

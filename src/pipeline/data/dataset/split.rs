@@ -1,0 +1,267 @@
+//! Training, validation and test without a patient in two of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use super::split_file;
+use crate::{
+    Error, Result,
+    data::{Annotation, Dataset, Kind, Labels, Sample, Source, Split, formats::walk::EXTENSIONS},
+};
+use serde::Serialize;
+
+/// One of the three parts of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Val,
+    /// To report on.
+    Test,
+}
+
+impl Part {
+    /// The part that a folder or a cell names, in the ways that are in use.
+    pub(in crate::data) fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// The part that a word of a file's name tells (`TBX11K_train`, `instances_val2017`).
+    pub(in crate::data) fn in_name(stem: &str) -> Option<Self> {
+        let mut words = stem.split(|c: char| !c.is_alphabetic());
+        words.find_map(Self::named)
+    }
+}
+
+/// A film as a reader found it.
+pub(in crate::data) struct Row {
+    pub sample: Sample,
+    /// The part that the data set gives; `None` where it gives none.
+    pub part: Option<Part>,
+    /// File, or table and line, for errors.
+    pub place: String,
+}
+
+/// What a reader found.
+pub(in crate::data) struct Listing {
+    pub labels: Labels,
+    pub rows: Vec<Row>,
+    pub missing: usize,
+    pub unlabelled: usize,
+    /// What is wrong with single films, rows or marks, which are left out.
+    pub flaws: Vec<Flaw>,
+}
+
+/// What is wrong where the parts share a patient.
+pub(in crate::data) const SHARED_PATIENT: &str = "patient in two parts";
+
+/// What is wrong with one film, row or mark.
+#[derive(Debug)]
+pub struct Flaw {
+    /// What it is, in two or three words that do not change: `missing mask`, `patient in two parts`.
+    pub what: &'static str,
+    /// Where, and how to mend it.
+    pub error: Error,
+}
+
+impl Flaw {
+    pub(in crate::data) fn new(what: &'static str, error: Error) -> Self {
+        Self { what, error }
+    }
+}
+
+/// Divides a listing as [`Source::split`] says; gives all that is wrong with single films beside it.
+pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Dataset, Vec<Flaw>)> {
+    let Listing { labels, rows, missing, unlabelled, mut flaws } = listing;
+    if rows.is_empty() {
+        let none = Error::data(
+            source.root.display().to_string(),
+            format!("expected films ({}), found none", EXTENSIONS.join(", ")),
+            "correct root, or see that the download is unpacked",
+        );
+        return Err(flaws.into_iter().next().map_or(none, |flaw| flaw.error));
+    }
+    let mut rows = once(rows, &mut flaws);
+    if let Some(file) = &source.splits {
+        rows = split_file::apply(source, file, rows, &mut flaws)?;
+    }
+    let by_file = source.splits.is_some();
+    if source.split == Split::Given || by_file && source.split == Split::Patient {
+        check_patients(&rows, &mut flaws);
+    }
+    let by_patient = source.split == Split::Patient && !by_file;
+    let given = |row: &Row| if by_patient { None } else { row.part };
+    let mut parts: Vec<Part> = rows.iter().map(|r| given(r).unwrap_or(Part::Train)).collect();
+    if !by_file {
+        parts = take_missing_parts(source, &labels, &rows, parts);
+    }
+    let mut dataset = Dataset {
+        name: source.name.clone(),
+        labels,
+        train: Vec::new(),
+        val: Vec::new(),
+        test: Vec::new(),
+        missing,
+        unlabelled,
+    };
+    for (row, part) in rows.into_iter().zip(parts) {
+        match part {
+            Part::Train => dataset.train.push(row.sample),
+            Part::Val => dataset.val.push(row.sample),
+            Part::Test => dataset.test.push(row.sample),
+        }
+    }
+    if let Err(lack) = check_train(source, &dataset) {
+        // What is wrong with single films comes first: it may be why.
+        return Err(flaws.into_iter().next().map_or(lack, |flaw| flaw.error));
+    }
+    if source.overfit > 0 {
+        let films = spread(&dataset.labels, dataset.train, source.overfit);
+        (dataset.train, dataset.val, dataset.test) = (films.clone(), films.clone(), films);
+    }
+    Ok((dataset, flaws))
+}
+
+/// At most `count` films, taken from the strata in turns.
+fn spread(labels: &Labels, films: Vec<Sample>, count: usize) -> Vec<Sample> {
+    let mut seen = BTreeMap::new();
+    let mut ranked: Vec<(usize, Sample)> = Vec::new();
+    for film in films {
+        let rank = seen.entry(stratum(labels, &film.target)).or_insert(0);
+        ranked.push((*rank, film));
+        *rank += 1;
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().take(count).map(|(_, film)| film).collect()
+}
+
+/// Each film once; a second row of it is a flaw.
+fn once(rows: Vec<Row>, flaws: &mut Vec<Flaw>) -> Vec<Row> {
+    let mut first: HashMap<PathBuf, String> = HashMap::new();
+    let mut kept = Vec::new();
+    for row in rows {
+        if let Some(seen) = first.get(&row.sample.path) {
+            let error = Error::data(
+                row.place.clone(),
+                format!("film {} is already at {seen}", row.sample.path.display()),
+                "remove one of the two rows",
+            );
+            flaws.push(Flaw::new("film listed twice", error));
+            continue;
+        }
+        first.insert(row.sample.path.clone(), row.place.clone());
+        kept.push(row);
+    }
+    kept
+}
+
+/// A patient in two parts is a flaw, said once for each patient.
+fn check_patients(rows: &[Row], flaws: &mut Vec<Flaw>) {
+    let mut said = HashSet::new();
+    let mut first: HashMap<&str, &Row> = HashMap::new();
+    for row in rows {
+        let seen = first.entry(&row.sample.patient).or_insert(row);
+        if seen.part != row.part && said.insert(row.sample.patient.clone()) {
+            let name = |r: &Row| format!("{:?}", r.part.unwrap_or(Part::Train)).to_lowercase();
+            let error = Error::data(
+                row.place.clone(),
+                format!(
+                    "patient {} is in {} here and in {} at {}",
+                    row.sample.patient,
+                    name(row),
+                    name(seen),
+                    seen.place
+                ),
+                "set split = \"patient\" to divide again by patient, or split = \"unchecked\" \
+                 to keep the division as it is",
+            );
+            flaws.push(Flaw::new(SHARED_PATIENT, error));
+        }
+    }
+}
+
+/// The hash of a patient's name and the numbers of the films.
+type Patient = ([u8; 32], Vec<usize>);
+
+/// Moves patients out of training into validation and test where one of these is not given.
+///
+/// Patients are grouped by label, so that each part has its share of each, and ordered by a hash
+/// of seed and name, so that the division depends on neither the order of files nor the machine.
+fn take_missing_parts(
+    source: &Source,
+    labels: &Labels,
+    rows: &[Row],
+    mut parts: Vec<Part>,
+) -> Vec<Part> {
+    let share = |part: Part, share: f64| if parts.contains(&part) { 0.0 } else { share };
+    let (val, test) = (share(Part::Val, source.val_share), share(Part::Test, source.test_share));
+    let mut patients: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, row) in rows.iter().enumerate().filter(|(at, _)| parts[*at] == Part::Train) {
+        patients.entry(&row.sample.patient).or_default().push(at);
+    }
+    let mut strata: BTreeMap<u32, Vec<Patient>> = BTreeMap::new();
+    for (patient, films) in patients {
+        let stratum = films.iter().map(|&at| stratum(labels, &rows[at].sample.target)).max();
+        let mut hash = blake3::Hasher::new();
+        hash.update(&source.seed.to_le_bytes()).update(patient.as_bytes());
+        let entry = (hash.finalize().into(), films);
+        strata.entry(stratum.unwrap_or(0)).or_default().push(entry);
+    }
+    for mut patients in strata.into_values() {
+        patients.sort();
+        let films = patients.iter().map(|(_, films)| films.len()).sum::<usize>() as f64;
+        let mut wanted = [(Part::Test, films * test), (Part::Val, films * val)]
+            .map(|(part, films)| (part, films.round() as usize));
+        for (_, films) in patients {
+            if let Some((part, left)) = wanted.iter_mut().find(|(_, left)| *left > 0) {
+                films.iter().for_each(|&at| parts[at] = *part);
+                *left = left.saturating_sub(films.len());
+            }
+        }
+    }
+    parts
+}
+
+/// The group of a target: its class, or whether there is any finding or box.
+fn stratum(labels: &Labels, target: &Annotation) -> u32 {
+    match labels.kind {
+        Kind::Classes => target.labels()[0] as u32,
+        Kind::Multi => u32::from(target.labels().contains(&1.0)),
+        Kind::Boxes => u32::from(!target.boxes().is_empty()),
+        Kind::Mask | Kind::None => 0,
+    }
+}
+
+fn check_train(source: &Source, dataset: &Dataset) -> Result<()> {
+    let lacks = |what: &str, remedy: &str| {
+        Err(Error::data(
+            source.root.display().to_string(),
+            format!(
+                "{what} for training: of {} films {} are for validation and {} for test",
+                dataset.train.len() + dataset.val.len() + dataset.test.len(),
+                dataset.val.len(),
+                dataset.test.len()
+            ),
+            remedy,
+        ))
+    };
+    if dataset.train.is_empty() {
+        return lacks("no film is left", "add films of more patients, or lower the shares");
+    }
+    if dataset.labels.kind == Kind::Classes {
+        for (class, name) in dataset.labels.names.iter().enumerate() {
+            if !dataset.train.iter().any(|s| s.target.labels() == [class as f32]) {
+                let what = format!("no film of class {name} is left");
+                return lacks(&what, "add films of this class to the training part");
+            }
+        }
+    }
+    Ok(())
+}

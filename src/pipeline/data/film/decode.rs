@@ -1,0 +1,252 @@
+//! An image file becomes a grey film on the 0-255 scale.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::codecs::{bmp::BmpDecoder, png::PngDecoder, tiff::TiffDecoder};
+use image::{DynamicImage, ImageDecoder, ImageError, Limits};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use super::{dicom, orientation::Orientation};
+use crate::{Error, Result};
+
+/// Pixels a side that are decoded at most.
+pub const MAX_SIDE: usize = 30_000;
+/// Pixels in all that are decoded at most; the largest X-ray detectors stay below a third of it. While it is decoded a film
+/// takes at most 14 bytes a pixel (DICOM of 16 bits; grey JPEG and PNG take 5), so 1.4 GB at this size; what would be
+/// larger, or says that it is, is refused by its header.
+pub const MAX_PIXELS: usize = 100_000_000;
+/// Bytes that a file may have, so that a wrong path is not read into memory.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A grey image, row by row from the top left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Film {
+    /// Pixels a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `height * width` values in 0-255; 16-bit values are divided by 257 and keep their fraction.
+    pub pixels: Vec<f32>,
+}
+
+/// How an image file holds its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding {
+    /// `JPEG`, `PNG`, `TIFF`, `BMP` or `DICOM`.
+    pub format: &'static str,
+    /// Bits of a number.
+    pub bits: u16,
+    /// Numbers of a pixel: of a palette's colour, where there is one.
+    pub channels: u8,
+    /// A pixel is stored as its place in a palette, of [`Encoding::bits`] bits.
+    pub palette: bool,
+    /// White is stored as 0 (DICOM's MONOCHROME1); the film is the right way round all the same.
+    pub inverted: bool,
+}
+
+impl Encoding {
+    pub(in crate::data) fn new(format: &'static str, bits: u16, channels: u8) -> Self {
+        Self { format, bits, channels, palette: false, inverted: false }
+    }
+}
+
+/// What is wrong with a file, without its name.
+pub(in crate::data) type Fault = String;
+
+/// Reads the image file `path` as a grey film.
+///
+/// The format is told by the file's first bytes, never by its name: JPEG (baseline, progressive;
+/// grey, YCbCr, RGB, CMYK), PNG (any depth, palette, alpha, interlaced), BMP, TIFF and DICOM (as
+/// it is meant to be seen: rescaled, windowed, 0 black). Colour becomes grey by ITU-R BT.601 luma,
+/// `0.299 R + 0.587 G + 0.114 B`; transparency lies on black; the EXIF orientation is applied.
+///
+/// # Errors
+/// [`Error::Data`] naming the file if it is missing, no image, damaged, cut short or larger than
+/// [`MAX_SIDE`] or [`MAX_PIXELS`].
+pub fn decode(path: &Path) -> Result<Film> {
+    read(path).map_err(|fault| fault_at(path, fault))
+}
+
+/// As [`decode`], with how the file holds its pixels.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_encoded(path: &Path) -> Result<(Film, Encoding)> {
+    bytes(path).and_then(|bytes| examine(&bytes)).map_err(|fault| fault_at(path, fault))
+}
+
+/// Decodes the bytes of an image file as [`decode`] does; `name` stands for the file in errors.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Film> {
+    examine(bytes).map(|(film, _)| film).map_err(|fault| fault_at(name, fault))
+}
+
+pub(in crate::data) fn fault_at(path: &Path, fault: Fault) -> Error {
+    Error::data(
+        path.display().to_string(),
+        fault,
+        "replace the file by a whole JPEG, PNG, BMP, TIFF or DICOM, or leave it out",
+    )
+}
+
+pub(in crate::data) fn read(path: &Path) -> Result<Film, Fault> {
+    Ok(examine(&bytes(path)?)?.0)
+}
+
+/// The bytes of an image file.
+pub(in crate::data) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
+    let about = std::fs::metadata(path).map_err(|e| format!("expected an image file, {e}"))?;
+    if !about.is_file() {
+        return Err("expected an image file, found something else than a file".into());
+    }
+    if about.len() > MAX_BYTES {
+        return Err(format!("expected at most {MAX_BYTES} bytes, found {}", about.len()));
+    }
+    std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))
+}
+
+/// The film that the bytes of an image file hold, and how.
+pub(in crate::data) fn examine(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+    // A decoder that panics on a damaged file must cost this film alone, not the run.
+    let upright = || {
+        let (film, encoding) = as_stored(bytes)?;
+        Ok((Orientation::of(bytes).upright(film), encoding))
+    };
+    catch_unwind(AssertUnwindSafe(upright))
+        .unwrap_or_else(|_| Err("its data are damaged beyond what the decoder can follow".into()))
+}
+
+fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+    match bytes {
+        [] => Err("expected an image, found an empty file".into()),
+        // First, for DICOM's preamble may be the start of a TIFF.
+        _ if dicom::is_marked(bytes) => dicom::film(bytes),
+        [0xff, 0xd8, 0xff, ..] => jpeg(bytes),
+        [0x89, b'P', b'N', b'G', ..] => {
+            // The header's fields are at fixed places: depth, and colour type 3 for a palette.
+            let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
+            image_crate("PNG", palette, PngDecoder::with_limits(Cursor::new(bytes), limits()))
+        }
+        // 43 is BigTIFF, whose offsets have 64 bits.
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => {
+            image_crate("TIFF", None, TiffDecoder::new(Cursor::new(bytes)))
+        }
+        [b'B', b'M', ..] => {
+            let bits = bytes.get(28..30).map(|at| u16::from_le_bytes([at[0], at[1]]));
+            image_crate("BMP", bits.filter(|n| *n <= 8), BmpDecoder::new(Cursor::new(bytes)))
+        }
+        _ if dicom::is_dicom(bytes) => dicom::film(bytes),
+        _ => Err(format!(
+            "expected JPEG, PNG, BMP, TIFF or DICOM, found a file that begins with {:02x?}",
+            &bytes[..bytes.len().min(4)]
+        )),
+    }
+}
+
+pub(in crate::data) fn check_size(width: usize, height: usize) -> Result<(), Fault> {
+    if width == 0 || height == 0 {
+        return Err(format!("expected at least one pixel, found {width}x{height}"));
+    }
+    if width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS {
+        return Err(format!(
+            "expected at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all, \
+             found {width}x{height}"
+        ));
+    }
+    Ok(())
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE as u32);
+    limits.max_image_height = Some(MAX_SIDE as u32);
+    limits.max_alloc = Some(MAX_PIXELS as u64 * 8);
+    limits
+}
+
+fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(MAX_SIDE)
+        .set_max_height(MAX_SIDE);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|e| format!("not a whole JPEG: {e}"))?;
+    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
+    check_size(width, height)?;
+    // The Y of YCbCr is BT.601 luma already; everything else goes through RGB.
+    let grey = matches!(decoder.input_colorspace(), Some(ColorSpace::Luma | ColorSpace::YCbCr));
+    let out = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
+    decoder.set_options(options.jpeg_set_out_colorspace(out));
+    let data = decoder.decode().map_err(|e| format!("not a whole JPEG: {e}"))?;
+    let pixels: Vec<f32> = if grey {
+        data.iter().map(|&v| f32::from(v)).collect()
+    } else {
+        data.as_chunks::<3>().0.iter().map(|p| luma(p.map(f32::from))).collect()
+    };
+    if pixels.len() != width * height {
+        return Err(format!("expected {width}x{height} pixels, found {}", pixels.len()));
+    }
+    let channels = decoder.input_colorspace().map_or(1, |space| space.num_components() as u8);
+    Ok((Film { width, height, pixels }, Encoding::new("JPEG", 8, channels)))
+}
+
+/// `palette`: bits of a place in the palette, where there is one.
+fn image_crate<D: ImageDecoder>(
+    format: &'static str,
+    palette: Option<u16>,
+    decoder: Result<D, ImageError>,
+) -> Result<(Film, Encoding), Fault> {
+    let fault = |e: ImageError| format!("not a whole image: {e}");
+    let mut decoder = decoder.map_err(fault)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    check_size(width, height)?;
+    decoder.set_limits(limits()).map_err(fault)?;
+    let stored = decoder.original_color_type();
+    let channels = stored.channel_count();
+    let bits = palette.unwrap_or(stored.bits_per_pixel() / u16::from(channels.max(1)));
+    let encoding = Encoding { palette: palette.is_some(), ..Encoding::new(format, bits, channels) };
+    let image = DynamicImage::from_decoder(decoder).map_err(fault)?;
+    Ok((Film { width, height, pixels: grey(&image)? }, encoding))
+}
+
+fn grey(image: &DynamicImage) -> Result<Vec<f32>, Fault> {
+    /// Any channel type and count: `scale` brings a channel to 0-255.
+    fn flat<T: Copy, const N: usize>(
+        data: &[T],
+        scale: impl Fn(T) -> f32,
+        value: impl Fn([f32; N]) -> f32,
+    ) -> Vec<f32> {
+        data.as_chunks::<N>().0.iter().map(|p| value(p.map(&scale))).collect()
+    }
+    let (byte, word) = (|v: u8| f32::from(v), |v: u16| f32::from(v) / 257.0);
+    let over_black = |v: f32, alpha: f32| v * (alpha / 255.0);
+    Ok(match image {
+        DynamicImage::ImageLuma8(i) => flat(i, byte, |[v]| v),
+        DynamicImage::ImageLumaA8(i) => flat(i, byte, |[v, a]| over_black(v, a)),
+        DynamicImage::ImageRgb8(i) => flat(i, byte, luma),
+        DynamicImage::ImageRgba8(i) => flat(i, byte, |[r, g, b, a]| over_black(luma([r, g, b]), a)),
+        DynamicImage::ImageLuma16(i) => flat(i, word, |[v]| v),
+        DynamicImage::ImageLumaA16(i) => flat(i, word, |[v, a]| over_black(v, a)),
+        DynamicImage::ImageRgb16(i) => flat(i, word, luma),
+        DynamicImage::ImageRgba16(i) => {
+            flat(i, word, |[r, g, b, a]| over_black(luma([r, g, b]), a))
+        }
+        other => {
+            return Err(format!("expected 8 or 16 bits a channel, found {:?}", other.color()));
+        }
+    })
+}
+
+/// ITU-R BT.601 luma.
+pub(in crate::data) fn luma([r, g, b]: [f32; 3]) -> f32 {
+    // Grey must stay exactly grey, and the weights do not sum to 1 in f32.
+    if r == g && g == b { r } else { 0.299 * r + 0.587 * g + 0.114 * b }
+}

@@ -1,0 +1,106 @@
+//! A film and its mask at the size of the network's input.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    decode::{Fault, read},
+    mask::mask,
+};
+use crate::data::{Annotation, Film, Sample};
+
+/// How a film comes to the size of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// Both sides by themselves; the aspect is not kept.
+    #[default]
+    Stretch,
+    /// Both sides by the same factor, the rest to the right or below filled with 0
+    /// (torchvision's `GeneralizedRCNNTransform`, whose sizes are rounded down too).
+    Letterbox,
+}
+
+impl Fit {
+    /// Width and height that a film of `film` pixels fills of an input of `input` pixels.
+    pub fn extent(self, film: [usize; 2], input: [usize; 2]) -> [usize; 2] {
+        let ([w, h], [width, height]) = (film, input);
+        match self {
+            Self::Stretch => input,
+            Self::Letterbox if width * h <= height * w => [width, (h * width / w).max(1)],
+            Self::Letterbox => [(w * height / h).max(1), height],
+        }
+    }
+}
+
+/// A film ready for a batch.
+pub(in crate::data) struct Fitted {
+    /// Grey values of the whole input.
+    pub pixels: Vec<f32>,
+    /// 0 or 1 for each pixel of the input; empty where the film has no mask.
+    pub mask: Vec<u8>,
+    /// Width and height of the part of the input that the film fills.
+    pub extent: [usize; 2],
+    /// Width and height of the film as decoded.
+    pub size: [usize; 2],
+}
+
+impl Fitted {
+    /// Decodes a film and its mask and brings both to an input of `input` pixels.
+    ///
+    /// A mask is thresholded at its own size, then resized by the same convolution as the film and
+    /// thresholded again at one half. So it stays aligned with the film to a fraction of a pixel
+    /// and keeps its area, where taking the nearest pixel would shift edges by up to half a pixel
+    /// of the input and lose what is thinner than one.
+    pub fn read(sample: &Sample, fit: Fit, input: [usize; 2]) -> Result<Self, Fault> {
+        let film = read(&sample.path)?;
+        let size = [film.width, film.height];
+        let extent = fit.extent(size, input);
+        let mask = match &sample.target {
+            Annotation::Labels(_) => Vec::new(),
+            Annotation::Boxes { size: annotated, .. } => {
+                upright(*annotated, size)?;
+                Vec::new()
+            }
+            Annotation::Mask(_) | Annotation::Polygons { .. } => {
+                let pixels = mask(&sample.target, size)?.into_iter().map(f32::from).collect();
+                let own = Film { width: size[0], height: size[1], pixels };
+                let there = place(own, extent, input);
+                there.into_iter().map(|share| u8::from(share > 0.5)).collect()
+            }
+        };
+        Ok(Self { pixels: place(film, extent, input), mask, extent, size })
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.pixels.as_slice()) + self.mask.len()
+    }
+}
+
+/// Refuses an annotation that was made of the film before it was turned.
+pub(in crate::data) fn upright(
+    annotated: [usize; 2],
+    [width, height]: [usize; 2],
+) -> Result<(), Fault> {
+    // Any other difference is a film that was reduced, whose annotation scales with it.
+    if annotated == [height, width] && width != height {
+        return Err(format!(
+            "expected the annotated image upright, {width}x{height}, found it turned, \
+             {height}x{width}"
+        ));
+    }
+    Ok(())
+}
+
+/// `film` at `extent` in the top left corner of `input` zeros.
+fn place(film: Film, extent: [usize; 2], input: [usize; 2]) -> Vec<f32> {
+    let film = film.resize(extent[0], extent[1]);
+    if extent == input {
+        return film.pixels;
+    }
+    let mut pixels = vec![0.0; input[0] * input[1]];
+    for (to, from) in pixels.chunks_mut(input[0]).zip(film.pixels.chunks(extent[0])) {
+        to[..extent[0]].copy_from_slice(from);
+    }
+    pixels
+}

@@ -1,0 +1,118 @@
+//! The foreground of a film at its own size.
+
+use std::path::Path;
+
+use super::{
+    decode::{Fault, read},
+    fit::upright,
+};
+use crate::{
+    Error, Result,
+    data::{Annotation, Sample},
+};
+
+/// Grey values above this are foreground.
+const THRESHOLD: f32 = 127.0;
+/// Share of a mask's pixels that may be neither dark (below 64) nor bright (above 191): the
+/// anti-aliased edges of a mask stay below it, most photographs do not.
+const BETWEEN: f64 = 0.25;
+
+impl Sample {
+    /// The film's mask at the film's own size, row by row: 1 is foreground.
+    ///
+    /// `size` is width and height of the film as decoded ([`crate::data::Batch::sizes`]).
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the film if it has no mask, if the mask cannot be read or is of
+    /// another size, or if its values are not those of a mask.
+    pub fn mask(&self, size: [usize; 2]) -> Result<Vec<u8>> {
+        mask(&self.target, size).map_err(|fault| {
+            let place = self.path.display().to_string();
+            Error::data(place, fault, "correct the mask, or leave the film out")
+        })
+    }
+}
+
+/// The mask of a film of `size` pixels: 1 is foreground.
+pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result<Vec<u8>, Fault> {
+    let mut union = vec![0; size[0] * size[1]];
+    match annotation {
+        Annotation::Mask(paths) => {
+            for path in paths {
+                let fault = |why: Fault| format!("its mask {}: {why}", path.display());
+                add_file(path, size, &mut union).map_err(fault)?;
+            }
+        }
+        Annotation::Polygons { size: annotated, polygons } => {
+            upright(*annotated, size)?;
+            let scale = [0, 1].map(|axis| size[axis] as f64 / annotated[axis] as f64);
+            for polygon in polygons {
+                let corners =
+                    |&[x, y]: &[f32; 2]| [f64::from(x) * scale[0], f64::from(y) * scale[1]];
+                fill(&polygon.iter().map(corners).collect::<Vec<_>>(), size, &mut union);
+            }
+        }
+        Annotation::Labels(_) | Annotation::Boxes { .. } => {
+            return Err("expected a film with a mask, found one without".into());
+        }
+    }
+    Ok(union)
+}
+
+fn add_file(path: &Path, size: [usize; 2], union: &mut [u8]) -> Result<(), Fault> {
+    let mask = read(path)?;
+    if [mask.width, mask.height] != size {
+        return Err(format!(
+            "expected the film's size {}x{}, found {}x{}",
+            size[0], size[1], mask.width, mask.height
+        ));
+    }
+    let most = mask.pixels.iter().fold(0.0f32, |most, v| most.max(*v));
+    if most > 0.0 && most <= THRESHOLD {
+        return Err(format!("expected 0 for background and 255 for foreground, found 0 to {most}"));
+    }
+    let between = mask.pixels.iter().filter(|v| (64.0..=191.0).contains(*v)).count();
+    if between as f64 > BETWEEN * mask.pixels.len() as f64 {
+        let percent = 100 * between / mask.pixels.len();
+        return Err(format!(
+            "expected 0 and 255, found values between in {percent}% of the pixels"
+        ));
+    }
+    for (to, value) in union.iter_mut().zip(mask.pixels) {
+        *to |= u8::from(value > THRESHOLD);
+    }
+    Ok(())
+}
+
+/// Sets the pixels whose centre lies inside the polygon by the even-odd rule.
+fn fill(corners: &[[f64; 2]], [width, height]: [usize; 2], union: &mut [u8]) {
+    for (y, row) in union.chunks_mut(width).enumerate().take(height) {
+        let centre = y as f64 + 0.5;
+        let edges = corners.iter().zip(corners.iter().cycle().skip(1));
+        let mut crossings: Vec<f64> = edges
+            .filter(|([_, y0], [_, y1])| (*y0 <= centre) != (*y1 <= centre))
+            .map(|([x0, y0], [x1, y1])| x0 + (centre - y0) / (y1 - y0) * (x1 - x0))
+            .collect();
+        crossings.sort_by(f64::total_cmp);
+        for pair in crossings.as_chunks::<2>().0 {
+            // Centres x + ½ from the first crossing on and before the second.
+            let [from, to] = pair.map(|x| ((x - 0.5).ceil().max(0.0) as usize).min(width));
+            row[from..to].fill(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill;
+
+    #[test]
+    fn a_polygon_covers_the_pixels_whose_centres_it_holds() {
+        let mut mask = vec![0; 20];
+        fill(&[[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]], [5, 4], &mut mask);
+        assert_eq!(mask, [0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
+        let mut clipped = vec![0; 20];
+        fill(&[[-3.0, -2.0], [9.0, -2.0], [9.0, 1.6], [-3.0, 1.6]], [5, 4], &mut clipped);
+        assert_eq!(clipped.iter().filter(|v| **v == 1).count(), 10);
+    }
+}

@@ -1,0 +1,138 @@
+//! Indiana University's chest films (OpenI; Demner-Fushman et al. 2016), as NLM's archives (`ecgen-radiology/*.xml` and films)
+//! or as Kaggle's tables (`indiana_reports.csv`, `indiana_projections.csv`).
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use roxmltree::Document;
+
+use super::{boxes::Films, table::Table, walk::file_name};
+use crate::{
+    Error, Result,
+    data::{
+        Kind, Labels, Sample, Source,
+        dataset::split::{Flaw, Listing, Row},
+    },
+};
+
+/// Classes, in their order.
+const CLASSES: [&str; 2] = ["normal", "abnormal"];
+
+/// A report: its number, which stands for the patient, whether it finds anything (none where nobody indexed it), and the
+/// films it is of, each with the place that names it.
+struct Study {
+    patient: String,
+    abnormal: Option<bool>,
+    films: Vec<(String, String)>,
+}
+
+/// Reads a [`crate::data::Format::Openi`] source. Films whose report nobody indexed count as unlabelled.
+pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
+    let reports = source.root.join("ecgen-radiology");
+    let studies = if reports.is_dir() { from_xml(&reports)? } else { from_tables(&source.root)? };
+    let films = Films::below(source.films())?;
+    let (mut rows, mut missing, mut unlabelled, mut flaws) = (Vec::new(), 0, 0, Vec::new());
+    for study in studies {
+        for (place, name) in study.films {
+            let path = match films.find(&place, &name) {
+                Ok(Some(path)) => path,
+                Ok(None) if source.partial => {
+                    missing += 1;
+                    continue;
+                }
+                Ok(None) => {
+                    flaws.push(super::boxes::no_film(source, &place, &name));
+                    continue;
+                }
+                Err(error) => {
+                    flaws.push(Flaw::new("unusable row", error));
+                    continue;
+                }
+            };
+            let target = match (source.labelled, study.abnormal) {
+                (false, _) => Vec::new(),
+                (true, Some(abnormal)) => vec![f32::from(u8::from(abnormal))],
+                (true, None) => {
+                    unlabelled += 1;
+                    continue;
+                }
+            };
+            let sample = Sample { path, patient: study.patient.clone(), target: target.into() };
+            rows.push(Row { sample, part: None, place });
+        }
+    }
+    let labels = match source.labelled {
+        true => Labels { kind: Kind::Classes, names: CLASSES.map(String::from).to_vec() },
+        false => Labels { kind: Kind::None, names: Vec::new() },
+    };
+    Ok(Listing { labels, rows, missing, unlabelled, flaws })
+}
+
+/// Whether MeSH headings find anything; none where they say that there are none.
+fn abnormal<'a>(mut headings: impl Iterator<Item = &'a str>) -> Option<bool> {
+    let first = headings.next()?.trim().to_ascii_lowercase();
+    match first.as_str() {
+        "" | "no indexing" => None,
+        "normal" => Some(headings.next().is_some()),
+        _ => Some(true),
+    }
+}
+
+fn from_xml(folder: &Path) -> Result<Vec<Study>> {
+    let remedy = "unpack NLMCXR_reports again";
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
+        .map_err(|e| Error::io(folder, e, remedy))?;
+    paths.retain(|p| {
+        p.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"))
+            && !file_name(p).starts_with('.')
+    });
+    paths.sort();
+    let mut studies = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e, remedy))?;
+        let document = Document::parse(&text).map_err(|e| {
+            let place = format!("{}:{}", path.display(), e.pos().row);
+            Error::data(place, format!("not XML: {e}"), remedy)
+        })?;
+        let all =
+            |tag: &'static str| document.descendants().filter(move |node| node.has_tag_name(tag));
+        let id = all("uId").find_map(|node| node.attribute("id"));
+        let headings =
+            all("MeSH").flat_map(|mesh| mesh.children()).filter(|n| n.has_tag_name("major"));
+        let films = all("parentImage").filter_map(|image| {
+            let line = document.text_pos_at(image.range().start).row;
+            Some((format!("{}:{line}", path.display()), image.attribute("id")?.to_string()))
+        });
+        studies.push(Study {
+            patient: id.map_or_else(|| super::walk::stem(&path), str::to_string),
+            abnormal: abnormal(headings.filter_map(|node| node.text())),
+            films: films.collect(),
+        });
+    }
+    Ok(studies)
+}
+
+fn from_tables(root: &Path) -> Result<Vec<Study>> {
+    let reports = Table::read(root.join("indiana_reports.csv"), false)?;
+    let films = Table::read(root.join("indiana_projections.csv"), false)?;
+    let (uid, problems) = (reports.column("uid")?, reports.column("Problems")?);
+    let mut studies: Vec<Study> = Vec::new();
+    let mut by_uid = HashMap::new();
+    for (_, cells) in &reports.rows {
+        by_uid.insert(cells[uid].clone(), studies.len());
+        let abnormal = abnormal(cells[problems].split(';'));
+        studies.push(Study { patient: cells[uid].clone(), abnormal, films: Vec::new() });
+    }
+    let (uid, name) = (films.column("uid")?, films.column("filename")?);
+    for (line, cells) in &films.rows {
+        let place = films.place(*line);
+        let Some(&at) = by_uid.get(&cells[uid]) else {
+            let problem = format!("expected a report of uid {}, found none", cells[uid]);
+            return Err(Error::data(place, problem, "download indiana_reports.csv again"));
+        };
+        studies[at].films.push((place, cells[name].clone()));
+    }
+    Ok(studies)
+}

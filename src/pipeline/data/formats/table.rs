@@ -1,0 +1,322 @@
+//! A table with a row per film and any columns.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    boxes::{Films, no_film},
+    uncertain::Policy,
+    walk::relative,
+};
+use crate::{
+    Error, Result,
+    data::{
+        Kind, Labels, Sample, Source,
+        dataset::{
+            class::{class_of_cell, names},
+            patient::patient,
+            split::{Flaw, Listing, Part, Row},
+        },
+    },
+    nearest,
+};
+
+/// A CSV file in memory.
+pub struct Table {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// The names of the columns.
+    pub header: Vec<String>,
+    /// Line number and cells of each row below the header.
+    pub rows: Vec<(u64, Vec<String>)>,
+}
+
+impl Table {
+    /// Reads a comma-separated file; `ragged` allows rows of more or fewer cells than the header.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Data`] with file and line if it cannot be read or is no table.
+    pub fn read(path: PathBuf, ragged: bool) -> Result<Self> {
+        Self::parse(path, ragged, true)
+    }
+
+    /// Reads a comma-separated file that has no header.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn headless(path: PathBuf) -> Result<Self> {
+        Self::parse(path, true, false)
+    }
+
+    fn parse(path: PathBuf, ragged: bool, headed: bool) -> Result<Self> {
+        let fault = |e: csv::Error| csv_fault(&path, e);
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .flexible(ragged)
+            .has_headers(headed)
+            .from_path(&path)
+            .map_err(fault)?;
+        let text = |record: &csv::ByteRecord| {
+            record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
+        };
+        let header = if headed { text(reader.byte_headers().map_err(fault)?) } else { Vec::new() };
+        let mut rows = Vec::new();
+        for record in reader.byte_records() {
+            let record = record.map_err(fault)?;
+            rows.push((record.position().map_or(0, csv::Position::line), text(&record)));
+        }
+        Ok(Self { path, header, rows })
+    }
+
+    /// File and line, for errors.
+    pub fn place(&self, line: u64) -> String {
+        format!("{}:{line}", self.path.display())
+    }
+
+    /// The place of a column.
+    pub(in crate::data) fn column(&self, name: &str) -> Result<usize> {
+        self.header.iter().position(|column| column == name).ok_or_else(|| {
+            Error::data(
+                self.place(1),
+                format!("expected a column {name}, found {}", self.header.join(", ")),
+                did_you_mean(name, &self.header),
+            )
+        })
+    }
+}
+
+/// A remedy that names the known word nearest to `name`.
+pub(in crate::data) fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    match nearest(name, known.iter().map(S::as_ref)) {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None => "the file holds nothing".into(),
+    }
+}
+
+fn csv_fault(path: &Path, error: csv::Error) -> Error {
+    let line = error.position().map_or(String::new(), |at| format!(":{}", at.line()));
+    let place = format!("{}{line}", path.display());
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => {
+            Error::io(path, source, "see that the table exists and may be read")
+        }
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Error::data(
+            place,
+            format!("expected {expected_len} cells as in the header, found {len}"),
+            "put cells that hold commas in double quotes",
+        ),
+        other => Error::data(place, format!("not a table: {other:?}"), "save it as UTF-8 CSV"),
+    }
+}
+
+/// Reads the tables of a [`crate::data::Format::Csv`] source.
+pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
+    let films = Films::below(source.films())?;
+    let table = source.table.as_deref().unwrap_or(Path::new(""));
+    let mut all = listing(source, table, &films, None)?;
+    let Some(test) = &source.test_table else { return Ok(all) };
+    let more = listing(source, test, &films, Some(Part::Test))?;
+    if more.labels != all.labels {
+        return Err(Error::data(
+            source.root.join(test).display().to_string(),
+            format!(
+                "expected the labels of the other table, {}, found {}",
+                all.labels.names.join(", "),
+                more.labels.names.join(", ")
+            ),
+            "give both tables the same labels",
+        ));
+    }
+    all.rows.extend(more.rows);
+    all.flaws.extend(more.flaws);
+    all.missing += more.missing;
+    all.unlabelled += more.unlabelled;
+    Ok(all)
+}
+
+/// Reads one table, whose films are all of `part` if there is one.
+fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) -> Result<Listing> {
+    let mut table = Table::read(source.root.join(table), false)?;
+    for (column, word) in &source.only {
+        let column = table.column(column)?;
+        table.rows.retain(|(_, cells)| cells[column] == *word);
+    }
+    let films = table.column(&source.path_column)?;
+    let patients = source.patient_column.as_ref().map(|name| table.column(name)).transpose()?;
+    let parts = source.split_column.as_ref().map(|name| table.column(name)).transpose()?;
+    let (labels, targets) = labels(source, &table)?;
+    let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
+        let place = table.place(line);
+        let path = film(source, on_disk, &place, &cells[films])?;
+        if !on_disk.holds(&path) {
+            return Ok(None);
+        }
+        let part = match whole {
+            None => parts.map(|column| part(&place, &cells[column])).transpose()?,
+            part => part,
+        };
+        let patient = match patients.map(|column| cells[column].as_str()) {
+            None => patient(&source.films(), &path),
+            Some("") => {
+                return Err(Error::data(place, "expected a patient, found a blank", "fill it in"));
+            }
+            Some(cell) => cell.to_string(),
+        };
+        let target = target.into();
+        Ok(Some(Row { sample: Sample { path, patient, target }, part, place }))
+    };
+    let (mut rows, mut missing, mut unlabelled, mut flaws) = (Vec::new(), 0, 0, Vec::new());
+    for ((line, cells), target) in table.rows.iter().zip(targets) {
+        match target.and_then(|t| t.map(|t| row(*line, cells, t)).transpose()) {
+            Ok(Some(Some(row))) => rows.push(row),
+            Ok(Some(None)) if source.partial => missing += 1,
+            Ok(Some(None)) => flaws.push(no_film(source, &table.place(*line), &cells[films])),
+            Ok(None) => unlabelled += 1,
+            Err(error) => flaws.push(Flaw::new("unusable row", error)),
+        }
+    }
+    Ok(Listing { labels, rows, missing, unlabelled, flaws })
+}
+
+/// The file that a cell means, or the place where it was first sought.
+fn film(source: &Source, films: &Films, place: &str, cell: &str) -> Result<PathBuf> {
+    let inside = relative(cell).ok_or_else(|| {
+        Error::data(
+            place,
+            format!("expected a path below {}, found {cell:?}", source.films().display()),
+            "write the path relative to root, without ..",
+        )
+    })?;
+    let path = source.films().join(&inside);
+    if films.holds(&path) {
+        return Ok(path);
+    }
+    let below = source.films().join(inside.components().skip(1).collect::<PathBuf>());
+    if films.holds(&below) {
+        return Ok(below);
+    }
+    // Tables that number their films leave the extension out, and archives nest folders.
+    Ok(films.find(place, cell)?.unwrap_or(path))
+}
+
+fn part(place: &str, cell: &str) -> Result<Part> {
+    Part::named(cell).ok_or_else(|| {
+        Error::data(
+            place,
+            format!("expected train, val or test, found {cell:?}"),
+            "correct the cell, or leave split_column out to divide by patient",
+        )
+    })
+}
+
+/// The target of each row, `None` for a row without a class.
+type Targets = Vec<Result<Option<Vec<f32>>>>;
+
+/// The labels of a table and the target of each row.
+fn labels(source: &Source, table: &Table) -> Result<(Labels, Targets)> {
+    let columns = if source.labelled { source.label_columns.as_slice() } else { &[] };
+    let at = columns.iter().map(|name| table.column(name)).collect::<Result<Vec<_>>>()?;
+    if !source.classes.is_empty() {
+        let [column] = at[..] else {
+            return Err(Error::config(
+                format!("data set {}, label_columns", source.name),
+                format!("expected the one column that holds the classes, found {}", at.len()),
+                "name one column, or leave classes out",
+            ));
+        };
+        let class = |cell: &String| class_of_cell(&source.classes, cell).map(|c| vec![c as f32]);
+        let targets = table.rows.iter().map(|(_, cells)| Ok(class(&cells[column]))).collect();
+        return Ok((Labels { kind: Kind::Classes, names: names(&source.classes) }, targets));
+    }
+    check_uncertain(source)?;
+    let found = |name: &str, cell: &str| match (finding(cell), source.uncertain.of(name)) {
+        (Some(value), _) if value.is_nan() && source.blank_is_absent => Some(0.0),
+        (None, Some(policy)) if cell.parse() == Ok(-1.0) => Some(policy.target()),
+        (found, _) => found,
+    };
+    if let ([column], [name]) = (at.as_slice(), columns)
+        && !table.rows.iter().all(|(_, cells)| found(name, &cells[*column]).is_some())
+    {
+        return classes(table, name, *column);
+    }
+    let kind = if at.is_empty() { Kind::None } else { Kind::Multi };
+    let asked = |name: &&String| source.uncertain.of(name).is_some_and(Policy::asks);
+    let doubts = || at.iter().zip(columns).filter(|(_, name)| asked(name));
+    let mut targets = Vec::new();
+    for (line, cells) in &table.rows {
+        let target = at.iter().zip(columns).map(|(&column, name)| {
+            found(name, &cells[column]).ok_or_else(|| {
+                Error::data(
+                    table.place(*line),
+                    format!("expected 0, 1 or blank for {name}, found {:?}", cells[column]),
+                    "write a blank where it is not known",
+                )
+            })
+        });
+        // Not certain, certain, or, where nothing is said, not known.
+        let doubt = doubts().map(|(&column, name)| match found(name, &cells[column]) {
+            _ if cells[column].parse() == Ok(-1.0) => Ok(1.0),
+            Some(value) if value.is_nan() => Ok(value),
+            _ => Ok(0.0),
+        });
+        targets.push(target.chain(doubt).collect::<Result<_>>().map(Some));
+    }
+    let names = columns.iter().cloned();
+    let names = names.chain(doubts().map(|(_, name)| format!("{name} uncertain")));
+    Ok((Labels { kind, names: names.collect() }, targets))
+}
+
+/// Refuses a finding that is no label.
+fn check_uncertain(source: &Source) -> Result<()> {
+    let foreign = source.uncertain.findings().find(|name| !source.label_columns.contains(name));
+    foreign.map_or(Ok(()), |name| {
+        Err(Error::config(
+            format!("data set {}, uncertain", source.name),
+            format!("expected names of label_columns, found {name}"),
+            did_you_mean(name, &source.label_columns),
+        ))
+    })
+}
+
+/// 0, 1, or NaN for a blank; `None` for anything else.
+pub fn finding(cell: &str) -> Option<f32> {
+    if blank(cell) {
+        return Some(f32::NAN);
+    }
+    cell.parse().ok().filter(|v| *v == 0.0 || *v == 1.0)
+}
+
+/// Blank, or what pandas writes for it.
+fn blank(cell: &str) -> bool {
+    cell.is_empty() || cell.eq_ignore_ascii_case("nan")
+}
+
+/// One column of words, sorted by name, or of whole numbers, sorted by value.
+fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Targets)> {
+    let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
+    let number = |cell: &str| cell.parse::<i64>().ok();
+    let known = || cells().filter(|(_, cell)| !blank(cell));
+    let numbers = known().next().is_some_and(|(_, cell)| number(cell).is_some());
+    if let Some((line, odd)) = known().find(|(_, cell)| number(cell).is_some() != numbers) {
+        let expected = if numbers { "a whole number" } else { "a word" };
+        return Err(Error::data(
+            table.place(*line),
+            format!("expected {expected} for {name} as in the rows above, found {odd:?}"),
+            "write all classes as words or all as whole numbers",
+        ));
+    }
+    let mut names: Vec<&str> = known().map(|(_, cell)| cell).collect();
+    names.sort_by_key(|cell| (number(cell), *cell));
+    names.dedup();
+    if let [only] = names.as_slice() {
+        return Err(Error::data(
+            table.place(1),
+            format!("expected two classes or more in {name}, found {only} alone"),
+            "name another column, or none to take the films without labels",
+        ));
+    }
+    let target =
+        |cell: &str| names.iter().position(|name| *name == cell).map(|class| vec![class as f32]);
+    let targets = cells().map(|(_, cell)| Ok(target(cell))).collect();
+    let names = names.iter().map(ToString::to_string).collect();
+    Ok((Labels { kind: Kind::Classes, names }, targets))
+}

@@ -1,0 +1,114 @@
+//! Finding films on disk.
+
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
+
+use crate::{Error, Result, data::film::dicom};
+
+/// Extensions that films have, in lower case. They only say which files to list; what a file is,
+/// its first bytes say.
+pub(in crate::data) const EXTENSIONS: [&str; 8] =
+    ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "dcm", "dicom"];
+
+/// The folders and the films directly in `folder`, each sorted by name.
+///
+/// Hidden files, `__MACOSX` and AppleDouble files (`._film.jpeg`) are left out.
+pub(in crate::data) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (folders, films) = entries(folder)?;
+    Ok((folders.into_iter().map(|(path, _)| path).collect(), films))
+}
+
+/// As [`list`], with whether a folder is a link.
+type Entries = (Vec<(PathBuf, bool)>, Vec<PathBuf>);
+
+fn entries(folder: &Path) -> Result<Entries> {
+    let fault = |e| Error::io(folder, e, "see that the folder exists and may be read");
+    let (mut folders, mut films) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(fault)?);
+        let name = file_name(&path);
+        if name.starts_with('.') || name == "__MACOSX" {
+            continue;
+        }
+        // The folder's own list tells what an entry is; only a link must be followed to know.
+        if kind.is_dir() || kind.is_symlink() && path.is_dir() {
+            folders.push((path, kind.is_symlink()));
+        } else if is_film(&path) {
+            films.push(path);
+        }
+    }
+    folders.sort();
+    films.sort();
+    Ok((folders, films))
+}
+
+/// Every film below `folder`, sorted by folder and name.
+///
+/// # Errors
+/// [`Error::Io`] if a folder cannot be read.
+pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e, "mend the link"));
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
+    let mut open = vec![(folder.to_path_buf(), real(folder)?)];
+    while let Some((next, place)) = open.pop() {
+        // A link to a folder above would lead round in a circle.
+        if !seen.insert(place.clone()) {
+            continue;
+        }
+        let (folders, films) = entries(&next)?;
+        all.extend(films);
+        for (inner, link) in folders.into_iter().rev() {
+            let place = if link {
+                real(&inner)?
+            } else {
+                place.join(inner.file_name().unwrap_or_default())
+            };
+            open.push((inner, place));
+        }
+    }
+    Ok(all)
+}
+
+fn is_film(path: &Path) -> bool {
+    match path.extension().map(|e| e.to_string_lossy().to_lowercase()) {
+        Some(e) if EXTENSIONS.contains(&e.as_str()) => true,
+        // What archives and scanners export as DICOM often has no extension, or ends as its UID does: `1.2.840.7`.
+        Some(e) => e.bytes().all(|byte| byte.is_ascii_digit()) && dicom::has_mark(path),
+        None => dicom::has_mark(path),
+    }
+}
+
+/// The last part of a path as text.
+pub(in crate::data) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The file name without its extension as text.
+pub(in crate::data) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `cell` of a table as a path below the root, in either system's notation; `None` if it is
+/// empty, absolute or climbs with `..`.
+pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
+    let cell = cell.replace('\\', "/");
+    let drive = cell.as_bytes().get(1) == Some(&b':');
+    let path = PathBuf::from(cell);
+    let inside =
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    (inside && !drive && path.file_name().is_some()).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relative;
+
+    #[test]
+    fn a_path_that_leaves_the_root_is_refused() {
+        for cell in ["../a.png", "a/../../b.png", "/etc/a.png", "C:\\a.png", "..\\a.png", "", "."] {
+            assert_eq!(relative(cell), None, "{cell:?}");
+        }
+        assert_eq!(relative("a\\b.png"), Some("a/b.png".into()));
+    }
+}

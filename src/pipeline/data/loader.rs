@@ -1,0 +1,375 @@
+//! Films in batches, decoded ahead of use.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::{
+    Annotation, Fit, MAX_SIDE, Sample,
+    annotation::box_row,
+    film::{decode::Fault, fit::Fitted},
+    order::permutation,
+};
+use crate::{Error, Result};
+
+/// How a [`Loader`] serves its films.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoaderOptions {
+    /// Pixels a row, after resizing.
+    pub width: usize,
+    /// Rows, after resizing.
+    pub height: usize,
+    /// How a film comes to that size.
+    pub fit: Fit,
+    /// Films a batch.
+    pub batch: usize,
+    /// Seed of the order; with the epoch it is all that the order depends on.
+    pub seed: u64,
+    /// A new order each epoch (training); otherwise the order given (evaluation).
+    pub shuffle: bool,
+    /// Leave out the last batch of an epoch if it is not full.
+    pub drop_last: bool,
+    /// Threads that decode; 0 is one per processor.
+    pub threads: usize,
+    /// Memory for decoded and resized films, bytes.
+    pub cache_bytes: usize,
+    /// Batches that are made ready ahead of use.
+    pub prefetch: usize,
+    /// Films that may turn out bad before it is an error.
+    pub max_bad: usize,
+    /// The step to begin at, counted over epochs, so that a run resumes with its next batch.
+    pub start: u64,
+}
+
+/// Films that enter a step together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// The step, counted from 0 over epochs.
+    pub step: u64,
+    /// `step / epoch_len`.
+    pub epoch: u64,
+    /// The films' numbers among the loader's samples, `n` of them.
+    pub indices: Vec<usize>,
+    /// `n * height * width` grey values, 0-255.
+    pub pixels: Vec<f32>,
+    /// `n` rows of [`Loader::row_len`] numbers, one after the other: labels as the samples have
+    /// them; a mask as `height * width` numbers 0 or 1; boxes as `x1 y1 x2 y2 class` each, in
+    /// pixels of the input, where an unused place has class −1.
+    pub targets: Vec<f32>,
+    /// Width and height that each film fills of the input, pixels; less than the whole only in a
+    /// [`Fit::Letterbox`].
+    pub extents: Vec<[f32; 2]>,
+    /// Width and height of each film as decoded.
+    pub sizes: Vec<[usize; 2]>,
+    /// Films: [`LoaderOptions::batch`], or fewer in a last batch that is not full and, without
+    /// shuffling, in a batch that lost bad films (then possibly 0). With shuffling bad films make
+    /// it fewer only where the samples hold fewer good ones than a batch.
+    pub n: usize,
+}
+
+impl Batch {
+    /// The numbers of a step's fields: pixels, targets, extents.
+    pub fn fields(&self) -> [&[f32]; 3] {
+        [&self.pixels, &self.targets, self.extents.as_flattened()]
+    }
+}
+
+/// A film that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadFilm {
+    /// The file.
+    pub path: PathBuf,
+    /// What was expected and what was found.
+    pub why: String,
+}
+
+/// Serves batches without end, epoch after epoch; [`Loader::epoch_len`] of them are one pass.
+///
+/// Batch `step` is a function of samples, size, seed and `step` alone, whatever the number of
+/// threads and wherever the loader began. A bad film is replaced, when shuffling, by the next good
+/// film behind its batch in the epoch's order, so that no film meets itself; without shuffling it
+/// is left out, so that no film counts twice.
+pub struct Loader {
+    plan: Arc<Plan>,
+    ready: Option<Receiver<Made>>,
+    reader: Option<JoinHandle<()>>,
+    wait: Duration,
+    bad: BTreeMap<usize, String>,
+}
+
+/// A batch and the bad films met on the way, by number.
+struct Made {
+    batch: Batch,
+    bad: Vec<(usize, Fault)>,
+}
+
+struct Plan {
+    samples: Vec<Sample>,
+    row_len: usize,
+    options: LoaderOptions,
+    cache: Mutex<Cache>,
+}
+
+/// Decoded and resized films, and the faults of bad ones, by number.
+#[derive(Default)]
+struct Cache {
+    films: HashMap<usize, Result<Arc<Fitted>, Fault>>,
+    bytes: usize,
+}
+
+impl Loader {
+    /// Begins to read `samples` in the background.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a size is 0 or too large, or if there is no full batch where only full
+    /// ones are wanted; [`Error::Data`] without samples or with targets of different kinds or
+    /// lengths.
+    pub fn new(samples: Vec<Sample>, options: LoaderOptions) -> Result<Self> {
+        check(&samples, &options)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .thread_name(|i| format!("decode-{i}"))
+            .build()
+            .map_err(|e| {
+                Error::config("loader, threads", format!("no threads: {e}"), "ask for fewer")
+            })?;
+        let plan = Arc::new(Plan {
+            row_len: row_len(&samples, &options),
+            samples,
+            options,
+            cache: Mutex::default(),
+        });
+        let (sender, ready) = sync_channel(plan.options.prefetch);
+        let reader = std::thread::spawn({
+            let plan = Arc::clone(&plan);
+            move || pool.install(|| plan.serve(&sender))
+        });
+        let (wait, bad) = (Duration::ZERO, BTreeMap::new());
+        Ok(Self { plan, ready: Some(ready), reader: Some(reader), wait, bad })
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that lists the bad films once they are more than
+    /// [`LoaderOptions::max_bad`].
+    pub fn next_batch(&mut self) -> Result<Batch> {
+        let begun = Instant::now();
+        let ready = self.ready.as_ref().expect("open until drop");
+        let made = ready.recv().expect("the reader serves as long as it is heard");
+        self.wait += begun.elapsed();
+        self.bad.extend(made.bad);
+        if self.bad.len() > self.plan.options.max_bad {
+            return Err(self.too_many_bad());
+        }
+        Ok(made.batch)
+    }
+
+    /// Batches an epoch.
+    pub fn epoch_len(&self) -> u64 {
+        self.plan.epoch_len()
+    }
+
+    /// Numbers in one row of [`Batch::targets`]; for boxes, five for each on the film that has most
+    /// of them.
+    pub fn row_len(&self) -> usize {
+        self.plan.row_len
+    }
+
+    /// The time that [`Loader::next_batch`] has spent waiting for films, in all.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// The bad films met so far, by sample number.
+    pub fn bad(&self) -> Vec<BadFilm> {
+        let film = |(&at, why): (&usize, &String)| BadFilm {
+            path: self.plan.samples[at].path.clone(),
+            why: why.clone(),
+        };
+        self.bad.iter().map(film).collect()
+    }
+
+    fn too_many_bad(&self) -> Error {
+        let shown = 20;
+        let mut list: Vec<String> = self
+            .bad()
+            .into_iter()
+            .take(shown)
+            .map(|film| format!("{}: {}", film.path.display(), film.why))
+            .collect();
+        if self.bad.len() > shown {
+            list.push(format!("and {} more", self.bad.len() - shown));
+        }
+        Error::data(
+            format!("{} films", self.plan.samples.len()),
+            format!(
+                "expected at most {} bad films, found {}:\n  {}",
+                self.plan.options.max_bad,
+                self.bad.len(),
+                list.join("\n  ")
+            ),
+            "mend or remove them, or allow more with --max-bad",
+        )
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        // The reader ends when nobody hears it; it must not outlive the loader.
+        drop(self.ready.take());
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Plan {
+    fn epoch_len(&self) -> u64 {
+        let (films, batch) = (self.samples.len(), self.options.batch);
+        let batches = if self.options.drop_last { films / batch } else { films.div_ceil(batch) };
+        batches as u64
+    }
+
+    /// Makes batch after batch until nobody hears.
+    fn serve(&self, ready: &SyncSender<Made>) {
+        let mut order = (0..self.samples.len()).collect::<Vec<_>>();
+        let mut ordered = None;
+        for step in self.options.start.. {
+            let epoch = step / self.epoch_len();
+            if self.options.shuffle && ordered != Some(epoch) {
+                order = permutation(self.samples.len(), self.options.seed, epoch);
+                ordered = Some(epoch);
+            }
+            if ready.send(self.make(step, epoch, &order)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn make(&self, step: u64, epoch: u64, order: &[usize]) -> Made {
+        let from = (step % self.epoch_len()) as usize * self.options.batch;
+        let to = (from + self.options.batch).min(order.len());
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        // Decoded side by side; the films behind the batch only if one of its own is bad.
+        let own = order[from..to].par_iter().map(|&at| self.film(at)).collect::<Vec<_>>();
+        let spares = if self.options.shuffle { order.len() } else { 0 };
+        let spare = order.iter().cycle().skip(to).take(spares).map(|&at| self.film(at));
+        let numbers = order.iter().cycle().skip(from);
+        for (&at, film) in numbers.zip(own.into_iter().chain(spare)) {
+            match film {
+                Ok(film) => good.push((at, film)),
+                Err(why) => bad.push((at, why)),
+            }
+            if good.len() == to - from || bad.len() > self.options.max_bad {
+                break;
+            }
+        }
+        Made { batch: self.batch(step, epoch, &good), bad }
+    }
+
+    fn batch(&self, step: u64, epoch: u64, films: &[(usize, Arc<Fitted>)]) -> Batch {
+        let size = self.options.width * self.options.height;
+        let mut pixels = Vec::with_capacity(films.len() * size);
+        let mut targets = Vec::with_capacity(films.len() * self.row_len);
+        for (at, film) in films {
+            pixels.extend_from_slice(&film.pixels);
+            match &self.samples[*at].target {
+                Annotation::Labels(labels) => targets.extend(labels),
+                Annotation::Mask(_) | Annotation::Polygons { .. } => {
+                    targets.extend(film.mask.iter().map(|v| f32::from(*v)));
+                }
+                Annotation::Boxes { size, boxes } => {
+                    targets.extend(box_row(boxes, *size, film.extent, self.row_len));
+                }
+            }
+        }
+        Batch {
+            step,
+            epoch,
+            indices: films.iter().map(|(at, _)| *at).collect(),
+            pixels,
+            targets,
+            extents: films.iter().map(|(_, film)| film.extent.map(|side| side as f32)).collect(),
+            sizes: films.iter().map(|(_, film)| film.size).collect(),
+            n: films.len(),
+        }
+    }
+
+    /// Film `at`, decoded and resized, from memory or disk.
+    fn film(&self, at: usize) -> Result<Arc<Fitted>, Fault> {
+        if let Some(known) = self.cache().films.get(&at) {
+            return known.clone();
+        }
+        let input = [self.options.width, self.options.height];
+        let film = Fitted::read(&self.samples[at], self.options.fit, input).map(Arc::new);
+        let bytes = film.as_ref().map_or(0, |film| film.bytes());
+        let mut cache = self.cache();
+        if cache.bytes + bytes <= self.options.cache_bytes {
+            cache.bytes += bytes;
+            cache.films.insert(at, film.clone());
+        }
+        film
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        // The cache is whole between statements, so a panic elsewhere does not spoil it.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
+    for (key, side) in [("width", options.width), ("height", options.height)] {
+        if side == 0 || side > MAX_SIDE {
+            return Err(Error::config(
+                format!("loader, {key}"),
+                format!("expected 1 to {MAX_SIDE} pixels, found {side}"),
+                "choose a size such as 224",
+            ));
+        }
+    }
+    let Some(first) = samples.first() else {
+        return Err(Error::data(
+            "loader",
+            "expected films, found none",
+            "see that this part of the data set is not empty",
+        ));
+    };
+    check_targets(samples, first)?;
+    let (films, batch) = (samples.len(), options.batch);
+    if batch == 0 || (options.drop_last && films < batch) {
+        return Err(Error::config(
+            "loader, batch",
+            format!("expected a batch of 1 to {films} films, found {batch}"),
+            "choose a smaller batch (--set data.batch=N, segment.batch or detect.batch), or add films",
+        ));
+    }
+    Ok(())
+}
+
+/// Targets of one kind, and labels of one length.
+fn check_targets(samples: &[Sample], first: &Sample) -> Result<()> {
+    let about = |sample: &Sample| match &sample.target {
+        Annotation::Labels(labels) => format!("{} labels", labels.len()),
+        Annotation::Mask(_) | Annotation::Polygons { .. } => "a mask".into(),
+        Annotation::Boxes { .. } => "boxes".into(),
+    };
+    match samples.iter().find(|sample| about(sample) != about(first)) {
+        None => Ok(()),
+        Some(odd) => Err(Error::data(
+            odd.path.display().to_string(),
+            format!("expected {}, found {}", about(first), about(odd)),
+            "load data sets with different labels one by one",
+        )),
+    }
+}
+
+fn row_len(samples: &[Sample], options: &LoaderOptions) -> usize {
+    let pixels = options.width * options.height;
+    samples.iter().map(|sample| sample.target.row_len(pixels)).max().unwrap_or(0)
+}

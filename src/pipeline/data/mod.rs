@@ -1,0 +1,137 @@
+//! Files become batches: films are found and labelled ([`Source`]), divided by patient,
+//! decoded to grey ([`decode`]), resized and served in a fixed order ([`Loader`]).
+
+mod annotation;
+mod audit;
+mod catalogue;
+pub mod dataset;
+pub mod film;
+pub mod formats;
+mod loader;
+mod order;
+mod recognise;
+mod sample;
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::PathBuf};
+
+pub use annotation::{Annotation, BoxLabel};
+pub use audit::{Audit, Census, Finding, Level, Spread, Subject, audit};
+pub use catalogue::{KNOWN, Known, Note, Purpose, Roots, Use};
+pub use dataset::class::Class;
+pub use dataset::source::{Format, Shape, Source, Split};
+pub use dataset::split::{Flaw, Part};
+pub use dataset::split_file::{
+    Digest, changed, content_hash, needs_division, table as division_table, together,
+};
+pub use film::decode::{
+    Encoding, Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes, decode_encoded,
+};
+pub use film::dicom::Stored;
+pub use film::fit::Fit;
+pub use film::orientation::Orientation;
+pub use formats::nih::NIH_LABELS;
+pub use formats::table::{Table, finding};
+pub use formats::uncertain::{Policy, Uncertain};
+pub use formats::walk::films_below;
+pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
+pub use recognise::{Found, detect};
+pub use sample::unpack;
+
+/// What a label vector means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// One class of several; a target is `[class index]`.
+    Classes,
+    /// Any of several findings; a target holds 0, 1 or NaN (not known) for each name.
+    Multi,
+    /// A mask of one kind of foreground.
+    Mask,
+    /// Boxes, each of one class of several.
+    Boxes,
+    /// Unlabelled; a target is empty.
+    None,
+}
+
+/// The labels of a data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// What a target holds.
+    pub kind: Kind,
+    /// The names of the classes or findings; a name's index is its place in a target
+    /// ([`Kind::Multi`]), the target's value ([`Kind::Classes`]) or a box's class
+    /// ([`Kind::Boxes`]). Of a mask, the name of its foreground.
+    pub names: Vec<String>,
+}
+
+impl Labels {
+    /// Numbers in one target of labels: 1 for classes, one per name for findings, 0 otherwise (the
+    /// rows of masks and boxes depend on input and films: [`Loader::row_len`]).
+    pub fn target_len(&self) -> usize {
+        match self.kind {
+            Kind::Classes => 1,
+            Kind::Multi => self.names.len(),
+            Kind::Mask | Kind::Boxes | Kind::None => 0,
+        }
+    }
+}
+
+/// One film of a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The image file.
+    pub path: PathBuf,
+    /// The patient, from a table or the file name; films of one patient stay in one part.
+    pub patient: String,
+    /// What [`Labels`] says.
+    pub target: Annotation,
+}
+
+/// A data set, divided so that no patient is in two parts.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The name from [`Source::name`].
+    pub name: String,
+    /// The meaning of every target.
+    pub labels: Labels,
+    /// Films to learn from.
+    pub train: Vec<Sample>,
+    /// Films to choose by.
+    pub val: Vec<Sample>,
+    /// Films to report on.
+    pub test: Vec<Sample>,
+    /// Films that a table or an annotation lists and the disk lacks (NIH, [`Source::partial`]).
+    pub missing: usize,
+    /// Rows of a table of classes that were left out because their label is blank or no class,
+    /// and films that were left out because they have no mask.
+    pub unlabelled: usize,
+}
+
+impl Dataset {
+    /// The patients that are in two parts, in alphabetical order.
+    pub fn shared_patients(&self) -> Vec<&str> {
+        let [train, val, test] = [&self.train, &self.val, &self.test]
+            .map(|films| films.iter().map(|film| film.patient.as_str()).collect::<BTreeSet<_>>());
+        let shared = [(&train, &val), (&train, &test), (&val, &test)];
+        let shared = shared.into_iter().flat_map(|(one, other)| one.intersection(other).copied());
+        shared.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Refuses a part (`val`, `test`) without films.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the number of films in each part.
+    pub fn needs(&self, part: &str, films: &[Sample]) -> Result<()> {
+        if !films.is_empty() {
+            return Ok(());
+        }
+        let [train, val, test] = [&self.train, &self.val, &self.test].map(Vec::len);
+        let problem = format!(
+            "expected films in the part {part}, found none ({train} train, {val} val, {test} test)"
+        );
+        let remedy = format!("raise {part}_share of the source, or put films in that part");
+        Err(Error::data(format!("data set {}", self.name), problem, remedy))
+    }
+}

@@ -1,0 +1,151 @@
+//! Percentile bootstrap: what the figures would have been had other images been drawn.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use mtpret_engine::error::{Error, Result};
+
+/// How often to resample, and from which seed. The same seed gives the same intervals on every
+/// machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Number of replicates; 0 for no intervals.
+    pub replicates: u32,
+    /// Where the random numbers start.
+    pub seed: u64,
+}
+
+/// Bootstrap intervals of every figure of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intervals<M> {
+    /// Lower and upper end.
+    #[serde(flatten)]
+    pub measures: M,
+    /// How much of the resampled figures lies within, in percent.
+    pub level: f64,
+    /// `"images"` or `"patients"`.
+    pub resampled: String,
+    /// How often.
+    pub replicates: u32,
+    /// Where the random numbers started.
+    pub seed: u64,
+}
+
+impl Bootstrap {
+    /// Intervals of what `statistic` measures, see [`bootstrap`], named by `measures`; `None` if
+    /// no replicates are asked for.
+    pub(crate) fn intervals<M>(
+        self,
+        images: usize,
+        patients: Option<&[String]>,
+        statistic: impl Fn(&[u64]) -> Vec<Option<f64>> + Sync,
+        measures: impl FnOnce(Vec<Option<[f64; 2]>>) -> M,
+    ) -> Option<Intervals<M>> {
+        (self.replicates > 0).then(|| Intervals {
+            measures: measures(bootstrap(images, patients, self, statistic)),
+            level: 95.0,
+            resampled: if patients.is_some() { "patients" } else { "images" }.into(),
+            replicates: self.replicates,
+            seed: self.seed,
+        })
+    }
+}
+
+/// Refuses another number of patients than of images.
+pub(crate) fn check_patients(images: usize, patients: Option<&[String]>) -> Result<()> {
+    match patients.map(<[String]>::len) {
+        Some(found) if found != images => Err(Error::data(
+            "predictions",
+            format!("expected {images} patients, found {found}"),
+            "name the patient of each image, or of none",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// 95 % intervals of several statistics of `images` images.
+///
+/// A replicate draws as many images as there are, with replacement, or, where `patients` names the
+/// patient of each image, as many patients, each with all images; an empty name is a patient of
+/// its own. `statistic` gets how often each image was drawn and answers one value per statistic,
+/// `None` where it is undefined (one class drawn); undefined values are left out. The interval is
+/// the 2.5th and 97.5th [`percentile`] of the rest, `None` if nothing is left.
+///
+/// # Panics
+/// If `patients` does not hold one name per image.
+pub fn bootstrap<F>(
+    images: usize,
+    patients: Option<&[String]>,
+    settings: Bootstrap,
+    statistic: F,
+) -> Vec<Option<[f64; 2]>>
+where
+    F: Fn(&[u64]) -> Vec<Option<f64>> + Sync,
+{
+    let clusters = clusters(images, patients);
+    let replicates: Vec<Vec<Option<f64>>> = (0..settings.replicates)
+        .into_par_iter()
+        .map(|replicate| statistic(&resample(&clusters, settings.seed, replicate)))
+        .collect();
+    let statistics = replicates.first().map_or(0, Vec::len);
+    (0..statistics)
+        .into_par_iter()
+        .map(|s| {
+            let mut values: Vec<f64> = replicates.iter().filter_map(|r| r[s]).collect();
+            values.sort_by(f64::total_cmp);
+            Some([percentile(&values, 2.5)?, percentile(&values, 97.5)?])
+        })
+        .collect()
+}
+
+/// The `percent`-th percentile of rising values, linear between neighbours, as
+/// `numpy.percentile(method="linear")`; `None` if there are no values.
+#[must_use]
+pub fn percentile(rising: &[f64], percent: f64) -> Option<f64> {
+    let last = rising.len().checked_sub(1)?;
+    let place = (last as f64 * percent / 100.0).clamp(0.0, last as f64);
+    let (low, high) = (rising[place.floor() as usize], rising[place.ceil() as usize]);
+    Some(low + (high - low) * place.fract())
+}
+
+/// The images of each unit of resampling.
+fn clusters(images: usize, patients: Option<&[String]>) -> Vec<Vec<usize>> {
+    let Some(patients) = patients else { return (0..images).map(|i| vec![i]).collect() };
+    assert_eq!(images, patients.len(), "one patient per image");
+    let mut clusters: Vec<Vec<usize>> = Vec::new();
+    let mut known = HashMap::new();
+    for (image, patient) in patients.iter().enumerate() {
+        let new = clusters.len();
+        let cluster = match patient.as_str() {
+            "" => new,
+            name => *known.entry(name).or_insert(new),
+        };
+        if cluster == new {
+            clusters.push(Vec::new());
+        }
+        clusters[cluster].push(image);
+    }
+    clusters
+}
+
+/// How often each image is drawn in a replicate. BLAKE3 of seed and replicate is the source of
+/// random numbers, so that replicates can be computed in any order and on any machine.
+fn resample(clusters: &[Vec<usize>], seed: u64, replicate: u32) -> Vec<u64> {
+    let mut hasher = blake3::Hasher::new_derive_key("mtpret bootstrap");
+    hasher.update(&seed.to_le_bytes()).update(&replicate.to_le_bytes());
+    let mut random = vec![0; 8 * clusters.len()];
+    hasher.finalize_xof().fill(&mut random);
+
+    let images = clusters.iter().map(Vec::len).sum();
+    let mut times = vec![0; images];
+    for draw in random.as_chunks::<8>().0 {
+        // The high half of a 64 by 64 bit product is even to one part in 2^64 / clusters.
+        let wide = u128::from(u64::from_le_bytes(*draw)) * clusters.len() as u128;
+        for &image in &clusters[(wide >> 64) as usize] {
+            times[image] += 1;
+        }
+    }
+    times
+}

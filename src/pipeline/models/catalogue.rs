@@ -1,0 +1,150 @@
+//! The networks that the program knows by name, and what torchvision calls their tensors.
+
+use super::{Classifier, DeepLab, Depth, FasterRcnn, ResNet, deeplab, faster_rcnn, head};
+use mtpret_engine::tensor::Scope;
+use std::rc::Rc;
+
+/// A network by name: a backbone of some depth and a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// Its name.
+    pub name: &'static str,
+    /// Its backbone.
+    pub depth: Depth,
+    /// What stands on the backbone.
+    pub kind: Kind,
+}
+
+/// What stands on a backbone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One linear layer.
+    Classifier,
+    /// DeepLabV3.
+    DeepLab,
+    /// Faster R-CNN with a feature pyramid.
+    FasterRcnn,
+}
+
+/// What heads can be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Of DeepLabV3.
+    pub deeplab: deeplab::Options,
+    /// Of Faster R-CNN.
+    pub faster_rcnn: faster_rcnn::Options,
+}
+
+/// A network whose tensors have been declared.
+pub enum Network {
+    /// Images to logits of labels.
+    Classifier(Classifier),
+    /// Images to logits of pixels.
+    DeepLab(Box<DeepLab>),
+    /// Images to boxes.
+    FasterRcnn(Box<FasterRcnn>),
+}
+
+const fn of(name: &'static str, depth: Depth, kind: Kind) -> Architecture {
+    Architecture { name, depth, kind }
+}
+
+/// All of them, the smaller backbone first.
+pub const ALL: [Architecture; 6] = [
+    of("resnet18", Depth::R18, Kind::Classifier),
+    of("resnet50", Depth::R50, Kind::Classifier),
+    of("deeplabv3_resnet18", Depth::R18, Kind::DeepLab),
+    of("deeplabv3_resnet50", Depth::R50, Kind::DeepLab),
+    of("fasterrcnn_resnet18_fpn", Depth::R18, Kind::FasterRcnn),
+    of("fasterrcnn_resnet50_fpn", Depth::R50, Kind::FasterRcnn),
+];
+
+/// The weight of a DeepLabV3's auxiliary head: whether there is one is told by it.
+pub const AUX: &str = "aux_classifier.4.weight";
+
+/// What torchvision counts batches under, beside every running mean; no training needs it.
+pub const COUNTER: &str = "num_batches_tracked";
+
+/// Names and shapes of tensors.
+pub type Shapes = Vec<(String, Vec<usize>)>;
+
+impl Kind {
+    /// Where torchvision's network has the backbone: a prefix of its names.
+    pub const fn backbone(self) -> &'static str {
+        match self {
+            Self::Classifier => "",
+            Self::DeepLab => "backbone.",
+            Self::FasterRcnn => "backbone.body.",
+        }
+    }
+    /// The weight of the last layer, a row for each output.
+    pub const fn last(self) -> &'static str {
+        match self {
+            Self::Classifier => "fc.weight",
+            Self::DeepLab => "classifier.4.weight",
+            Self::FasterRcnn => "roi_heads.box_predictor.cls_score.weight",
+        }
+    }
+    /// torchvision's own number of outputs; of Faster R-CNN with the background.
+    pub const fn outputs(self) -> usize {
+        match self {
+            Self::Classifier => 1000,
+            Self::DeepLab => 21,
+            Self::FasterRcnn => 91,
+        }
+    }
+}
+
+impl Architecture {
+    /// The network of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|known| known.name == name)
+    }
+    /// All names, as an error lists them.
+    pub fn names() -> String {
+        ALL.map(|known| known.name).join(", ")
+    }
+    /// Declares its tensors, under torchvision's names.
+    pub fn declare(self, root: &Scope, outputs: usize, options: &Options) -> Network {
+        let within = self.kind.backbone().split_terminator('.');
+        let scope = within.fold(root.clone(), |scope, name| scope.at(name));
+        let backbone = Rc::new(ResNet::new(&scope, self.depth));
+        let scope = &root.part(head(0));
+        match self.kind {
+            Kind::Classifier => Network::Classifier(Classifier::new(scope, &backbone, outputs)),
+            Kind::DeepLab => {
+                let deeplab = DeepLab::new(scope, &backbone, outputs, options.deeplab);
+                Network::DeepLab(Box::new(deeplab))
+            }
+            Kind::FasterRcnn => {
+                let detector = FasterRcnn::new(scope, &backbone, outputs, options.faster_rcnn);
+                Network::FasterRcnn(Box::new(detector))
+            }
+        }
+    }
+    /// All its tensors with as many outputs, and a DeepLabV3's auxiliary head if it has one.
+    pub fn shapes(self, outputs: usize, aux: bool) -> Shapes {
+        let root = Scope::root();
+        let deeplab = deeplab::Options { aux, ..deeplab::Options::torchvision(8) };
+        let faster_rcnn = faster_rcnn::Options::TORCHVISION;
+        self.declare(&root, outputs, &Options { deeplab, faster_rcnn });
+        shapes(&root)
+    }
+    /// The tensors of its backbone alone, as a ResNet has them.
+    pub fn backbone(self) -> Shapes {
+        let root = Scope::root();
+        ResNet::new(&root, self.depth);
+        shapes(&root)
+    }
+}
+
+/// What was declared in a scope, and the counter that torchvision has beside every running mean.
+fn shapes(root: &Scope) -> Shapes {
+    let (parameters, statistics) = root.layouts();
+    let entries = parameters.entries().chain(statistics.entries());
+    let mut shapes: Shapes = entries.map(|e| (e.name.clone(), e.file_shape.clone())).collect();
+    let counter = |name: &String| Some(format!("{}{COUNTER}", name.strip_suffix("running_mean")?));
+    let counters: Vec<_> = shapes.iter().filter_map(|(name, _)| counter(name)).collect();
+    shapes.extend(counters.into_iter().map(|name| (name, Vec::new())));
+    shapes
+}

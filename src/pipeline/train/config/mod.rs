@@ -1,0 +1,263 @@
+//! Configuration: one plain struct a stage, read from a complete TOML file. No number has
+//! a default in code; `configs/` holds them all, and the binary carries a copy of it.
+
+mod demo;
+mod kinds;
+mod multitask;
+mod reproduce;
+mod sections;
+mod stages;
+
+pub use demo::{Demo, DemoFinetune, DemoMultitask, DemoPretrain, Target};
+pub use kinds::{
+    Binary, Classify, Detect, DetectorNorm, DiceClasses, DiceReduce, Metric, Preset, Segment,
+};
+pub use multitask::{Anchor, AnchorAt, L2sp, Multitask, Scope, Visit};
+pub use reproduce::{Column, Init, Reproduce};
+pub use sections::{Augment, Backbone, Data, KeyBn, Log, Moco, Model, Monitor, Optim, Simclr};
+pub use stages::{Finetune, Method, Pretrain, Stage};
+
+use crate::{Error, Result, nearest};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{borrow::Cow, fs, io, path::Path};
+use toml::{
+    Table, Value,
+    de::{DeTable, DeValue},
+};
+
+/// The files of `configs/`, by their path without `.toml`.
+pub const BUILTIN: [(&str, &str); 9] = [
+    ("pretrain/resnet18", include_str!("../../../../configs/pretrain/resnet18.toml")),
+    ("pretrain/resnet50", include_str!("../../../../configs/pretrain/resnet50.toml")),
+    ("multitask/resnet18", include_str!("../../../../configs/multitask/resnet18.toml")),
+    ("multitask/resnet50", include_str!("../../../../configs/multitask/resnet50.toml")),
+    ("finetune/resnet18", include_str!("../../../../configs/finetune/resnet18.toml")),
+    ("finetune/resnet50", include_str!("../../../../configs/finetune/resnet50.toml")),
+    ("demo", include_str!("../../../../configs/demo.toml")),
+    ("reproduce/full", include_str!("../../../../configs/reproduce/full.toml")),
+    ("reproduce/small", include_str!("../../../../configs/reproduce/small.toml")),
+];
+
+/// The text of an embedded configuration: `pretrain/resnet18`, or `configs/pretrain/resnet18.toml`.
+pub fn builtin(name: &str) -> Option<&'static str> {
+    let name = name.replace('\\', "/");
+    let name = name.strip_prefix("configs/").unwrap_or(&name);
+    let name = name.strip_suffix(".toml").unwrap_or(name);
+    BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Reads the file at `path`, or the embedded one of that name where there is no such file, puts
+/// `overrides` (`a.b=c`) in, and checks every range.
+///
+/// # Errors
+/// An unreadable file; a key that is unknown (the nearest known one is named), missing, of the
+/// wrong type or out of range; each with the line or the override it stands in.
+pub fn load<T: Stage>(path: &Path, overrides: &[String]) -> Result<T> {
+    parse(&read(path)?, &path.display().to_string(), overrides)
+}
+
+/// As [`load`], from a text that stands at `place`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse<T: Stage>(text: &str, place: &str, overrides: &[String]) -> Result<T> {
+    let value: T = toml::from_str(text).map_err(|fault| explain(&fault, place, Some(text)))?;
+    let value = set(value, overrides)?;
+    value.validate().map_err(|fault| locate(fault, place, text, overrides))?;
+    Ok(value)
+}
+
+/// TOML text that loads back to an equal value.
+///
+/// # Errors
+/// A value that TOML cannot express: a path that is not UTF-8, an integer above `i64::MAX`.
+pub fn resolved<T: Serialize>(value: &T) -> Result<String> {
+    toml::to_string(value).map_err(|fault| {
+        let problem = format!("expected what TOML can express, found that it cannot: {fault}");
+        Error::config("config.resolved.toml", problem, "rename paths to plain UTF-8")
+    })
+}
+
+/// `value` with each override `a.b=c` put in. `c` is a TOML value, and a string where it parses as
+/// none; an element of an array is named by its number from 0 or by its `name`.
+///
+/// # Errors
+/// An override without `=`, of an unknown key or of the wrong type; the place is the override.
+pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> Result<T> {
+    let express = |fault: &dyn std::fmt::Display| {
+        Error::config("--set", fault.to_string(), "rename paths to plain UTF-8")
+    };
+    let mut tree = Value::try_from(&value).map_err(|fault| express(&fault))?;
+    let mut latest = match portable(&mut tree, false) {
+        true => tree.clone().try_into().map_err(|fault| express(&fault))?,
+        false => value,
+    };
+    let mut fault: Option<(String, Error)> = None;
+    for pair in overrides {
+        let place = format!("--set {pair}");
+        let Some((key, text)) = pair.split_once('=') else {
+            let problem = "expected KEY=VALUE, found no `=`";
+            return Err(Error::config(place, problem, "for example --set optim.lr=0.01"));
+        };
+        let Some(slot) = slot(&mut tree, key.trim()) else {
+            let problem = format!("expected the path of a key, found `{}`", key.trim());
+            let remedy = "write it as a config.resolved.toml has it, `source.0.root` for lists";
+            return Err(Error::config(place, problem, remedy));
+        };
+        *slot = word(text.trim());
+        portable(&mut tree, false);
+        // A section may need several overrides to be whole: only a fault that stays counts, and
+        // it belongs to the override that brought it.
+        match tree.clone().try_into() {
+            Ok(value) => (latest, fault) = (value, None),
+            Err(found) if fault.as_ref().is_some_and(|(known, _)| *known == found.message()) => {}
+            Err(found) => {
+                fault = Some((found.message().to_owned(), explain(&found, &place, None)));
+            }
+        }
+    }
+    fault.map_or(Ok(latest), |(_, fault)| Err(fault))
+}
+
+/// Keys of paths.
+const PATHS: [&str; 9] = [
+    "root",
+    "images",
+    "table",
+    "test_table",
+    "annotations",
+    "negatives",
+    "masks",
+    "splits",
+    "weights",
+];
+
+/// Writes `/` for `\` in relative paths, which Windows takes too, so that a configuration that was written there is good
+/// everywhere. Gives whether there was any.
+fn portable(tree: &mut Value, is_path: bool) -> bool {
+    match tree {
+        Value::String(text)
+            if is_path
+                && text.contains('\\')
+                && !text.contains(':')
+                && !text.starts_with("\\\\") =>
+        {
+            *text = text.replace('\\', "/");
+            true
+        }
+        // No `any`: it would leave the others as they are.
+        Value::Array(items) => {
+            items.iter_mut().fold(false, |was, item| portable(item, is_path) | was)
+        }
+        Value::Table(table) => table
+            .iter_mut()
+            .fold(false, |was, (key, value)| portable(value, PATHS.contains(&key.as_str())) | was),
+        _ => false,
+    }
+}
+
+/// Where the value at `path` stands, or would stand.
+fn slot<'a>(tree: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    path.split('.').try_fold(tree, |at, key| match at {
+        Value::Table(table) => Some(table.entry(key).or_insert_with(|| Table::new().into())),
+        Value::Array(items) => {
+            let named = |item: &Value| item.get("name").and_then(Value::as_str) == Some(key);
+            let index = key.parse().ok().or_else(|| items.iter().position(named))?;
+            items.get_mut(index)
+        }
+        _ => None,
+    })
+}
+
+/// The TOML value that `text` is, or `text` itself.
+fn word(text: &str) -> Value {
+    toml::from_str::<Table>(&format!("value = {text}"))
+        .ok()
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| text.into())
+}
+
+fn read(path: &Path) -> Result<Cow<'static, str>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.into()),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            let embedded = path.to_str().and_then(builtin).map(Cow::from);
+            embedded.ok_or_else(|| {
+                let names = BUILTIN.map(|(name, _)| name).join(", ");
+                Error::io(path, fault, format!("name a file, or an embedded one: {names}"))
+            })
+        }
+        Err(fault) => Err(Error::io(path, fault, "name a readable UTF-8 text file")),
+    }
+}
+
+/// The fault that serde found, with the line where `text` is given.
+fn explain(fault: &toml::de::Error, place: &str, text: Option<&str>) -> Error {
+    let place = match text.zip(fault.span()) {
+        Some((text, span)) => format!("{place}:{}", line(text, span.start)),
+        None => place.to_owned(),
+    };
+    let message = fault.message();
+    // serde quotes what it found first, then everything it knows.
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let found = quoted.next().unwrap_or_default();
+    let known: Vec<&str> = quoted.collect();
+    let nearest = nearest(found, known.iter().copied());
+    match (message.split_once(" `"), nearest) {
+        (Some(("unknown field", _)), Some(nearest)) => {
+            let problem = format!("expected one of {}, found the key `{found}`", known.join(", "));
+            Error::config(place, problem, format!("the nearest known key is `{nearest}`"))
+        }
+        (Some(("unknown variant", _)), Some(nearest)) => {
+            let problem = format!("expected one of {}, found `{found}`", known.join(", "));
+            Error::config(place, problem, format!("the nearest known word is `{nearest}`"))
+        }
+        _ if message.contains("escape") => {
+            let problem = message.split_whitespace().collect::<Vec<_>>().join(" ");
+            let remedy = "write paths with / or in single quotes: within \"…\" a backslash stands for itself only if it is doubled";
+            Error::config(place, problem, remedy)
+        }
+        (Some(("missing field", _)), _) => {
+            let problem = format!("expected the key `{found}`, found none");
+            Error::config(place, problem, "add it as the complete files under configs/ have it")
+        }
+        _ => {
+            let problem = message.split_whitespace().collect::<Vec<_>>().join(" ");
+            Error::config(place, problem, "write it as the complete files under configs/ do")
+        }
+    }
+}
+
+/// A fault of `validate`, whose place is a key, with the override or the line it stands in.
+fn locate(fault: Error, place: &str, text: &str, overrides: &[String]) -> Error {
+    let Error::Config { place: key, problem, remedy } = fault else { return fault };
+    let sets_key =
+        |pair: &&String| pair.split_once('=').is_some_and(|(name, _)| name.trim() == key);
+    let place = match overrides.iter().rev().find(sets_key) {
+        Some(pair) => format!("--set {pair}"),
+        None => format!("{place}:{}: {key}", line(text, offset(text, &key))),
+    };
+    Error::config(place, problem, remedy)
+}
+
+/// The line of a byte, from 1.
+fn line(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
+}
+
+/// Where `key` stands in `text`, or the section that would hold it.
+fn offset(text: &str, key: &str) -> usize {
+    let Ok(tree) = DeTable::parse(text) else { return 0 };
+    let tree = toml::Spanned::new(tree.span(), DeValue::Table(tree.into_inner()));
+    let mut at = &tree;
+    for part in key.split('.') {
+        let next = match part.parse::<usize>() {
+            Ok(index) => at.get_ref().get(index),
+            Err(_) => at.get_ref().get(part),
+        };
+        let Some(next) = next else { break };
+        at = next;
+    }
+    at.span().start
+}

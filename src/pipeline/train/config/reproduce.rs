@@ -1,0 +1,324 @@
+//! The paper's whole experiment: which initialisations, on which targets.
+
+use super::{
+    AnchorAt, DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
+    demo::{Shared, Target},
+    kinds::{Classify, Detect, Segment},
+    sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
+};
+use crate::{
+    Error, Result,
+    data::{Roots, Source},
+    train::{run::file_name::legal, step::schedule::Schedule},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+/// A column of the paper's tables: where a backbone's first weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Column {
+    /// Kaiming's initialisation.
+    Scratch,
+    /// Weights trained on ImageNet, from a file.
+    Imagenet,
+    /// SimCLR on the single source.
+    SdSimclr,
+    /// SimCLR on all sources.
+    MdSimclr,
+    /// MoCo on the single source.
+    SdMoco,
+    /// MoCo on all sources.
+    MdMoco,
+    /// MoCo on all sources, from ImageNet's weights.
+    #[serde(rename = "md-moco++")]
+    MdMocoPlus,
+    /// All three stages without L²-SP and without the cyclic, reshuffled schedule (§III-B).
+    #[serde(rename = "mtpret--")]
+    MtpretMinus,
+    /// All three stages.
+    Mtpret,
+    /// MoCo on the single source, from ImageNet's weights (Sowrirajan et al. 2021).
+    MocoCxr,
+}
+
+impl Column {
+    /// As the paper's tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scratch => "Scratch",
+            Self::Imagenet => "ImageNet",
+            Self::SdSimclr => "SD-SimCLR",
+            Self::MdSimclr => "MD-SimCLR",
+            Self::SdMoco => "SD-MoCo",
+            Self::MdMoco => "MD-MoCo",
+            Self::MdMocoPlus => "MD-MoCo++",
+            Self::MtpretMinus => "MTPret--",
+            Self::Mtpret => "MTPret",
+            Self::MocoCxr => "MoCo-CXR",
+        }
+    }
+}
+
+/// An initialisation: a column of the tables, or MTPret with one part left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Init {
+    /// A column.
+    Column(Column),
+    /// MTPret without L²-SP.
+    NoL2sp,
+    /// MTPret at a constant rate.
+    NoCycle,
+    /// MTPret with the tasks always in the same order.
+    NoReshuffle,
+    /// MTPret without this task in its second stage.
+    NoTask(String),
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Column(column) => f.write_str(column.name()),
+            Self::NoL2sp => f.write_str("without L2-SP"),
+            Self::NoCycle => f.write_str("without the cyclic rate"),
+            Self::NoReshuffle => f.write_str("without reshuffling"),
+            Self::NoTask(task) => write!(f, "without {task}"),
+        }
+    }
+}
+
+impl Init {
+    /// Its name in paths.
+    pub fn slug(&self) -> String {
+        match self {
+            // Two data sets have two folders: no two names are the same but for case.
+            Self::NoTask(task) => format!("without-{}", legal(task).to_lowercase()),
+            other => other.to_string().to_lowercase().replace(' ', "-"),
+        }
+    }
+}
+
+/// Weights trained on ImageNet, which this program does not bring: a file for each backbone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imagenet {
+    /// For example torchvision's resnet18-f37072fd.pth.
+    pub resnet18: Option<PathBuf>,
+    /// For example torchvision's resnet50-0676ba61.pth.
+    pub resnet50: Option<PathBuf>,
+}
+
+/// A method of pretraining: how long, how, and with which optimiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method<T> {
+    /// Passes over the sources.
+    pub epochs: usize,
+    /// The method's own settings.
+    pub settings: T,
+    /// The optimiser.
+    pub optim: Optim,
+}
+
+/// Every initialisation on every target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reproduce {
+    /// Seeds; figures are means over them.
+    pub seeds: Vec<u64>,
+    /// Backbones.
+    pub backbones: Vec<Backbone>,
+    /// Initialisations.
+    pub columns: Vec<Column>,
+    /// Sources to fine-tune on.
+    pub targets: Vec<String>,
+    /// The source of single-dataset pretraining (SD).
+    pub single: String,
+    /// The sources of multi-dataset pretraining (MD).
+    pub multi: Vec<String>,
+    /// Learning rates that `--sweep` chooses from, on validation.
+    pub sweep: Vec<f64>,
+    /// ImageNet's weights; without a file the columns that begin with them are left out.
+    #[serde(default)]
+    pub imagenet: Imagenet,
+    /// Where data sets lie; also `--data` and `MTPRET_DATA`.
+    #[serde(default)]
+    pub roots: Roots,
+    /// How files become batches.
+    pub data: Data,
+    /// Random views.
+    pub augment: Augment,
+    /// Classification, where a target has classes.
+    #[serde(default)]
+    pub classify: Classify,
+    /// Segmentation, where a target has masks.
+    pub segment: Option<Segment>,
+    /// Detection, where a target has boxes.
+    pub detect: Option<Detect>,
+    /// Readings and checkpoints.
+    pub log: Log,
+    /// Stage 1 by MoCo.
+    pub moco: Method<Moco>,
+    /// Stage 1 by SimCLR.
+    pub simclr: Method<Simclr>,
+    /// Stage 2.
+    pub multitask: DemoMultitask,
+    /// Stage 3.
+    pub finetune: DemoFinetune,
+    /// What single targets have of their own, by source.
+    #[serde(default)]
+    pub target: BTreeMap<String, Target>,
+    /// The data sets.
+    pub source: Vec<Source>,
+}
+
+impl Reproduce {
+    /// MTPret with each of its parts left out in turn.
+    pub fn ablation(&self) -> Vec<Init> {
+        let tasks = &self.multitask.tasks;
+        let without = tasks.iter().filter(|_| tasks.len() > 1).cloned().map(Init::NoTask);
+        [Init::Column(Column::Mtpret), Init::NoL2sp, Init::NoCycle, Init::NoReshuffle]
+            .into_iter()
+            .chain(without)
+            .collect()
+    }
+    /// The file of ImageNet's weights.
+    pub fn imagenet(&self, backbone: Backbone) -> Option<&PathBuf> {
+        match backbone {
+            Backbone::Resnet18 => self.imagenet.resnet18.as_ref(),
+            Backbone::Resnet50 => self.imagenet.resnet50.as_ref(),
+        }
+    }
+    fn sources(&self, names: &[String]) -> Vec<Source> {
+        let of = |name: &String| self.source.iter().find(|s| s.name == *name).cloned();
+        names.iter().filter_map(of).collect()
+    }
+    /// Stage 1 by MoCo or SimCLR, on one source or on all.
+    pub fn pretrain(&self, simclr: bool, single: bool, model: Model, seed: u64) -> Pretrain {
+        let names = if single { std::slice::from_ref(&self.single) } else { &self.multi[..] };
+        let (epochs, optim) = match simclr {
+            true => (self.simclr.epochs, &self.simclr.optim),
+            false => (self.moco.epochs, &self.moco.optim),
+        };
+        Pretrain {
+            seed,
+            epochs,
+            data: self.data.clone(),
+            source: self.sources(names),
+            augment: self.augment.clone(),
+            model,
+            moco: (!simclr).then(|| self.moco.settings.clone()),
+            simclr: simclr.then(|| self.simclr.settings.clone()),
+            optim: optim.clone(),
+            monitor: None,
+            log: self.log.clone(),
+        }
+    }
+    /// Stage 2 of an initialisation that has one.
+    pub fn multitask(&self, init: &Init, model: Model, seed: u64) -> Multitask {
+        let mut own = self.multitask.clone();
+        let plain = *init == Init::Column(Column::MtpretMinus);
+        if plain || *init == Init::NoL2sp {
+            (own.l2sp.alpha, own.l2sp.beta) = (0.0, 0.0);
+        }
+        if plain || *init == Init::NoCycle {
+            // At the cycle's mean, so that what is left out is the cycle and not half of the rate.
+            let mean_of = |lr: f64| own.optim.mean_of(lr);
+            own.task_lr.values_mut().for_each(|lr| *lr = mean_of(*lr));
+            own.optim.lr = mean_of(own.optim.lr);
+            own.optim.schedule = Schedule::Constant;
+            // Without a cycle there is no trough.
+            own.l2sp.anchor_at = AnchorAt::End;
+        }
+        if plain || *init == Init::NoReshuffle {
+            own.reshuffle = false;
+        }
+        if let Init::NoTask(task) = init {
+            own.tasks.retain(|name| name != task);
+            own.task_lr.remove(task);
+        }
+        let shared = self.shared(&own.tasks, model, seed);
+        own.stage(shared)
+    }
+    /// Stage 3 on a target, at its own rate or at `lr`.
+    pub fn finetune(&self, target: &str, lr: Option<f64>, model: Model, seed: u64) -> Finetune {
+        let mut special = self.target.get(target).cloned().unwrap_or_default();
+        special.lr = lr.or(special.lr);
+        self.finetune.clone().stage(target, special, self.shared(&[target.to_owned()], model, seed))
+    }
+    fn shared(&self, sources: &[String], model: Model, seed: u64) -> Shared {
+        Shared {
+            seed,
+            data: self.data.clone(),
+            source: self.sources(sources),
+            augment: self.augment.clone(),
+            model,
+            classify: self.classify,
+            segment: self.segment.clone(),
+            detect: self.detect.clone(),
+            log: self.log.clone(),
+        }
+    }
+    /// Makes all stages longer or shorter, none shorter than one pass.
+    pub fn scale(&mut self, factor: f64) {
+        let scaled = |epochs: usize| ((epochs as f64 * factor) as usize).max(1);
+        self.moco.epochs = scaled(self.moco.epochs);
+        self.simclr.epochs = scaled(self.simclr.epochs);
+        self.multitask.rounds = scaled(self.multitask.rounds);
+        self.finetune.epochs = scaled(self.finetune.epochs);
+        for target in self.target.values_mut() {
+            target.epochs = target.epochs.map(scaled);
+        }
+    }
+}
+
+/// Refuses an empty list.
+fn some<T>(key: &str, list: &[T], example: &str) -> Result<()> {
+    match list {
+        [] => {
+            let problem = "expected at least one, found none";
+            Err(Error::config(key, problem, format!("for example {key} = [{example}]")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Stage for Reproduce {
+    fn validate(&self) -> Result<()> {
+        sources(&self.source)?;
+        some("seeds", &self.seeds, "1")?;
+        some("backbones", &self.backbones, "\"resnet18\"")?;
+        some("columns", &self.columns, "\"scratch\", \"mtpret\"")?;
+        some("targets", &self.targets, "\"pneumonia\"")?;
+        some("multi", &self.multi, "\"nih\", \"pneumonia\"")?;
+        let known = |key: String, name: &str| match self.source.iter().any(|s| s.name == name) {
+            true => Ok(()),
+            false => {
+                let problem = format!("expected the name of a [[source]], found `{name}`");
+                Err(Error::config(key, problem, "add the source, or take the name out"))
+            }
+        };
+        known("single".into(), &self.single)?;
+        for (i, name) in self.multi.iter().enumerate() {
+            known(format!("multi.{i}"), name)?;
+        }
+        for (i, name) in self.targets.iter().enumerate() {
+            among(&format!("targets.{i}"), name, &self.source)?;
+        }
+        for name in self.target.keys() {
+            known(format!("target.{name}"), name)?;
+        }
+        for (i, lr) in self.sweep.iter().enumerate() {
+            within(&format!("sweep.{i}"), *lr, f64::MIN_POSITIVE..=100.0, 0.01)?;
+        }
+        let model = || Model { backbone: self.backbones[0], weights: None };
+        let seed = self.seeds[0];
+        self.pretrain(false, false, model(), seed).validate()?;
+        self.pretrain(true, false, model(), seed).validate()?;
+        let stages = self.ablation().into_iter().chain([Init::Column(Column::MtpretMinus)]);
+        stages
+            .map(|init| self.multitask(&init, model(), seed))
+            .try_for_each(|stage| stage.validate())?;
+        self.targets.iter().try_for_each(|t| self.finetune(t, None, model(), seed).validate())
+    }
+}

@@ -1,0 +1,162 @@
+//! How long an experiment will take: each distinct stage is rehearsed, and multiplied.
+
+use super::dry_run::{self, Rehearsal};
+use crate::{
+    Result,
+    train::{
+        config::{Backbone, Column, Init, Model, Reproduce},
+        experiment::backbone_name,
+    },
+};
+use mtpret_engine::gpu::Gpu;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A stage or a cell, and what it will take.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Forecast {
+    /// Its name.
+    pub name: String,
+    /// Training steps.
+    pub steps: u64,
+    /// Seconds, by the time of its steps here and now.
+    pub seconds: f64,
+    /// The most device memory that it will have in buffers, MiB.
+    pub mib: u64,
+}
+
+/// Rehearsals of everything distinct in an experiment.
+pub struct Rehearsed {
+    backbones: Vec<Stages>,
+}
+
+/// With one backbone.
+struct Stages {
+    backbone: Backbone,
+    pretrain: BTreeMap<[bool; 2], Rehearsal>,
+    /// Of each task; none where no initialisation has a second stage.
+    multitask: Vec<Rehearsal>,
+    finetune: BTreeMap<String, Rehearsal>,
+}
+
+impl Rehearsed {
+    /// Rehearses what these initialisations need.
+    ///
+    /// # Errors
+    /// A source cannot be read, or a step does not run.
+    pub fn new(gpu: &Gpu, config: &Reproduce, inits: &[Init]) -> Result<Self> {
+        let needed: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
+        let of = |backbone: &Backbone| Stages::new(gpu, config, *backbone, &needed);
+        Ok(Self { backbones: config.backbones.iter().map(of).collect::<Result<_>>()? })
+    }
+    /// What every stage and cell will take at the epochs of `config`.
+    pub fn forecasts(&self, config: &Reproduce, inits: &[Init]) -> Vec<Forecast> {
+        let stages: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
+        let mut all = Vec::new();
+        for rehearsed in &self.backbones {
+            for seed in &config.seeds {
+                all.extend(stages.iter().map(|stage| rehearsed.stage(config, stage, *seed)));
+                for init in inits {
+                    let cell = |target: &String| rehearsed.cell(config, init, target, *seed);
+                    all.extend(config.targets.iter().map(cell));
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Stages {
+    fn new(
+        gpu: &Gpu,
+        config: &Reproduce,
+        backbone: Backbone,
+        needed: &BTreeSet<Stage>,
+    ) -> Result<Self> {
+        let model = || Model { backbone, weights: None };
+        let (mut pretrain, mut multitask) = (BTreeMap::new(), Vec::new());
+        for stage in needed {
+            match stage {
+                Stage::Pretrain { simclr, single, .. } => {
+                    let stage = config.pretrain(*simclr, *single, model(), 0);
+                    pretrain.insert([*simclr, *single], dry_run::pretrain(gpu, &stage)?);
+                }
+                Stage::Multitask(_) if multitask.is_empty() => {
+                    let whole = Init::Column(Column::Mtpret);
+                    let stage = config.multitask(&whole, model(), 0);
+                    multitask = dry_run::multitask(gpu, &stage)?;
+                }
+                Stage::Multitask(_) => {}
+            }
+        }
+        let tune = |target: &String| {
+            let stage = config.finetune(target, None, model(), 0);
+            Ok((target.clone(), dry_run::finetune(gpu, &stage)?))
+        };
+        let finetune = config.targets.iter().map(tune).collect::<Result<_>>()?;
+        Ok(Self { backbone, pretrain, multitask, finetune })
+    }
+    fn forecast(
+        &self,
+        what: String,
+        seed: u64,
+        rehearsals: &[&Rehearsal],
+        epochs: usize,
+    ) -> Forecast {
+        let epochs = epochs as u64;
+        Forecast {
+            name: format!("{what}, {}, seed {seed}", backbone_name(self.backbone)),
+            steps: rehearsals.iter().map(|one| one.steps * epochs).sum(),
+            seconds: rehearsals.iter().map(|one| one.seconds(epochs)).sum(),
+            mib: rehearsals.iter().map(|one| one.mib).max().unwrap_or(0),
+        }
+    }
+    fn stage(&self, config: &Reproduce, stage: &Stage, seed: u64) -> Forecast {
+        let model = Model { backbone: self.backbone, weights: None };
+        match stage {
+            Stage::Pretrain { simclr, single, plus } => {
+                let sets = if *single { "SD" } else { "MD" };
+                let method = if *simclr { "SimCLR" } else { "MoCo" };
+                let start = if *plus { "++" } else { "" };
+                let epochs = config.pretrain(*simclr, *single, model, seed).epochs;
+                let rehearsal = &self.pretrain[&[*simclr, *single]];
+                self.forecast(format!("{sets}-{method}{start}"), seed, &[rehearsal], epochs)
+            }
+            Stage::Multitask(init) => {
+                let stage = config.multitask(init, model, seed);
+                let learnt = |one: &&Rehearsal| stage.tasks.contains(&one.name);
+                let rehearsals: Vec<_> = self.multitask.iter().filter(learnt).collect();
+                self.forecast(format!("{init}, stage 2"), seed, &rehearsals, stage.rounds)
+            }
+        }
+    }
+    fn cell(&self, config: &Reproduce, init: &Init, target: &str, seed: u64) -> Forecast {
+        let model = Model { backbone: self.backbone, weights: None };
+        let epochs = config.finetune(target, None, model, seed).epochs;
+        self.forecast(format!("{target} from {init}"), seed, &[&self.finetune[target]], epochs)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Pretrain { simclr: bool, single: bool, plus: bool },
+    Multitask(Init),
+}
+
+/// The stages that an initialisation needs.
+fn stages_of(init: &Init) -> Vec<Stage> {
+    let pretrain = |simclr, single, plus| vec![Stage::Pretrain { simclr, single, plus }];
+    match init {
+        Init::Column(Column::Scratch | Column::Imagenet) => vec![],
+        Init::Column(Column::SdSimclr) => pretrain(true, true, false),
+        Init::Column(Column::MdSimclr) => pretrain(true, false, false),
+        Init::Column(Column::SdMoco) => pretrain(false, true, false),
+        Init::Column(Column::MdMoco) => pretrain(false, false, false),
+        Init::Column(Column::MdMocoPlus) => pretrain(false, false, true),
+        Init::Column(Column::MocoCxr) => pretrain(false, true, true),
+        _ => {
+            let mut stages = pretrain(false, false, false);
+            stages.push(Stage::Multitask(init.clone()));
+            stages
+        }
+    }
+}

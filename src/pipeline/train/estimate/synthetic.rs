@@ -1,0 +1,204 @@
+//! A training step of each network on synthetic films, to be timed, tuned and looked at.
+
+use crate::{
+    Error, Result,
+    data::{Dataset, Fit, Kind, Labels, Source},
+    models::{Depth, Projection},
+    train::{
+        config::{
+            Augment, Data, Detect as Boxes, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim,
+            Preset, Segment as Masks,
+        },
+        stages::moco::{Contrast, MocoLearner, MocoStep},
+        step::{
+            learner::{Learner, TaskStep},
+            optimizer::Update,
+            schedule::Schedule,
+        },
+        tasks::{Classify, Detect, Segment, Task},
+    },
+};
+use mtpret_engine::{
+    gpu::{Command, Gpu},
+    step::{Stepper, Trainable},
+    tensor::{Philox, Step},
+};
+
+/// The networks and stages that can be trained, by name.
+pub const NAMES: &str = "resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, and the same with resnet50";
+/// Classes of a classifier.
+const CLASSES: usize = 10;
+/// Boxes of a film.
+const BOXES: usize = 2;
+const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
+
+/// A training step and a batch for it.
+pub struct SyntheticStep {
+    /// The step.
+    pub stepper: Stepper,
+    pixels: Vec<f32>,
+    targets: Vec<f32>,
+    extents: Vec<[f32; 2]>,
+}
+
+impl SyntheticStep {
+    /// A training step of the network `name`, one of [`NAMES`], on `batch` films of `size`, width and height: random view, forward, loss,
+    /// backward, SGD with momentum. A ResNet learns 10 classes by cross-entropy; with `moco_` before its name 4096 keys by
+    /// InfoNCE; a DeepLabV3 (output stride 16) masks by the Dice loss; a Faster R-CNN two boxes a film, with torchvision's
+    /// numbers.
+    ///
+    /// # Errors
+    /// No such network, or a request beyond the adapter's limits.
+    pub fn new(gpu: &Gpu, name: &str, batch: usize, size: [usize; 2]) -> Result<Self> {
+        let [width, height] = size;
+        let data = films(batch, size);
+        let (stage, rest) = name.split_once('_').unwrap_or(("", name));
+        let (backbone, neck) = rest.split_once('_').unwrap_or((rest, ""));
+        match (stage, Depth::named(backbone), neck) {
+            ("", Some(depth), "") => {
+                let (source, set) = set(Kind::Classes, CLASSES);
+                let mut draw = Philox::new(2, 0);
+                let targets = (0..batch).map(|_| draw.below(CLASSES) as f32).collect();
+                Self::of_task(
+                    gpu,
+                    depth,
+                    &Classify::new(&source, &set, &data, Default::default())?,
+                    targets,
+                )
+            }
+            ("moco", Some(depth), "") => Self::moco(gpu, depth, &data),
+            ("deeplabv3", Some(depth), "") => {
+                let masks = Masks {
+                    width,
+                    height,
+                    batch,
+                    preset: Preset::Torchvision,
+                    output_stride: 16,
+                    aux: false,
+                    smooth: 1.0,
+                    reduce: DiceReduce::Batch,
+                    classes: DiceClasses::Fg,
+                    original_size: false,
+                    loss_weight: 1.0,
+                };
+                let task = Segment::new(&set(Kind::Mask, 1).1, &data, &masks)?;
+                // The left half of every film is foreground.
+                let targets =
+                    (0..batch * width * height).map(|i| f32::from(u8::from(i % width < width / 2)));
+                Self::of_task(gpu, depth, &task, targets.collect())
+            }
+            ("fasterrcnn", Some(depth), "fpn") => {
+                let boxes = Boxes {
+                    width,
+                    height,
+                    batch,
+                    preset: Preset::Torchvision,
+                    norm: DetectorNorm::Train,
+                    fit: Fit::Stretch,
+                    proposals: [2000, 1000],
+                    sampled: 512,
+                    loss_weight: 1.0,
+                };
+                let task = Detect::new(&set(Kind::Boxes, 1).1, &data, &boxes)?;
+                let mut draw = Philox::new(2, 0);
+                let corners = (0..batch * BOXES).flat_map(|_| {
+                    let [x, y] = [draw.uniform(), draw.uniform()].map(|v| v * 0.6);
+                    let [w, h] = [width, height].map(|length| length as f64);
+                    [x * w, y * h, (x + 0.3) * w, (y + 0.3) * h]
+                        .map(|v| v as f32)
+                        .into_iter()
+                        .chain([0.0])
+                });
+                Self::of_task(gpu, depth, &task, corners.collect())
+            }
+            _ => {
+                let problem = format!("expected one of {NAMES}, found `{name}`");
+                Err(Error::request("model", problem))
+            }
+        }
+    }
+    fn of_task(gpu: &Gpu, depth: Depth, task: &dyn Task, targets: Vec<f32>) -> Result<Self> {
+        let learner = &Learner::new(gpu, depth, &[task], false, 1)?;
+        let (target, update) = (targets.len() / task.data().batch, momentum_sgd());
+        let step =
+            TaskStep { learner, task, head: 0, target, augment: &AUGMENT, update, average: None };
+        Self::of_step(gpu, &step, task.data(), targets)
+    }
+    fn moco(gpu: &Gpu, depth: Depth, data: &Data) -> Result<Self> {
+        let splits = if data.batch.is_multiple_of(2) { 2 } else { 1 };
+        let contrast =
+            Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
+        let moco = &MocoLearner::new(gpu, depth, [128, 4096], Projection::Mlp, 1)?;
+        let update = momentum_sgd();
+        let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
+        Self::of_step(gpu, &step, data, vec![])
+    }
+    fn of_step(gpu: &Gpu, step: &dyn Trainable, data: &Data, targets: Vec<f32>) -> Result<Self> {
+        let mut draw = Philox::new(1, 0);
+        let pixels = data.batch * data.width * data.height;
+        Ok(Self {
+            stepper: Stepper::new(gpu, step)?,
+            pixels: (0..pixels).map(|_| draw.uniform() as f32 * 255.0).collect(),
+            targets,
+            extents: vec![[data.width as f32, data.height as f32]; data.batch],
+        })
+    }
+    /// Runs step `number`.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn run(&mut self, number: u32) -> Result<()> {
+        let step = Step { lr: 0.01, step: number, ..Step::default() };
+        self.stepper.run(&step, &[&self.pixels, &self.targets, self.extents.as_flattened()])
+    }
+    /// Floating-point operations of a whole step.
+    pub fn flops(&self) -> u64 {
+        let of =
+            |command: &Command| if let Command::Launch(l) = command { l.cost.flops } else { 0 };
+        self.over_step(|commands| commands.iter().map(of).sum())
+    }
+    /// Launches and copies of a whole step.
+    pub fn launches(&self) -> usize {
+        self.over_step(|commands| commands.len() as u64) as usize
+    }
+    /// A sum over the commands of a step: the second of three programs runs for every micro-batch but
+    /// the first.
+    fn over_step(&self, of: impl Fn(&[Command]) -> u64) -> u64 {
+        let times = |at: usize| if at == 1 { self.stepper.micro() as u64 - 1 } else { 1 };
+        self.stepper.programs().iter().enumerate().map(|(at, p)| times(at) * of(p.commands())).sum()
+    }
+}
+
+/// A data set of one kind without films.
+fn set(kind: Kind, count: usize) -> (Source, Dataset) {
+    let names = (0..count).map(|i| i.to_string()).collect();
+    let set = Dataset {
+        name: "noise".into(),
+        labels: Labels { kind, names },
+        train: vec![],
+        val: vec![],
+        test: vec![],
+        missing: 0,
+        unlabelled: 0,
+    };
+    let source = serde_json::json!({ "name": "noise", "format": "folder", "root": "." });
+    (serde_json::from_value(source).expect("the keys a source needs"), set)
+}
+
+fn films(batch: usize, [width, height]: [usize; 2]) -> Data {
+    Data { width, height, batch, threads: 0, cache_mb: 0, max_bad: 0, mean: 122.786, std: 18.39 }
+}
+
+fn momentum_sgd() -> Update {
+    let optim = Optim {
+        lr: 0.01,
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        schedule: Schedule::Constant,
+        lr_min: 0.0,
+        warmup_steps: 0,
+        period: None,
+        lars: None,
+    };
+    Update::new(&optim, None)
+}

@@ -1,0 +1,249 @@
+//! The paper's whole experiment: every initialisation, fine-tuned on every target.
+//!
+//! A run's folder holds each stage once, in `stages/<backbone>/seed-<n>/<name>`, whatever number of columns
+//! needs it, and each cell of the tables in `cells/<backbone>/<initialisation>/<target>/seed-<n>`.
+
+use super::{
+    config::{Backbone, Column, Init, Model, Reproduce},
+    run::{Run, file_name::legal},
+    stages::{
+        finetune::{Outcome, finetune},
+        multitask::multitask,
+        pretrain::pretrain,
+    },
+    tasks::Scores,
+};
+use crate::{Error, Result};
+use mtpret_engine::gpu::Gpu;
+use serde::{Deserialize, Serialize};
+use std::{fs, path::PathBuf, time::Instant};
+
+/// One figure of a cell, in the words of the paper's tables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Such as `AUC`, `Dice`, `AP Active`.
+    pub metric: String,
+    /// On the test part; none where it is undefined.
+    pub value: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: Option<[f64; 2]>,
+}
+
+/// One initialisation fine-tuned on one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// `resnet18` or `resnet50`.
+    pub backbone: String,
+    /// The initialisation.
+    pub initialisation: String,
+    /// The source it was fine-tuned on.
+    pub target: String,
+    /// The seed of all its stages.
+    pub seed: u64,
+    /// Figures on the test part, the main one first.
+    pub figures: Vec<Figure>,
+    /// The main figure on the validation part, of the best epoch.
+    pub validation: Option<f64>,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Passes over the training part.
+    pub epochs: usize,
+    /// Films of the test part.
+    pub films: usize,
+    /// BLAKE3 of the file of weights that it began with; none from scratch.
+    pub weights: Option<String>,
+    /// Seconds that fine-tuning took.
+    pub seconds: f64,
+}
+
+/// The name of a backbone in paths and tables.
+pub fn backbone_name(backbone: Backbone) -> &'static str {
+    match backbone {
+        Backbone::Resnet18 => "resnet18",
+        Backbone::Resnet50 => "resnet50",
+    }
+}
+
+/// The experiment at work.
+pub struct Experiment<'a> {
+    /// The device.
+    pub gpu: &'a Gpu,
+    /// What is asked for; its sources have been located.
+    pub config: &'a Reproduce,
+    /// The folder of everything.
+    pub run: &'a Run<'a>,
+    /// Choose each cell's learning rate on validation from the configuration's list.
+    pub sweep: bool,
+}
+
+impl Experiment<'_> {
+    /// Why an initialisation cannot be had with a backbone, if it cannot.
+    pub fn obstacle(config: &Reproduce, init: &Init, backbone: Backbone) -> Option<String> {
+        use Column::{Imagenet, MdMocoPlus, MocoCxr};
+        let name = backbone_name(backbone);
+        match init {
+            Init::Column(Imagenet | MdMocoPlus | MocoCxr) => match config.imagenet(backbone) {
+                None => Some(format!("needs a file of ImageNet's weights: imagenet.{name}")),
+                Some(path) if !path.exists() => {
+                    Some(format!("imagenet.{name}: there is no {}", path.display()))
+                }
+                Some(_) => None,
+            },
+            _ => None,
+        }
+    }
+    /// The weights that an initialisation begins fine-tuning with; trains the stages it needs that are
+    /// not yet there.
+    ///
+    /// # Errors
+    /// As the stages' own.
+    pub fn weights(&self, init: &Init, backbone: Backbone, seed: u64) -> Result<Option<PathBuf>> {
+        let imagenet = || self.config.imagenet(backbone).cloned();
+        let moco = |single, from| self.pretrain([false, single], from, backbone, seed).map(Some);
+        let simclr = |single| self.pretrain([true, single], None, backbone, seed).map(Some);
+        match init {
+            Init::Column(Column::Scratch) => Ok(None),
+            Init::Column(Column::Imagenet) => Ok(imagenet()),
+            Init::Column(Column::SdSimclr) => simclr(true),
+            Init::Column(Column::MdSimclr) => simclr(false),
+            Init::Column(Column::SdMoco) => moco(true, None),
+            Init::Column(Column::MdMoco) => moco(false, None),
+            Init::Column(Column::MdMocoPlus) => moco(false, imagenet()),
+            Init::Column(Column::MocoCxr) => moco(true, imagenet()),
+            _ => {
+                let weights = moco(false, None)?;
+                let run = self.stage(&init.slug(), backbone, seed)?;
+                let config = self.config.multitask(init, Model { backbone, weights }, seed);
+                multitask(self.gpu, &config, &run).map(Some)
+            }
+        }
+    }
+    fn pretrain(
+        &self,
+        [simclr, single]: [bool; 2],
+        from: Option<PathBuf>,
+        backbone: Backbone,
+        seed: u64,
+    ) -> Result<PathBuf> {
+        let sets = if single { "sd" } else { "md" };
+        let method = if simclr { "simclr" } else { "moco" };
+        let start = if from.is_some() { "++" } else { "" };
+        let run = self.stage(&format!("{sets}-{method}{start}"), backbone, seed)?;
+        let model = Model { backbone, weights: from };
+        pretrain(self.gpu, &self.config.pretrain(simclr, single, model, seed), &run)
+    }
+    fn stage(&self, name: &str, backbone: Backbone, seed: u64) -> Result<Run<'_>> {
+        let place = format!("stages/{}/seed-{seed}/{name}", backbone_name(backbone));
+        if !self.run.folder.join(&place).join(crate::weights::FILE).exists() {
+            self.run.watch.note(&format!("stage {name}, {}, seed {seed}", backbone_name(backbone)));
+        }
+        self.run.part(&place)
+    }
+    /// One cell: from disk if it is there, else trained.
+    ///
+    /// # Errors
+    /// As the stages' own.
+    pub fn cell(&self, init: &Init, backbone: Backbone, target: &str, seed: u64) -> Result<Cell> {
+        let name = backbone_name(backbone);
+        let place = format!("cells/{name}/{}/{}/seed-{seed}", init.slug(), legal(target));
+        let run = self.run.part(&place)?;
+        if let Some(cell) = known(&run)? {
+            return Ok(cell);
+        }
+        let weights = self.weights(init, backbone, seed)?;
+        self.run.watch.note(&format!("{target} from {init}, {name}, seed {seed}"));
+        let begun = Instant::now();
+        let rates: Vec<Option<f64>> = match self.sweep {
+            true => self.config.sweep.iter().map(|lr| Some(*lr)).collect(),
+            false => vec![None],
+        };
+        let mut best: Option<(Outcome, f64, usize)> = None;
+        for lr in rates {
+            let model = Model { backbone, weights: weights.clone() };
+            let config = self.config.finetune(target, lr, model, seed);
+            let run = match lr {
+                Some(lr) => run.part(&format!("lr-{lr}"))?,
+                None => run.part("finetune")?,
+            };
+            let outcome = finetune(self.gpu, &config, &run)?;
+            let better = |(b, ..): &(Outcome, f64, usize)| outcome.validation > b.validation;
+            if best.as_ref().is_none_or(better) {
+                best = Some((outcome, config.optim.lr, config.epochs));
+            }
+        }
+        let (outcome, lr, epochs) = best.expect("there is one rate or more");
+        let cell = Cell {
+            backbone: name.into(),
+            initialisation: init.to_string(),
+            target: target.into(),
+            seed,
+            figures: figures(&outcome.scores),
+            validation: outcome.validation,
+            lr,
+            epochs,
+            films: outcome.scores.images(),
+            weights: weights.map(|path| hash(&path)).transpose()?,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        let json = serde_json::to_string_pretty(&cell).expect("a cell is plain data");
+        run.write("cell.json", &(json + "\n"))?;
+        Ok(cell)
+    }
+}
+
+fn known(run: &Run) -> Result<Option<Cell>> {
+    let path = run.folder.join("cell.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read = |text: String| serde_json::from_str(&text).map_err(std::io::Error::other);
+    let cell = fs::read_to_string(&path).and_then(read);
+    cell.map(Some).map_err(|e| Error::io(&path, e, "remove the file to train the cell again"))
+}
+
+/// BLAKE3 of a file of weights, or of those in a run's folder.
+fn hash(path: &std::path::Path) -> Result<String> {
+    let file = if path.is_dir() { path.join(crate::weights::FILE) } else { path.to_owned() };
+    let bytes = fs::read(&file).map_err(|e| Error::io(&file, e, "name a readable file"))?;
+    Ok(blake3::hash(&bytes).to_hex()[..16].to_owned())
+}
+
+/// A task's figures in the words of the paper's tables, the main one first.
+fn figures(scores: &Scores) -> Vec<Figure> {
+    let mut all = Vec::new();
+    let mut add = |metric: String, value: Option<f64>, interval: Option<Option<[f64; 2]>>| {
+        all.push(Figure { metric, value, interval: interval.flatten() });
+    };
+    match scores {
+        Scores::Classify(s) => {
+            let (m, ci) = (&s.measures, s.ci.as_ref().map(|ci| &ci.measures));
+            add("AUC".into(), m.mauc, ci.map(|ci| ci.mauc));
+            let several = m.auc.0.len() > 1;
+            for (label, auc) in m.auc.0.iter().filter(|_| several) {
+                add(format!("AUC {label}"), *auc, ci.and_then(|ci| ci.auc.get(label).copied()));
+            }
+            if let ([(label, accuracy)], Some(_)) = (&m.accuracy.0[..], &s.positive_class) {
+                add("Acc".into(), *accuracy, ci.and_then(|ci| ci.accuracy.get(label).copied()));
+                let (sen, spe) = (&m.sensitivity, &m.specificity);
+                let of =
+                    |all: &crate::metrics::PerLabel<Option<f64>>| all.get(label).copied().flatten();
+                add("Sen".into(), of(sen), ci.and_then(|ci| ci.sensitivity.get(label).copied()));
+                add("Spe".into(), of(spe), ci.and_then(|ci| ci.specificity.get(label).copied()));
+            }
+        }
+        Scores::Segment(s) => {
+            let (m, ci) = (&s.measures, s.ci.as_ref().map(|ci| &ci.measures));
+            add("Dice".into(), m.dice, ci.map(|ci| ci.dice));
+            add("mIoU".into(), m.miou, ci.map(|ci| ci.miou));
+        }
+        Scores::Detect(s) => {
+            let (m, ci) = (&s.measures, s.ci.as_ref().map(|ci| &ci.measures));
+            add("mAP".into(), m.ap50, ci.map(|ci| ci.ap50));
+            for (class, ap) in &m.per_class.0 {
+                let interval = ci.and_then(|ci| ci.per_class.get(class)).map(|ci| ci.ap50);
+                add(format!("AP {class}"), ap.ap50, interval);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,16 @@
+//! Batches become weights: the three stages, their state on disk, their figures.
+//!
+//! ```text
+//! Loader ── Inputs ──▶ Stepper (warp, network, loss, backward, update: one recording) ──▶ Reading
+//!                         │ every save_every steps                                 │ every log.every
+//!                         ▼                                                        ▼
+//!                  checkpoint.safetensors                                    metrics.jsonl, events.out.tfevents.*
+//! ```
+
+pub mod config;
+pub mod estimate;
+pub mod experiment;
+pub mod run;
+pub mod stages;
+pub mod step;
+pub mod tasks;

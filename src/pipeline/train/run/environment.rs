@@ -1,0 +1,264 @@
+//! What a run ran on, with which films, and where its time went: `environment.json`.
+
+use super::Run;
+use crate::{
+    Error, Result,
+    data::{Dataset, Digest},
+};
+use mtpret_engine::{
+    gpu::Gpu,
+    step::{KernelTime, Stepper},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// The name of the file in a run's folder.
+pub const FILE: &str = "environment.json";
+
+/// What a run ran on, with which films, and where its time went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The parts of its data sets.
+    pub data: Vec<Part>,
+    /// From each start to its end: one, and one more for each time that the run was gone on with.
+    pub sittings: Vec<Sitting>,
+}
+
+/// A part of a data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Name of the data set.
+    pub set: String,
+    /// `train`, `val` or `test`.
+    pub part: String,
+    /// What its films are.
+    #[serde(flatten)]
+    pub digest: Digest,
+}
+
+/// From a start of a run to its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sitting {
+    /// Name and version of the program.
+    pub program: String,
+    /// Operating system and processor.
+    pub system: String,
+    /// The adapter's name.
+    pub adapter: String,
+    /// Its driver and the driver's version.
+    pub driver: String,
+    /// Vulkan, Metal or Dx12.
+    pub backend: String,
+    /// How features lie in memory: `f32` or `f16`.
+    pub precision: String,
+    /// When it began and ended, seconds since 1970 in UTC; no end if the machine stopped.
+    pub started: u64,
+    /// See `started`.
+    pub ended: Option<u64>,
+    /// Of how many shapes with several kernels the fastest was known, and how many there were.
+    pub tuned: [usize; 2],
+    /// Seconds by what they were spent on: `training`, `validation` …
+    pub seconds: BTreeMap<String, f64>,
+    /// Seconds in all.
+    pub total_seconds: f64,
+    /// What a step takes, of each task; measured when training has ended.
+    pub steps: Vec<StepTime>,
+}
+
+/// A training step by kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// The stage or the task.
+    pub name: String,
+    /// Each kernel, the dearest first.
+    pub kernels: Vec<KernelTime>,
+}
+
+impl Environment {
+    /// Of a run's folder; none where no program wrote it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(folder: &Path) -> Result<Option<Self>> {
+        let file = folder.join(FILE);
+        if !file.exists() {
+            return Ok(None);
+        }
+        let remedy = "remove the file: it only tells what a run ran on";
+        let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, remedy))?;
+        serde_json::from_str(&text).map(Some).map_err(|e| {
+            let place = format!("{}:{}", file.display(), e.line());
+            Error::data(place, format!("expected what a run ran on: {e}"), remedy)
+        })
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs())
+}
+
+/// What a stage took, the last line of its metrics.
+#[derive(Serialize)]
+struct Ended<'a> {
+    stage: &'a str,
+    /// Steps done.
+    step: u64,
+    /// Since the sitting began.
+    seconds: f64,
+    /// The most device memory in buffers at one time.
+    peak_memory_mib: u64,
+}
+
+/// A sitting that is going on.
+pub(in crate::train) struct Open {
+    environment: Environment,
+    begun: Instant,
+    /// Digests that are being computed while the run goes on.
+    digests: Option<JoinHandle<Result<Vec<Part>>>>,
+}
+
+impl Open {
+    /// Begins a sitting after those that `environment` has.
+    fn new(mut environment: Environment, gpu: &Gpu) -> Self {
+        let info = gpu.info();
+        environment.sittings.push(Sitting {
+            program: format!("mtpret {}", env!("CARGO_PKG_VERSION")),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            adapter: info.name.clone(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            backend: format!("{:?}", info.backend),
+            precision: if gpu.choice().half { "f16" } else { "f32" }.into(),
+            started: now(),
+            ..Sitting::default()
+        });
+        Self { environment, begun: Instant::now(), digests: None }
+    }
+    /// Seconds since the sitting began.
+    fn seconds(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+    /// The sitting.
+    fn sitting(&mut self) -> &mut Sitting {
+        self.environment.sittings.last_mut().expect("it began with one")
+    }
+    /// Reads the films of these data sets on a thread of its own, and one core.
+    fn digest(&mut self, sets: &[Dataset]) {
+        let sets = sets.to_vec();
+        let work = move || {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+            pool.expect("a system has room for a thread").install(|| parts(&sets))
+        };
+        self.digests = Some(std::thread::spawn(work));
+    }
+    /// Ends the sitting. Digests are waited for where the run `succeeded`: a person who stopped it does not wait.
+    ///
+    /// # Errors
+    /// A film that cannot be read any more.
+    fn close(&mut self, succeeded: bool) -> Result<()> {
+        let total = self.seconds();
+        let sitting = self.sitting();
+        (sitting.ended, sitting.total_seconds) = (Some(now()), total);
+        if let Some(digests) = self.digests.take_if(|d| succeeded || d.is_finished()) {
+            self.environment.data = digests.join().expect("a digest does not panic")?;
+        }
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// Does the work of a stage, and notes what it ran on and where its time went: `environment.json`.
+    ///
+    /// # Errors
+    /// What `work` gives, the device is lost, or the file cannot be written.
+    pub fn sit<T>(&self, gpu: &Gpu, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = match self.resume {
+            true => Environment::read(&self.folder)?.unwrap_or_default(),
+            false => Environment::default(),
+        };
+        gpu.watch_peak()?;
+        let open = Open::new(before, gpu);
+        self.write_environment(&open)?;
+        *self.open.borrow_mut() = Some(open);
+        let result = work();
+        let mut open = self.open.borrow_mut().take().expect("the work leaves it");
+        let known = open.environment.data.clone();
+        let closed = open.close(result.is_ok());
+        if !known.is_empty() && open.environment.data != known {
+            self.watch.note("the films are not those that the run began with: environment.json");
+        }
+        closed.and(self.write_environment(&open)).and(result)
+    }
+    fn write_environment(&self, open: &Open) -> Result<()> {
+        let json = serde_json::to_string_pretty(&open.environment);
+        let json = json.expect("an environment is plain data");
+        self.write(FILE, &(json + "\n"))
+    }
+    /// Says what the stage took in all, aloud and in the last line of its metrics.
+    ///
+    /// # Errors
+    /// As [`Run::record`].
+    pub fn ended(&self, gpu: &Gpu, stage: &str, step: u64) -> Result<()> {
+        let Some(seconds) = self.open.borrow().as_ref().map(Open::seconds) else { return Ok(()) };
+        let peak_memory_mib = gpu.peak() >> 20;
+        self.watch.note(&format!(
+            "{stage}: {step} steps in {seconds:.1} s, at most {peak_memory_mib} MiB of device memory"
+        ));
+        self.record(&Ended { stage, step, seconds, peak_memory_mib })
+    }
+    /// Notes which films the stage has.
+    pub fn has(&self, sets: &[Dataset]) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            open.digest(sets);
+        }
+    }
+    /// Notes the time that something took.
+    pub fn spent(&self, on: &str, time: Duration) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            *open.sitting().seconds.entry(on.into()).or_default() += time.as_secs_f64();
+        }
+    }
+    /// Does `work` and notes the time that it took.
+    ///
+    /// # Errors
+    /// What `work` gives.
+    pub fn timed<T>(&self, on: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
+        let result = work();
+        self.spent(on, begun.elapsed());
+        result
+    }
+    /// Notes for how many shapes the fastest kernel was known.
+    pub fn tuned(&self, [known, shapes]: [usize; 2]) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            open.sitting().tuned = [known, shapes];
+        }
+    }
+    /// Notes what the kernels of a step take. The step is run: weights that matter must be safe elsewhere.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn profile(&self, name: &str, stepper: &Stepper) -> Result<()> {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            let (name, kernels) = (name.to_owned(), stepper.kernels()?);
+            open.sitting().steps.push(StepTime { name, kernels });
+        }
+        Ok(())
+    }
+}
+
+fn parts(sets: &[Dataset]) -> Result<Vec<Part>> {
+    let all = sets.iter().flat_map(|set| {
+        [("train", &set.train), ("val", &set.val), ("test", &set.test)].map(|part| (set, part))
+    });
+    let part = |(set, (part, films)): (&Dataset, (&str, &Vec<_>))| {
+        Ok(Part { set: set.name.clone(), part: part.into(), digest: Digest::of(films)? })
+    };
+    all.filter(|(_, (_, films))| !films.is_empty()).map(part).collect()
+}

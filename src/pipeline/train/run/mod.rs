@@ -1,0 +1,393 @@
+//! A run: its folder, what it writes there, and the person who watches it.
+
+pub mod environment;
+pub mod file_name;
+pub mod films;
+pub mod log;
+pub mod tensorboard;
+
+use super::{
+    config,
+    run::{environment::Open, log::Journal},
+    tasks::Task,
+};
+use crate::{
+    Error, Result,
+    data::{BadFilm, Batch, Fit, Loader, LoaderOptions, Sample},
+    weights::{
+        self,
+        checkpoint::{self, HostTensor, Metadata, Tensors},
+    },
+};
+use image::GrayImage;
+use mtpret_engine::{file, gpu::Gpu, ops::meter::Meter};
+use serde::Serialize;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// In a checkpoint's metadata, the bytes of `metrics.jsonl` when it was written.
+const LINES: &str = "metrics_bytes";
+
+/// One reading of a stage's metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reading {
+    /// Name of the stage, and of the task where there are several.
+    pub stage: String,
+    /// Steps done and steps in all.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Mean loss since the last reading.
+    pub loss: f32,
+    /// The same of each part of a loss that has several, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub losses: BTreeMap<&'static str, f32>,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Training images a second since the last reading.
+    pub images_per_second: f64,
+    /// Share of the time since the last reading that the device waited for data, in per cent.
+    pub data_wait_percent: f64,
+    /// Device memory in buffers, MiB.
+    pub memory_mib: i64,
+    /// Seconds that the stage will still take at this pace.
+    pub eta_seconds: f64,
+}
+
+/// Who watches a run: a terminal, a log, a test.
+pub trait Watch {
+    /// Metrics were read.
+    fn reading(&self, reading: &Reading);
+    /// Something worth a line happened.
+    fn note(&self, line: &str);
+    /// The person wants the run to stop.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// A run's folder and its watcher.
+pub struct Run<'a> {
+    /// Where everything is written.
+    pub folder: PathBuf,
+    /// Who watches.
+    pub watch: &'a dyn Watch,
+    /// Go on from the checkpoint in the folder.
+    pub resume: bool,
+    /// Open from the first number on.
+    journal: RefCell<Option<Journal>>,
+    /// What it runs on, while it does.
+    pub(in crate::train) open: RefCell<Option<Open>>,
+}
+
+impl<'a> Run<'a> {
+    /// A run in `folder`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or holds a run already and `resume` is not asked for.
+    pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
+        let (journal, open) = (RefCell::default(), RefCell::default());
+        let run = Self { folder: folder.into(), watch, resume, journal, open };
+        if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
+            let problem = "expected an empty run folder, found a checkpoint or weights in it";
+            let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
+            return Err(Error::config(folder.display().to_string(), problem, remedy));
+        }
+        fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+        Ok(run)
+    }
+    /// A part of this run in a folder below its own.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn part(&self, name: &str) -> Result<Self> {
+        Run::new(&self.folder.join(name), self.watch, self.resume)
+    }
+    /// The newest checkpoint.
+    pub fn checkpoint_file(&self) -> PathBuf {
+        self.folder.join(checkpoint::FILE)
+    }
+    /// The weights that the stage ended with.
+    pub fn weights_file(&self) -> PathBuf {
+        self.folder.join(weights::FILE)
+    }
+    /// Whether the stage has ended: its weights are written last.
+    pub fn is_done(&self) -> bool {
+        self.resume && self.weights_file().exists()
+    }
+    /// The checkpoint to go on from, if there is one and it is of this stage. What `metrics.jsonl` says of later steps,
+    /// or of an earlier beginning, goes: it will be told again.
+    ///
+    /// # Errors
+    /// It is damaged or of another stage.
+    pub fn checkpoint(&self, stage: &str) -> Result<Option<(Tensors, Metadata)>> {
+        let file = self.checkpoint_file();
+        if !self.resume || !file.exists() {
+            self.journal(0, 0)?;
+            return Ok(None);
+        }
+        let (tensors, metadata) = checkpoint::read(&file, None)?;
+        match metadata.get("stage") {
+            Some(found) if found == stage => {
+                let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
+                let after = number("step").map_or(0, |step| step + 1);
+                self.journal(number(LINES).unwrap_or(u64::MAX), after)?;
+                Ok(Some((tensors, metadata)))
+            }
+            found => {
+                let problem = format!("expected a checkpoint of {stage}, found {found:?}");
+                let remedy = "resume it with the command that began it";
+                Err(Error::weights(file.display().to_string(), problem, remedy))
+            }
+        }
+    }
+    /// Writes the checkpoint after `step` steps.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if a tensor is not finite, [`Error::Io`] if the disk is full; the last
+    /// checkpoint stays.
+    pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
+        self.finite(step, tensors)?;
+        let mut metadata = metadata.clone();
+        let told = self.journal.borrow().as_ref().map(Journal::bytes);
+        metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
+        checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
+    }
+    /// Opens the journal, of which `keep` bytes about the steps before `from` stay.
+    fn journal(&self, keep: u64, from: u64) -> Result<()> {
+        *self.journal.borrow_mut() = Some(Journal::open(&self.folder, keep, from)?);
+        Ok(())
+    }
+    /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
+    ///
+    /// # Errors
+    /// As [`Run::save`].
+    pub fn finish(&self, step: u64, tensors: Tensors, metadata: Metadata) -> Result<()> {
+        self.finite(step, &tensors)?;
+        weights::save(&self.weights_file(), tensors, metadata)
+    }
+    /// Refuses tensors that are not finite after `step` steps: the loss shows it only a step later.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the tensor.
+    pub fn finite(&self, step: u64, tensors: &Tensors) -> Result<()> {
+        let sick = |t: &HostTensor| t.as_f32().is_some_and(|v| v.iter().any(|v| !v.is_finite()));
+        match tensors.iter().find(|(_, tensor)| sick(tensor)) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::Diverged {
+                step: step.saturating_sub(1),
+                problem: format!("expected finite weights, found infinities or NaN in {name}"),
+                remedy: self.way_on(),
+            }),
+        }
+    }
+    /// What is saved, and how to go on after a divergence.
+    fn way_on(&self) -> String {
+        let saved = match self.checkpoint_file().exists() {
+            true => format!("the last good checkpoint is {}", self.checkpoint_file().display()),
+            false => "no checkpoint was saved yet".into(),
+        };
+        format!("{saved}; try --set optim.lr with a tenth of the rate")
+    }
+    /// Writes a text file of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        file::replace(&self.folder.join(name), |file| file.write_all(text.as_bytes()))
+    }
+    /// Writes a table of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_table(&self, name: &str, rows: impl Iterator<Item = Vec<String>>) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        rows.for_each(|row| table.write_record(row).expect("memory takes every row"));
+        let bytes = table.into_inner().expect("memory is flushed");
+        self.write(name, &String::from_utf8(bytes).expect("rows are UTF-8"))
+    }
+    /// Writes a picture of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn write_png(&self, name: &str, picture: &GrayImage) -> Result<()> {
+        let path = self.folder.join(name);
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Png).expect("memory takes every picture");
+        file::replace(&path, |file| file.write_all(bytes.get_ref()))
+    }
+    /// Writes the configuration that the run really has.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
+        self.write("config.resolved.toml", &config::resolved(config)?)
+    }
+    /// Adds a line to `metrics.jsonl`, and its numbers to TensorBoard's events beside it.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is not writable.
+    pub fn record(&self, value: &impl Serialize) -> Result<()> {
+        if self.journal.borrow().is_none() {
+            self.journal(u64::MAX, u64::MAX)?;
+        }
+        let value = serde_json::to_value(value).expect("metrics are plain data");
+        self.journal.borrow_mut().as_mut().expect("it is open").write(&value)
+    }
+    /// Adds films that could not be used to `bad_films.txt`, each once.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn list_bad(&self, bad: &[BadFilm]) -> Result<()> {
+        let listed = fs::read_to_string(self.folder.join("bad_films.txt")).unwrap_or_default();
+        let mut lines: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+        let known = lines.len();
+        lines.extend(bad.iter().map(|b| format!("{}: {}", b.path.display(), b.why)));
+        if lines.len() == known {
+            return Ok(());
+        }
+        let found = lines.len() - known;
+        self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
+        self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
+    }
+}
+
+/// The options of a loader of films of `data` in the order of the data set, each once.
+pub fn in_order(data: &config::Data) -> LoaderOptions {
+    LoaderOptions {
+        width: data.width,
+        height: data.height,
+        fit: Fit::Stretch,
+        batch: data.batch,
+        seed: 0,
+        shuffle: false,
+        drop_last: false,
+        threads: data.threads,
+        cache_bytes: data.cache_mb << 20,
+        prefetch: 2,
+        max_bad: data.max_bad,
+        start: 0,
+    }
+}
+
+/// The options of a loader of full batches in a random order, from batch `start` on.
+pub fn shuffled(data: &config::Data, seed: u64, start: u64) -> LoaderOptions {
+    LoaderOptions { seed, shuffle: true, drop_last: true, start, ..in_order(data) }
+}
+
+/// The options of a loader that trains a task.
+pub fn training(task: &dyn Task, seed: u64, start: u64) -> LoaderOptions {
+    LoaderOptions { fit: task.fit(), ..shuffled(task.data(), seed, start) }
+}
+
+/// The options of a loader that evaluates a task.
+pub fn evaluating(task: &dyn Task) -> LoaderOptions {
+    LoaderOptions { fit: task.fit(), ..in_order(task.data()) }
+}
+
+/// Pace, losses and the films of the last batches.
+pub struct Pace<'a> {
+    stage: String,
+    parts: &'static [&'static str],
+    samples: &'a [Sample],
+    steps: u64,
+    begun: Instant,
+    done: u64,
+    images: usize,
+    waited: Duration,
+    recent: VecDeque<(u64, Vec<usize>)>,
+    keep: usize,
+}
+
+impl<'a> Pace<'a> {
+    /// Of a stage of `steps` steps on `samples` whose metrics are read every `every` steps; the loss has `parts` of these
+    /// names, or none.
+    pub fn new(
+        stage: String,
+        parts: &'static [&'static str],
+        steps: u64,
+        every: u64,
+        samples: &'a [Sample],
+    ) -> Self {
+        Self {
+            stage,
+            parts,
+            samples,
+            steps,
+            begun: Instant::now(),
+            done: 0,
+            images: 0,
+            waited: Duration::ZERO,
+            recent: VecDeque::new(),
+            keep: every as usize,
+        }
+    }
+    /// A batch went into step `step`.
+    pub fn batch(&mut self, step: u64, batch: Batch) {
+        self.done += 1;
+        self.images += batch.n;
+        self.recent.push_back((step, batch.indices));
+        if self.recent.len() > self.keep {
+            self.recent.pop_front();
+        }
+    }
+    /// Turns what the meter summed into a reading, or into an error if a loss was not finite.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the films of the batch.
+    pub fn reading(
+        &mut self,
+        gpu: &Gpu,
+        meter: Meter,
+        step: u64,
+        lr: f64,
+        loader: &Loader,
+        run: &Run,
+    ) -> Result<Reading> {
+        if meter.fault > 0 {
+            return Err(self.diverged(u64::from(meter.fault - 1), meter.last, run));
+        }
+        let seconds = self.begun.elapsed().as_secs_f64().max(1e-9);
+        let waited = (loader.wait() - self.waited).as_secs_f64();
+        let mean = |sum: f32| sum / meter.count.max(1) as f32;
+        let reading = Reading {
+            stage: self.stage.clone(),
+            step,
+            steps: self.steps,
+            loss: mean(meter.sum),
+            losses: self.parts.iter().copied().zip(meter.parts.map(mean)).collect(),
+            lr,
+            images_per_second: self.images as f64 / seconds,
+            data_wait_percent: 100.0 * waited / seconds,
+            memory_mib: gpu.counters().buffer_bytes >> 20,
+            eta_seconds: seconds / self.done.max(1) as f64 * self.steps.saturating_sub(step) as f64,
+        };
+        (self.begun, self.done, self.images) = (Instant::now(), 0, 0);
+        self.waited = loader.wait();
+        Ok(reading)
+    }
+    fn diverged(&self, step: u64, loss: f32, run: &Run) -> Error {
+        let films = self.recent.iter().find(|(s, _)| *s == step).map(|(_, films)| films);
+        let path = |film: &usize| self.samples[*film].path.display().to_string();
+        let films: Vec<_> = films.into_iter().flatten().map(path).collect();
+        Error::Diverged {
+            step,
+            problem: format!(
+                "{}: expected a finite loss, found {loss}, in the batch of {}",
+                self.stage,
+                films.join(", ")
+            ),
+            remedy: run.way_on(),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Stage 3: fine-tuning on one task, and its evaluation.
+
+use crate::{
+    Error, Result,
+    data::{Dataset, Loader, Sample},
+    metrics::Bootstrap,
+    train::{
+        config::{Finetune, Metric},
+        run::{Run, evaluating, training},
+        step::{
+            learner::{Learner, TaskStep, depth},
+            optimizer::Update,
+            schedule::Span,
+            trainer::{Hooks, Pass, Trainer, metadata, step_of},
+        },
+        tasks::{self, Scorer, Scores, Task, inference::Inference},
+    },
+    weights::{
+        self, arenas,
+        checkpoint::{Metadata, Tensors},
+    },
+};
+use mtpret_engine::{gpu::Gpu, step::Stepper, tensor::State};
+use std::path::Path;
+
+/// Separates this stage's random numbers from other stages'.
+const STAGE: u32 = 3;
+/// Resamplings behind a 95 % interval.
+pub(in crate::train) const REPLICATES: u32 = 1000;
+
+/// What fine-tuning came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Figures on the test part, with the best epoch's weights.
+    pub scores: Scores,
+    /// The figure on the validation part that chose the best epoch.
+    pub validation: Option<f64>,
+}
+
+/// The name of the file with the best epoch and its figure.
+const BEST: &str = "best.json";
+/// The name of the file with the last epoch's weights.
+const LAST: &str = "last.safetensors";
+
+/// Runs the stage, and scores the test part with the best epoch's weights.
+///
+/// # Errors
+/// Whatever files, the device or the person may cause; the last checkpoint stays.
+pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
+    run.write_config(config)?;
+    run.sit(gpu, || tune(gpu, config, run))
+}
+
+fn tune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
+    let (set, task) = tasks::open(&config.source, &config.task, config.settings())?;
+    set.needs("val", &set.val)?;
+    set.needs("test", &set.test)?;
+    run.has(std::slice::from_ref(&set));
+    let source = config.source.iter().find(|source| source.name == config.task);
+    let words =
+        tasks::words(source.expect("the configuration was checked to name a source"), &set.labels);
+    let depth = depth(config.model.backbone);
+    let learner = Learner::new(gpu, depth, &[&*task], false, config.seed)?;
+    if let Some(path) = &config.model.weights {
+        arenas::load_backbone(gpu, learner.state(), path)?;
+    }
+    let mut inference = learner.inference(gpu, &*task, 0)?;
+    let (mut steps, mut trained, mut predicted) = (0, 0, None);
+    let validation;
+    if run.is_done() {
+        learner.load(gpu, 0, &run.weights_file())?;
+        validation = best_of(&run.folder);
+    } else {
+        let tuning = Tuning {
+            gpu,
+            config,
+            run,
+            task: &*task,
+            learner: &learner,
+            inference: &mut inference,
+            val: (&set.val, None),
+            best: Best {
+                state: learner.state().duplicate(gpu)?,
+                figure: f64::NEG_INFINITY,
+                epoch: 0,
+                predicted: None,
+            },
+            epoch_len: 0,
+        };
+        let best;
+        (best, trained) = tuning.train(&set)?;
+        weights::save(&run.folder.join(LAST), learner.network(gpu, 0)?, words.clone())?;
+        best.state.copy_to(gpu, learner.state());
+        run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
+        validation = (best.figure > f64::MIN).then_some(best.figure);
+        let record = serde_json::json!({ "epoch": best.epoch + 1, "validation": validation });
+        run.write(BEST, &(record.to_string() + "\n"))?;
+        steps = (best.epoch + 1) * (set.train.len() / task.data().batch) as u64;
+        predicted = best.predicted;
+    }
+    let scores = run.timed("testing", || {
+        // Thresholds are chosen on films that no figure is reported on.
+        match predicted {
+            Some(scorer) => write(config, run, &*scorer, ".val")?,
+            None => evaluate(config, run, &*task, &mut inference, &set.val, ".val")?,
+        };
+        evaluate(config, run, &*task, &mut inference, &set.test, "")
+    })?;
+    run.finish(steps, learner.network(gpu, 0)?, words)?;
+    if trained > 0 {
+        run.ended(gpu, &run_name(config), trained)?;
+    }
+    Ok(Outcome { scores, validation })
+}
+
+/// The validation figure that a finished run noted.
+pub(crate) fn best_of(run: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(run.join(BEST)).ok()?;
+    serde_json::from_str::<serde_json::Value>(&text).ok()?["validation"].as_f64()
+}
+
+fn run_name(config: &Finetune) -> String {
+    format!("finetune {}", config.task)
+}
+
+/// The state at the best validation figure so far.
+struct Best<'t> {
+    state: State,
+    figure: f64,
+    epoch: u64,
+    /// What it predicts of the validation part; none where the process that saw that epoch has ended.
+    predicted: Option<Box<dyn Scorer + 't>>,
+}
+
+/// The stage at work. What it predicts lives as long as the task, `'t`.
+struct Tuning<'a, 't> {
+    gpu: &'a Gpu,
+    config: &'a Finetune,
+    run: &'a Run<'a>,
+    task: &'t dyn Task,
+    learner: &'a Learner,
+    inference: &'a mut Inference,
+    /// The validation part, and its batches once they are wanted: decoding them would keep the first step waiting.
+    val: (&'a [Sample], Option<Loader>),
+    best: Best<'t>,
+    /// Steps of an epoch.
+    epoch_len: u64,
+}
+
+impl<'t> Tuning<'_, 't> {
+    /// All epochs, or as many as the figure still grows; and the steps that were done.
+    fn train(mut self, set: &Dataset) -> Result<(Best<'t>, u64)> {
+        let (config, run) = (self.config, self.run);
+        let mut at = 0;
+        if let Some((tensors, metadata)) = run.checkpoint("finetune")? {
+            at = self.restore(&tensors, &metadata)?;
+            run.watch.note(&format!("{}: going on at step {at}", run_name(config)));
+        }
+        let mut options = training(self.task, config.seed, at);
+        options.cache_bytes /= 2;
+        let mut loader = Loader::new(set.train.clone(), options)?;
+        let epoch = loader.epoch_len();
+        self.epoch_len = epoch;
+        let step = TaskStep {
+            learner: self.learner,
+            task: self.task,
+            head: 0,
+            target: loader.row_len(),
+            augment: &config.augment,
+            update: Update::new(&config.optim, None),
+            average: None,
+        };
+        let mut stepper = Stepper::new(self.gpu, &step)?;
+        let trainer = Trainer {
+            gpu: self.gpu,
+            run,
+            log: &config.log,
+            seed: config.seed,
+            stage: STAGE,
+            steps: epoch * config.epochs as u64,
+        };
+        trainer.announce(&run_name(config), set.train.len(), &stepper);
+        while at < trainer.steps && !self.is_exhausted(at) {
+            let pass = Pass {
+                name: run_name(config),
+                parts: self.learner.heads[0].parts(),
+                samples: &set.train,
+                loader: &mut loader,
+                stepper: &mut stepper,
+                begin: at - at % epoch,
+                steps: epoch,
+                round: Span { at: 0, of: epoch },
+                optim: &config.optim,
+            };
+            at = trainer.pass(pass, at, &mut self)?;
+        }
+        // The best state stands apart, so that these steps do no harm.
+        run.profile(&run_name(config), &stepper)?;
+        Ok((self.best, at))
+    }
+    /// Whether patience has run out. Asked before an epoch, so that a run resumed there stops where it would
+    /// have stopped.
+    fn is_exhausted(&self, at: u64) -> bool {
+        let patience = self.config.patience as u64;
+        let since = (at / self.epoch_len).saturating_sub(self.best.epoch + 1);
+        let over = patience > 0 && at.is_multiple_of(self.epoch_len) && since >= patience;
+        if over {
+            let name = run_name(self.config);
+            self.run.watch.note(&format!("{name}: no better figure for {since} epochs"));
+        }
+        over
+    }
+    fn restore(&mut self, tensors: &Tensors, metadata: &Metadata) -> Result<u64> {
+        let (gpu, learner) = (self.gpu, self.learner);
+        arenas::take(gpu, tensors, "backbone.", learner.state().arenas())?;
+        arenas::take(gpu, tensors, "best.", self.best.state.arenas())?;
+        arenas::take(gpu, tensors, "momentum.", [&learner.train.momentum])?;
+        arenas::take_scale(gpu, tensors, learner.state())?;
+        let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
+        let (Some(figure), Some(epoch)) = (number("best_figure"), number("best_epoch")) else {
+            let problem = "expected the best figure and epoch in the metadata, found none";
+            return Err(Error::weights("checkpoint", problem, "begin the run anew"));
+        };
+        (self.best.figure, self.best.epoch) = (f64::from_bits(figure), epoch);
+        step_of(metadata)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Validation<'a> {
+    stage: String,
+    step: u64,
+    epoch: u64,
+    validation: &'a Scores,
+}
+
+impl Hooks for Tuning<'_, '_> {
+    fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
+        let (gpu, learner) = (self.gpu, self.learner);
+        let mut tensors = Tensors::new();
+        arenas::put(gpu, &mut tensors, "backbone.", learner.state().arenas())?;
+        arenas::put(gpu, &mut tensors, "best.", self.best.state.arenas())?;
+        arenas::put(gpu, &mut tensors, "momentum.", [&learner.train.momentum])?;
+        arenas::put_scale(gpu, &mut tensors, learner.state())?;
+        let mut metadata = metadata("finetune", at);
+        metadata.insert("best_figure".into(), self.best.figure.to_bits().to_string());
+        metadata.insert("best_epoch".into(), self.best.epoch.to_string());
+        Ok((tensors, metadata))
+    }
+    /// Validates, and keeps the best state and what it predicts.
+    fn pass_ended(&mut self, at: u64) -> Result<()> {
+        let (config, run) = (self.config, self.run);
+        run.finite(at, &arenas::network(self.gpu, self.learner.state())?)?;
+        let epoch = at / self.epoch_len - 1;
+        let (samples, loader) = &mut self.val;
+        let loader = match loader {
+            Some(loader) => loader,
+            none => {
+                let mut options = evaluating(self.task);
+                options.cache_bytes /= 2;
+                none.insert(Loader::new(samples.to_vec(), options)?)
+            }
+        };
+        let mut scorer = self.task.scorer();
+        self.inference.run(loader, samples, |predicted| scorer.add(predicted))?;
+        run.list_bad(&loader.bad())?;
+        let scores = scorer.scores(Bootstrap { replicates: 0, seed: 0 })?;
+        let figure = match config.metric {
+            Metric::Loss => scorer.loss().map(|loss| -loss),
+            metric => scores.figure(metric)?,
+        };
+        // A loss stands below 0 here, so that larger is better.
+        let shown = figure.map_or("undefined".into(), |f| format!("{:.4}", f.abs()));
+        let metric = scores.name(config.metric);
+        let name = run_name(config);
+        run.watch.note(&format!("{name} epoch {}: validation {metric} {shown}", epoch + 1));
+        run.record(&Validation { stage: name, step: at, epoch, validation: &scores })?;
+        // An undefined figure (one class only) still lets the first epoch be kept.
+        let figure = figure.unwrap_or(f64::MIN);
+        if figure > self.best.figure {
+            self.learner.state().copy_to(self.gpu, &self.best.state);
+            (self.best.figure, self.best.epoch) = (figure, epoch);
+            self.best.predicted = Some(scorer);
+        }
+        Ok(())
+    }
+}
+
+/// Figures with 95 % intervals, resampling patients; writes `scores.json` and the predictions, under names that
+/// end in `suffix` (`scores.val.json`).
+///
+/// # Errors
+/// Films that cannot be read, or a folder that cannot be written.
+pub fn evaluate(
+    config: &Finetune,
+    run: &Run,
+    task: &dyn Task,
+    inference: &mut Inference,
+    samples: &[Sample],
+    suffix: &str,
+) -> Result<Scores> {
+    let mut scorer = task.scorer();
+    run.list_bad(&inference.score(task, samples, &mut *scorer)?)?;
+    write(config, run, &*scorer, suffix)
+}
+
+/// As [`evaluate`], of what was predicted before.
+fn write(config: &Finetune, run: &Run, scorer: &dyn Scorer, suffix: &str) -> Result<Scores> {
+    let bootstrap = Bootstrap { replicates: REPLICATES, seed: config.seed };
+    let scores = scorer.scores(bootstrap)?;
+    let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");
+    run.write(&format!("scores{suffix}.json"), &(json + "\n"))?;
+    scorer.write(run, suffix, bootstrap)?;
+    Ok(scores)
+}

@@ -1,0 +1,9 @@
+//! The three stages: pretraining, multitask continual learning, fine-tuning.
+
+pub mod contrastive;
+pub mod finetune;
+pub mod moco;
+pub mod monitor;
+pub mod multitask;
+pub mod pretrain;
+pub mod simclr;

@@ -1,0 +1,290 @@
+//! Stage 2: multitask continual learning (MTPret §II-C, Algorithm 2).
+//!
+//! Each round visits all tasks in a new order; a visit is one pass over the task's films, or a number of batches. The
+//! backbone is held to its anchor by L²-SP (Eq. 5), the rate moves in cycles (Eq. 4), heads keep their state.
+
+use crate::{
+    Error, Result,
+    data::{Dataset, Loader},
+    models::{BACKBONE, head},
+    train::{
+        config::{Anchor, AnchorAt, Multitask, Optim},
+        run::{Run, training},
+        step::{
+            learner::{Learner, TaskStep, depth},
+            optimizer::Update,
+            schedule::Span,
+            trainer::{Hooks, Pass, Trainer, metadata, step_of},
+        },
+        tasks::{self, Task},
+    },
+    weights::{
+        arenas,
+        checkpoint::{Metadata, Tensors},
+    },
+};
+use mtpret_engine::{
+    gpu::Gpu,
+    step::{Recorded, Stepper, TrainState},
+    tensor::{Arena, Philox, State},
+};
+use std::path::PathBuf;
+
+/// Separates this stage's random numbers from other stages'.
+const STAGE: u32 = 2;
+
+/// One task's visit within the stage.
+struct Visit {
+    round: u64,
+    task: usize,
+    /// Steps of the stage before it.
+    begin: u64,
+    steps: u64,
+    /// Steps of its round before it, and of its whole round.
+    in_round: Span,
+}
+
+/// Runs the stage and returns the file of weights: backbone and all heads.
+///
+/// # Errors
+/// Whatever files, the device or the person may cause; the last checkpoint stays.
+pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
+    if run.is_done() {
+        return Ok(run.weights_file());
+    }
+    run.write_config(config)?;
+    run.sit(gpu, || learn(gpu, config, run))
+}
+
+fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
+    let opened =
+        config.tasks.iter().map(|name| tasks::open(&config.source, name, config.settings()));
+    let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    run.has(&sets);
+    let all: Vec<&dyn Task> = tasks.iter().map(|t| &**t).collect();
+    let learner = Learner::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
+    if let Some(path) = &config.model.weights {
+        arenas::load_backbone(gpu, learner.state(), path)?;
+    }
+    let continual = Continual::new(gpu, config, &learner)?;
+    let visits = visits(config, &sets, &tasks)?;
+    let steps = visits.last().map_or(0, |v| v.begin + v.steps);
+    let mut at = 0;
+    if let Some((tensors, metadata)) = run.checkpoint("multitask")? {
+        for (prefix, arena) in continual.arenas() {
+            arenas::take(gpu, &tensors, prefix, [arena])?;
+        }
+        arenas::take_scale(gpu, &tensors, learner.state())?;
+        at = step_of(&metadata)?;
+        run.watch.note(&format!("multitask: going on at step {at}"));
+    }
+    let mut loaders = loaders(config, &sets, &tasks, &visits, at)?;
+    let step = |head: usize| TaskStep {
+        learner: &learner,
+        task: &*tasks[head],
+        head,
+        target: loaders[head].row_len(),
+        augment: &config.augment,
+        update: Update::new(&config.optim, Some(&config.l2sp)),
+        average: continual.average(),
+    };
+    let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
+    let mut steppers = Stepper::share(gpu, recorded)?;
+    let (log, seed) = (&config.log, config.seed);
+    let trainer = Trainer { gpu, run, log, seed, stage: STAGE, steps };
+    let optims: Vec<Optim> = config.tasks.iter().map(|task| config.optim_of(task)).collect();
+    let films = sets.iter().map(|s| s.train.len()).sum();
+    trainer.announce("multitask", films, &steppers[0]);
+    for visit in &visits {
+        if visit.begin + visit.steps <= at {
+            continue;
+        }
+        if visit.begin == at {
+            continual.begin(visit);
+        }
+        let pass = Pass {
+            name: format!("round {} {}", visit.round + 1, sets[visit.task].name),
+            parts: learner.heads[visit.task].parts(),
+            samples: &sets[visit.task].train,
+            loader: &mut loaders[visit.task],
+            stepper: &mut steppers[visit.task],
+            begin: visit.begin,
+            steps: visit.steps,
+            round: visit.in_round,
+            optim: &optims[visit.task],
+        };
+        at = trainer.pass(pass, at, &mut Visiting { continual: &continual, visit })?;
+    }
+    run.finish(steps, arenas::network(gpu, learner.state())?, Metadata::new())?;
+    run.ended(gpu, "multitask", steps)?;
+    for (set, stepper) in sets.iter().zip(&steppers) {
+        run.profile(&set.name, stepper)?;
+    }
+    Ok(run.weights_file())
+}
+
+/// A loader for each task, at the task's next batch after `at` steps of the stage: visits go on where the last one ended.
+fn loaders(
+    config: &Multitask,
+    sets: &[Dataset],
+    tasks: &[Box<dyn Task>],
+    visits: &[Visit],
+    at: u64,
+) -> Result<Vec<Loader>> {
+    let open = |(task, set): (usize, &Dataset)| {
+        let mine = visits.iter().filter(|v| v.task == task);
+        let done = mine.map(|v| at.saturating_sub(v.begin).min(v.steps)).sum();
+        let mut options = training(&*tasks[task], config.seed, done);
+        options.cache_bytes /= sets.len();
+        Loader::new(set.train.clone(), options)
+    };
+    sets.iter().enumerate().map(open).collect()
+}
+
+/// What the stage keeps from visit to visit.
+pub(in crate::train) struct Continual<'a> {
+    gpu: &'a Gpu,
+    config: &'a Multitask,
+    learner: &'a Learner,
+    /// The weights in the middle of the visit, if the next one is to be held to them.
+    trough: Option<Arena>,
+    /// The average of weights and statistics over the visit, if that is handed on.
+    average: Option<State>,
+}
+
+impl<'a> Continual<'a> {
+    /// Everything as the first visit finds it.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub(in crate::train) fn new(
+        gpu: &'a Gpu,
+        config: &'a Multitask,
+        learner: &'a Learner,
+    ) -> Result<Self> {
+        let state = learner.state();
+        let trough = config.l2sp.anchor_at == AnchorAt::Trough;
+        let trough = trough.then(|| state.weights.duplicate(gpu)).transpose()?;
+        let average = (config.ema > 0.0).then(|| state.duplicate(gpu)).transpose()?;
+        let all = Self { gpu, config, learner, trough, average };
+        gpu.copy(&state.weights.data, &all.anchor().data);
+        Ok(all)
+    }
+    /// The average that a step keeps, and its decay.
+    pub(in crate::train) fn average(&self) -> Option<(&State, f64)> {
+        self.average.as_ref().map(|average| (average, self.config.ema))
+    }
+    fn anchor(&self) -> &Arena {
+        self.learner.train.anchor.as_ref().expect("it was made with an anchor")
+    }
+    /// What happens before a visit's first step: the anchor is renewed, the average begins anew, and the backbone's velocity is
+    /// zero: what an earlier visit left is the gradient of other films, and replayed it moves the backbone further than
+    /// the visit itself.
+    fn begin(&self, visit: &Visit) {
+        let (gpu, config, learner) = (self.gpu, self.config, self.learner);
+        let renewed = match config.l2sp.anchor {
+            Anchor::Moco => false,
+            Anchor::PrevTask => true,
+            Anchor::PrevRound => visit.in_round.at == 0,
+        };
+        if renewed {
+            let latest = self.trough.as_ref().unwrap_or(&learner.state().weights);
+            gpu.copy(&latest.data, &self.anchor().data);
+        }
+        if let Some(average) = &self.average {
+            learner.state().copy_to(gpu, average);
+        }
+        for (group, range) in learner.train.momentum.layout.groups() {
+            let kept = match group.part {
+                BACKBONE => config.keep_backbone_momentum,
+                part => config.keep_head_momentum || part != head(visit.task),
+            };
+            if !kept {
+                gpu.clear(&learner.train.momentum.slice(range.start, range.end - range.start));
+            }
+        }
+    }
+    /// Everything that a resumed stage needs, and its names in the checkpoint.
+    fn arenas(&self) -> Vec<(&'static str, &Arena)> {
+        let TrainState { network: state, momentum, .. } = &self.learner.train;
+        let mut all = vec![
+            ("backbone.", &state.weights),
+            ("backbone.", &state.statistics),
+            ("momentum.", momentum),
+            ("anchor.", self.anchor()),
+        ];
+        all.extend(self.trough.iter().map(|trough| ("trough.", trough)));
+        let average = self.average.iter().flat_map(State::arenas);
+        all.extend(average.map(|arena| ("average.", arena)));
+        all
+    }
+}
+
+/// What a visit does between its steps.
+struct Visiting<'a> {
+    continual: &'a Continual<'a>,
+    visit: &'a Visit,
+}
+
+impl Hooks for Visiting<'_> {
+    fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
+        let Continual { gpu, learner, .. } = self.continual;
+        let mut tensors = Tensors::new();
+        for (prefix, arena) in self.continual.arenas() {
+            arenas::put(gpu, &mut tensors, prefix, [arena])?;
+        }
+        arenas::put_scale(gpu, &mut tensors, learner.state())?;
+        Ok((tensors, metadata("multitask", at)))
+    }
+    /// The step in the middle of the visit has the lowest rate of `cyclic2pi`: what it leaves is kept.
+    fn stepped(&mut self, at: u64) {
+        let Continual { gpu, learner, trough, .. } = self.continual;
+        if let Some(trough) = trough
+            && at - self.visit.begin == (self.visit.steps / 2 + 1).min(self.visit.steps)
+        {
+            gpu.copy(&learner.state().weights.data, &trough.data);
+        }
+    }
+    /// The average, if there is one, is handed on.
+    fn pass_ended(&mut self, _at: u64) -> Result<()> {
+        if let Some(average) = &self.continual.average {
+            average.copy_to(self.continual.gpu, self.continual.learner.state());
+        }
+        Ok(())
+    }
+}
+
+/// Algorithm 2's outer loops as a list: round after round, each in its own order.
+fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Result<Vec<Visit>> {
+    let all = sets.iter().zip(tasks);
+    let batches = all.map(|(set, task)| set.train.len() / task.data().batch);
+    let epochs: Vec<u64> = batches.map(|count| count as u64).collect();
+    if let Some(short) = epochs.iter().position(|steps| *steps == 0) {
+        let problem = format!(
+            "expected at least one batch of {} films, found {} in source {}",
+            tasks[short].data().batch,
+            sets[short].train.len(),
+            sets[short].name
+        );
+        return Err(Error::config("data.batch", problem, "make the batch smaller"));
+    }
+    let lengths: Vec<u64> = epochs.into_iter().map(|epoch| config.visit.steps(epoch)).collect();
+    let (round_steps, mut begin) = (lengths.iter().sum(), 0);
+    let mut visits = Vec::new();
+    for round in 0..config.rounds as u64 {
+        let order = match config.reshuffle {
+            true => {
+                Philox::new(config.seed, u64::from(STAGE) << 32 | round).permutation(sets.len())
+            }
+            false => (0..sets.len()).collect(),
+        };
+        let mut before = 0;
+        for task in order {
+            let in_round = Span { at: before, of: round_steps };
+            visits.push(Visit { round, task, begin, steps: lengths[task], in_round });
+            begin += lengths[task];
+            before += lengths[task];
+        }
+    }
+    Ok(visits)
+}

@@ -1,0 +1,132 @@
+//! Arenas to files and back, under torchvision's names.
+
+use super::Unexpected;
+use crate::{
+    Error, Result,
+    models::BACKBONE,
+    weights::{
+        self,
+        checkpoint::{HostTensor, Tensors},
+    },
+};
+use mtpret_engine::{
+    gpu::Gpu,
+    tensor::{Arena, Entry, State},
+};
+use std::path::Path;
+
+/// Adds the tensors of arenas to `tensors`, each name behind `prefix`.
+///
+/// # Errors
+/// The device is lost.
+pub fn put<'a>(
+    gpu: &Gpu,
+    tensors: &mut Tensors,
+    prefix: &str,
+    arenas: impl IntoIterator<Item = &'a Arena>,
+) -> Result<()> {
+    for arena in arenas {
+        for (entry, values) in arena.read(gpu)? {
+            tensors.insert(format!("{prefix}{}", entry.name), host(&entry, values));
+        }
+    }
+    Ok(())
+}
+
+/// An arena's tensor as a file has it.
+pub fn host(entry: &Entry, values: Vec<f32>) -> HostTensor {
+    HostTensor::f32(entry.file_shape.clone(), values)
+}
+
+/// Sets arenas from `tensors`, each name behind `prefix`.
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn take<'a>(
+    gpu: &Gpu,
+    tensors: &Tensors,
+    prefix: &str,
+    arenas: impl IntoIterator<Item = &'a Arena>,
+) -> Result<()> {
+    for arena in arenas {
+        for entry in arena.layout.entries() {
+            find(tensors, prefix, entry)?;
+        }
+        arena.write(gpu, |entry| {
+            let values = find(tensors, prefix, entry).expect("every name was looked up above");
+            values.iter().map(|v| f64::from(*v)).collect()
+        });
+    }
+    Ok(())
+}
+
+fn find<'a>(tensors: &'a Tensors, prefix: &str, entry: &Entry) -> Result<&'a [f32]> {
+    let name = format!("{prefix}{}", entry.name);
+    let tensor = tensors.get(&name).filter(|t| t.shape == entry.file_shape);
+    tensor.and_then(HostTensor::as_f32).ok_or_else(|| {
+        let found = tensors.get(&name).map_or("none".into(), |t| format!("{:?}", t.shape));
+        let problem = format!("expected f32 of shape {:?}, found {found}", entry.file_shape);
+        Error::weights(name, problem, "use a file that this very configuration wrote")
+    })
+}
+
+/// Under f16, adds the loss scale and how it went.
+///
+/// # Errors
+/// The device is lost.
+pub fn put_scale(gpu: &Gpu, tensors: &mut Tensors, state: &State) -> Result<()> {
+    if let Some(scale) = &state.loss_scale {
+        let words = bytemuck::pod_collect_to_vec(&gpu.read(&scale.data)?);
+        tensors.insert(SCALE.into(), HostTensor::f32(vec![4], words));
+    }
+    Ok(())
+}
+
+/// Sets the loss scale that [`put_scale`] left.
+///
+/// # Errors
+/// The run was of another precision.
+pub fn take_scale(gpu: &Gpu, tensors: &Tensors, state: &State) -> Result<()> {
+    let found = tensors.get(SCALE).and_then(HostTensor::as_f32);
+    match (found, &state.loss_scale) {
+        (Some(words), Some(scale)) if words.len() == 4 => {
+            gpu.write(&scale.data, bytemuck::cast_slice(words));
+            Ok(())
+        }
+        (None, None) => Ok(()),
+        (found, _) => {
+            let begun = if found.is_some() { "f16" } else { "f32" };
+            let problem = format!(
+                "expected --precision {begun}, with which the run was begun, found another"
+            );
+            Err(Error::weights(SCALE, problem, "resume it with the same"))
+        }
+    }
+}
+
+/// The loss scale's name in checkpoints.
+const SCALE: &str = "loss_scale";
+
+/// A network's weights and statistics, as torchvision would save them.
+///
+/// # Errors
+/// The device is lost.
+pub fn network(gpu: &Gpu, state: &State) -> Result<Tensors> {
+    let mut tensors = Tensors::new();
+    put(gpu, &mut tensors, "", state.arenas())?;
+    Ok(tensors)
+}
+
+/// Sets a network's backbone from a file of weights, whatever heads the file has.
+///
+/// # Errors
+/// The file cannot be read, or a tensor is missing or has another shape.
+pub fn load_backbone(gpu: &Gpu, state: &State, path: &Path) -> Result<()> {
+    let entries = state.arenas().into_iter().flat_map(|arena| arena.layout.entries());
+    let backbone = entries.filter(|e| e.group.part == BACKBONE);
+    let expected: Vec<_> = backbone.map(|e| (e.name.clone(), e.file_shape.clone())).collect();
+    let found = weights::open(path)?.matched(&expected, Unexpected::Drop)?;
+    let mut tensors = network(gpu, state)?;
+    tensors.extend(found);
+    take(gpu, &tensors, "", state.arenas())
+}

@@ -1,0 +1,297 @@
+//! Checkpoints: one safetensors file, replaced whole or not at all.
+
+pub use super::tensor::{Data, HostTensor};
+
+use crate::{Error, Result, nearest};
+use mtpret_engine::file;
+use safetensors::{
+    Dtype,
+    tensor::{Metadata as Header, TensorInfo},
+};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Write},
+    path::Path,
+};
+
+/// The name of the newest checkpoint in a run folder.
+pub const FILE: &str = "checkpoint.safetensors";
+
+const MAX_HEADER: u64 = 16 << 20;
+/// Tensors of a file of weights, at most.
+pub(crate) const MAX_TENSORS: usize = 20_000;
+/// The metadata key of the checksum.
+pub(crate) const CHECKSUM: &str = "blake3";
+pub(crate) const DAMAGED: &str =
+    "use an earlier checkpoint, or copy the file again from where it was whole";
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, HostTensor>;
+/// Words that travel with the tensors.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The checksum of metadata, names, types, shapes and elements, whatever their order in the file.
+struct Checksum(blake3::Hasher);
+
+impl Checksum {
+    fn new(metadata: &Metadata) -> Self {
+        let mut sum = Self(blake3::Hasher::new());
+        for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
+            sum.word(key);
+            sum.word(value);
+        }
+        sum
+    }
+
+    fn word(&mut self, word: &str) {
+        // The length keeps ("ab", "c") apart from ("a", "bc").
+        self.0.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes());
+    }
+
+    fn tensor(&mut self, name: &str, dtype: Dtype, shape: &[usize], elements: &blake3::Hash) {
+        self.word(name);
+        self.word(&format!("{dtype:?} {shape:?}"));
+        self.0.update(elements.as_bytes());
+    }
+
+    fn hex(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
+/// Writes `tensors` and `metadata` to `path` with a checksum. Whatever goes wrong, even a killed
+/// process or a full disk, `path` holds either what it held before or all of the new file.
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses; [`Error::Weights`] for a tensor whose elements are not
+/// as many as its shape says, or more than `read` accepts.
+pub fn write(path: &Path, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
+    // Wide elements first, so that each tensor lies aligned.
+    let mut order: Vec<_> = tensors.iter().collect();
+    order.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().bitsize()));
+    let header = header(path, &order, tensors, metadata)?;
+    file::replace(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        order.iter().try_for_each(|(_, tensor)| file.write_all(tensor.bytes()))
+    })
+}
+
+fn header(
+    path: &Path,
+    order: &[(&String, &HostTensor)],
+    tensors: &Tensors,
+    metadata: &Metadata,
+) -> Result<Vec<u8>> {
+    let mut checksum = Checksum::new(metadata);
+    for (name, tensor) in tensors {
+        let elements = blake3::hash(tensor.bytes());
+        checksum.tensor(name, tensor.dtype(), &tensor.shape, &elements);
+    }
+    let mut metadata = metadata.clone();
+    metadata.insert(CHECKSUM.into(), checksum.hex());
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), metadata.into_iter().collect());
+    let mut start = 0;
+    for (name, tensor) in order {
+        let (dtype, shape) = (tensor.dtype(), tensor.shape.clone());
+        let size = tensor.bytes().len();
+        let elements = size * 8 / dtype.bitsize();
+        if shape.iter().product::<usize>() != elements {
+            let problem = format!("expected the elements of the shape {shape:?}, found {elements}");
+            let place = format!("{}: {name}", path.display());
+            return Err(Error::weights(place, problem, "give the tensor the shape of its data"));
+        }
+        let info = TensorInfo { dtype, shape, data_offsets: (start, start + size) };
+        start += size;
+        header.insert(name.to_string(), serde_json::to_value(info).expect("plain numbers"));
+    }
+    let mut header = serde_json::to_vec(&header).expect("string keys");
+    header.resize(header.len().next_multiple_of(8), b' ');
+    limit(path, header.len() as u64, tensors.len())?;
+    Ok(header)
+}
+
+/// Reads tensors and metadata. With `expected`, the file holds exactly those names and shapes,
+/// which is checked in the header, before memory is taken for any tensor.
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses; [`Error::Weights`] for a file that is no safetensors
+/// file, cut short, altered since it was written, or holds other tensors than `expected`.
+pub fn read(path: &Path, expected: Option<&[(String, Vec<usize>)]>) -> Result<(Tensors, Metadata)> {
+    let (file, header) = opened(path)?;
+    if let Some(expected) = expected {
+        let infos = header.tensors();
+        let found = infos.iter().map(|(name, info)| (name.as_str(), &info.shape[..])).collect();
+        fit(path, &found, expected, true)?;
+    }
+    elements(path, file, &header, |_| true)
+}
+
+/// The tensors whose names are wanted. The others are read past, as the checksum is one of all.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Tensors> {
+    let (file, header) = opened(path)?;
+    Ok(elements(path, file, &header, wanted)?.0)
+}
+
+/// The elements behind a header, and its words without the checksum.
+fn elements(
+    path: &Path,
+    mut file: File,
+    header: &Header,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Tensors, Metadata)> {
+    let infos = header.tensors();
+    let strange =
+        |(name, info): &(&String, &&TensorInfo)| wanted(name) && !HostTensor::decodes(info.dtype);
+    if let Some((name, info)) = infos.iter().find(strange) {
+        let problem = format!("expected floats, integers or bool, found {:?}", info.dtype);
+        let place = format!("{}: {name}", path.display());
+        let remedy = "convert the tensor to f32 where it was written";
+        return Err(Error::weights(place, problem, remedy));
+    }
+    let mut metadata = words(header);
+    let sum = metadata.remove(CHECKSUM);
+    let mut tensors = Tensors::new();
+    let mut hashes = BTreeMap::new();
+    for name in header.offset_keys() {
+        let info = infos[&name];
+        let mut hasher = blake3::Hasher::new();
+        let size = info.data_offsets.1 - info.data_offsets.0;
+        if wanted(&name) {
+            let mut bytes = vec![0; size];
+            file.read_exact(&mut bytes).map_err(|fault| unreadable(path, fault))?;
+            hasher.update(&bytes);
+            let tensor = HostTensor::decode(info.dtype, info.shape.clone(), &bytes);
+            tensors.insert(name.clone(), tensor.expect("a type that is taken"));
+        } else {
+            io::copy(&mut (&file).take(size as u64), &mut hasher)
+                .map_err(|fault| unreadable(path, fault))?;
+        }
+        hashes.insert(name, hasher.finalize());
+    }
+    if let Some(found) = sum {
+        let mut checksum = Checksum::new(&metadata);
+        for (name, hash) in &hashes {
+            checksum.tensor(name, infos[name].dtype, &infos[name].shape, hash);
+        }
+        let expected = checksum.hex();
+        if found != expected {
+            let problem = format!("expected the checksum {expected}, found {found}");
+            return Err(Error::weights(path.display().to_string(), problem, DAMAGED));
+        }
+    }
+    Ok((tensors, metadata))
+}
+
+/// Types and shapes of all tensors, and the metadata without the checksum.
+///
+/// # Errors
+/// As [`read`], as far as the header shows it.
+pub fn infos(path: &Path) -> Result<(BTreeMap<String, TensorInfo>, Metadata)> {
+    let header = opened(path)?.1;
+    let infos = header.tensors().into_iter().map(|(name, info)| (name, info.clone()));
+    let mut metadata = words(&header);
+    metadata.remove(CHECKSUM);
+    Ok((infos.collect(), metadata))
+}
+
+fn words(header: &Header) -> Metadata {
+    header.metadata().clone().unwrap_or_default().into_iter().collect()
+}
+
+fn unreadable(path: &Path, fault: io::Error) -> Error {
+    Error::io(path, fault, "name a readable checkpoint file")
+}
+
+/// The metadata alone.
+///
+/// # Errors
+/// As [`read`], as far as the header shows it.
+pub fn metadata(path: &Path) -> Result<Metadata> {
+    Ok(words(&opened(path)?.1))
+}
+
+/// The file behind its header, and that, once it agrees with itself and with the length of the file.
+fn opened(path: &Path) -> Result<(File, Header)> {
+    let refused = |fault| unreadable(path, fault);
+    let mut file = File::open(path).map_err(refused)?;
+    let damaged = |problem| Error::weights(path.display().to_string(), problem, DAMAGED);
+    let length = file.metadata().map_err(refused)?.len();
+    let Some(rest) = length.checked_sub(8) else {
+        return Err(damaged(format!("expected a safetensors file, found {length} bytes")));
+    };
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(refused)?;
+    let size = u64::from_le_bytes(size);
+    limit(path, size, 0)?;
+    let Some(rest) = rest.checked_sub(size) else {
+        return Err(damaged(format!("expected a header of {size} bytes, found {rest}")));
+    };
+    let mut text = vec![0; size as usize];
+    file.read_exact(&mut text).map_err(refused)?;
+    let header: Header = serde_json::from_slice(&text)
+        .map_err(|fault| damaged(format!("expected the header of a safetensors file: {fault}")))?;
+    limit(path, size, header.tensors().len())?;
+    let data = header.data_len() as u64;
+    if data != rest {
+        return Err(damaged(format!("expected {data} bytes of elements, found {rest}")));
+    }
+    Ok((file, header))
+}
+
+/// Refuses what is larger than any checkpoint, before memory is taken for it.
+fn limit(path: &Path, header: u64, tensors: usize) -> Result<()> {
+    if header <= MAX_HEADER && tensors <= MAX_TENSORS {
+        return Ok(());
+    }
+    let problem = format!(
+        "expected a header of at most {MAX_HEADER} bytes and {MAX_TENSORS} tensors, \
+         found {header} bytes and {tensors} tensors"
+    );
+    Err(Error::weights(path.display().to_string(), problem, "name a safetensors file of weights"))
+}
+
+/// Refuses missing and misshapen tensors, and if `strict` unexpected ones.
+pub(crate) fn fit(
+    path: &Path,
+    found: &BTreeMap<&str, &[usize]>,
+    expected: &[(String, Vec<usize>)],
+    strict: bool,
+) -> Result<()> {
+    let fault = |name: &str, problem, remedy: String| {
+        Err(Error::weights(format!("{}: {name}", path.display()), problem, remedy))
+    };
+    for (name, shape) in expected {
+        match found.get(name.as_str()) {
+            Some(found) if found == shape => {}
+            Some(found) => {
+                let problem = format!("expected the shape {shape:?}, found {found:?}");
+                return fault(name, problem, "use the weights of this very network".into());
+            }
+            None => {
+                let nearest = nearest(name, found.keys().copied()).unwrap_or("none");
+                let problem = format!("expected a tensor of shape {shape:?}, found none");
+                return fault(
+                    name,
+                    problem,
+                    format!("the nearest tensor in the file is {nearest}"),
+                );
+            }
+        }
+    }
+    let known: BTreeMap<_, _> =
+        expected.iter().map(|(name, shape)| (name.as_str(), shape)).collect();
+    match found.iter().find(|(name, _)| strict && !known.contains_key(**name)) {
+        Some((name, shape)) => {
+            let nearest = nearest(name, known.keys().copied()).unwrap_or("none");
+            let problem = format!("expected no tensor of this name, found one of shape {shape:?}");
+            fault(name, problem, format!("the nearest tensor of the network is {nearest}"))
+        }
+        None => Ok(()),
+    }
+}

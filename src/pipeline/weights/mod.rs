@@ -1,0 +1,327 @@
+//! Weights of a network under torchvision's names, from whatever file holds them.
+
+pub mod arenas;
+pub mod checkpoint;
+mod names;
+mod pytorch;
+pub mod stem;
+mod tensor;
+
+use crate::{
+    Error, Result,
+    models::catalogue::{AUX, Architecture, COUNTER, Shapes},
+};
+use checkpoint::{HostTensor, Metadata, Tensors, fit};
+use safetensors::Dtype;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+};
+
+/// The name of the finished weights in a run folder.
+pub const FILE: &str = "weights.safetensors";
+
+/// The metadata key that makes a safetensors file a bundle (`export::bundle`).
+pub const BUNDLE: &str = "bundle";
+
+/// Whether the file at `path` is a bundle.
+pub fn is_bundle(path: &Path) -> bool {
+    path.is_file() && checkpoint::metadata(path).is_ok_and(|words| words.contains_key(BUNDLE))
+}
+
+/// The file of a fine-tuned network's weights, by its run folder or bundle.
+pub fn of(path: &Path) -> PathBuf {
+    if path.is_file() { path.into() } else { path.join(FILE) }
+}
+
+/// The `expected` tensors of a network by its weights or its bundle, which has no others.
+///
+/// # Errors
+/// A tensor is missing, of another shape or beyond a bundle's, which is told before any is read; or the file is damaged.
+pub fn tensors(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors> {
+    let unexpected = if is_bundle(path) { Unexpected::Refuse } else { Unexpected::Drop };
+    open(path)?.matched(expected, unexpected)
+}
+
+/// What becomes of tensors that the network does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unexpected {
+    /// They are an error, as by `load_state_dict(strict=True)`.
+    Refuse,
+    /// They are left out.
+    Drop,
+}
+
+/// A tensor of a file, not read yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its name in the file.
+    pub in_file: String,
+    /// The type of its elements there.
+    pub dtype: Dtype,
+    /// Its extents.
+    pub shape: Vec<usize>,
+}
+
+/// A file of weights: what it holds is known, and no tensor is read yet.
+pub struct File {
+    /// Where it lies; of a run folder the file in it.
+    pub path: PathBuf,
+    /// What wraps the names of the network's tensors in the file: `state_dict.module.`, or nothing.
+    pub wrapper: String,
+    /// The network's tensors by name, without the wrapper.
+    pub tensors: BTreeMap<String, Entry>,
+    /// What lies outside of the wrapper: key encoders, queues, optimisers.
+    pub others: Vec<Entry>,
+    /// Words that travel with the tensors.
+    pub metadata: Metadata,
+    source: Source,
+}
+
+/// Where the elements come from.
+enum Source {
+    Safetensors,
+    Pytorch(HashMap<String, pytorch_reader::Tensor>),
+}
+
+/// Opens weights: a safetensors file, a `.pth` of any PyTorch, or a run folder (its [`FILE`], else its
+/// [`checkpoint::FILE`]). Nests and prefixes of training scripts (`state_dict`, `module.`, `encoder_q.`) are taken
+/// off. No code that a `.pth` names is run.
+///
+/// # Errors
+/// [`Error::Io`] for a file that cannot be read; [`Error::Weights`] for one that is cut short,
+/// damaged, of another kind, or without a tensor.
+pub fn open(path: &Path) -> Result<File> {
+    let mut path = path.to_owned();
+    if path.is_dir() {
+        let finished = path.join(FILE);
+        path = if finished.exists() { finished } else { path.join(checkpoint::FILE) };
+    }
+    let (source, mut entries, metadata) = if is_safetensors(&path)? {
+        let (infos, metadata) = checkpoint::infos(&path)?;
+        let entry = |(name, info): (String, safetensors::tensor::TensorInfo)| {
+            (name.clone(), Entry { in_file: name, dtype: info.dtype, shape: info.shape })
+        };
+        (Source::Safetensors, infos.into_iter().map(entry).collect(), metadata)
+    } else {
+        let tensors = pytorch::open(&path)?;
+        let entry = |(name, tensor): (&String, &pytorch_reader::Tensor)| {
+            let (dtype, shape) = (pytorch::dtype(tensor.dtype()), tensor.shape().to_vec());
+            (name.clone(), Entry { in_file: name.clone(), dtype, shape })
+        };
+        let entries: BTreeMap<_, _> = tensors.iter().map(entry).collect();
+        (Source::Pytorch(tensors), entries, Metadata::new())
+    };
+    if entries.is_empty() {
+        let problem = "expected weights, found no tensor";
+        let remedy = "save the network's state_dict() there";
+        return Err(Error::weights(path.display().to_string(), problem, remedy));
+    }
+    let unwrapped = names::unwrapped(entries.keys().cloned());
+    let mut take = |name: String| entries.remove(&name).expect("a name of the file");
+    let inner = unwrapped.inner.into_iter();
+    Ok(File {
+        path,
+        wrapper: unwrapped.wrapper,
+        tensors: inner.map(|(name, in_file)| (name, take(in_file))).collect(),
+        others: unwrapped.outer.into_iter().map(take).collect(),
+        metadata,
+        source,
+    })
+}
+
+fn is_safetensors(path: &Path) -> Result<bool> {
+    let named = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("safetensors"));
+    let mut start = [0; 9];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    match read {
+        // A safetensors file opens with the length of its header, then the header's brace.
+        Ok(()) => Ok(named || start[8] == b'{'),
+        Err(fault) if fault.kind() == ErrorKind::UnexpectedEof => Ok(named),
+        Err(fault) => {
+            Err(Error::io(path, fault, "name a .safetensors file, a .pth file or a run folder"))
+        }
+    }
+}
+
+impl File {
+    /// Outputs of a network's last layer in this file, classes with the background for boxes.
+    pub fn outputs(&self, of: Architecture) -> Option<usize> {
+        self.tensors.get(of.kind.last())?.shape.first().copied().filter(|n| *n > 0)
+    }
+    /// All tensors of a network, with as many outputs and the auxiliary head if the file has them; torchvision's own numbers
+    /// where the file has none.
+    pub fn wanted(&self, of: Architecture) -> Shapes {
+        let outputs = self.outputs(of).unwrap_or(of.kind.outputs());
+        of.shapes(outputs, self.tensors.contains_key(AUX))
+    }
+    /// All tensors of the network, floats as f32.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for elements that are cut short, damaged or of a type that no weights have.
+    pub fn read(&self) -> Result<Tensors> {
+        self.read_some(self.tensors.keys().map(|name| (name.clone(), name.as_str())).collect())
+    }
+    /// The `expected` tensors, wherever a backbone lies in the file: below `backbone.body.` (Faster R-CNN),
+    /// `backbone.` (DeepLabV3) or `encoder.`, its children named or numbered. A stem over one channel is made one over three
+    /// ([`stem::over`]). `num_batches_tracked` may be missing, and is then missing in the result. Names, shapes and
+    /// types are checked before memory is taken for any tensor.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for the first tensor that is missing (the nearest name is given), of
+    /// another shape, not of floats, or, if `unexpected` says so, not expected.
+    pub fn matched(
+        &self,
+        expected: &[(String, Vec<usize>)],
+        unexpected: Unexpected,
+    ) -> Result<Tensors> {
+        let places = self.placed(expected, unexpected)?;
+        Ok(widened(self.read_some(places)?, expected))
+    }
+    /// Where each of the expected tensors lies: their names, and those of [`File::tensors`].
+    fn placed(
+        &self,
+        expected: &[(String, Vec<usize>)],
+        unexpected: Unexpected,
+    ) -> Result<BTreeMap<String, &str>> {
+        let mut seen = self.seen(expected);
+        // A counter on one side only is no misfit.
+        let counter = |name: &str| name.ends_with(COUNTER);
+        let expected: Vec<_> = expected
+            .iter()
+            .filter(|(name, _)| seen.contains_key(name) || !counter(name))
+            .cloned()
+            .collect();
+        let names: BTreeSet<_> = expected.iter().map(|(name, _)| name.as_str()).collect();
+        seen.retain(|name, _| names.contains(name.as_str()) || !counter(name));
+        let shapes = seen.iter().map(|(name, (_, shape))| (name.as_str(), &shape[..])).collect();
+        fit(&self.path, &shapes, &expected, unexpected == Unexpected::Refuse)?;
+        seen.retain(|name, _| names.contains(name.as_str()));
+        for (name, (in_file, _)) in seen.iter().filter(|(name, _)| !counter(name)) {
+            let dtype = self.tensors[*in_file].dtype;
+            if !matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16) {
+                let place = format!("{}: {name}", self.path.display());
+                let problem = format!("expected floats, found {dtype:?}");
+                let remedy = "convert the tensor to float before saving it";
+                return Err(Error::weights(place, problem, remedy));
+            }
+        }
+        Ok(seen.into_iter().map(|(name, (in_file, _))| (name, in_file)).collect())
+    }
+    /// The tensors as a network calls them that has the `expected`: their names in [`File::tensors`], and shapes with a
+    /// stem over three channels where three are expected.
+    fn seen(&self, expected: &[(String, Vec<usize>)]) -> BTreeMap<String, (&str, Vec<usize>)> {
+        let wanted: HashMap<_, _> =
+            expected.iter().map(|(name, shape)| (name.as_str(), &shape[..])).collect();
+        let found = self.tensors.keys().map(String::as_str);
+        let shape = |here: &str, shape: &[usize]| match (wanted.get(here), shape) {
+            (Some(&&[_, 3, _, _]), &[k, 1, r, s]) if stem::is(here, shape) => vec![k, 3, r, s],
+            _ => shape.to_vec(),
+        };
+        let names = names::seen(found, |name| wanted.contains_key(name)).into_iter();
+        let placed = names.map(|(here, name)| {
+            let shape = shape(&here, &self.tensors[name].shape);
+            (here, (name, shape))
+        });
+        placed.collect()
+    }
+    /// What differs between the network's tensors and the `expected`, after all that [`File::matched`] does.
+    pub fn difference(&self, expected: &[(String, Vec<usize>)]) -> Difference {
+        let found = self.seen(expected);
+        let wanted: BTreeMap<_, _> = expected.iter().map(|(name, shape)| (name, shape)).collect();
+        let absent = |name: &str| !found.contains_key(name) && !name.ends_with(COUNTER);
+        let strange = |name: &String| !wanted.contains_key(name) && !name.ends_with(COUNTER);
+        let missing = expected.iter().filter(|(name, _)| absent(name)).cloned();
+        let unexpected = found.iter().filter(|(name, _)| strange(name));
+        let misshapen = wanted.iter().filter_map(|(name, wanted)| {
+            let (_, shape) = found.get(*name)?;
+            (shape != *wanted).then(|| ((*name).clone(), (*wanted).clone(), shape.clone()))
+        });
+        Difference {
+            missing: missing.collect(),
+            unexpected: unexpected
+                .map(|(name, (_, shape))| (name.clone(), shape.clone()))
+                .collect(),
+            misshapen: misshapen.collect(),
+        }
+    }
+    /// Tensors under other names: the new ones, and those of [`File::tensors`].
+    fn read_some(&self, places: BTreeMap<String, &str>) -> Result<Tensors> {
+        let of_file = |name: &str| self.tensors[name].in_file.as_str();
+        match &self.source {
+            Source::Safetensors => {
+                let wanted: HashMap<_, _> =
+                    places.into_iter().map(|(here, name)| (of_file(name), here)).collect();
+                let read = checkpoint::read_some(&self.path, |name| wanted.contains_key(name))?;
+                let named = |(name, tensor): (String, _)| (wanted[name.as_str()].clone(), tensor);
+                Ok(read.into_iter().map(named).collect())
+            }
+            Source::Pytorch(tensors) => {
+                let read = |name: &str| pytorch::read(&self.path, &tensors[of_file(name)]);
+                places.into_iter().map(|(here, name)| Ok((here, read(name)?))).collect()
+            }
+        }
+    }
+}
+
+/// What a file and a network do not share.
+#[derive(Debug, Default, PartialEq)]
+pub struct Difference {
+    /// Names and shapes that the file lacks.
+    pub missing: Vec<(String, Vec<usize>)>,
+    /// Names and shapes that the network lacks.
+    pub unexpected: Vec<(String, Vec<usize>)>,
+    /// Names, the network's shapes and the file's.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+/// The tensors with a stem of one channel made one of three where three are expected.
+fn widened(mut tensors: Tensors, expected: &[(String, Vec<usize>)]) -> Tensors {
+    for (name, shape) in expected.iter().filter(|(name, shape)| stem::is(name, shape)) {
+        if let Some(tensor) = tensors.remove(name) {
+            tensors.insert(name.clone(), stem::over(shape[1], tensor));
+        }
+    }
+    tensors
+}
+
+/// All tensors of a network in a file, as [`open`] finds it, floats as f32.
+///
+/// # Errors
+/// Those of [`open`] and [`File::read`].
+pub fn load(path: &Path) -> Result<Tensors> {
+    open(path)?.read()
+}
+
+/// Writes `tensors` and `metadata` to a safetensors file that torchvision's `load_state_dict(strict=True)` takes:
+/// every running mean gets the `num_batches_tracked` (0) beside it that it may lack.
+///
+/// # Errors
+/// Those of [`checkpoint::write`].
+pub fn save(path: &Path, tensors: Tensors, mut metadata: Metadata) -> Result<()> {
+    metadata.insert("format".into(), "pt".into());
+    checkpoint::write(path, &counted(tensors), &metadata)
+}
+
+/// As [`save`], to a `.pth` that `torch.load(weights_only=True)` takes, which has no place for metadata.
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses; `path` is then as it was before.
+pub fn save_pytorch(path: &Path, tensors: Tensors) -> Result<()> {
+    pytorch::write(path, &counted(tensors))
+}
+
+/// The tensors with a counter for every running mean.
+fn counted(mut tensors: Tensors) -> Tensors {
+    let norms: Vec<_> = tensors
+        .keys()
+        .filter_map(|name| name.strip_suffix("running_mean"))
+        .map(str::to_owned)
+        .collect();
+    for norm in norms {
+        let counter = tensors.entry(norm + COUNTER);
+        counter.or_insert_with(|| HostTensor::i64([], vec![0]));
+    }
+    tensors
+}

@@ -1,0 +1,497 @@
+//! The rules of this repository, read from its text. No GPU.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The floors of each crate, lowest first: a floor uses only those before it. Cargo holds the crates apart.
+const CRATES: [(&str, &[&str]); 3] = [
+    (
+        "src/engine/",
+        &["error", "file", "gpu", "tensor", "ops", "autograd", "nn", "autotune", "step"],
+    ),
+    ("src/pipeline/", &["models", "data", "metrics", "weights", "onnx", "train", "export"]),
+    ("src/app/", &["report", "commands"]),
+];
+
+/// Folders of shaders that belong to no op: what `#import` names, and the measure of an adapter.
+const NOT_OPS: [&str; 2] = ["shared", "ceiling"];
+
+/// A text file of the repository.
+struct File {
+    /// Path below the root, with `/`.
+    name: String,
+    text: String,
+}
+
+impl File {
+    /// `file:line: what`, for the byte at `at`.
+    fn fault(&self, at: usize, what: &str) -> String {
+        let line = self.text[..at].matches('\n').count() + 1;
+        format!("{}:{line}: {what}", self.name)
+    }
+
+    fn stem(&self) -> &str {
+        let file = self.name.rsplit('/').next().unwrap_or_default();
+        file.split('.').next().unwrap_or_default()
+    }
+
+    /// The name of the folder that the file lies in, without its parents'.
+    fn folder(&self) -> &str {
+        self.name.rsplit('/').nth(1).unwrap_or_default()
+    }
+}
+
+/// The UTF-8 files under `root/folder` whose name ends in `ending`, sorted.
+fn files(root: &Path, folder: &str, ending: &str) -> Vec<File> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for path in children(&folder) {
+            let name =
+                path.strip_prefix(root).expect("below root").to_string_lossy().replace('\\', "/");
+            if path.is_dir() {
+                // What is not committed: what Cargo and mtpret write, and what is lent from outside.
+                if ![".git", "target", "runs", "shared"].contains(&name.as_str()) {
+                    folders.push(path);
+                }
+            } else if let (true, Ok(text)) = (name.ends_with(ending), fs::read_to_string(&path)) {
+                found.push(File { name, text });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+fn children(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// The names of the folders in `folder`.
+fn folders(folder: &Path) -> BTreeSet<String> {
+    let dirs = children(folder).into_iter().filter(|path| path.is_dir());
+    dirs.filter_map(|dir| Some(dir.file_name()?.to_string_lossy().into_owned())).collect()
+}
+
+/// Rust text with comments and the insides of strings as blanks; every byte keeps its place.
+fn code(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = bytes.to_vec();
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &text.as_bytes()[at..];
+        let (skip, keep) = if rest.starts_with(b"//") {
+            (find(rest, b"\n").unwrap_or(rest.len()), 0)
+        } else if rest.starts_with(b"/*") {
+            (find(rest, b"*/").map_or(rest.len(), |end| end + 2), 0)
+        } else if let Some(end) = raw_string(bytes, at) {
+            (end - at, 0)
+        } else if rest[0] == b'"' {
+            (quoted(rest), 1)
+        } else if rest.starts_with(b"'\\") {
+            (2 + find(&rest[2..], b"'").map_or(0, |end| end.max(1) + 1), 1)
+        } else if rest[0] == b'\'' && rest.get(2) == Some(&b'\'') {
+            (3, 1)
+        } else {
+            at += 1;
+            continue;
+        };
+        for byte in &mut out[at + keep..at + skip - keep] {
+            if *byte != b'\n' {
+                *byte = b' ';
+            }
+        }
+        at += skip;
+    }
+    String::from_utf8(out).expect("only whole comments and strings are blanked")
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// Length of the string that `rest` begins with.
+fn quoted(rest: &[u8]) -> usize {
+    let mut at = 1;
+    while at < rest.len() && rest[at] != b'"' {
+        at += if rest[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(rest.len())
+}
+
+/// Where the raw string that begins at `at` ends, if one does.
+fn raw_string(bytes: &[u8], at: usize) -> Option<usize> {
+    let inside_word = at > 0 && is_word(bytes[at - 1]) && bytes[at - 1] != b'b';
+    if bytes[at] != b'r' || inside_word {
+        return None;
+    }
+    let hashes = bytes[at + 1..].iter().take_while(|&&byte| byte == b'#').count();
+    let open = at + 1 + hashes;
+    let close = [b"\"".as_slice(), "#".repeat(hashes).as_bytes()].concat();
+    let body = bytes.get(open..).filter(|rest| rest.first() == Some(&b'"'))?;
+    Some(open + 1 + find(&body[1..], &close)? + close.len())
+}
+
+fn is_word(byte: u8) -> bool {
+    byte == b'_' || byte.is_ascii_alphanumeric()
+}
+
+/// Where `word` stands in `text` as a whole word.
+fn words(text: &str, word: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let alone = |&at: &usize| {
+        let before = at.checked_sub(1).is_none_or(|i| !is_word(bytes[i]));
+        before && bytes.get(at + word.len()).is_none_or(|&byte| !is_word(byte))
+    };
+    text.match_indices(word).map(|(at, _)| at).filter(alone).collect()
+}
+
+/// The identifiers that the path or group `{a, b::{c}}` at the start of `text` begins with: `a`, `b`.
+fn first_names(text: &str) -> Vec<&str> {
+    let name = |text: &str| text.bytes().take_while(|&byte| is_word(byte)).count();
+    let text = text.trim_start();
+    if !text.starts_with('{') {
+        return vec![&text[..name(text)]];
+    }
+    let (mut names, mut depth, mut due) = (Vec::new(), 0, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        if depth == 1 && (byte == b',' || at == 0) {
+            due = true;
+        } else if due && is_word(byte) {
+            names.push(&text[at..at + name(&text[at..])]);
+            due = false;
+        }
+    }
+    names
+}
+
+/// Where the crate's root is named, and what follows: `crate::`, and `super::` as often as it takes.
+fn after_root(text: &str, depth: usize) -> Vec<(usize, &str)> {
+    let mut found: Vec<_> = words(text, "crate")
+        .into_iter()
+        .filter_map(|at| Some((at, text[at + 5..].trim_start().strip_prefix("::")?)))
+        .collect();
+    for at in words(text, "super") {
+        let (mut rest, mut climbed) = (&text[at..], 0);
+        while let Some(up) = rest.strip_prefix("super::") {
+            (rest, climbed) = (up, climbed + 1);
+        }
+        if climbed >= depth && !text[..at].ends_with("super::") {
+            found.push((at, rest));
+        }
+    }
+    found
+}
+
+/// Uses of a higher floor by a lower one.
+fn climbing(root: &Path) -> Vec<String> {
+    CRATES.into_iter().flat_map(|(folder, floors)| climbing_in(root, folder, floors)).collect()
+}
+
+fn climbing_in(root: &Path, folder: &str, floors: &[&str]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for file in files(root, folder, ".rs") {
+        let path = file.name[folder.len()..].trim_end_matches(".rs");
+        let floor = path.split('/').next().unwrap_or_default();
+        if path == "lib" || path == "main" {
+            continue;
+        }
+        let Some(level) = floors.iter().position(|&name| name == floor) else {
+            faults.push(file.fault(0, &format!("`{floor}` is no floor; they are {floors:?}")));
+            continue;
+        };
+        let depth = path.trim_end_matches("/mod").split('/').count();
+        let code = code(&file.text);
+        for (at, rest) in after_root(&code, depth) {
+            for name in first_names(rest) {
+                if floors[level + 1..].contains(&name) {
+                    let inside = rest.as_ptr() as usize - code.as_ptr() as usize;
+                    let at =
+                        words(&code[inside..], name).first().map_or(at, |found| inside + found);
+                    faults.push(file.fault(at, &format!("{floor} uses {name}, a floor above it")));
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// Ops that are not quartets, or that the list of ops and the folders do not agree on.
+fn broken_quartets(root: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    let list = fs::read_to_string(root.join("src/engine/ops/mod.rs")).unwrap_or_default();
+    let list = code(&list);
+    let listed = list.split("$callback!").nth(1).and_then(|rest| rest.split(['}', ')']).next());
+    let listed = listed.unwrap_or_default().split_whitespace();
+    let listed: BTreeSet<String> =
+        listed.filter(|word| word.bytes().all(is_word)).map(str::to_string).collect();
+    let ops = folders(&root.join("src/engine/ops"));
+    let mut shaders = folders(&root.join("shaders"));
+    shaders.retain(|folder| !NOT_OPS.contains(&folder.as_str()));
+
+    if listed.is_empty() {
+        faults.push("src/engine/ops/mod.rs: no op in `$callback! { … }` of `for_each_op!`".into());
+    }
+    for op in ops.difference(&listed) {
+        faults.push(format!(
+            "src/engine/ops/{op}: not in the list `for_each_op!` in src/engine/ops/mod.rs"
+        ));
+    }
+    for op in listed.difference(&ops) {
+        faults.push(format!(
+            "src/engine/ops/mod.rs: `{op}` is listed, but src/engine/ops/{op} is missing"
+        ));
+    }
+    for op in shaders.difference(&ops) {
+        faults.push(format!("shaders/{op}: there is no src/engine/ops/{op}"));
+    }
+    for op in &ops {
+        for part in ["mod.rs", "reference.rs", "cases.rs"] {
+            if !root.join(format!("src/engine/ops/{op}/{part}")).is_file() {
+                faults.push(format!("src/engine/ops/{op}/{part}: missing"));
+            }
+        }
+        // An op that only launches another's kernels (linear is a convolution) has none of its own.
+        let launches = |file: &File| code(&file.text).contains("kernel!");
+        let own = files(root, &format!("src/engine/ops/{op}"), ".rs").iter().any(launches);
+        if own && files(root, &format!("shaders/{op}"), ".wgsl").is_empty() {
+            faults.push(format!("shaders/{op}: no .wgsl file"));
+        }
+    }
+    faults
+}
+
+/// Shaders that no Rust names and that no shader imports.
+fn unused_shaders(root: &Path) -> Vec<String> {
+    let sources = files(root, "src", ".rs");
+    let shaders = files(root, "shaders", ".wgsl");
+    let unused = |shader: &&File| {
+        let (folder, stem) = (shader.folder(), shader.stem());
+        if folder == "shared" {
+            // The loader may put one shared file in another's place.
+            let (import, instead) = (format!("#import {stem}"), format!("=> \"{stem}\""));
+            !shaders.iter().any(|other| other.text.lines().any(|line| line.trim() == import))
+                && !sources.iter().any(|source| source.text.contains(&instead))
+        } else {
+            let name = format!("\"{folder}/{stem}\"");
+            !sources.iter().any(|source| source.text.contains(&name))
+        }
+    };
+    shaders.iter().filter(unused).map(|shader| format!("{}: used nowhere", shader.name)).collect()
+}
+
+/// Files longer than they may be.
+fn oversized(root: &Path) -> Vec<String> {
+    let limits = [("src", ".rs", 400), ("shaders", ".wgsl", 200), ("tests", ".rs", 500)];
+    let mut faults = Vec::new();
+    for (folder, ending, limit) in limits {
+        for file in files(root, folder, ending) {
+            let lines = file.text.lines().count();
+            if lines > limit {
+                faults.push(format!("{}:{limit}: {lines} lines, {limit} allowed", file.name));
+            }
+        }
+    }
+    faults
+}
+
+/// Things left unfinished, and `unsafe` above the GPU floor.
+fn unfinished(root: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    for file in files(root, "src", ".rs") {
+        let code = code(&file.text);
+        for word in ["todo", "unimplemented", "dbg"] {
+            let calls = words(&code, word).into_iter();
+            let calls = calls.filter(|at| code[at + word.len()..].starts_with('!'));
+            faults.extend(calls.map(|at| file.fault(at, &format!("`{word}!`"))));
+        }
+        if !file.name.starts_with("src/engine/gpu/") {
+            let found = words(&code, "unsafe").into_iter();
+            faults.extend(found.map(|at| file.fault(at, "`unsafe` outside src/engine/gpu")));
+        }
+    }
+    faults
+}
+
+/// Configurations that are not TOML.
+fn unparsed_configs(root: &Path) -> Vec<String> {
+    let configs = files(root, "configs", ".toml").into_iter();
+    let broken =
+        |file: File| Some(format!("{}: {}", file.name, file.text.parse::<toml::Table>().err()?));
+    configs.filter_map(broken).collect()
+}
+
+/// Words about how the text came to be instead of what it is.
+fn foreign_words(root: &Path) -> Vec<String> {
+    let anywhere =
+        [concat!("/wor", "k/"), concat!("mtpret-", "oracle"), concat!("issues ", "show")];
+    let whole = [
+        concat!("ses", "sion"),
+        concat!("ses", "sions"),
+        concat!("age", "nt"),
+        concat!("age", "nts"),
+        concat!("suba", "gent"),
+        concat!("clau", "de"),
+        concat!("anth", "ropic"),
+    ];
+    let lent = ["data", "golden", "hooks", "paper", "peers", "reference", "spec", "tools"];
+    let mut faults = Vec::new();
+    for file in files(root, "", "") {
+        if file.name == "Cargo.lock" || file.text.len() > 1 << 20 {
+            continue;
+        }
+        let text = file.text.to_ascii_lowercase();
+        let mut found: Vec<(usize, &str)> = Vec::new();
+        for word in anywhere {
+            found.extend(text.match_indices(word));
+        }
+        for word in whole {
+            found.extend(words(&text, word).into_iter().map(|at| (at, word)));
+        }
+        for folder in lent {
+            let outside = format!("../shared/{folder}");
+            found.extend(text.match_indices(&outside).map(|(at, _)| (at, "a folder outside")));
+        }
+        // `issue` and a number below 100; a peer's issues are cited by link.
+        for at in words(&text, "issue") {
+            let number = text[at + 5..].trim_start_matches([' ', '#']);
+            let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+            if (1..3).contains(&digits) {
+                found.push((at, "an issue by number"));
+            }
+        }
+        faults.extend(found.into_iter().map(|(at, word)| file.fault(at, word)));
+    }
+    faults
+}
+
+fn holds(rule: fn(&Path) -> Vec<String>) {
+    let faults = rule(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn a_floor_uses_only_lower_floors() {
+    holds(climbing);
+}
+
+#[test]
+fn every_op_is_a_quartet_and_in_the_list() {
+    holds(broken_quartets);
+}
+
+#[test]
+fn every_shader_is_used() {
+    holds(unused_shaders);
+}
+
+#[test]
+fn files_are_short() {
+    holds(oversized);
+}
+
+#[test]
+fn nothing_is_left_unfinished_and_only_the_gpu_floor_is_unsafe() {
+    holds(unfinished);
+}
+
+#[test]
+fn every_config_is_toml() {
+    assert!(!files(Path::new(env!("CARGO_MANIFEST_DIR")), "configs", ".toml").is_empty());
+    holds(unparsed_configs);
+}
+
+#[test]
+fn the_text_speaks_of_the_project_alone() {
+    holds(foreign_words);
+}
+
+/// Each rule on a small tree that breaks it, so that no rule passes by reading nothing.
+#[test]
+fn each_rule_finds_what_breaks_it() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let root = tree.path();
+    let write = |name: &str, text: &str| {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    write("src/app/lib.rs", "use crate::commands;");
+    write(
+        "src/engine/gpu/mod.rs",
+        "// crate::ops\nuse crate::{\n    error::Error,\n    tensor::{Array, ops},\n};\n",
+    );
+    write(
+        "src/pipeline/data/a.rs",
+        "fn f() { let s = \"crate::train\"; super::super::train::x(); super::train() }\n",
+    );
+    write(
+        "src/engine/nn.rs",
+        "use super::gpu; use super::step;\nconst Q: char = '\"'; use crate::autotune;\n",
+    );
+    write(
+        "src/engine/extra.rs",
+        "fn f() { dbg!(1); }\n/* todo!() */ fn g() { r#\"todo!()\"#; unsafe { todo!() } }\n",
+    );
+    let callback =
+        "macro_rules! for_each_op { ($callback:ident) => { $callback! {\n add\n mul\n } }; }";
+    write("src/engine/ops/mod.rs", &format!("/// `$callback! {{ old }}`\n{callback}"));
+    write("src/engine/ops/add/mod.rs", "kernel!(\"add/forward\")");
+    write("src/engine/ops/sub/mod.rs", "kernel!(\"sub/forward\")");
+    write("src/engine/ops/sub/reference.rs", "");
+    write("src/engine/ops/sub/cases.rs", "");
+    write("shaders/add/forward.wgsl", &format!("#import grid\n{}", "\n".repeat(200)));
+    write("shaders/add/old.wgsl", "");
+    write("shaders/shared/grid.wgsl", "");
+    write("shaders/shared/sum.wgsl", "");
+    write("shaders/pow/a.wgsl", "");
+    write("configs/a/b.toml", "a = ");
+    write("notes.md", concat!("fine\nsee iss", "ue #12 of the ses", "sion\n"));
+
+    let lines = |rule: fn(&Path) -> Vec<String>| rule(root).join("\n");
+    assert_eq!(
+        lines(climbing),
+        format!(
+            "src/engine/extra.rs:1: `extra` is no floor; they are {:?}\n\
+             src/engine/gpu/mod.rs:4: gpu uses tensor, a floor above it\n\
+             src/engine/nn.rs:2: nn uses autotune, a floor above it\n\
+             src/engine/nn.rs:1: nn uses step, a floor above it\n\
+             src/pipeline/data/a.rs:1: data uses train, a floor above it",
+            CRATES[0].1
+        )
+    );
+    assert_eq!(
+        lines(broken_quartets),
+        "src/engine/ops/sub: not in the list `for_each_op!` in src/engine/ops/mod.rs\n\
+         src/engine/ops/mod.rs: `mul` is listed, but src/engine/ops/mul is missing\n\
+         shaders/pow: there is no src/engine/ops/pow\n\
+         src/engine/ops/add/reference.rs: missing\n\
+         src/engine/ops/add/cases.rs: missing\n\
+         shaders/sub: no .wgsl file"
+    );
+    assert_eq!(
+        lines(unused_shaders),
+        "shaders/add/old.wgsl: used nowhere\n\
+         shaders/pow/a.wgsl: used nowhere\n\
+         shaders/shared/sum.wgsl: used nowhere"
+    );
+    assert_eq!(lines(oversized), "shaders/add/forward.wgsl:200: 201 lines, 200 allowed");
+    assert_eq!(
+        lines(unfinished),
+        "src/engine/extra.rs:2: `todo!`\nsrc/engine/extra.rs:1: `dbg!`\nsrc/engine/extra.rs:2: `unsafe` outside src/engine/gpu"
+    );
+    assert!(lines(unparsed_configs).starts_with("configs/a/b.toml: TOML parse error"));
+    let foreign = lines(foreign_words);
+    assert_eq!(foreign, concat!("notes.md:2: ses", "sion\nnotes.md:2: an issue by number"));
+}

@@ -1,0 +1,12 @@
+//! Every kernel, every shader, and the tape.
+#![allow(clippy::unwrap_used)]
+
+mod kernels;
+mod shaders;
+mod tape;
+
+use mtpret_engine::gpu::{Choice, Gpu};
+
+fn open() -> Gpu {
+    Gpu::open(Choice::default()).unwrap()
+}

@@ -1,0 +1,339 @@
+//! Every shader with every set of constants that the ops' cases give it: valid WGSL, within the
+//! limits that every adapter has, translatable for every backend, and laid out as Rust lays it out.
+
+use mtpret_engine::{
+    gpu::{Choice, Command, Gpu, Launch, Matrices, Params, Recording},
+    kernel,
+    ops::{SUITES, meter::Meter},
+    params,
+    tensor::{Philox, Step},
+};
+use naga::{
+    AddressSpace, Module, ShaderStage, TypeInner,
+    back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv},
+    proc::Layouter,
+    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::LazyLock,
+};
+
+/// Random shapes of each op beside its cases, for the constants that they bring.
+const RANDOM: usize = 20;
+
+/// A shader as a pipeline would be made of it.
+struct Shader {
+    /// Its name and constants.
+    label: String,
+    name: &'static str,
+    wgsl: String,
+    overrides: PipelineConstants,
+    fields: &'static [(&'static str, usize)],
+    immediates: usize,
+}
+
+params! { struct Chains { trips: u32, scale: f32, offset: f32 } }
+params! { struct Quads { quads: u32 } }
+
+/// Every shader with every set of constants, once.
+static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
+    let by_hand = Choice { matrices: Matrices::ByHand, ..Choice::default() };
+    let gpu = Gpu::open(by_hand).expect("an adapter");
+    let mut all = BTreeMap::new();
+    for suite in SUITES {
+        let mut random = Philox::new(1, 0);
+        let mut cases = (suite.cases)();
+        cases.extend((0..RANDOM).map(|_| (suite.random)(&mut random)));
+        for (case, variant) in
+            cases.iter().flat_map(|c| suite.signature.variants.iter().map(move |v| (c, *v)))
+        {
+            let mut rec = Recording::new(&gpu);
+            rec.variant = Some(variant.to_owned());
+            case.record(&rec).expect("a case is recorded");
+            for command in rec.commands() {
+                if let Command::Launch(launch) = command {
+                    for shader in shaders(&launch) {
+                        all.insert(shader.label.clone(), shader);
+                    }
+                }
+            }
+        }
+    }
+    for chains in [1, 2, 3, 4, 8, 16] {
+        let shader = own::<Chains>(kernel!("ceiling/fma"), &[("CHAINS", chains)]);
+        all.insert(shader.label.clone(), shader);
+    }
+    let shader = own::<Quads>(kernel!("ceiling/copy"), &[]);
+    all.insert(shader.label.clone(), shader);
+    all.into_values().collect()
+});
+
+/// The shader of a launch, with quads loaded whole and as two numbers of 64 bits, and with matrices multiplied by the
+/// adapter and by hand.
+fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
+    let file = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders/shared").join(name);
+        fs::read_to_string(path).expect("a shared file")
+    };
+    let (whole, halves) = (file("quads.wgsl"), file("quads64.wgsl"));
+    let (listed, by_hand) = (file("matrices.wgsl"), file("matrices_by_hand.wgsl"));
+    let wgsl = launch.source.wgsl.clone();
+    let mut all = vec![(wgsl.replace(&by_hand, &listed), "")];
+    if wgsl.contains(&by_hand) {
+        all.push((wgsl, "by hand"));
+    }
+    let both = all.into_iter().flat_map(move |(wgsl, matrices)| {
+        let both = [(wgsl.replace(&halves, &whole), ""), (wgsl.replace(&whole, &halves), "64")];
+        both.map(|(wgsl, quads)| (wgsl, [matrices, quads].concat()))
+    });
+    both.map(|(wgsl, files)| Shader {
+        label: format!("{} {:?} {files}", launch.source.name, launch.constants),
+        name: launch.source.name,
+        wgsl,
+        overrides: launch.source.overrides.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+        fields: launch.fields,
+        immediates: launch.params.len(),
+    })
+}
+
+/// A shader that no op launches.
+fn own<P: Params>(
+    kernel: mtpret_engine::gpu::Kernel<P>,
+    constants: &[(&'static str, u32)],
+) -> Shader {
+    let source = kernel.specialise(constants, |name| name).expect("a shader that naga reads");
+    Shader {
+        label: format!("{} {constants:?}", source.name),
+        name: source.name,
+        overrides: source.overrides.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+        wgsl: source.wgsl,
+        fields: P::FIELDS,
+        immediates: size_of::<P>(),
+    }
+}
+
+/// What the validator says of a module: subgroup operations, immediates, 64-bit integers and two f16 in a word, which Vulkan,
+/// Metal and DX12 all have, are what a shader may need beyond plain WGSL; and matrices, if it is made for those.
+fn validate(shader: &Shader, module: &Module) -> Result<ModuleInfo, String> {
+    let needs = Capabilities::SUBGROUP
+        | Capabilities::IMMEDIATES
+        | Capabilities::SHADER_INT64
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        | if needs_matrices(shader) {
+            Capabilities::COOPERATIVE_MATRIX
+        } else {
+            Capabilities::empty()
+        };
+    Validator::new(ValidationFlags::all(), needs)
+        .validate(module)
+        .map_err(|e| e.emit_to_string(&shader.wgsl))
+}
+
+/// Whether it multiplies matrices that a subgroup holds together, which DX12 has no words for.
+fn needs_matrices(shader: &Shader) -> bool {
+    shader.wgsl.contains("enable wgpu_cooperative_matrix")
+}
+
+/// The module as it is written.
+fn parsed(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
+    let module =
+        naga::front::wgsl::parse_str(&shader.wgsl).map_err(|e| e.emit_to_string(&shader.wgsl))?;
+    let info = validate(shader, &module)?;
+    Ok((module, info))
+}
+
+/// The module with its overrides applied.
+fn overridden(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
+    let (module, info) = parsed(shader)?;
+    let main = Some((ShaderStage::Compute, "main"));
+    let (module, _) =
+        process_overrides(&module, &info, main, &shader.overrides).map_err(|e| e.to_string())?;
+    let module = module.into_owned();
+    let info = validate(shader, &module)?;
+    Ok((module, info))
+}
+
+/// Names the shaders for which `fault` finds something.
+fn all_are(fault: impl Fn(&Shader, &Module, &ModuleInfo) -> Option<String>) {
+    let mut faults = Vec::new();
+    for shader in SHADERS.iter() {
+        let found = match overridden(shader) {
+            Ok((module, info)) => fault(shader, &module, &info),
+            Err(e) => Some(e),
+        };
+        faults.extend(found.map(|f| format!("{}: {f}", shader.label)));
+    }
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_shader_file_is_recorded_by_a_case() {
+    let gpu = Gpu::open(Choice::default()).expect("an adapter");
+    let subgroups = gpu.caps().subgroup.is_some_and(|lanes| lanes >= 8);
+    let seen: BTreeSet<&str> = SHADERS.iter().map(|s| s.name).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
+    let mut missing = Vec::new();
+    for folder in
+        fs::read_dir(root).expect("shaders").flatten().filter(|f| f.file_name() != "shared")
+    {
+        for file in fs::read_dir(folder.path()).expect("an op's shaders").flatten() {
+            let path = file.path();
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = format!("{}/{stem}", folder.file_name().to_string_lossy());
+            // An adapter of small subgroups never launches these.
+            if !seen.contains(name.as_str()) && (subgroups || !stem.contains("subgroup")) {
+                missing.push(name);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no case launches {missing:?}");
+}
+
+#[test]
+fn shaders_need_nothing_but_subgroups_and_immediates() {
+    all_are(|_, module, _| {
+        let mains: Vec<_> =
+            module.entry_points.iter().map(|e| (e.name.as_str(), e.stage)).collect();
+        (mains != [("main", ShaderStage::Compute)]).then(|| format!("entry points {mains:?}"))
+    });
+}
+
+#[test]
+fn shaders_come_out_as_spirv() {
+    let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
+    all_are(|_, module, info| {
+        let main =
+            spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
+        spv::write_vec(module, info, &options, Some(&main)).err().map(|e| e.to_string())
+    });
+}
+
+#[test]
+fn shaders_come_out_as_msl() {
+    let options = msl::Options { lang_version: (2, 4), ..msl::Options::default() };
+    let main = msl::PipelineOptions {
+        entry_point: Some((ShaderStage::Compute, "main".into())),
+        ..msl::PipelineOptions::default()
+    };
+    all_are(|_, module, info| match msl::write_string(module, info, &options, &main) {
+        Ok((_, written)) => {
+            written.entry_point_names.iter().find_map(|n| n.as_ref().err()).map(|e| e.to_string())
+        }
+        Err(e) => Some(e.to_string()),
+    });
+}
+
+#[test]
+fn shaders_come_out_as_hlsl() {
+    let target = hlsl::BindTarget { space: 1, ..hlsl::BindTarget::default() };
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_0,
+        immediates_target: Some(target),
+        ..hlsl::Options::default()
+    };
+    let main = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())) };
+    all_are(|shader, module, info| {
+        if needs_matrices(shader) {
+            return None;
+        }
+        let mut text = String::new();
+        let written = hlsl::Writer::new(&mut text, &options, &main).write(module, info, None);
+        match written {
+            Ok(written) => written
+                .entry_point_names
+                .iter()
+                .find_map(|n| n.as_ref().err())
+                .map(|e| e.to_string()),
+            Err(e) => Some(e.to_string()),
+        }
+    });
+}
+
+/// Names and offsets of a WGSL struct's members.
+fn members(module: &Module, name: &str) -> Option<Vec<(String, usize)>> {
+    let of = |ty: &naga::Type| match &ty.inner {
+        TypeInner::Struct { members, .. } if ty.name.as_deref() == Some(name) => {
+            let member =
+                |m: &naga::StructMember| (m.name.clone().unwrap_or_default(), m.offset as usize);
+            Some(members.iter().map(member).collect())
+        }
+        _ => None,
+    };
+    module.types.iter().find_map(|(_, ty)| of(ty))
+}
+
+fn same(found: &[(String, usize)], wanted: &[(&str, usize)]) -> bool {
+    found.iter().map(|(n, o)| (n.as_str(), *o)).eq(wanted.iter().copied())
+}
+
+#[test]
+fn params_are_laid_out_alike_in_rust_and_wgsl() {
+    all_are(|shader, module, _| {
+        let found = members(module, "Params").unwrap_or_default();
+        (!same(&found, shader.fields))
+            .then(|| format!("WGSL has {found:?}, Rust has {:?}", shader.fields))
+    });
+}
+
+#[test]
+fn records_are_laid_out_alike_in_rust_and_wgsl() {
+    let mut seen = BTreeSet::new();
+    for (record, fields) in [("Step", Step::FIELDS), ("Meter", Meter::FIELDS)] {
+        for shader in SHADERS.iter() {
+            let (module, _) = parsed(shader).expect("a valid shader");
+            if let Some(found) = members(&module, record) {
+                seen.insert(record);
+                let label = &shader.label;
+                assert!(same(&found, fields), "{label}: {record} is {found:?}, not {fields:?}");
+            }
+        }
+    }
+    assert_eq!(seen.len(), 2, "only {seen:?} is declared by a shader");
+}
+
+#[test]
+fn shaders_stay_within_the_limits_that_every_adapter_has() {
+    all_are(|shader, module, _| {
+        let mut layouts = Layouter::default();
+        layouts.update(module.to_ctx()).expect("a valid module has layouts");
+        let (mut bindings, mut workgroup, mut immediates) = (0, 0, 0);
+        for (_, variable) in module.global_variables.iter() {
+            let bytes = layouts[variable.ty].size;
+            match variable.space {
+                AddressSpace::Storage { .. } => bindings += 1,
+                AddressSpace::WorkGroup => workgroup += bytes,
+                AddressSpace::Immediate => immediates += bytes,
+                _ => {}
+            }
+        }
+        let threads: u32 = module.entry_points[0].workgroup_size.iter().product();
+        let within = bindings <= 8 && workgroup <= 16 << 10 && threads <= 256 && immediates <= 128;
+        let agree = immediates as usize == shader.immediates;
+        (!within || !agree).then(|| {
+            format!(
+                "{bindings} storage buffers, {workgroup} bytes of workgroup memory, {threads} \
+                 invocations, {immediates} bytes of immediates ({} in Rust)",
+                shader.immediates
+            )
+        })
+    });
+}
+
+#[test]
+fn every_declared_variable_is_used() {
+    all_are(|shader, _, _| {
+        // Overriding drops what is not used.
+        let (module, info) = parsed(shader).expect("a valid shader");
+        let main = info.get_entry_point(0);
+        let unused: Vec<_> = module
+            .global_variables
+            .iter()
+            .filter(|(handle, _)| main[*handle].is_empty())
+            .filter_map(|(_, v)| v.name.as_deref())
+            .collect();
+        (!unused.is_empty()).then(|| format!("{unused:?} are never used"))
+    });
+}

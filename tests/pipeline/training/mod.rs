@@ -1,0 +1,114 @@
+//! The engine: a step is recorded once, planned, and replayed; nothing is made or read on the way.
+
+use mtpret_engine::{
+    gpu::{Choice, Gpu},
+    step::{Stepper, Trainable},
+    tensor::{Philox, Step},
+};
+use mtpret_pipeline::{
+    data::{Dataset, Kind, Labels, Source},
+    models::{Depth, Projection},
+    train::{
+        config::{Augment, Data, KeyBn, Optim},
+        stages::moco::{Contrast, MocoLearner, MocoStep},
+        step::{
+            learner::{Learner, TaskStep},
+            optimizer::Update,
+            schedule::Schedule,
+        },
+        tasks::{Classify, Task},
+    },
+};
+use std::path::Path;
+
+mod continual;
+mod half;
+mod limits;
+mod plan;
+mod replay;
+mod updates;
+
+/// Classes of the films.
+const CLASSES: usize = 3;
+
+fn open() -> Gpu {
+    Gpu::open(Choice::default()).unwrap()
+}
+
+fn data(batch: usize, [height, width]: [usize; 2]) -> Data {
+    let (mean, std) = (122.786, 18.390);
+    Data { width, height, batch, threads: 1, cache_mb: 16, max_bad: 0, mean, std }
+}
+
+/// Random views, so that a step draws from its seed.
+fn augment() -> Augment {
+    Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 }
+}
+
+fn optim() -> Optim {
+    Optim {
+        lr: 0.01,
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        schedule: Schedule::Constant,
+        lr_min: 0.0,
+        warmup_steps: 0,
+        period: None,
+        lars: None,
+    }
+}
+
+/// A source of films in a folder per class.
+fn source(name: &str, root: &Path, labelled: bool) -> Source {
+    let root = root.display();
+    let text =
+        format!("name = '{name}'\nformat = 'folder'\nroot = '{root}'\nlabelled = {labelled}");
+    toml::from_str(&text).unwrap()
+}
+
+/// A task of [`CLASSES`] classes.
+fn task(data: &Data) -> Classify {
+    let names = (0..CLASSES).map(|class| class.to_string()).collect();
+    let labels = Labels { kind: Kind::Classes, names };
+    let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
+    let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
+    Classify::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
+}
+
+fn learner(gpu: &Gpu, seed: u64) -> Learner {
+    let task = task(&data(4, [32, 32]));
+    Learner::new(gpu, Depth::R18, &[&task as &dyn Task], false, seed).unwrap()
+}
+
+fn task_step<'a>(learner: &'a Learner, task: &'a Classify, augment: &'a Augment) -> TaskStep<'a> {
+    let update = Update::new(&optim(), None);
+    TaskStep { learner, task, head: 0, target: 1, augment, update, average: None }
+}
+
+fn stepper(gpu: &Gpu, trainable: &dyn Trainable) -> Stepper {
+    Stepper::new(gpu, trainable).unwrap()
+}
+
+/// Grey films on 0–255 and their classes.
+fn films(data: &Data, seed: u64) -> (Vec<f32>, Vec<f32>) {
+    let mut random = Philox::new(seed, 0);
+    let count = data.batch * data.height * data.width;
+    let pixels = (0..count).map(|_| random.below(256) as f32).collect();
+    (pixels, (0..data.batch).map(|_| random.below(CLASSES) as f32).collect())
+}
+
+/// The record of a step of the run with this seed.
+fn numbers(seed: u32, step: u32, samples: u32) -> Step {
+    Step { lr: 0.01, step, seed_low: seed, samples, stage: 1, ..Step::default() }
+}
+
+fn moco(gpu: &Gpu, seed: u64) -> MocoLearner {
+    MocoLearner::new(gpu, Depth::R18, [32, 16], Projection::Mlp, seed).unwrap()
+}
+
+/// A contrastive step as stage 1 records it.
+fn moco_step<'a>(moco: &'a MocoLearner, data: &'a Data, augment: &'a Augment) -> MocoStep<'a> {
+    let key_bn = KeyBn::Split;
+    let contrast = Contrast { temperature: 0.2, ema: 0.9, splits: 2, key_bn, shuffle: true };
+    MocoStep { moco, data, augment, contrast, update: Update::new(&optim(), None) }
+}

@@ -2,16 +2,16 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mtpret::commands::device::problems;
-use mtpret_engine::gpu::{Choice, Gpu, Program, Recording};
+use mtpret_engine::gpu::{DeviceOptions, Gpu, Program, Recording};
 use std::time::Duration;
 
 fn kernels(criterion: &mut Criterion) {
-    let gpu = Gpu::open(Choice::default()).expect("an adapter");
+    let gpu = Gpu::open(DeviceOptions::default()).expect("an adapter");
     for problem in problems::kernels(&gpu).expect("memory for the tensors") {
         let mut group = criterion.benchmark_group(format!("{} {}", problem.op, problem.pass));
         for variant in problem.variants(&gpu).expect("a problem is recorded") {
             let mut rec = Recording::new(&gpu);
-            rec.variant = Some(variant.to_owned());
+            rec.variant = Some(variant);
             (problem.record)(&rec).expect("a problem is recorded");
             let program = Program::new(rec).expect("its kernels compile");
             group.bench_function(format!("{} {variant}", problem.shape), |bencher| {

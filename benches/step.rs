@@ -1,8 +1,11 @@
 //! Training steps of ResNets, as `mtpret bench step` measures them.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mtpret_engine::gpu::{Choice, Gpu};
-use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
+use mtpret_engine::{
+    gpu::{DeviceOptions, Gpu},
+    step::StepOptions,
+};
+use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use std::time::Duration;
 
 /// Films of a batch and their side.
@@ -10,7 +13,8 @@ const BATCH: usize = 8;
 const SIDE: usize = 64;
 
 fn step(criterion: &mut Criterion) {
-    let gpu = Gpu::open(Choice::default()).expect("an adapter");
+    let gpu = Gpu::open(DeviceOptions::default()).expect("an adapter");
+    let gpu = Device { gpu, step: StepOptions::default() };
     let mut group = criterion.benchmark_group("step");
     for name in ["resnet18", "resnet50"] {
         let mut work =

@@ -1,8 +1,17 @@
 #!/bin/sh
-# Everything that is tested, from a clean clone: sets up, then format, dependencies, lints, the test suite (the program's pages
-# in a headless Chromium too), and `mtpret doctor` on the default Vulkan driver and on SwiftShader, a second one with another
-# compiler. One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
+# Everything that is tested, from a clean clone: sets up, then format, dependencies, lints, documentation, the test suite (the
+# program's pages in a headless Chromium too), and `mtpret doctor` on SwiftShader, a second Vulkan driver with another compiler.
+# One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
+#
+# `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 40, and `mtpret doctor` on the
+# default driver, whose kernels the test suite has already judged.
 set -eu
+all=0
+case ${1-} in
+    '') ;;
+    --all) all=1 ;;
+    *) echo "usage: sh tools/test.sh [--all]" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 mtpret=$target/release/mtpret
@@ -67,7 +76,25 @@ fetch_axe() {
 test_suite() {
     pages=0
     if chromium --version >/dev/null 2>&1 && [ -s "$target/axe/axe.min.js" ]; then pages=1; fi
-    MTPRET_PAGES=$pages cargo test --release --locked
+    shapes=40
+    [ $all = 0 ] || shapes=200
+    cargo test --release --locked --workspace --no-run 2>"$target/tests.built" || { cat "$target/tests.built" >&2; return 1; }
+    : >"$target/tests.times"
+    # Each program by itself, since only libtest can tell how long a test took, and only so.
+    for program in $(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$target/tests.built"); do
+        MTPRET_PAGES=$pages MTPRET_SHAPES=$shapes RUSTC_BOOTSTRAP=1 \
+            "$program" -Z unstable-options --report-time >"$target/tests.out" 2>&1 ||
+            { cat "$target/tests.out" >&2; return 1; }
+        grep -v '^test .* ok <' "$target/tests.out" || true
+        sed -n 's/^test \(.*\) \.\.\. ok <\(.*\)s>$/\2 s  \1/p' "$target/tests.out" >>"$target/tests.times"
+    done
+    say "$(wc -l <"$target/tests.times") tests; the ten slowest:"
+    sort -rn "$target/tests.times" | head -n 10 >&2
+    cargo test --release --locked --workspace --doc
+}
+
+documentation() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps
 }
 
 part "set-up" sh tools/setup.sh
@@ -75,10 +102,11 @@ part "second driver" install_swiftshader
 part "axe-core" fetch_axe
 part "format" cargo fmt --check
 part "dependencies" sh tools/deny.sh
-part "lints" cargo clippy --release --locked --all-targets -- -D warnings
+part "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+part "documentation" documentation
 part "test suite" test_suite
 part "build" cargo build --release --locked
-part "doctor, default driver" "$mtpret" doctor
+[ $all = 0 ] || part "doctor, default driver" "$mtpret" doctor
 if manifest=$(swiftshader); then
     part "doctor, SwiftShader" env VK_ICD_FILENAMES="$manifest" VK_DRIVER_FILES="$manifest" "$mtpret" doctor
 else

@@ -11,21 +11,7 @@
 #import grid
 #import quads
 #import values
-
-struct Params {
-    rows: u32,                                                    // images · grid_h · grid_w
-    grid_h: u32, grid_w: u32,                                     // outputs of one image in this launch
-    x_h: u32, x_w: u32, x_quads: u32,
-    y_h: u32, y_w: u32, y_quads: u32,
-    y_step_h: u32, y_step_w: u32, y_first_h: u32, y_first_w: u32, // output (i, j) lies at first + step · (i, j)
-    x_step_h: u32, x_step_w: u32, x_first_h: i32, x_first_w: i32, // and starts reading at first + step · (i, j),
-    x_tap_h: i32, x_tap_w: i32,                                   // moving by this from tap to tap
-    taps_h: u32, taps_w: u32,
-    w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
-    w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
-    images: u32, together: u32,                                   // of a plane; unused here
-}
-var<immediate> p: Params;
+#import conv2d/sum_params
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> w: array<Values>;

@@ -10,19 +10,7 @@
 #import grid
 #import quads
 #import values
-
-struct Params {
-    pixels: u32,                                  // images · P · Q
-    chunk: u32,                                   // pixels of one part; unused here, where tiles differ
-    parts: u32,
-    p_h: u32, p_w: u32,                           // P, Q
-    x_h: u32, x_w: u32, x_quads: u32,
-    y_quads: u32,
-    taps: u32, taps_w: u32,
-    stride_h: u32, stride_w: u32, padding_h: u32, padding_w: u32, dilation_h: u32, dilation_w: u32,
-    images: u32, planes: u32,                     // of a plane; of all
-}
-var<immediate> p: Params;
+#import conv2d/weight_params
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> dy: array<Values>;

@@ -146,3 +146,11 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     let likeness = |known: &str| strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase());
     known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
+
+/// A remedy that names the known word nearest to `name`.
+pub fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    match nearest(name, known.iter().map(S::as_ref)) {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None => "the file holds nothing".into(),
+    }
+}

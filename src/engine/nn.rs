@@ -7,13 +7,13 @@ use crate::{
     tensor::{Array, Format, Init, Order, Param, Scope, Tensor},
 };
 
-/// A batch as a backbone takes it: under `--precision f16`, unless it is evaluated, as f16, and with it all that the backbone
+/// A batch as a backbone takes it: of a network that trains in f16, unless it is evaluated, as f16, and with it all that the backbone
 /// makes of it.
 ///
 /// # Errors
 /// A kernel that does not compile.
 pub fn enter(tape: &Tape, x: &Var) -> Result<Var> {
-    match tape.rec.gpu.choice().half && tape.mode != Mode::Eval {
+    match tape.state.loss_scale.is_some() && tape.mode != Mode::Eval {
         true => tape.apply(Convert { to: Format::F16 }, [x]),
         false => Ok(x.clone()),
     }

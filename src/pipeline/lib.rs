@@ -1,6 +1,6 @@
 //! MTPret for X-ray images on [`mtpret_engine`]: data sets, networks, the three stages of training, metrics, ONNX.
 //!
-//! The floors, lowest first; each uses only those before it (`tests/tidy.rs` holds it):
+//! The floors, lowest first; each uses only those before it (`tests/app/tidy` holds it):
 //! `models data metrics weights onnx train export`.
 
 pub mod data;
@@ -11,4 +11,4 @@ pub mod onnx;
 pub mod train;
 pub mod weights;
 
-pub use mtpret_engine::{Error, Result, nearest};
+pub use mtpret_engine::{Error, Result, did_you_mean, nearest};

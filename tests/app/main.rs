@@ -4,8 +4,10 @@
 #[cfg(unix)]
 mod commands;
 mod data;
+mod examples;
 #[path = "../films/mod.rs"]
 mod films;
 mod models;
+mod one_step;
 mod report;
 mod tidy;

@@ -1,11 +1,11 @@
 //! Whole networks against PyTorch, through the commands that any other program checks them by.
 //!
-//! `tools/model_fixtures.py` made `tests/fixtures/models`; its head says how names give weights,
+//! `tools/parity/model_fixtures.py` made `tests/fixtures/models`; its head says how names give weights,
 //! films and targets, so that neither is stored.
 
 use mtpret_engine::{
     autograd::{Mode, Tape},
-    gpu::{Choice, Gpu, Program, Recording},
+    gpu::{DeviceOptions, Gpu, Program, Recording},
     tensor::{Array, Layout, Order, Scope, State, Tensor},
 };
 use mtpret_pipeline::{
@@ -297,7 +297,7 @@ fn resnet50_evaluates_as_pytorchs_does() {
 #[test]
 fn the_grad_cam_of_a_resnet18_is_pytorchs() {
     let case = Case::new("resnet18_cam");
-    let gpu = Gpu::open(Choice::default()).unwrap();
+    let gpu = Gpu::open(DeviceOptions::default()).unwrap();
     let (root, depth) = (Scope::root(), Depth::R18);
     let backbone = Rc::new(ResNet::new(&root, depth));
     let classifier = Classifier::new(&root.part(head(0)), &backbone, case.classes());
@@ -445,7 +445,7 @@ fn ten_steps_of_contrast_follow_pytorchs() {
 
 #[test]
 fn saved_weights_have_torchvisions_names_and_load_back_bit_for_bit() {
-    let gpu = Gpu::open(Choice::default()).unwrap();
+    let gpu = Gpu::open(DeviceOptions::default()).unwrap();
     let case = Case::new("resnet18_train");
     let root = Scope::root();
     let backbone = Rc::new(ResNet::new(&root, Depth::R18));

@@ -3,16 +3,23 @@
 //! holds together multiply them by hand.
 
 use mtpret_engine::{
-    gpu::{Choice, Gpu, Matrices},
+    gpu::{DeviceOptions, Gpu, Matrices, Variant},
     ops::SUITES,
     tensor::Philox,
 };
 
-/// Random shapes per op.
-const RANDOM: u64 = 200;
+/// Random shapes of an op: 40, or as many as `MTPRET_SHAPES` says.
+fn shapes() -> u64 {
+    std::env::var("MTPRET_SHAPES").map_or(40, |text| text.parse().expect("a number of shapes"))
+}
 
 fn device(checked: bool) -> Gpu {
-    let choice = Choice { checked, poison: true, matrices: Matrices::ByHand, ..Choice::default() };
+    let choice = DeviceOptions {
+        checked,
+        poison: true,
+        matrices: Matrices::ByHand,
+        ..DeviceOptions::default()
+    };
     Gpu::open(choice).expect("an adapter")
 }
 
@@ -21,21 +28,20 @@ fn check(op: &str) {
     let (unchecked, checked) = (device(false), device(true));
     let variants = suite.signature.offered(unchecked.caps());
     let mut faults = Vec::new();
-    let mut judge =
-        |gpu: &Gpu, case: &mtpret_engine::ops::Case, variant: &'static str, seed: u64| {
-            let report = case.check(gpu, Some(variant), seed).expect("a case runs");
-            for fault in report.faults() {
-                faults.push(format!("{op}/{variant}, {} (seed {seed}): {fault}", case.why));
-            }
-        };
+    let mut judge = |gpu: &Gpu, case: &mtpret_engine::ops::Case, variant: Variant, seed: u64| {
+        let report = case.check(gpu, Some(variant), seed).expect("a case runs");
+        for fault in report.faults() {
+            faults.push(format!("{op}/{variant}, {} (seed {seed}): {fault}", case.why));
+        }
+    };
     for case in (suite.cases)() {
         for variant in &variants {
-            judge(&unchecked, &case, variant, 7);
-            judge(&checked, &case, variant, 8);
+            judge(&unchecked, &case, *variant, 7);
+            judge(&checked, &case, *variant, 8);
         }
     }
     let mut random = Philox::new(1, 0);
-    for seed in 0..RANDOM {
+    for seed in 0..shapes() {
         let case = (suite.random)(&mut random);
         let variant = variants[seed as usize % variants.len()];
         judge(&unchecked, &case, variant, seed);

@@ -5,8 +5,8 @@ mod kernels;
 mod shaders;
 mod tape;
 
-use mtpret_engine::gpu::{Choice, Gpu};
+use mtpret_engine::gpu::{DeviceOptions, Gpu};
 
 fn open() -> Gpu {
-    Gpu::open(Choice::default()).unwrap()
+    Gpu::open(DeviceOptions::default()).unwrap()
 }

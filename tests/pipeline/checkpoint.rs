@@ -186,7 +186,11 @@ fn uniform(step: usize, elements: usize) -> Tensors {
 /// This test program again, running only the test `name`, with `folder` to work in.
 fn again(name: &str, folder: &Path) -> [String; 3] {
     let program = env::current_exe().unwrap().display().to_string();
-    [format!("MTPRET_CHILD='{}' exec '{program}'", folder.display()), "--exact".into(), name.into()]
+    [
+        format!("MTPRET_CHILD='{}' exec '{program}'", folder.display()),
+        "--exact".into(),
+        format!("checkpoint::{name}"),
+    ]
 }
 
 /// Runs `script` in a shell; it ends in this program running the test `name` as a child.

@@ -1,11 +1,11 @@
 //! Faster R-CNN's training step as a whole: what it costs the host, and what it does with odd batches.
-//! Its numbers are compared with torchvision's by `tools/parity.py`.
+//! Its numbers are compared with torchvision's by `tools/parity/parity.py`.
 
 use mtpret_engine::{
     autograd::{Mode, Tape},
-    gpu::{Choice, Gpu, Program, Recording},
+    gpu::{DeviceOptions, Gpu, Program, Recording},
     ops::sample_boxes::SampleBoxes,
-    step::TrainState,
+    step::{StepOptions, TrainState},
     tensor::{Arena, Array, Group, Init, Order, Scope, Step, Tensor},
 };
 use mtpret_pipeline::{
@@ -25,7 +25,7 @@ use std::rc::Rc;
 const SIZE: [usize; 2] = [64, 64];
 
 fn open() -> Gpu {
-    Gpu::open(Choice::default()).unwrap()
+    Gpu::open(DeviceOptions::default()).unwrap()
 }
 
 /// A detector of two classes, its first weights, and memory for a step.
@@ -46,7 +46,7 @@ impl Detector {
             ..Options::TORCHVISION
         };
         let head = FasterRcnn::new(&root.part(head(0)), &backbone, 3, options);
-        Self { head, train: TrainState::new(gpu, &root, 3, false).unwrap() }
+        Self { head, train: TrainState::new(gpu, &root, 3, false, StepOptions::default()).unwrap() }
     }
     /// Records a step on true boxes of two films, drawing its samples; gives its losses.
     fn record(

@@ -35,7 +35,7 @@ fn fixture(name: &str) -> PathBuf {
     crate::films::root().join("tests/fixtures/weights").join(name)
 }
 
-/// 0, 1/8, 2/8, …, as `tools/weight_fixtures.py` fills its tensors.
+/// 0, 1/8, 2/8, …, as `tools/parity/weight_fixtures.py` fills its tensors.
 fn ramp(count: usize) -> Vec<f32> {
     (0..count).map(|i| i as f32 / 8.0).collect()
 }

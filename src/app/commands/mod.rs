@@ -11,21 +11,14 @@ mod shell;
 mod stages;
 mod watch;
 
-use crate::{Error, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 use device::{bench, doctor, tune};
-use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use external::{run_model, run_op, run_steps};
 use inference::{evaluate, explain, predict, score};
-use mtpret_engine::gpu::{Choice, Gpu, Matrices, Progress};
-use mtpret_pipeline::weights::checkpoint::{self, Tensors};
 use networks::{bundle, convert, export, inspect};
 use runs::report;
 use stages::{demo, init, reproduce};
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 /// MTPret on any GPU: pretrain one backbone on X-ray films, then fine-tune it for many tasks.
 ///
@@ -64,97 +57,6 @@ enum Command {
     Score(score::Args),
     Completions(shell::Completions),
     Man(shell::Man),
-}
-
-/// Which adapter to run on.
-#[derive(clap::Args, Clone, Debug)]
-pub struct Device {
-    /// The adapter's number or a part of its name, as `mtpret doctor` lists them
-    /// [default: the most powerful].
-    #[arg(long, value_name = "N|NAME")]
-    adapter: Option<String>,
-    /// MiB of device memory that a training step keeps to, weights included: it computes cheap tensors twice,
-    /// and cuts batches where it must [default: what the adapter has].
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
-    memory: Option<u64>,
-    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16. Sums,
-    /// statistics, heads and weights stay f32; the loss is scaled, and a step whose gradients overflow moves nothing.
-    #[arg(long, value_enum, default_value = "f32")]
-    precision: Precision,
-    /// Before the first step, measure which kernel is the fastest at each shape that nobody measured on this adapter
-    /// yet; kept for later runs (see `mtpret tune`).
-    #[arg(long)]
-    tune: bool,
-    /// Also have kernels that multiply 8 × 8 matrices which a subgroup holds together (variant `coop`), where the adapter
-    /// lists them and wgpu calls them experimental; `--tune` takes them where they are the fastest.
-    #[arg(long)]
-    matrices: bool,
-}
-
-/// How features lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Precision {
-    F32,
-    F16,
-}
-
-impl Device {
-    /// Bytes of `--memory`.
-    fn memory(&self) -> Option<u64> {
-        self.memory.map(|mib| mib << 20)
-    }
-    /// The options that were given, as words for a command line.
-    fn words(&self) -> String {
-        let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
-        let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
-        let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());
-        let tune = self.tune.then(|| " --tune".to_owned());
-        adapter.chain(memory).chain(half).chain(tune).collect()
-    }
-    /// Opens the adapter.
-    ///
-    /// # Errors
-    /// There is none, or none of that name.
-    pub fn open(&self) -> Result<Gpu> {
-        let checked = std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1");
-        let memory = self.memory();
-        let tune = self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str));
-        let (adapter, poison) = (self.adapter.clone(), false);
-        let (half, cache) = (self.precision == Precision::F16, cache());
-        let matrices = if self.matrices { Matrices::Listed } else { Matrices::Unused };
-        let progress = Some(watch::progress as Progress);
-        let choice =
-            Choice { adapter, checked, poison, memory, half, cache, matrices, tune, progress };
-        let gpu = Gpu::open(choice)?;
-        mtpret_engine::autotune::cache::load(&gpu)?;
-        Ok(gpu)
-    }
-}
-
-/// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
-/// the variable is set to nothing.
-fn cache() -> Option<PathBuf> {
-    match std::env::var_os("MTPRET_CACHE") {
-        Some(folder) => (!folder.is_empty()).then(|| folder.into()),
-        None => Some(choose_native_strategy().ok()?.cache_dir().join("mtpret")),
-    }
-}
-
-/// The file beside a run's folder, or a file of it, that has its name with another ending.
-fn beside(run: &Path, ending: &str) -> PathBuf {
-    if run.is_file() {
-        return run.with_extension(ending);
-    }
-    let name = run.file_name().map_or("run".into(), |name| name.to_string_lossy());
-    run.with_file_name(format!("{name}.{ending}"))
-}
-
-/// The tensors of a safetensors file that a request names.
-fn tensors(path: &Path) -> Result<Tensors> {
-    let read = checkpoint::read(path, None);
-    let fault =
-        |e| Error::request(path.display().to_string(), format!("expected a safetensors file: {e}"));
-    Ok(read.map_err(fault)?.0)
 }
 
 /// Parses the command line, runs it, prints the error if there is one.

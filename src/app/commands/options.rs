@@ -1,12 +1,17 @@
 //! Arguments that several commands share.
 
-use super::Device;
+use super::watch;
 use crate::{Error, Result};
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use mtpret_engine::{
+    gpu::{DeviceOptions, Gpu, Matrices, Progress},
+    step::StepOptions,
+};
 use mtpret_pipeline::{
     data::{Roots, Source},
-    train::run::Watch,
+    train::{Device, run::Watch},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is put over a configuration, and how a run is done and shown.
 #[derive(clap::Args)]
@@ -26,7 +31,7 @@ pub struct Settings {
     pub json: bool,
     /// The adapter.
     #[command(flatten)]
-    pub device: Device,
+    pub device: DeviceArgs,
 }
 
 impl Settings {
@@ -112,4 +117,93 @@ pub(in crate::commands) fn size(text: &str) -> std::result::Result<[usize; 2], S
     let (width, height) =
         size.ok_or("expected a side like 224, or 800x500, of 32 to 8192 pixels")?;
     Ok([width, height])
+}
+
+/// Which adapter to run on.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// The adapter's number or a part of its name, as `mtpret doctor` lists them
+    /// [default: the most powerful].
+    #[arg(long, value_name = "N|NAME")]
+    pub adapter: Option<String>,
+    /// MiB of device memory that a training step keeps to, weights included: it computes cheap tensors twice,
+    /// and cuts batches where it must [default: what the adapter has].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
+    pub memory: Option<u64>,
+    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16. Sums,
+    /// statistics, heads and weights stay f32; the loss is scaled, and a step whose gradients overflow moves nothing.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: Precision,
+    /// Before the first step, measure which kernel is the fastest at each shape that nobody measured on this adapter
+    /// yet; kept for later runs (see `mtpret tune`).
+    #[arg(long)]
+    pub tune: bool,
+    /// Also have kernels that multiply 8 × 8 matrices which a subgroup holds together (variant `coop`), where the adapter
+    /// lists them and wgpu calls them experimental; `--tune` takes them where they are the fastest.
+    #[arg(long)]
+    pub matrices: bool,
+}
+
+/// How features lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits.
+    F16,
+}
+
+impl DeviceArgs {
+    /// Bytes of `--memory`.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory.map(|mib| mib << 20)
+    }
+    /// The options that were given, as words for a command line.
+    pub fn words(&self) -> String {
+        let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
+        let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
+        let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());
+        let tune = self.tune.then(|| " --tune".to_owned());
+        adapter.chain(memory).chain(half).chain(tune).collect()
+    }
+    /// Opens the adapter.
+    ///
+    /// # Errors
+    /// There is none, or none of that name.
+    pub fn open(&self) -> Result<Device> {
+        let options = DeviceOptions {
+            adapter: self.adapter.clone(),
+            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
+            cache: cache(),
+            matrices: if self.matrices { Matrices::Listed } else { Matrices::Unused },
+            progress: Some(watch::progress as Progress),
+            ..DeviceOptions::default()
+        };
+        let gpu = Gpu::open(options)?;
+        mtpret_engine::autotune::cache::load(&gpu)?;
+        let step = StepOptions {
+            half: self.precision == Precision::F16,
+            memory: self.memory(),
+            tune: self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str)),
+        };
+        Ok(Device { gpu, step })
+    }
+}
+
+/// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
+/// the variable is set to nothing.
+fn cache() -> Option<PathBuf> {
+    match std::env::var_os("MTPRET_CACHE") {
+        Some(folder) => (!folder.is_empty()).then(|| folder.into()),
+        None => Some(choose_native_strategy().ok()?.cache_dir().join("mtpret")),
+    }
+}
+
+/// The file beside a run's folder, or a file of it, that has its name with another ending.
+pub fn beside(run: &Path, ending: &str) -> PathBuf {
+    if run.is_file() {
+        return run.with_extension(ending);
+    }
+    let name = run.file_name().map_or("run".into(), |name| name.to_string_lossy());
+    run.with_file_name(format!("{name}.{ending}"))
 }

@@ -42,7 +42,7 @@ fn fresh(gpu: &Gpu) -> Tuning {
 pub fn file(gpu: &Gpu) -> Option<PathBuf> {
     let Tuning { adapter, driver, kernels, .. } = fresh(gpu);
     let key = blake3::hash(format!("{adapter}\n{driver}\n{kernels}").as_bytes()).to_hex();
-    Some(gpu.choice().cache.as_ref()?.join(format!("tuning-{}.json", &key[..16])))
+    Some(gpu.options().cache.as_ref()?.join(format!("tuning-{}.json", &key[..16])))
 }
 
 /// What was measured on this adapter.
@@ -142,7 +142,7 @@ pub fn import(gpu: &Gpu, path: &Path) -> Result<usize> {
 /// # Errors
 /// They cannot be written.
 pub fn keep_pipelines(gpu: &Gpu) -> Result<()> {
-    let (Some(kept), Some((name, data))) = (&gpu.choice().cache, gpu.compiled()) else {
+    let (Some(kept), Some((name, data))) = (&gpu.options().cache, gpu.compiled()) else {
         return Ok(());
     };
     let path = kept.join(name);

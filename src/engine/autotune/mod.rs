@@ -4,7 +4,7 @@ pub mod cache;
 
 use crate::{
     Result,
-    gpu::{Gpu, Problem, Program, Recording, Tuned, time},
+    gpu::{Gpu, Problem, Program, Recording, Tuned, Variant, time},
 };
 use half::f16;
 use std::{collections::BTreeMap, time::Instant};
@@ -45,11 +45,11 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
     let pose = (problem.pose)(gpu)?;
     let (mut ms, mut wrong) = (BTreeMap::new(), Vec::new());
     let mut wanted: Option<Vec<f32>> = None;
-    let mut best: Option<(f64, &str)> = None;
+    let mut best: Option<(f64, Variant)> = None;
     for kernel in &problem.kernels {
         let once = || -> Result<(f64, Vec<f32>)> {
             let mut rec = Recording::new(gpu);
-            rec.variant = Some((*kernel).to_owned());
+            rec.variant = Some(*kernel);
             let made = pose(&rec)?;
             rec.keep(&made);
             let program = Program::new(rec)?;
@@ -80,21 +80,21 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
             Err(why) => {
                 let remedy = "run `mtpret doctor` and report it";
                 say(&format!("WRONG and left out: {kernel} at {}: {why}; {remedy}", problem.name));
-                wrong.push((*kernel).to_owned());
+                wrong.push(kernel.to_string());
                 continue;
             }
         };
         let hopeless = best.is_some_and(|(best, _)| took > HOPELESS * best);
         let seconds = match hopeless {
             true => took,
-            false => time(gpu, Some(kernel), RUNS, |rec| pose(rec).map(drop))?.median(),
+            false => time(gpu, Some(*kernel), RUNS, |rec| pose(rec).map(drop))?.median(),
         };
-        ms.insert((*kernel).to_owned(), seconds * 1e3);
+        ms.insert(kernel.to_string(), seconds * 1e3);
         if best.is_none_or(|(best, _)| seconds < best) {
-            best = Some((seconds, kernel));
+            best = Some((seconds, *kernel));
         }
     }
-    let kernel = best.map_or(problem.default, |(_, kernel)| kernel).to_owned();
+    let kernel = best.map_or(problem.default, |(_, kernel)| kernel).to_string();
     Ok(Tuned { kernel, ms, wrong })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Which adapter to open: a number of `mtpret doctor`'s list or a part of its name.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct DeviceOptions {
     /// `None`: the most powerful one.
     pub adapter: Option<String>,
     /// Keep the driver's bounds and loop checks in the kernels (slower; same results).
@@ -13,17 +13,10 @@ pub struct Choice {
     /// Give every intermediate tensor memory of its own, filled with NaN, so that an element that
     /// no thread wrote is seen. For tests and `doctor`.
     pub poison: bool,
-    /// Bytes of device memory that a training step shall keep to: it computes cheap tensors again and cuts
-    /// batches where it must.
-    pub memory: Option<u64>,
-    /// A network's features, and their gradients, lie in memory as f16 while it is trained.
-    pub half: bool,
     /// Where compiled pipelines and what was measured are kept between runs; `None`: nowhere.
     pub cache: Option<PathBuf>,
     /// Which kernels may multiply matrices that a subgroup holds together.
     pub matrices: Matrices,
-    /// Measure the kernels of problems that nobody measured yet, before a step is first run; gets a line a problem.
-    pub tune: Option<fn(&str)>,
     /// Is told what a person waits for, how many are done, and of how many: `compiling`, 41, 120.
     pub progress: Option<Progress>,
 }
@@ -36,7 +29,7 @@ pub enum Matrices {
     Unused,
     /// Where the adapter [lists](lists_matrices) such matrices; wgpu calls them experimental.
     Listed,
-    /// On any adapter, each lane with its own numbers (`shaders/shared/matrices_by_hand.wgsl`): for tests.
+    /// On any adapter, each lane with its own numbers (`shaders/shared/matrices/matrices_by_hand.wgsl`): for tests.
     ByHand,
 }
 
@@ -50,7 +43,7 @@ pub struct Caps {
     pub subgroup: Option<u32>,
     /// The driver runs on the CPU: loads are dear, barriers dearer.
     pub software: bool,
-    /// Kernels load four numbers as two of 64 bits (`shaders/shared/quads64.wgsl`): such a driver
+    /// Kernels load four numbers as two of 64 bits (`shaders/shared/memory/quads64.wgsl`): such a driver
     /// loads number by number, and has 64-bit integers.
     pub quads64: bool,
     /// As was asked for, but `Listed` only where they are.
@@ -105,11 +98,11 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
     all
 }
 
-/// The adapter that `choice` names.
+/// The adapter that `options` names.
 ///
 /// # Errors
 /// None answers, or none has that number or name.
-pub fn find(choice: &Choice) -> Result<wgpu::Adapter> {
+pub fn find(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     let mut all = adapters();
     if all.is_empty() {
         return Err(Error::Adapter(
@@ -118,7 +111,7 @@ pub fn find(choice: &Choice) -> Result<wgpu::Adapter> {
                 .into(),
         ));
     }
-    let Some(wanted) = &choice.adapter else { return Ok(all.swap_remove(0)) };
+    let Some(wanted) = &options.adapter else { return Ok(all.swap_remove(0)) };
     let names: Vec<_> = all.iter().map(|a| a.get_info().name).collect();
     let at = match wanted.parse::<usize>() {
         Ok(number) => (number < all.len()).then_some(number),
@@ -164,7 +157,7 @@ pub fn open(
     let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
     if matrices == Matrices::Listed {
         optional |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-        // SAFETY: kernels use the feature through `shaders/shared/matrices.wgsl` alone, on workgroup memory within its
+        // SAFETY: kernels use the feature through `shaders/shared/matrices/matrices.wgsl` alone, on workgroup memory within its
         // bounds; whoever asked for it accepts that wgpu's part of it may be faulty, and `mtpret doctor` checks it.
         experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
     }

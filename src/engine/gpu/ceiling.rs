@@ -1,6 +1,6 @@
 //! What an adapter can do at most, and how long a recording takes: the measures of every speed.
 
-use super::{Command, Cost, Gpu, Kernel, Program, Recording, Slice};
+use super::{Command, Cost, Gpu, Kernel, Program, Recording, Slice, Variant};
 use crate::{Error, Result, kernel, params};
 use std::time::{Duration, Instant};
 
@@ -63,13 +63,13 @@ impl Timing {
 /// Those of `record`, of the plan and of the run.
 pub fn time(
     gpu: &Gpu,
-    variant: Option<&str>,
+    variant: Option<Variant>,
     runs: usize,
     record: impl Fn(&Recording) -> Result<()>,
 ) -> Result<Timing> {
     let build = |repeats: u32| {
         let mut rec = Recording::new(gpu);
-        rec.variant = variant.map(str::to_owned);
+        rec.variant = variant;
         (0..repeats).try_for_each(|_| record(&rec))?;
         Program::new(rec)
     };

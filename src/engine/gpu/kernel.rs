@@ -7,9 +7,9 @@
 use crate::{Error, Result};
 use std::marker::PhantomData;
 
-/// One compute entry point `main`: `shaders/<name>.wgsl`, embedded at build time.
+/// One compute entry point `main`, embedded at build time: the engine's own are `shaders/<name>.wgsl`.
 pub struct Kernel<P> {
-    /// Path below `shaders/`, without `.wgsl`; also the label of its pipelines and launches.
+    /// Its name, of the engine's own the path below `shaders/`; also the label of its pipelines and launches.
     pub name: &'static str,
     /// The text of the file.
     pub source: &'static str,
@@ -23,22 +23,23 @@ pub trait Params: bytemuck::Pod {
     const FIELDS: &'static [(&'static str, usize)];
 }
 
+impl<P> Kernel<P> {
+    /// The kernel of this text: WGSL with one entry point `main`, which may `#import` what lies in `shaders/shared`.
+    pub const fn new(name: &'static str, source: &'static str) -> Self {
+        Self { name, source, params: PhantomData }
+    }
+}
+
 /// The kernel at `shaders/<path>.wgsl`; a wrong path does not compile.
-#[macro_export]
 macro_rules! kernel {
     ($path:literal) => {
-        $crate::gpu::Kernel {
-            name: $path,
-            source: include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../shaders/",
-                $path,
-                ".wgsl"
-            )),
-            params: std::marker::PhantomData,
-        }
+        $crate::gpu::Kernel::new(
+            $path,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $path, ".wgsl")),
+        )
     };
 }
+pub(crate) use kernel;
 
 /// Declares a kernel's `struct Params`: plain data of 4-byte fields, at most 128 bytes.
 #[macro_export]
@@ -55,34 +56,36 @@ macro_rules! params {
     };
 }
 
-macro_rules! shared {
-    ($($name:literal),+ $(,)?) => {
+macro_rules! imports {
+    ($($name:literal => $path:literal),+ $(,)?) => {
         &[$(($name, include_str!(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/shared/", $name, ".wgsl")
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $path, ".wgsl")
         ))),+]
     };
 }
-/// What `#import` can name.
-const SHARED: &[(&str, &str)] = shared![
-    "bitonic",
-    "boxes",
-    "coop_tile",
-    "grid",
-    "halves",
-    "log1p",
-    "matrices",
-    "matrices_by_hand",
-    "philox",
-    "quads",
-    "quads64",
-    "ranking",
-    "reduce",
-    "rotation",
-    "samples",
-    "sigmoid",
-    "step",
-    "teams",
-    "values"
+/// What `#import` can name: a file of `shaders/shared`, or one beside the file, by its folder.
+const IMPORTS: &[(&str, &str)] = imports![
+    "conv2d/sum_params" => "conv2d/sum_params",
+    "conv2d/weight_params" => "conv2d/weight_params",
+    "bitonic" => "shared/order/bitonic",
+    "boxes" => "shared/boxes",
+    "coop_tile" => "shared/matrices/coop_tile",
+    "grid" => "shared/grid",
+    "halves" => "shared/memory/halves",
+    "log1p" => "shared/log1p",
+    "matrices" => "shared/matrices/matrices",
+    "matrices_by_hand" => "shared/matrices/matrices_by_hand",
+    "philox" => "shared/philox",
+    "quads" => "shared/memory/quads",
+    "quads64" => "shared/memory/quads64",
+    "ranking" => "shared/order/ranking",
+    "reduce" => "shared/reduce",
+    "rotation" => "shared/rotation",
+    "samples" => "shared/samples",
+    "sigmoid" => "shared/sigmoid",
+    "step" => "shared/step",
+    "teams" => "shared/teams",
+    "values" => "shared/memory/values",
 ];
 
 /// The constant that makes a kernel's `Values` f16: it chooses an import.
@@ -134,11 +137,11 @@ impl<P> Kernel<P> {
                     "values" if half => "halves",
                     name => import(name),
                 };
-                let known = SHARED.iter().find(|(known, _)| *known == name);
+                let known = IMPORTS.iter().find(|(known, _)| *known == name);
                 let (_, text) = known.ok_or_else(|| {
-                    let names: Vec<_> = SHARED.iter().map(|s| s.0).collect();
+                    let names: Vec<_> = IMPORTS.iter().map(|s| s.0).collect();
                     fault(format!(
-                        "unknown import `{name}` in line {}; shared files are {}",
+                        "unknown import `{name}` in line {}; known are {}",
                         i + 1,
                         names.join(", ")
                     ))

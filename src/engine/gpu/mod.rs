@@ -14,14 +14,15 @@ mod recording;
 mod transfer;
 mod tuning;
 
-pub use adapter::{Caps, Choice, Matrices, Progress, adapters, lists_matrices};
+pub use adapter::{Caps, DeviceOptions, Matrices, Progress, adapters, lists_matrices};
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
+pub(crate) use kernel::kernel;
 pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
 pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
 pub use transfer::{Readback, Upload};
-pub use tuning::{Pose, Problem, Tuned, Tuning};
+pub use tuning::{Pose, Problem, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};
 use std::{
@@ -39,7 +40,7 @@ struct Inner {
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     caps: Caps,
-    choice: Choice,
+    options: DeviceOptions,
     sources: RefCell<HashMap<Key, Rc<Source>>>,
     pipelines: RefCell<HashMap<Key, Rc<Pipeline>>>,
     cache: Option<wgpu::PipelineCache>,
@@ -88,22 +89,22 @@ pub struct Counters {
 }
 
 impl Gpu {
-    /// Opens the adapter that `choice` names.
+    /// Opens the adapter that `options` names.
     ///
     /// # Errors
     /// No adapter, none of that name, or one that lacks what kernels need.
-    pub fn open(choice: Choice) -> Result<Self> {
-        let adapter = adapter::find(&choice)?;
-        Self::from_adapter(&adapter, choice)
+    pub fn open(options: DeviceOptions) -> Result<Self> {
+        let adapter = adapter::find(&options)?;
+        Self::from_adapter(&adapter, options)
     }
     /// Opens this adapter.
     ///
     /// # Errors
     /// It lacks what kernels need, or the driver refuses.
-    pub fn from_adapter(adapter: &wgpu::Adapter, choice: Choice) -> Result<Self> {
-        let (device, queue, caps) = adapter::open(adapter, choice.matrices)?;
+    pub fn from_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Self> {
+        let (device, queue, caps) = adapter::open(adapter, options.matrices)?;
         let info = adapter.get_info();
-        let cache = adapter::pipeline_cache(&device, &info, choice.cache.as_deref());
+        let cache = adapter::pipeline_cache(&device, &info, options.cache.as_deref());
         // Only this crate's own code can cause a validation error, so it is a panic.
         device.on_uncaptured_error(std::sync::Arc::new(|e| panic!("wgpu: {e}")));
         Ok(Self(Rc::new(Inner {
@@ -111,7 +112,7 @@ impl Gpu {
             queue,
             info,
             caps,
-            choice,
+            options,
             sources: RefCell::default(),
             pipelines: RefCell::default(),
             cache,
@@ -124,8 +125,8 @@ impl Gpu {
         &self.0.info
     }
     /// What the device was opened with.
-    pub fn choice(&self) -> &Choice {
-        &self.0.choice
+    pub fn options(&self) -> &DeviceOptions {
+        &self.0.options
     }
     /// The driver's name and version.
     pub fn driver(&self) -> String {
@@ -176,17 +177,16 @@ impl Gpu {
         let peak = &self.0.traffic.peak;
         peak.set(peak.get().max(self.counters().buffer_bytes));
     }
-    /// Bytes by which `more` would go beyond [`Choice::memory`]; 0 without such a limit, and then `more` is not asked.
+    /// Bytes by which `more` beside what is in buffers would go beyond `all`.
     ///
     /// # Errors
     /// The device is lost.
-    pub fn beyond_memory(&self, more: impl FnOnce() -> u64) -> Result<u64> {
-        let Some(all) = self.0.choice.memory else { return Ok(0) };
+    pub fn beyond(&self, all: u64, more: u64) -> Result<u64> {
         // What uploads are staged in is freed once they have run.
         self.0.queue.submit([]);
         self.wait()?;
         let taken = u64::try_from(self.counters().buffer_bytes).unwrap_or(0);
-        Ok((taken + more()).saturating_sub(all))
+        Ok((taken + more).saturating_sub(all))
     }
     /// The most bytes of one binding that keep the next one aligned.
     pub fn most_bound(&self) -> u64 {

@@ -7,7 +7,7 @@
 
 use super::{
     Access,
-    recording::{Command, Memory, State},
+    recording::{Command, Memory, Recording, State},
 };
 
 /// Bindings start on this many bytes on every adapter.
@@ -180,4 +180,11 @@ fn lives(state: &State, separate: bool) -> Vec<Option<Life>> {
         }
     }
     lives
+}
+
+impl Recording {
+    /// Bytes that a plan of what is recorded so far needs for its transients.
+    pub fn peak(&self) -> u64 {
+        plan(&self.state.borrow(), self.gpu.largest_arena(), false).bytes()
+    }
 }

@@ -58,7 +58,7 @@ impl Program {
             .into_iter()
             .map(|recording| {
                 let state = recording.into_state();
-                let plan = plan::plan(&state, gpu.largest_arena(), gpu.0.choice.poison);
+                let plan = plan::plan(&state, gpu.largest_arena(), gpu.0.options.poison);
                 (state, plan)
             })
             .collect();
@@ -67,7 +67,7 @@ impl Program {
             .map(|a| {
                 let size = planned.iter().filter_map(|(_, p)| p.arenas.get(a)).max();
                 let arena = gpu.alloc(size.copied().unwrap_or(4))?;
-                if gpu.0.choice.poison {
+                if gpu.0.options.poison {
                     gpu.write(&arena, &f32::NAN.to_le_bytes().repeat(arena.bytes as usize / 4));
                 }
                 match arena.memory {
@@ -152,7 +152,7 @@ impl Program {
     }
     /// Pipelines that have never run, if anybody is to be told; says that they come.
     fn unused(&self) -> usize {
-        if self.gpu.choice().progress.is_none() {
+        if self.gpu.options().progress.is_none() {
             return 0;
         }
         let pipelines = self.steps.iter().filter_map(Step::pipeline).filter(|p| !p.used.get());
@@ -256,7 +256,7 @@ impl Gpu {
         Ok(())
     }
     fn tell(&self, what: &str, done: usize, of: usize) {
-        if let Some(tell) = self.choice().progress {
+        if let Some(tell) = self.options().progress {
             tell(what, done, of);
         }
     }
@@ -277,7 +277,7 @@ impl Gpu {
             label: Some(source.name),
             source: wgpu::ShaderSource::Wgsl(source.wgsl.as_str().into()),
         };
-        let checks = match self.0.choice.checked {
+        let checks = match self.0.options.checked {
             true => wgpu::ShaderRuntimeChecks::checked(),
             false => wgpu::ShaderRuntimeChecks::unchecked(),
         };

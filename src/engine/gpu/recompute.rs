@@ -11,7 +11,7 @@
 
 use super::{
     Access,
-    recording::{Command, Launch, Memory, Slice, State},
+    recording::{Command, Launch, Memory, Recording, Slice, State},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -145,5 +145,13 @@ fn with_names(command: &Command, renamed: &BTreeMap<usize, usize>) -> Command {
             Command::Launch(Launch { slices: l.slices.iter().map(name).collect(), ..l.clone() })
         }
         Command::Copy { from, to } => Command::Copy { from: name(from), to: name(to) },
+    }
+}
+
+impl Recording {
+    /// Records cheap launches again where their outputs are used late, so that those need not be kept;
+    /// how many. The results stay the same bit by bit.
+    pub fn recompute(&self) -> usize {
+        recompute(&mut self.state.borrow_mut())
     }
 }

@@ -3,9 +3,7 @@
 //! Operations do not execute; they append launches here. What they write goes into *transients*,
 //! tensors whose place is decided only when the whole recording is known ([`super::plan`]).
 
-use super::{
-    Access, Constants, Gpu, Kernel, Params, kernel::Source, plan, recompute, tuning::Problem,
-};
+use super::{Access, Constants, Gpu, Kernel, Params, Variant, kernel::Source, tuning::Problem};
 use crate::{Error, Result};
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -121,11 +119,11 @@ pub struct Transient {
 pub struct Recording {
     /// The device the commands are for.
     pub gpu: Gpu,
-    /// Name of the variant that operations shall use where they have it.
-    pub variant: Option<String>,
+    /// The variant that ops shall use where they have it.
+    pub variant: Option<Variant>,
     op: RefCell<Option<Rc<str>>>,
     pub(super) problems: RefCell<BTreeMap<String, Problem>>,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
 }
 
 #[derive(Default)]
@@ -238,15 +236,6 @@ impl Recording {
         assert_eq!(from.bytes, to.bytes, "a copy keeps its length");
         let command = Command::Copy { from: from.clone(), to: to.clone() };
         self.state.borrow_mut().commands.push(command);
-    }
-    /// Bytes that a plan of what is recorded so far needs for its transients.
-    pub fn peak(&self) -> u64 {
-        plan::plan(&self.state.borrow(), self.gpu.largest_arena(), false).bytes()
-    }
-    /// Records cheap launches again where their outputs are used late, so that those need not be kept;
-    /// how many. The results stay the same bit by bit.
-    pub fn recompute(&self) -> usize {
-        recompute::recompute(&mut self.state.borrow_mut())
     }
     /// The commands recorded so far.
     pub fn commands(&self) -> Vec<Command> {

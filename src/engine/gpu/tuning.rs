@@ -11,14 +11,73 @@ pub type Pose = Box<dyn Fn(&Recording) -> Result<Slice>>;
 /// Makes inputs of random numbers, and what records a problem on them.
 pub type Inputs = dyn Fn(&Gpu) -> Result<Pose>;
 
+/// How a kernel uses an adapter. An op that has several such kernels offers them as variants of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// A thread for each result.
+    Plain,
+    /// Register tiles that eight lanes of a subgroup share by broadcasts.
+    Subgroup,
+    /// Tiles in workgroup memory.
+    Shared,
+    /// Tiles in workgroup memory, four times as large.
+    Wide,
+    /// Winograd's transforms around `Subgroup`.
+    Winograd,
+    /// Winograd's transforms around `Shared`.
+    WinogradShared,
+    /// Matrices that a subgroup holds together.
+    Coop,
+}
+
+impl Variant {
+    /// All of them, the simplest first.
+    pub const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::Subgroup,
+        Self::Shared,
+        Self::Wide,
+        Self::Winograd,
+        Self::WinogradShared,
+        Self::Coop,
+    ];
+    /// Its name in tuning files, results and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Subgroup => "subgroup",
+            Self::Shared => "shared",
+            Self::Wide => "wide",
+            Self::Winograd => "winograd",
+            Self::WinogradShared => "winograd_shared",
+            Self::Coop => "coop",
+        }
+    }
+    /// The variant of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|variant| variant.name() == name)
+    }
+    /// Whether it is one of Winograd's.
+    pub const fn is_winograds(self) -> bool {
+        matches!(self, Self::Winograd | Self::WinogradShared)
+    }
+}
+
+impl std::fmt::Display for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// What an op has to solve in one recording, in one of several ways.
 pub struct Problem {
     /// Op, pass and shapes: whatever the time depends on.
     pub name: String,
     /// The kernels that can solve it here, the simplest first: its result is the others' measure.
-    pub kernels: Vec<&'static str>,
+    pub kernels: Vec<Variant>,
     /// What runs where nothing was measured.
-    pub default: &'static str,
+    pub default: Variant,
     /// What it writes is f16.
     pub half: bool,
     /// Makes inputs of random numbers, and what records the problem on them.
@@ -39,15 +98,16 @@ pub struct Tuned {
 
 impl Tuned {
     /// The fastest of a problem's kernels, if one of them was measured.
-    fn of(&self, problem: &Problem) -> Option<&'static str> {
-        let ms = |kernel: &&'static str| Some((*kernel, *self.ms.get(*kernel)?));
+    fn of(&self, problem: &Problem) -> Option<Variant> {
+        let ms = |kernel: &Variant| Some((*kernel, *self.ms.get(kernel.name())?));
         let measured = problem.kernels.iter().filter_map(ms);
         measured.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(kernel, _)| kernel)
     }
     /// Whether each of a problem's kernels was measured, or found to be wrong.
     pub fn covers(&self, problem: &Problem) -> bool {
-        let known = |kernel: &&str| {
-            self.ms.contains_key(*kernel) || self.wrong.iter().any(|wrong| wrong == kernel)
+        let known = |kernel: &Variant| {
+            let name = kernel.name();
+            self.ms.contains_key(name) || self.wrong.iter().any(|wrong| wrong == name)
         };
         problem.kernels.iter().all(known)
     }
@@ -80,10 +140,9 @@ impl Gpu {
 impl Recording {
     /// The kernel that solves a problem: the one that [`Recording::variant`] asks for, else the fastest that was
     /// measured and can be had, else the default. The problem is kept, so that it can be measured.
-    pub fn choose(&self, problem: Problem) -> &'static str {
-        let find = |name: &str| problem.kernels.iter().copied().find(|kernel| *kernel == name);
-        if let Some(asked) = &self.variant {
-            return find(asked).unwrap_or(problem.default);
+    pub fn choose(&self, problem: Problem) -> Variant {
+        if let Some(asked) = self.variant {
+            return if problem.kernels.contains(&asked) { asked } else { problem.default };
         }
         let tuned = self.gpu.tuned(&problem.name);
         let chosen = tuned.and_then(|tuned| tuned.of(&problem)).unwrap_or(problem.default);

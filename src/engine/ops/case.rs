@@ -3,12 +3,12 @@
 use super::{Op, Reference};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     tensor::{Array, Format, Philox, Tensor},
 };
 use half::f16;
 
-type Run = dyn Fn(&Gpu, Option<&str>, u64) -> Result<Report>;
+type Run = dyn Fn(&Gpu, Option<Variant>, u64) -> Result<Report>;
 type Record = dyn Fn(&Recording) -> Result<()>;
 
 /// A problem of stated shape, solvable for any seed.
@@ -106,7 +106,7 @@ impl Case {
     /// A problem for anything else: `run` compares (device, variant, seed), `record` only records.
     pub fn custom(
         why: impl Into<String>,
-        run: impl Fn(&Gpu, Option<&str>, u64) -> Result<Report> + 'static,
+        run: impl Fn(&Gpu, Option<Variant>, u64) -> Result<Report> + 'static,
         record: impl Fn(&Recording) -> Result<()> + 'static,
     ) -> Self {
         Self { why: why.into(), run: Box::new(run), record: Box::new(record) }
@@ -115,7 +115,7 @@ impl Case {
     ///
     /// # Errors
     /// A kernel that does not compile, or a lost device.
-    pub fn check(&self, gpu: &Gpu, variant: Option<&str>, seed: u64) -> Result<Report> {
+    pub fn check(&self, gpu: &Gpu, variant: Option<Variant>, seed: u64) -> Result<Report> {
         (self.run)(gpu, variant, seed)
     }
     /// Records the problem, forward and backward, without running it.
@@ -155,7 +155,7 @@ pub fn rounded(array: Array, format: Format) -> Array {
 
 fn check<const N: usize, O: Op<N> + Reference<N>>(
     gpu: &Gpu,
-    variant: Option<&str>,
+    variant: Option<Variant>,
     op: &O,
     x: [Array; N],
     setup: &Setup<N>,
@@ -214,7 +214,7 @@ pub fn derivative_error<const N: usize>(
 /// Shapes that do not fit, or a kernel that does not compile.
 pub fn differentiate<const N: usize, O: Op<N>>(
     gpu: &Gpu,
-    variant: Option<&str>,
+    variant: Option<Variant>,
     op: &O,
     x: [(&Array, Format); N],
     dy: Option<&Array>,
@@ -222,7 +222,7 @@ pub fn differentiate<const N: usize, O: Op<N>>(
 ) -> Result<(Array, [Option<Array>; N])> {
     let x = all(x.map(|(a, format)| Tensor::upload_as(gpu, format, a)))?;
     let mut recording = Recording::new(gpu);
-    recording.variant = variant.map(str::to_owned);
+    recording.variant = variant;
     let rec = &recording;
     let (y, saved) = op.forward(rec, x.each_ref())?;
     rec.keep(&y.data);

@@ -3,7 +3,7 @@
 use super::{Op, case::differentiate, conv2d};
 use crate::{
     Error, Result,
-    gpu::{Caps, Gpu},
+    gpu::{Caps, Gpu, Variant},
     tensor::{Array, Format},
 };
 use std::collections::BTreeMap;
@@ -16,13 +16,13 @@ pub struct Signature {
     /// Attributes and their defaults.
     pub attributes: &'static [(&'static str, &'static str)],
     /// Kernels to choose from.
-    pub variants: &'static [&'static str],
+    pub variants: &'static [Variant],
 }
 
 impl Signature {
     /// The kernels to choose from that an adapter has what it takes for.
-    pub fn offered(&self, caps: &Caps) -> Vec<&'static str> {
-        self.variants.iter().copied().filter(|v| conv2d::offered(v, caps)).collect()
+    pub fn offered(&self, caps: &Caps) -> Vec<Variant> {
+        self.variants.iter().copied().filter(|v| conv2d::offered(*v, caps)).collect()
     }
 }
 
@@ -40,7 +40,7 @@ pub struct External {
     /// The attributes.
     pub attributes: serde_json::Map<String, serde_json::Value>,
     /// The kernel variant that is asked for.
-    pub variant: Option<String>,
+    pub variant: Option<Variant>,
 }
 
 impl External {
@@ -100,7 +100,7 @@ impl External {
         needs: [bool; N],
     ) -> Result<(Array, [Option<Array>; N])> {
         let x = x.map(|a| (a, Format::F32));
-        differentiate(&self.gpu, self.variant.as_deref(), op, x, dy, needs).map_err(|e| match e {
+        differentiate(&self.gpu, self.variant, op, x, dy, needs).map_err(|e| match e {
             Error::Shape { op, problem } => Error::request(&self.place, format!("{op}: {problem}")),
             other => other,
         })

@@ -15,7 +15,7 @@ mod stepper;
 pub use inputs::{Batch, Field, Inputs};
 pub use optimizer::{Optimizer, Rule};
 pub use profile::KernelTime;
-pub use state::TrainState;
+pub use state::{StepOptions, TrainState};
 pub use stepper::{Recorded, Stepper};
 
 use crate::{

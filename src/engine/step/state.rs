@@ -6,6 +6,17 @@ use crate::{
     tensor::{Arena, Scope, State},
 };
 
+/// How training steps use a device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepOptions {
+    /// A network's features, and their gradients, lie in memory as f16 while it is trained.
+    pub half: bool,
+    /// Bytes of device memory that a step keeps to: it computes cheap tensors again and cuts batches where it must.
+    pub memory: Option<u64>,
+    /// Measure the kernels of problems that nobody measured yet, before a step is first run; gets a line a problem.
+    pub tune: Option<fn(&str)>,
+}
+
 /// A network's weights and statistics, and what training moves beside them.
 pub struct TrainState {
     /// Weights and running statistics.
@@ -16,6 +27,8 @@ pub struct TrainState {
     pub momentum: Arena,
     /// What weights are pulled to (L²-SP's w⁰), if they are.
     pub anchor: Option<Arena>,
+    /// How its steps use the device.
+    pub options: StepOptions,
 }
 
 impl TrainState {
@@ -23,12 +36,19 @@ impl TrainState {
     ///
     /// # Errors
     /// Too little device memory.
-    pub fn new(gpu: &Gpu, scope: &Scope, seed: u64, anchored: bool) -> Result<Self> {
+    pub fn new(
+        gpu: &Gpu,
+        scope: &Scope,
+        seed: u64,
+        anchored: bool,
+        options: StepOptions,
+    ) -> Result<Self> {
         let network = State::init(gpu, scope, seed)?;
+        let network = if options.half { network.in_half(gpu)? } else { network };
         let layout = &network.weights.layout;
         let gradients = Arena::zeros(gpu, layout)?;
         let momentum = Arena::zeros(gpu, layout)?;
         let anchor = anchored.then(|| network.weights.duplicate(gpu)).transpose()?;
-        Ok(Self { network, gradients, momentum, anchor })
+        Ok(Self { network, gradients, momentum, anchor, options })
     }
 }

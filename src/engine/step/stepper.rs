@@ -66,11 +66,15 @@ impl Recorded {
             let lengths = fields.iter().map(super::Field::len).collect();
             let inputs = Inputs::new(gpu, fields)?;
             let record = || record(gpu, trainable, &inputs, &meter, samples, micro);
-            match record().and_then(|recorded| tune(gpu, recorded, record)) {
+            let wanted = trainable.state().options.tune;
+            match record().and_then(|recorded| tune(gpu, recorded, record, wanted)) {
                 Ok((recordings, problems)) => {
-                    let beyond = || {
-                        let peak = || recordings.iter().map(Recording::peak).max().unwrap_or(0);
-                        gpu.beyond_memory(peak)
+                    let beyond = || match trainable.state().options.memory {
+                        None => Ok(0),
+                        Some(all) => {
+                            let peak = recordings.iter().map(Recording::peak).max();
+                            gpu.beyond(all, peak.unwrap_or(0))
+                        }
                     };
                     let recomputed = match beyond()? {
                         0 => 0,
@@ -84,8 +88,8 @@ impl Recorded {
                     }
                     least = least.min(beyond);
                     refusal = Some(Error::Adapter(format!(
-                        "expected memory for a step of one film, found that --memory is {} MiB short of it; give it \
-                         more, or make the images smaller",
+                        "expected memory for a step of one sample, found that what it may take is {} MiB short of it; \
+                         give it more, or make the samples smaller",
                         least.div_ceil(1 << 20)
                     )));
                 }
@@ -105,10 +109,11 @@ fn tune(
     gpu: &Gpu,
     recordings: Vec<Recording>,
     record: impl Fn() -> Result<Vec<Recording>>,
+    wanted: Option<fn(&str)>,
 ) -> Result<(Vec<Recording>, BTreeMap<String, Problem>)> {
     let posed: BTreeMap<String, Problem> =
         recordings.iter().flat_map(Recording::take_problems).collect();
-    let recordings = match gpu.choice().tune {
+    let recordings = match wanted {
         Some(say) if autotune::measure(gpu, &posed, say)? > 0 => record()?,
         _ => recordings,
     };

@@ -324,7 +324,7 @@ pub struct State {
     pub weights: Arena,
     /// Batch norm's running means and variances.
     pub statistics: Arena,
-    /// Under `--precision f16`: what losses are multiplied by, and how that went (`ops::loss_scale`), `[4]`.
+    /// Of a network that trains in f16: what losses are multiplied by, and how that went (`ops::loss_scale`), `[4]`.
     pub loss_scale: Option<Tensor>,
 }
 
@@ -341,8 +341,15 @@ impl State {
         Ok(Self {
             weights: Arena::init(gpu, &weights, seed)?,
             statistics: Arena::init(gpu, &statistics, seed)?,
-            loss_scale: Self::scale(gpu)?,
+            loss_scale: None,
         })
+    }
+    /// The same, to be trained in f16: its features and their gradients lie in memory as f16, and losses are scaled.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn in_half(self, gpu: &Gpu) -> Result<Self> {
+        Ok(Self { loss_scale: Some(Self::scale(gpu)?), ..self })
     }
     /// The same values in other buffers.
     ///
@@ -352,12 +359,11 @@ impl State {
         Ok(Self {
             weights: self.weights.duplicate(gpu)?,
             statistics: self.statistics.duplicate(gpu)?,
-            loss_scale: Self::scale(gpu)?,
+            loss_scale: self.loss_scale.as_ref().map(|_| Self::scale(gpu)).transpose()?,
         })
     }
-    fn scale(gpu: &Gpu) -> Result<Option<Tensor>> {
-        let first = || Array::new(&[4], vec![LOSS_SCALE, 0.0, 0.0, 0.0]);
-        gpu.choice().half.then(|| Tensor::upload(gpu, &first())).transpose()
+    fn scale(gpu: &Gpu) -> Result<Tensor> {
+        Tensor::upload(gpu, &Array::new(&[4], vec![LOSS_SCALE, 0.0, 0.0, 0.0]))
     }
     /// Both arenas.
     pub fn arenas(&self) -> [&Arena; 2] {

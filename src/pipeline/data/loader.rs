@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::{
     Annotation, Fit, MAX_SIDE, Sample,
     annotation::box_row,
-    film::{decode::Fault, fit::Fitted},
+    film::{fit::Fitted, image::Fault},
     order::permutation,
 };
 use crate::{Error, Result};

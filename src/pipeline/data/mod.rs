@@ -25,16 +25,17 @@ pub use dataset::split::{Flaw, Part};
 pub use dataset::split_file::{
     Digest, changed, content_hash, needs_division, table as division_table, together,
 };
-pub use film::decode::{
-    Encoding, Film, MAX_PIXELS, MAX_SIDE, decode, decode_bytes, decode_encoded,
-};
 pub use film::dicom::Stored;
 pub use film::fit::Fit;
 pub use film::orientation::Orientation;
+pub use film::{
+    decode::{decode, decode_bytes, decode_encoded},
+    image::{Encoding, Film, MAX_PIXELS, MAX_SIDE},
+};
 pub use formats::nih::NIH_LABELS;
-pub use formats::table::{Table, finding};
 pub use formats::uncertain::{Policy, Uncertain};
 pub use formats::walk::films_below;
+pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
 pub use recognise::{Found, detect};
 pub use sample::unpack;

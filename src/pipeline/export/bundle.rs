@@ -75,7 +75,7 @@ pub fn config(path: &Path, overrides: &[String]) -> Result<Finetune> {
 /// What the network of a bundle was trained and tested on; none if it was made without the films.
 ///
 /// # Errors
-/// As [`config`].
+/// As [`config()`].
 pub fn parts(path: &Path) -> Result<Option<Parts>> {
     let words = words(path)?;
     let parse = |text: &String| serde_json::from_str(text);

@@ -13,8 +13,7 @@ use super::{
     },
     tasks::Scores,
 };
-use crate::{Error, Result};
-use mtpret_engine::gpu::Gpu;
+use crate::{Error, Result, train::Device};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::PathBuf, time::Instant};
 
@@ -67,7 +66,7 @@ pub fn backbone_name(backbone: Backbone) -> &'static str {
 /// The experiment at work.
 pub struct Experiment<'a> {
     /// The device.
-    pub gpu: &'a Gpu,
+    pub gpu: &'a Device,
     /// What is asked for; its sources have been located.
     pub config: &'a Reproduce,
     /// The folder of everything.

@@ -8,9 +8,12 @@
 //! ```
 
 pub mod config;
+mod device;
 pub mod estimate;
 pub mod experiment;
 pub mod run;
 pub mod stages;
 pub mod step;
 pub mod tasks;
+
+pub use device::Device;

@@ -9,29 +9,9 @@ use std::{
 };
 use tempfile::TempDir;
 
-mod alone;
-mod bench;
-mod bundle;
-mod chromium;
-mod config;
-mod explain;
-mod faults;
-mod init;
-mod kinds;
-mod learning;
-mod losses;
-mod pages;
-mod predict;
-mod readme;
-mod rehearse;
-mod resume;
-mod runners;
-mod runs;
-mod score;
-mod shell;
-mod stages;
-mod tune;
-mod weights;
+mod program;
+mod results;
+mod training;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mtpret");
 

@@ -1,4 +1,4 @@
-//! Metrics against scikit-learn, numpy and pycocotools (`tools/metric_fixtures.py` wrote the
+//! Metrics against scikit-learn, numpy and pycocotools (`tools/parity/metric_fixtures.py` wrote the
 //! fixtures), against a second, naive computation, and on input that has no answer.
 
 use mtpret_engine::error::Error;

@@ -2,8 +2,9 @@
 
 use super::open;
 use mtpret_engine::{
-    gpu::{Choice, Command, Gpu},
+    gpu::Command,
     ops::sgd::Sgd,
+    step::StepOptions,
     tensor::{Array, Philox, Step, Tensor},
 };
 use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
@@ -17,7 +18,7 @@ const APART: f64 = 0.05;
 const APART_IN_THE_MEAN: f64 = 0.01;
 
 fn losses(half: bool) -> Vec<f64> {
-    let gpu = Gpu::open(Choice { half, ..Choice::default() }).expect("an adapter");
+    let gpu = super::with(StepOptions { half, ..StepOptions::default() });
     let mut stepper = SyntheticStep::new(&gpu, "resnet18", 8, [32; 2]).expect("a step").stepper;
     let narrow =
         |c: &Command| matches!(c, Command::Launch(l) if l.constants.contains(&("HALF", 1)));

@@ -7,7 +7,7 @@ use mtpret_engine::{
     gpu::{Gpu, Program, Recording},
     nn::Linear,
     ops::{Op, bce_with_logits::BceWithLogits, relu::Relu, scale::Scale},
-    step::{Batch, Field, Inputs, Optimizer, Recorded, TrainState, Trainable},
+    step::{Batch, Field, Inputs, Optimizer, Recorded, StepOptions, TrainState, Trainable},
     tensor::{Arena, Array, Philox, Scope, Step, Tensor},
 };
 use mtpret_pipeline::train::{
@@ -87,7 +87,10 @@ impl Regression {
     fn new(gpu: &Gpu) -> Self {
         let root = Scope::root();
         let layer = Linear::new(root.at("fc"), PIXELS, CLASSES);
-        Self { layer, train: TrainState::new(gpu, &root, 1, false).unwrap() }
+        Self {
+            layer,
+            train: TrainState::new(gpu, &root, 1, false, StepOptions::default()).unwrap(),
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! The engine: a step is recorded once, planned, and replayed; nothing is made or read on the way.
 
 use mtpret_engine::{
-    gpu::{Choice, Gpu},
-    step::{Stepper, Trainable},
+    gpu::{DeviceOptions, Gpu},
+    step::{StepOptions, Stepper, Trainable},
     tensor::{Philox, Step},
 };
 use mtpret_pipeline::{
     data::{Dataset, Kind, Labels, Source},
     models::{Depth, Projection},
     train::{
+        Device,
         config::{Augment, Data, KeyBn, Optim},
         stages::moco::{Contrast, MocoLearner, MocoStep},
         step::{
@@ -31,8 +32,13 @@ mod updates;
 /// Classes of the films.
 const CLASSES: usize = 3;
 
-fn open() -> Gpu {
-    Gpu::open(Choice::default()).unwrap()
+fn open() -> Device {
+    with(StepOptions::default())
+}
+
+/// The default adapter, which training steps use so.
+fn with(step: StepOptions) -> Device {
+    Device { gpu: Gpu::open(DeviceOptions::default()).unwrap(), step }
 }
 
 fn data(batch: usize, [height, width]: [usize; 2]) -> Data {
@@ -75,7 +81,7 @@ fn task(data: &Data) -> Classify {
     Classify::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
 }
 
-fn learner(gpu: &Gpu, seed: u64) -> Learner {
+fn learner(gpu: &Device, seed: u64) -> Learner {
     let task = task(&data(4, [32, 32]));
     Learner::new(gpu, Depth::R18, &[&task as &dyn Task], false, seed).unwrap()
 }
@@ -102,7 +108,7 @@ fn numbers(seed: u32, step: u32, samples: u32) -> Step {
     Step { lr: 0.01, step, seed_low: seed, samples, stage: 1, ..Step::default() }
 }
 
-fn moco(gpu: &Gpu, seed: u64) -> MocoLearner {
+fn moco(gpu: &Device, seed: u64) -> MocoLearner {
     MocoLearner::new(gpu, Depth::R18, [32, 16], Projection::Mlp, seed).unwrap()
 }
 

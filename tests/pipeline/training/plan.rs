@@ -4,9 +4,9 @@ use super::{
     augment, data, films, learner, moco, moco_step, numbers, open, stepper, task, task_step,
 };
 use mtpret_engine::{
-    gpu::{Access, Choice, Gpu, Memory, Program, Recording},
+    gpu::{Access, DeviceOptions, Gpu, Memory, Program, Recording},
     ops::{Op, add::Add, relu::Relu},
-    step::{Recorded, Trainable},
+    step::{Recorded, StepOptions, Trainable},
     tensor::{Array, Philox, Tensor},
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -98,7 +98,7 @@ fn a_step_short_of_memory_makes_cheap_tensors_again_and_leaves_the_same_weights_
     let (augment, task) = (augment(), task(&data));
     let (pixels, targets) = films(&data, 7);
     let run = |memory: Option<u64>| {
-        let gpu = Gpu::open(Choice { memory, ..Choice::default() }).unwrap();
+        let gpu = super::with(StepOptions { memory, ..StepOptions::default() });
         let learner = learner(&gpu, 1);
         let mut stepper = stepper(&gpu, &task_step(&learner, &task, &augment));
         check(&stepper.programs()[0]);
@@ -125,11 +125,11 @@ fn a_step_short_of_memory_makes_cheap_tensors_again_and_leaves_the_same_weights_
     assert!(same == weights, "tensors made again differ");
     let (_, _, again, micro, all) = run(Some(taken));
     assert!(again == 0 && micro == 1 && all == activations, "there is room for everything");
-    let gpu = Gpu::open(Choice { memory: Some(taken / 4), ..Choice::default() }).unwrap();
+    let gpu = super::with(StepOptions { memory: Some(taken / 4), ..StepOptions::default() });
     let learner = learner(&gpu, 1);
     let refused = Recorded::new(&gpu, &task_step(&learner, &task, &augment));
     let why = refused.err().unwrap().to_string();
-    assert!(why.contains("--memory is") && why.contains("MiB short"), "{why}");
+    assert!(why.contains("memory for a step") && why.contains("MiB short"), "{why}");
 }
 
 /// A random recording of sums, ReLUs and copies; the tensors that are kept and their values.
@@ -177,7 +177,7 @@ fn random(rec: &Recording, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
 #[test]
 fn a_random_recording_gives_what_the_host_computes() {
     for poison in [false, true] {
-        let gpu = Gpu::open(Choice { poison, ..Choice::default() }).unwrap();
+        let gpu = Gpu::open(DeviceOptions { poison, ..DeviceOptions::default() }).unwrap();
         for seed in 0..20 {
             let rec = Recording::new(&gpu);
             let kept = random(&rec, seed);

@@ -4,8 +4,12 @@ use super::{
     augment, data, films, learner, moco, moco_step, numbers, open, optim, source, stepper, task,
     task_step,
 };
-use mtpret_engine::gpu::{Choice, Counters, Gpu};
+use mtpret_engine::{
+    gpu::{Counters, DeviceOptions, Gpu},
+    step::StepOptions,
+};
 use mtpret_pipeline::train::{
+    Device,
     config::{
         Anchor, AnchorAt, Backbone, Classify, KeyBn, L2sp, Log, Moco, Model, Multitask, Optim,
         Pretrain, Scope, Visit,
@@ -160,7 +164,7 @@ fn after_the_first_step_nothing_is_created() {
     let out = tempfile::tempdir().unwrap();
     for stage in ["pretrain", "multitask"] {
         let gpu = open();
-        let witness = Witness { gpu: gpu.clone(), seen: RefCell::default() };
+        let witness = Witness { gpu: gpu.gpu.clone(), seen: RefCell::default() };
         let run = Run::new(&out.path().join(stage), &witness, false).unwrap();
         let done = match stage {
             "pretrain" => pretrain(&gpu, &pretraining(films[0].path()), &run),
@@ -172,8 +176,8 @@ fn after_the_first_step_nothing_is_created() {
 }
 
 /// All that five steps of both kinds leave: weights, momentum, statistics, gradients, queue.
-fn five_steps(choice: Choice, seed: u32) -> Vec<Vec<u8>> {
-    let gpu = Gpu::open(choice).unwrap();
+fn five_steps(options: DeviceOptions, seed: u32) -> Vec<Vec<u8>> {
+    let gpu = Device { gpu: Gpu::open(options).unwrap(), step: StepOptions::default() };
     let (data, augment) = (data(4, [32, 32]), augment());
     let (learner, moco) = (learner(&gpu, 5), moco(&gpu, 5));
     let contrast = moco_step(&moco, &data, &augment);
@@ -207,12 +211,12 @@ fn five_steps(choice: Choice, seed: u32) -> Vec<Vec<u8>> {
 
 #[test]
 fn one_seed_gives_one_result_bit_for_bit_however_memory_and_checks_are_set() {
-    let first = five_steps(Choice::default(), 1);
-    assert!(first == five_steps(Choice::default(), 1), "two runs from one seed differ");
-    let poison = Choice { poison: true, ..Choice::default() };
+    let first = five_steps(DeviceOptions::default(), 1);
+    assert!(first == five_steps(DeviceOptions::default(), 1), "two runs from one seed differ");
+    let poison = DeviceOptions { poison: true, ..DeviceOptions::default() };
     assert!(first == five_steps(poison, 1), "memory that is shared and memory full of NaN differ");
-    let checked = Choice { checked: true, ..Choice::default() };
+    let checked = DeviceOptions { checked: true, ..DeviceOptions::default() };
     assert!(first == five_steps(checked, 1), "kernels with and without the driver's checks differ");
-    let other = five_steps(Choice::default(), 2);
+    let other = five_steps(DeviceOptions::default(), 2);
     assert!(first.iter().zip(&other).all(|(a, b)| a != b), "the seed changes nothing");
 }

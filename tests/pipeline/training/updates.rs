@@ -48,7 +48,7 @@ fn pulled(w: f64, strength: f64, to: f64) -> f64 {
 fn the_pull_goes_to_the_anchor_at_the_rate_of_each_steps_record() {
     let gpu = open();
     for scope in [config::Scope::Weights, config::Scope::All] {
-        let train = TrainState::new(&gpu, &network(), 1, true).unwrap();
+        let train = TrainState::new(&gpu, &network(), 1, true, gpu.step).unwrap();
         let (weights, anchor) = (&train.network.weights, train.anchor.as_ref().unwrap());
         gpu.copy(&State::init(&gpu, &network(), 2).unwrap().weights.data, &anchor.data);
         let step = Step::default().upload(&gpu).unwrap();

@@ -3,14 +3,14 @@
 use super::{bench_compare::compare, kernels::kernels};
 use crate::{
     Error, Result,
-    commands::Device,
+    commands::options::DeviceArgs,
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::{
     file,
-    gpu::{Command, Gpu, Timing, copy_gbps, fma_gflops},
+    gpu::{Command, Timing, copy_gbps, fma_gflops},
 };
-use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
+use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Write, path::PathBuf, rc::Rc, time::Instant};
 
@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -142,7 +142,7 @@ pub(in crate::commands) fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
     ]
 }
 
-fn step(gpu: &Gpu, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
+fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let (batch, [width, height]) = (usize::from(args.batch), args.size);
     let model = args.model.as_deref().unwrap_or("resnet18");
     let begun = Instant::now();

@@ -5,8 +5,8 @@ use super::{
     problems,
 };
 use crate::{Error, Result, report::table::Cell};
-use mtpret_engine::gpu::{Gpu, Timing, time};
-use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
+use mtpret_engine::gpu::{Timing, Variant, time};
+use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// No such op or variant, or a request beyond the adapter's limits.
 pub(in crate::commands) fn kernels(
-    gpu: &Gpu,
+    gpu: &Device,
     args: &Args,
     ceiling: &Ceiling,
 ) -> Result<(String, Value)> {
@@ -24,9 +24,9 @@ pub(in crate::commands) fn kernels(
     let mut table = columns(&words, &numbers);
     let mut rows = Vec::new();
     let only = args.only.as_deref().unwrap_or_default();
-    let mut add = |words: [&str; 3], variant: Option<&str>, t: &Timing| {
+    let mut add = |words: [&str; 3], variant: Option<Variant>, t: &Timing| {
         let [op, pass, shape] = words;
-        let cells = [op, pass, shape, variant.unwrap_or("default")].map(Cell::words);
+        let cells = [op, pass, shape, variant.map_or("default", Variant::name)].map(Cell::words);
         table.push(cells.into_iter().chain(figures(t, ceiling)).collect());
         rows.push(json!({
             "op": op, "pass": pass, "shape": shape, "variant": variant,
@@ -37,9 +37,9 @@ pub(in crate::commands) fn kernels(
     };
     let runs = usize::from(args.steps);
     // None: as the adapter's own choice is.
-    let variants = |known: &[&'static str]| match args.variant.as_deref() {
+    let variants = |known: &[Variant]| match args.variant.as_deref() {
         Some("all") => known.iter().map(|v| Some(*v)).collect(),
-        Some(asked) => known.iter().filter(|v| **v == asked).map(|v| Some(*v)).collect(),
+        Some(asked) => known.iter().filter(|v| v.name() == asked).map(|v| Some(*v)).collect(),
         None => vec![None],
     };
     match &args.model {

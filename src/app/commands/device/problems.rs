@@ -2,7 +2,7 @@
 
 use crate::Result;
 use mtpret_engine::{
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{
         Op, add::Add, batch_norm::BatchNorm, conv2d::Conv2d, ema::Ema,
         global_avg_pool::GlobalAvgPool, info_nce::InfoNce, max_pool2d::MaxPool2d, relu::Relu,
@@ -30,11 +30,11 @@ impl Problem {
     ///
     /// # Errors
     /// A kernel that naga refuses.
-    pub fn variants(&self, gpu: &Gpu) -> Result<Vec<&'static str>> {
+    pub fn variants(&self, gpu: &Gpu) -> Result<Vec<Variant>> {
         let rec = Recording::new(gpu);
         (self.record)(&rec)?;
         let posed = rec.take_problems().into_values().next();
-        Ok(posed.map_or_else(|| vec!["plain"], |problem| problem.kernels))
+        Ok(posed.map_or_else(|| vec![Variant::Plain], |problem| problem.kernels))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    commands::Device,
+    commands::options::DeviceArgs,
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::autotune::cache;
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// Runs the command.
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
             std::fs::remove_file(&path).map_err(|e| crate::Error::io(&path, e, remedy))?;
         }
     }
-    let device = Device { tune: args.import.is_none(), ..args.device.clone() };
+    let device = DeviceArgs { tune: args.import.is_none(), ..args.device.clone() };
     let gpu = device.open()?;
     match &args.import {
         Some(path) => {

@@ -7,7 +7,7 @@ use super::{
 use crate::{Error, Result};
 use mtpret_engine::{
     autograd::{Mode, Tape},
-    gpu::{Gpu, Program, Recording},
+    gpu::{Program, Recording},
     ops::sample_boxes::Sample,
     step,
     tensor::{Array, Tensor},
@@ -17,6 +17,7 @@ use mtpret_pipeline::{
         FasterRcnn,
         faster_rcnn::{Boxes, Sampling, anchors},
     },
+    train::Device,
     weights::checkpoint::{HostTensor, Tensors},
 };
 use std::path::Path;
@@ -26,7 +27,7 @@ use std::path::Path;
 /// # Errors
 /// No images, or a request beyond the adapter's limits.
 pub fn detect(
-    gpu: &Gpu,
+    gpu: &Device,
     subject: &Subject,
     detector: &FasterRcnn,
     inputs: &Tensors,

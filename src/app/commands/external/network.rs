@@ -7,7 +7,6 @@ use super::{
 use crate::{Error, Result};
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
-    gpu::Gpu,
     ops::dice_loss::DiceLoss,
     step::{self, Field, Optimizer, TrainState, Trainable},
     tensor::{Array, Scope, Tensor},
@@ -18,6 +17,7 @@ use mtpret_pipeline::{
         catalogue::{AUX, Architecture, Network, Options},
         deeplab, faster_rcnn,
     },
+    train::Device,
     weights::{File, Unexpected, arenas, checkpoint::Tensors},
 };
 use std::{collections::BTreeMap, path::Path};
@@ -27,30 +27,36 @@ use std::{collections::BTreeMap, path::Path};
 pub struct Settings {
     /// DeepLab: image pixels for one of the last features: 8, 16 or 32.
     #[arg(long, default_value_t = 8)]
-    output_stride: usize,
+    pub output_stride: usize,
     /// DeepLab: pixels between the taps of the three atrous branches [default: 12,24,36 at output stride 8, else 6,12,18].
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
-    rates: Option<Vec<usize>>,
+    pub rates: Option<Vec<usize>>,
     /// Whose numbers to take where implementations differ.
     #[arg(long, value_enum, default_value_t = Preset::Torchvision)]
-    preset: Preset,
+    pub preset: Preset,
     /// Faster R-CNN: train with batch norm by the batch, or frozen.
     #[arg(long, value_enum, default_value_t = Norm::Train)]
-    det_bn: Norm,
+    pub det_bn: Norm,
     /// Share of features that dropout sets to zero in training.
     #[arg(long, default_value_t = 0.0)]
-    dropout: f32,
+    pub dropout: f32,
 }
 
+/// Whose numbers to take.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Preset {
+pub enum Preset {
+    /// torchvision's.
     Torchvision,
+    /// PaddleSeg's and PaddleDetection's.
     Paddle,
 }
 
+/// How a detector's batch norm trains.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Norm {
+pub enum Norm {
+    /// By the batch.
     Train,
+    /// By the running statistics, which stay.
     Frozen,
 }
 
@@ -133,7 +139,7 @@ impl Subject {
     /// # Errors
     /// No such network, or weights that do not fit it.
     pub fn new(
-        gpu: &Gpu,
+        gpu: &Device,
         name: &str,
         settings: &Settings,
         classes: Option<usize>,
@@ -152,7 +158,7 @@ impl Subject {
         let root = Scope::root();
         let options = settings.options(found.tensors.contains_key(AUX))?;
         let network = architecture.declare(&root, classes, &options);
-        let train = TrainState::new(gpu, &root, 0, anchored)?;
+        let train = TrainState::new(gpu, &root, 0, anchored, gpu.step)?;
         let found = found.matched(&train.network.shapes(), Unexpected::Refuse)?;
         arenas::take(gpu, &found, "", train.network.arenas())?;
         if let Some(anchor) = &train.anchor {

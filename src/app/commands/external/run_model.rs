@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    commands::{Device, tensors},
+    commands::{external::tensors::tensors, options::DeviceArgs},
 };
 use mtpret_engine::{
     autograd::{Mode, Tape},
-    gpu::{Gpu, Program, Recording},
+    gpu::{Program, Recording},
     ops::{
         external::nchw,
         loss_scale::{GROWTH, LossScale},
@@ -22,6 +22,7 @@ use mtpret_engine::{
 };
 use mtpret_pipeline::{
     models::{BACKBONE, Depth, catalogue},
+    train::Device,
     weights::{
         self, arenas,
         checkpoint::{self, HostTensor, Tensors},
@@ -65,7 +66,7 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -132,7 +133,7 @@ fn compute(args: &Args) -> Result<()> {
     checkpoint::write(&args.output, &results, &Default::default())
 }
 
-fn eval(gpu: &Gpu, subject: &Subject, inputs: &Tensors, path: &Path) -> Result<Tensors> {
+fn eval(gpu: &Device, subject: &Subject, inputs: &Tensors, path: &Path) -> Result<Tensors> {
     let x = Tensor::upload(gpu, &image(inputs, "x", path)?)?;
     let rec = Recording::new(gpu);
     let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
@@ -151,7 +152,7 @@ fn eval(gpu: &Gpu, subject: &Subject, inputs: &Tensors, path: &Path) -> Result<T
 }
 
 /// A training step that moves no weight: its losses, statistics and gradients.
-fn train(gpu: &Gpu, subject: &Subject, inputs: &Tensors, args: &Args) -> Result<Tensors> {
+fn train(gpu: &Device, subject: &Subject, inputs: &Tensors, args: &Args) -> Result<Tensors> {
     let batch = subject.batch(inputs, "", &args.input)?;
     let still = Optimizer { momentum: 0.0, groups: Default::default() };
     let mut stepper = Stepper::new(gpu, &subject.on(&batch, still))?;

@@ -1,7 +1,8 @@
 //! `mtpret run-op`: one op, posed and checked by any other program.
 
-use crate::{Error, Result, commands::Device};
+use crate::{Error, Result, commands::options::DeviceArgs};
 use mtpret_engine::{
+    gpu::Variant,
     ops::{External, Outputs, SUITES, case},
     tensor::Array,
 };
@@ -29,10 +30,12 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// Largest difference between two variants, as a share of the largest value.
+/// What `--variant` says for every one.
+const ALL: &str = "all";
 const VARIANTS_AGREE: f64 = 5e-5;
 
 /// Runs the command.
@@ -48,8 +51,8 @@ pub fn run(args: &Args) -> Result<()> {
         unreachable!("clap requires both without --list")
     };
     let (external, suite) = pose(path, args)?;
-    let results = match external.variant.as_deref() {
-        Some("all") => every_variant(external, suite)?,
+    let results = match args.variant.as_deref() {
+        Some(ALL) => every_variant(external, suite)?,
         _ => (suite.run)(&external)?,
     };
     let tensors: Tensors = results
@@ -77,23 +80,26 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::o
     let attributes = serde_json::from_str(attributes).map_err(|e| {
         Error::request(&place, format!("attrs: expected a JSON object, found `{attributes}` ({e})"))
     })?;
-    let variants = suite.signature.variants;
-    if let Some(asked) = &args.variant
-        && asked != "all"
-        && !variants.contains(&asked.as_str())
-    {
-        let problem = format!("variant: expected all or one of {variants:?}, found `{asked}`");
-        return Err(Error::request(&place, problem));
-    }
-    let gpu = args.device.open()?;
+    let names = |variants: &[Variant]| variants.iter().map(|v| v.name()).collect::<Vec<_>>();
+    let known = suite.signature.variants;
+    let variant = match args.variant.as_deref() {
+        None | Some(ALL) => None,
+        Some(asked) => {
+            let variant = Variant::named(asked).filter(|variant| known.contains(variant));
+            Some(variant.ok_or_else(|| {
+                let known = names(known).join(", ");
+                let problem = format!("variant: expected all or one of {known}, found `{asked}`");
+                Error::request(&place, problem)
+            })?)
+        }
+    };
+    let gpu = args.device.open()?.gpu;
     let offered = suite.signature.offered(gpu.caps());
-    if let Some(asked) = args.variant.as_deref().filter(|asked| variants.contains(asked))
-        && !offered.contains(&asked)
-    {
+    if let Some(asked) = variant.filter(|asked| !offered.contains(asked)) {
         let problem = format!(
             "variant: expected one that {} can run, {}, found `{asked}`",
             gpu.info().name,
-            offered.join(", ")
+            names(&offered).join(", ")
         );
         return Err(Error::request(&place, problem));
     }
@@ -102,15 +108,15 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::o
         tensors: tensors.into_iter().map(|(name, t)| (name, array(&t))).collect(),
         place,
         attributes,
-        variant: args.variant.clone(),
+        variant,
     };
     Ok((external, suite))
 }
 
 fn every_variant(mut external: External, suite: &mtpret_engine::ops::Suite) -> Result<Outputs> {
-    let mut first: Option<(&str, Outputs)> = None;
+    let mut first: Option<(Variant, Outputs)> = None;
     for variant in suite.signature.offered(external.gpu.caps()) {
-        external.variant = Some(variant.to_owned());
+        external.variant = Some(variant);
         let results = (suite.run)(&external)?;
         let Some((other, expected)) = &first else {
             first = Some((variant, results));

@@ -7,18 +7,18 @@ use super::{
 };
 use crate::{
     Error, Result,
-    commands::{Device, tensors},
+    commands::{external::tensors::tensors, options::DeviceArgs},
 };
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
     file,
-    gpu::Gpu,
     step::{self, Field, Optimizer, Stepper, TrainState, Trainable},
     tensor::{Array, Step},
 };
 use mtpret_pipeline::{
     models::{Projection, catalogue::Network},
     train::{
+        Device,
         config::{self, L2sp, Moco, Optim},
         stages::{
             contrastive::Contrastive,
@@ -67,7 +67,7 @@ pub struct Args {
     #[command(flatten)]
     network: Settings,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -168,7 +168,7 @@ fn train(args: &Args) -> Result<()> {
 }
 
 fn moco(
-    gpu: &Gpu,
+    gpu: &Device,
     args: &Args,
     settings: &Hyper,
     batches: &Tensors,
@@ -215,12 +215,15 @@ fn moco(
 }
 
 /// The training step of momentum contrast on views from a file.
-struct OnViews<'a> {
-    moco: &'a MocoLearner,
-    contrast: Contrast,
+pub struct OnViews<'a> {
+    /// The encoders and the queue.
+    pub moco: &'a MocoLearner,
+    /// The contrastive task.
+    pub contrast: Contrast,
     /// Of a view, `[N, H, W, 3]`.
-    shape: Vec<usize>,
-    update: Update,
+    pub shape: Vec<usize>,
+    /// How weights move.
+    pub update: Update,
 }
 
 impl Trainable for OnViews<'_> {
@@ -276,7 +279,7 @@ pub fn losses(stepper: &mut Stepper, names: &[&'static str]) -> Result<Vec<(&'st
 
 /// What the steps of a request come to.
 struct Trace<'a> {
-    gpu: &'a Gpu,
+    gpu: &'a Device,
     args: &'a Args,
     settings: &'a Hyper,
     state: &'a TrainState,

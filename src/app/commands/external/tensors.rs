@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use mtpret_engine::tensor::Array;
-use mtpret_pipeline::weights::checkpoint::{HostTensor, Tensors};
+use mtpret_pipeline::weights::checkpoint::{self, HostTensor, Tensors};
 use std::path::Path;
 
 /// A tensor and its numbers.
@@ -42,4 +42,12 @@ pub fn image(inputs: &Tensors, name: &str, path: &Path) -> Result<Array> {
     let planes = Array::new(&[n, c, h, w], values).permuted(&[0, 2, 3, 1]);
     let repeated = planes.data.chunks(c).flat_map(|p| [p[0], p[1 % c], p[2 % c]]).collect();
     Ok(Array::new(&[n, h, w, 3], repeated))
+}
+
+/// The tensors of a safetensors file that a request names.
+pub fn tensors(path: &Path) -> Result<Tensors> {
+    let read = checkpoint::read(path, None);
+    let fault =
+        |e| Error::request(path.display().to_string(), format!("expected a safetensors file: {e}"));
+    Ok(read.map_err(fault)?.0)
 }

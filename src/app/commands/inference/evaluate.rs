@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     commands::{
-        Device,
+        options::DeviceArgs,
         stages::{finetuned, network, show},
         watch::Console,
     },
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

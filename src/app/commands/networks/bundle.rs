@@ -1,6 +1,6 @@
 //! `mtpret bundle`: a finished run as one file.
 
-use crate::{Result, commands::beside};
+use crate::{Result, commands::options::beside};
 use mtpret_pipeline::export::bundle;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `mtpret export`: a network as ONNX, for other programs.
 
-use crate::{Result, commands::beside};
+use crate::{Result, commands::options::beside};
 use mtpret_pipeline::{
     export::onnx,
     onnx::{

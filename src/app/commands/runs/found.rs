@@ -141,20 +141,22 @@ impl Found {
             (None, true) => State::Finished,
             (None, false) => State::Unfinished,
         };
-        let sitting = |at: usize| &environment["sittings"][at];
-        let last = environment["sittings"].as_array().map_or(0, |all| all.len().saturating_sub(1));
+        // Earlier versions called them sittings.
+        let all = environment.get("processes").unwrap_or(&environment["sittings"]);
+        let process = |at: usize| &all[at];
+        let last = all.as_array().map_or(0, |all| all.len().saturating_sub(1));
         Self {
             folder: folder.into(),
             state,
             stage,
             tasks: tasks(&config),
-            started: sitting(0)["started"].as_u64().or_else(|| first_event(folder)),
+            started: process(0)["started"].as_u64().or_else(|| first_event(folder)),
             step: metrics
                 .iter()
                 .rev()
                 .find_map(|line| Some([line["step"].as_u64()?, line["steps"].as_u64()?])),
             figure: figure(scores.as_ref(), &metrics),
-            adapter: sitting(last)["adapter"].as_str().map(str::to_owned),
+            adapter: process(last)["adapter"].as_str().map(str::to_owned),
             config,
             metrics,
             scores,

@@ -2,23 +2,21 @@
 
 pub mod demo;
 pub mod init;
-pub mod rehearse;
+pub mod preview;
 pub mod reproduce;
 
 use super::{
-    Device,
     inference::figures::Figures,
-    options::{Folders, Settings},
-    stages::rehearse::{ByHeart, overfit, rehearsed},
+    options::{DeviceArgs, Folders, Settings},
+    stages::preview::{ByHeart, overfit, preview},
     watch::Console,
 };
 use crate::Result;
-use mtpret_engine::gpu::Gpu;
 use mtpret_pipeline::{
     data,
     export::bundle,
     train::{
-        self,
+        self, Device,
         config::{self, Stage},
         estimate::dry_run,
         run::Run,
@@ -67,7 +65,7 @@ impl Common {
         self.folders.locate(&mut sources(&mut config))?;
         Ok((config, folder, resume))
     }
-    fn gpu(&self) -> Result<Gpu> {
+    fn gpu(&self) -> Result<Device> {
         self.settings.device.open()
     }
     /// The configuration, the folder of its run, and whether to go on there.
@@ -144,7 +142,7 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
     args.common.folders.locate_some(&mut config.source, &watch)?;
     config.validate()?;
     if args.common.dry_run {
-        return rehearsed(
+        return preview(
             args.common.settings.json,
             &[dry_run::pretrain(&args.common.gpu()?, &config)?],
         );
@@ -168,7 +166,7 @@ pub fn multitask(args: &Multitask) -> Result<()> {
         overfit(films, ByHeart { source, augment, data, segment, detect });
     }
     if args.common.dry_run {
-        return rehearsed(
+        return preview(
             args.common.settings.json,
             &dry_run::multitask(&args.common.gpu()?, &config)?,
         );
@@ -192,7 +190,7 @@ pub fn finetune(args: &Finetune) -> Result<()> {
         overfit(films, ByHeart { source, augment, data, segment, detect });
     }
     if args.common.dry_run {
-        return rehearsed(
+        return preview(
             args.common.settings.json,
             &[dry_run::finetune(&args.common.gpu()?, &config)?],
         );
@@ -225,8 +223,8 @@ pub(in crate::commands) fn network(
     run: &Path,
     config: &config::Finetune,
     task: &dyn Task,
-    device: &Device,
-) -> Result<(Gpu, Learner)> {
+    device: &DeviceArgs,
+) -> Result<(Device, Learner)> {
     let gpu = device.open()?;
     let learner = Learner::new(&gpu, depth(config.model.backbone), &[task], false, 0)?;
     learner.load(&gpu, 0, &weights::of(run))?;

@@ -1,14 +1,14 @@
 use super::Accumulate;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op accumulate` takes: `y + scale · x`, or `scale · x` without y.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x", "y?"], attributes: &[("scale", "1")], variants: &["plain"] };
+    Signature { inputs: &["x", "y?"], attributes: &[("scale", "1")], variants: &[Variant::Plain] };
 
 /// Records the sum of `x` in `y`, which `set` overwrites.
 fn sum(rec: &Recording, op: Accumulate, x: &[Tensor], y: &Tensor) -> Result<()> {
@@ -18,7 +18,7 @@ fn sum(rec: &Recording, op: Accumulate, x: &[Tensor], y: &Tensor) -> Result<()> 
 
 fn case(why: &str, floats: usize, micro_batches: usize) -> Case {
     let op = Accumulate { scale: 1.0 / micro_batches as f32 };
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let flat = |i| Array::random(&[floats], seed.wrapping_add(i)).map(|v| f64::from(v as f32));
         let x: Vec<Array> = (0..micro_batches as u64).map(flat).collect();
         let up = |a: &Array| Tensor::upload(gpu, a);

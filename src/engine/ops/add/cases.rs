@@ -1,6 +1,7 @@
 use super::Add;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -10,7 +11,7 @@ use crate::{
 
 /// What `run-op add` takes.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["a", "b"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["a", "b"], attributes: &[], variants: &[Variant::Plain] };
 
 fn case(why: &str, shape: &[usize]) -> Case {
     Case::new(why, Add, [shape.to_vec(), shape.to_vec()], Setup::default())

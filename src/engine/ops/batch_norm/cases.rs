@@ -1,7 +1,7 @@
 use super::{BatchNorm, reference::Equation};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Program, Recording},
+    gpu::{Gpu, Program, Recording, Variant},
     ops::{
         Case, External, Outputs, Reference, Report, Signature,
         case::{derivative_error, rounded, size},
@@ -20,7 +20,7 @@ pub const SIGNATURE: Signature = Signature {
         ("groups", "1"),
         ("relu", "false"),
     ],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 impl Reference<3> for Equation {
@@ -105,7 +105,7 @@ fn case_of(
         ],
         relu,
     };
-    let run = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let run = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let at = at(seed);
         // A mean far from zero is what a naive variance loses its digits on.
         let x = rounded(Array::random(&shape, seed).map(|v| 3.0 * v + 10.0), format);

@@ -1,6 +1,7 @@
 use super::BceWithLogits;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -12,7 +13,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["logits", "target", "mask?", "dloss?"],
     attributes: &[],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// Draws targets: 0, 1, something between, or (but for the first element) missing.

@@ -1,7 +1,7 @@
 use super::BoxCoder;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{
         Case, External, Outputs, Report, Signature,
         box_encode::cases::{HEAD, boxes},
@@ -14,7 +14,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["deltas", "proposals"],
     attributes: &[("weights", "[1, 1, 1, 1]")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 fn solve(gpu: &Gpu, op: BoxCoder, deltas: &Array, proposals: &Array) -> Result<Array> {
@@ -29,7 +29,7 @@ fn solve(gpu: &Gpu, op: BoxCoder, deltas: &Array, proposals: &Array) -> Result<A
 
 /// Deltas up to `reach`; proposals of the shape `[of_a, of_b, 4]`.
 fn case(why: &str, op: BoxCoder, [a, b]: [usize; 2], of: [usize; 2], reach: f64) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let deltas = Array::random(&[a, b, 4], seed).map(|v| f64::from((reach * v) as f32));
         let at = boxes(&[of[0], of[1], 4], &mut Philox::new(seed, 1));
         let mut report = Report::default();

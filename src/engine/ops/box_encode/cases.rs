@@ -1,7 +1,7 @@
 use super::BoxCoder;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
@@ -10,7 +10,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["reference", "proposals"],
     attributes: &[("weights", "[1, 1, 1, 1]")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// The coder of the box head.
@@ -39,7 +39,7 @@ fn solve(gpu: &Gpu, op: BoxCoder, references: &Array, proposals: &Array) -> Resu
 }
 
 fn case(why: &str, op: BoxCoder, n: usize) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let [to, at] = [0; 2].map(|_| boxes(&[n, 4], &mut random));
         let mut report = Report::default();

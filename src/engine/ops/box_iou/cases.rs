@@ -1,14 +1,14 @@
 use super::BoxIou;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op box_iou` takes: boxes `[N, 4]` and `[M, 4]`; gives y `[N, M]`.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["a", "b"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["a", "b"], attributes: &[], variants: &[Variant::Plain] };
 
 /// Boxes by corners within a square of `extent` pixels, sides up to half of it; some are empty.
 pub fn boxes(shape: &[usize], extent: f64, random: &mut Philox) -> Array {
@@ -37,7 +37,7 @@ fn solve(gpu: &Gpu, a: &Array, b: &Array) -> Result<Array> {
 }
 
 fn case(why: &str, [of_a, r, n, m]: [usize; 4]) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let a = boxes(&[of_a, n, 4], 100.0, &mut random);
         let b = boxes(&[r, m, 4], 100.0, &mut random);

@@ -1,7 +1,7 @@
 use super::ClipBoxes;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
@@ -11,7 +11,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes", "scores", "extents?"],
     attributes: &[("least_score", "0.05"), ("least_side", "0.01")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// As torchvision's box head filters its detections.
@@ -37,7 +37,7 @@ fn solve(
 
 /// `rows` rows of `k` candidates on each of `n` films of 20 to 50 pixels; many of them are outside.
 fn case(why: &str, op: ClipBoxes, [n, rows, k]: [usize; 3], clipped: bool) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let mut boxes = Array::zeros(&[n * rows, k, 4]);
         for b in boxes.data.chunks_mut(4) {

@@ -1,6 +1,7 @@
 use super::Concat;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -13,7 +14,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x0", "x1", "x2?", "x3?", "x4?", "x5?", "x6?", "x7?", "dy?"],
     attributes: &[],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 fn case<const N: usize>(why: &str, rows: &[usize], channels: [usize; N]) -> Case {

@@ -1,18 +1,18 @@
 //! The loop behind a convolution and its input gradient: sums over taps at offsets.
 
-use super::{Conv2d, way::Kernel};
+use super::{kernel::Kernel, op::Conv2d};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
-    params,
+    kernel, params,
     tensor::Tensor,
 };
 
-const PLAIN: gpu::Kernel<Params> = crate::kernel!("conv2d/plain");
-const SUBGROUP: gpu::Kernel<Params> = crate::kernel!("conv2d/subgroup");
-const SHARED: gpu::Kernel<Params> = crate::kernel!("conv2d/shared");
-const COOP: gpu::Kernel<Params> = crate::kernel!("conv2d/coop");
-const TRANSPOSE: gpu::Kernel<Transpose> = crate::kernel!("conv2d/transpose");
+const PLAIN: gpu::Kernel<Params> = kernel!("conv2d/plain");
+const SUBGROUP: gpu::Kernel<Params> = kernel!("conv2d/subgroup");
+const SHARED: gpu::Kernel<Params> = kernel!("conv2d/shared");
+const COOP: gpu::Kernel<Params> = kernel!("conv2d/coop");
+const TRANSPOSE: gpu::Kernel<Transpose> = kernel!("conv2d/transpose");
 
 params! {
     struct Params {

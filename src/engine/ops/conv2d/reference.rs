@@ -1,4 +1,4 @@
-use super::Conv2d;
+use super::op::Conv2d;
 use crate::{ops::Reference, tensor::Array};
 
 impl Conv2d {

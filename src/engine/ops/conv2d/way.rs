@@ -1,45 +1,27 @@
 //! Which kernels compute a convolution.
 
-use super::{Conv2d, winograd::Tiles};
+use super::{
+    kernel::{Kernel, Pass},
+    op::Conv2d,
+    winograd::Tiles,
+};
 use crate::{
     Result,
-    gpu::{Caps, Gpu, Matrices, Pose, Problem, Recording},
+    gpu::{Caps, Gpu, Matrices, Pose, Problem, Recording, Variant},
     tensor::{Array, Format, Tensor},
 };
 
 /// Ways to compute a convolution, the plain one first. `winograd` multiplies by `subgroup`, `winograd_shared` by `shared`.
-pub const VARIANTS: &[&str] =
-    &["plain", "subgroup", "shared", "wide", "winograd", "winograd_shared", "coop"];
+pub const VARIANTS: &[Variant] = &Variant::ALL;
 
 /// Whether an adapter has what a variant needs.
-pub fn offered(variant: &str, caps: &Caps) -> bool {
+pub fn offered(variant: Variant, caps: &Caps) -> bool {
     match variant {
-        "subgroup" | "winograd" | "winograd_shared" => caps.subgroup.is_some_and(|l| l >= 8),
-        "coop" => caps.matrices != Matrices::Unused && caps.subgroup.is_some(),
-        _ => true,
-    }
-}
-
-/// The kernel that multiplies and adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kernel {
-    /// A thread an output quad.
-    Plain,
-    /// Register tiles that eight lanes share by broadcasts.
-    Subgroup,
-    /// Tiles of 64 × 64, by matrices that a subgroup holds together.
-    Coop,
-    /// Tiles of 64 × 64 · size² in workgroup memory.
-    Shared {
-        /// 1 or 2.
-        size: u32,
-    },
-}
-
-impl Kernel {
-    /// Whether it reads weights in either order, so that nobody needs to transpose them.
-    pub(super) fn turns(self) -> bool {
-        self == Self::Subgroup
+        Variant::Subgroup | Variant::Winograd | Variant::WinogradShared => {
+            caps.subgroup.is_some_and(|l| l >= 8)
+        }
+        Variant::Coop => caps.matrices != Matrices::Unused && caps.subgroup.is_some(),
+        Variant::Plain | Variant::Shared | Variant::Wide => true,
     }
 }
 
@@ -47,24 +29,6 @@ impl Kernel {
 pub(super) struct Way {
     pub kernel: Kernel,
     pub tiles: Option<Tiles>,
-}
-
-/// y, dx or dw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pass {
-    Forward,
-    GradInput,
-    GradWeight,
-}
-
-impl Pass {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Pass::Forward => "forward",
-            Pass::GradInput => "input gradient",
-            Pass::GradWeight => "weight gradient",
-        }
-    }
 }
 
 impl Conv2d {
@@ -84,16 +48,17 @@ impl Conv2d {
         let fits = tiles.bytes(c, k) <= caps.limits.max_storage_buffer_binding_size;
         // Between its transforms numbers grow beyond f16.
         let tiled = self.is_winograds(w) && fits && x.format == Format::F32;
-        let able = |name: &&str| offered(name, caps) && (tiled || !name.starts_with("winograd"));
+        let able =
+            |variant: &Variant| offered(*variant, caps) && (tiled || !variant.is_winograds());
         let taps = self.taps_inside([p, q]);
         // The kernel's tiles have sixteen rows.
         let padded = (n * p * q).next_multiple_of(16) as f64 / (n * p * q) as f64;
         let direct = ((n * taps * c * k) as f64 * padded) as usize;
         let default = match caps.software {
-            false => "shared",
-            true if able(&"winograd") && cost < direct => "winograd",
-            true if able(&"subgroup") => "subgroup",
-            true => "plain",
+            false => Variant::Shared,
+            true if able(&Variant::Winograd) && cost < direct => Variant::Winograd,
+            true if able(&Variant::Subgroup) => Variant::Subgroup,
+            true => Variant::Plain,
         };
         let (conv, format) = (*self, x.format);
         let shapes = (x.shape.clone(), w.shape.clone());
@@ -105,13 +70,13 @@ impl Conv2d {
             pose: Box::new(move |gpu| conv.pose(gpu, pass, &shapes, format)),
         });
         let kernel = match chosen {
-            "subgroup" | "winograd" => Kernel::Subgroup,
-            "shared" | "winograd_shared" => Kernel::Shared { size: 1 },
-            "wide" => Kernel::Shared { size: 2 },
-            "coop" => Kernel::Coop,
-            _ => Kernel::Plain,
+            Variant::Plain => Kernel::Plain,
+            Variant::Subgroup | Variant::Winograd => Kernel::Subgroup,
+            Variant::Shared | Variant::WinogradShared => Kernel::Shared { size: 1 },
+            Variant::Wide => Kernel::Shared { size: 2 },
+            Variant::Coop => Kernel::Coop,
         };
-        let tiles = chosen.starts_with("winograd").then(|| tiles.by(kernel));
+        let tiles = chosen.is_winograds().then(|| tiles.by(kernel));
         Way { kernel, tiles }
     }
     /// Whether Winograd's convolution solves it: 3 × 3, stride 1; dilated, if the padding is a multiple of that, so

@@ -1,19 +1,19 @@
 //! Gradients of a convolution's weights and bias.
 
-use super::{Conv2d, way::Kernel};
+use super::{kernel::Kernel, op::Conv2d};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
-    params,
+    kernel, params,
     tensor::Tensor,
 };
 
-const PLAIN: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_plain");
-const SUBGROUP: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_subgroup");
-const SHARED: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_shared");
-const COOP: gpu::Kernel<Params> = crate::kernel!("conv2d/weight_coop");
-const SUM: gpu::Kernel<Sum> = crate::kernel!("conv2d/weight_sum");
-const BIAS: gpu::Kernel<Bias> = crate::kernel!("conv2d/bias_gradient");
+const PLAIN: gpu::Kernel<Params> = kernel!("conv2d/weight_plain");
+const SUBGROUP: gpu::Kernel<Params> = kernel!("conv2d/weight_subgroup");
+const SHARED: gpu::Kernel<Params> = kernel!("conv2d/weight_shared");
+const COOP: gpu::Kernel<Params> = kernel!("conv2d/weight_coop");
+const SUM: gpu::Kernel<Sum> = kernel!("conv2d/weight_sum");
+const BIAS: gpu::Kernel<Bias> = kernel!("conv2d/bias_gradient");
 
 params! {
     struct Params {

@@ -9,7 +9,7 @@
 //! y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ x B) ] A        dw the same of x and dy, with three outputs and m taps
 //! ```
 
-use super::{Conv2d, correlate, way, weight};
+use super::{correlate, kernel, op::Conv2d, weight};
 use crate::{
     Result,
     gpu::{Cost, Kernel, Recording, fold},
@@ -38,7 +38,7 @@ const MOVE: usize = 28;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
     /// What multiplies them.
-    kernel: way::Kernel,
+    kernel: kernel::Kernel,
     m: usize,
     dilation: usize,
     images: usize,
@@ -54,7 +54,8 @@ impl Tiles {
         let [p, q] = [outputs[1], outputs[2]].map(|length| length.div_ceil(dilation));
         let tiles = [2, 4].map(|m| {
             let (down, across) = (p.div_ceil(m), q.div_ceil(m));
-            let tiles = Self { kernel: way::Kernel::Subgroup, m, dilation, images, down, across };
+            let tiles =
+                Self { kernel: kernel::Kernel::Subgroup, m, dilation, images, down, across };
             let (count, points) = (tiles.count(), tiles.side() * tiles.side());
             let moved = points * count * (c + k) + (points + 9) * c * k;
             (tiles, points * count.next_multiple_of(16) * c * k + MOVE * moved)
@@ -66,7 +67,7 @@ impl Tiles {
         conv.padding.map(|padding| -((padding / self.dilation) as isize))
     }
     /// The same, multiplied by a kernel.
-    pub(super) fn by(self, kernel: way::Kernel) -> Self {
+    pub(super) fn by(self, kernel: kernel::Kernel) -> Self {
         Self { kernel, ..self }
     }
     /// The same for matrices of weights: each a tile of its own.

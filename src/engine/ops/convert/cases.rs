@@ -1,14 +1,14 @@
 use super::Convert;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Op, Outputs, Reference, Report, Signature, case::size},
     tensor::{Array, Format, Philox, Tensor},
 };
 
 /// What `run-op convert` takes: f32 to f16 and back.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["x"], attributes: &[], variants: &[Variant::Plain] };
 
 /// To f16 and back, as f32.
 fn there_and_back(rec: &Recording, x: &Tensor) -> Result<Tensor> {
@@ -19,7 +19,7 @@ fn there_and_back(rec: &Recording, x: &Tensor) -> Result<Tensor> {
 fn case(why: &str, shape: &[usize], scale: f64) -> Case {
     let shape = shape.to_vec();
     let of = shape.clone();
-    let run = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let run = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let x = Array::random(&of, seed).map(|v| f64::from((v * scale) as f32));
         let tensor = Tensor::upload(gpu, &x)?;
         let (y, program) = gpu.eager(|rec| {
@@ -42,7 +42,7 @@ fn case(why: &str, shape: &[usize], scale: f64) -> Case {
 
 /// What is beyond f16, and what is no number, comes back as infinite.
 fn beyond() -> Case {
-    let run = |gpu: &Gpu, _: Option<&str>, _: u64| {
+    let run = |gpu: &Gpu, _: Option<Variant>, _: u64| {
         let x = [65504.0, -65504.0, 65536.0, -1e30, f64::NAN, f64::INFINITY, 0.0, 1.5];
         let tensor = Tensor::upload(gpu, &Array::new(&[2, 4], x.to_vec()))?;
         let (y, program) = gpu.eager(|rec| {

@@ -1,14 +1,14 @@
 use super::{Cosine, misfit};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op cosine` takes.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["a", "b"], attributes: &[("eps", "1e-8")], variants: &["plain"] };
+    Signature { inputs: &["a", "b"], attributes: &[("eps", "1e-8")], variants: &[Variant::Plain] };
 
 /// The function on the device, with the zeros that fill its rows.
 fn solve(gpu: &Gpu, op: Cosine, a: &Array, b: &Array) -> Result<Array> {
@@ -25,7 +25,7 @@ fn solve(gpu: &Gpu, op: Cosine, a: &Array, b: &Array) -> Result<Array> {
 /// Rows of b are `shrink` long at most, so that some may be shorter than ε.
 fn case(why: &str, [n, m, d]: [usize; 3], shrink: f64) -> Case {
     let op = Cosine::default();
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let rows = |n: usize, seed: u64, scale: f64| {
             Array::random(&[n, d], seed).map(|v| f64::from((scale * v) as f32))
         };

@@ -1,6 +1,7 @@
 use super::CrossEntropy;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -12,7 +13,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["logits", "target", "dloss?"],
     attributes: &[("ignore_index", "-100")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// Draws targets; every fifth row but the first is ignored.

@@ -1,6 +1,7 @@
 use super::{Classes, DiceLoss, Reduce};
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -13,7 +14,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["logits", "target", "dloss?"],
     attributes: &[("smooth", "1"), ("reduce", "image"), ("classes", "foreground")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// Logits from −4 to 4; targets 0, 1 or something between.

@@ -1,7 +1,7 @@
 use super::Dropout;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Op, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
@@ -10,7 +10,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x"],
     attributes: &[("p", "0.5"), ("seed", "0"), ("step", "0"), ("stage", "0"), ("layer", "0")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// y, and dx of dy.
@@ -29,7 +29,7 @@ fn solve(gpu: &Gpu, op: Dropout, [x, dy]: [&Array; 2], step: &Step) -> Result<[A
 
 fn case(why: &str, op: Dropout, shape: &[usize]) -> Case {
     let (shape, shape2) = (shape.to_vec(), shape.to_vec());
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         // No element is 0, so that what is dropped can be told from what is kept.
         let away = |v: f64| f64::from((v + 0.5_f64.copysign(v)) as f32);
         let [x, dy] = [seed, seed.wrapping_add(1)].map(|s| Array::random(&shape, s).map(away));

@@ -1,14 +1,14 @@
 use super::Ema;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op ema` takes.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["k", "q"], attributes: &[("m", "0.999")], variants: &["plain"] };
+    Signature { inputs: &["k", "q"], attributes: &[("m", "0.999")], variants: &[Variant::Plain] };
 
 fn solve(gpu: &Gpu, op: Ema, k: &Array, q: &Array) -> Result<Array> {
     let (k, q) = (Tensor::upload(gpu, k)?, Tensor::upload(gpu, q)?);
@@ -18,7 +18,7 @@ fn solve(gpu: &Gpu, op: Ema, k: &Array, q: &Array) -> Result<Array> {
 
 fn case(why: &str, floats: usize, momentum: f32) -> Case {
     let op = Ema { momentum };
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let flat = |seed| Array::random(&[floats], seed).map(|v| f64::from(v as f32));
         let (k, q) = (flat(seed), flat(seed.wrapping_add(1)));
         let mut report = Report::default();

@@ -1,7 +1,7 @@
 use super::{Gather, elements, reference};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{
         Case, External, Outputs, Report, Signature,
         case::{Setup, size},
@@ -12,7 +12,7 @@ use crate::{
 /// What `run-op gather` takes: x `[R or 1, L, D]` or, for single numbers, `[R or 1, L]`, and indices
 /// `[R or 1, k]`.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x", "indices", "dy?"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["x", "indices", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
 /// Indices from −1 to L, one beyond the last row; some come up more than once.
 fn indices(shape: &[usize], length: usize, random: &mut Philox) -> Array {
@@ -30,7 +30,7 @@ fn rows(why: &str, x: [usize; 3], of: [usize; 2]) -> Case {
 
 fn numbers(why: &str, shape: &[usize], of: [usize; 2]) -> Case {
     let (shape, shape2) = (shape.to_vec(), shape.to_vec());
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let x = Array::random(&shape, seed);
         let i = indices(&of, x.data.len() / shape[0], &mut Philox::new(seed, 1));
         let want = reference::elements(&x, &i).resized(1, of[1].next_multiple_of(4));

@@ -1,6 +1,7 @@
 use super::GlobalAvgPool;
 use crate::{
     Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -11,7 +12,7 @@ use crate::{
 
 /// What `run-op global_avg_pool` takes.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x", "dy?"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["x", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
 fn case(why: &str, shape: [usize; 4]) -> Case {
     Case::new(why, GlobalAvgPool, [shape.to_vec()], Setup::default())

@@ -1,7 +1,7 @@
 use super::{InfoNce, enqueue, misfit, reference::enqueued};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Program, Recording},
+    gpu::{Gpu, Program, Recording, Variant},
     ops::{
         Case, External, Outputs, Report, Signature,
         case::{Setup, size},
@@ -14,7 +14,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["q", "k", "queue"],
     attributes: &[("temperature", "0.2")],
-    variants: &["plain", "subgroup"],
+    variants: &[Variant::Plain, Variant::Subgroup],
 };
 
 /// Rows of unit length.
@@ -56,7 +56,7 @@ fn long(x: &mut [Array; 3], _: &mut Philox) {
 
 /// The logits are cosines over τ where rows have unit length.
 fn cosines(n: usize, d: usize, keys: usize) -> Case {
-    let check = move |gpu: &Gpu, variant: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, variant: Option<Variant>, seed: u64| {
         let unit = |rows: usize, seed: u64| {
             let mut a = Array::random(&[rows, d], seed);
             unit_rows(&mut a);
@@ -64,7 +64,7 @@ fn cosines(n: usize, d: usize, keys: usize) -> Case {
         };
         let (q, queue) = (unit(n, seed)?, unit(keys, seed.wrapping_add(1))?);
         let mut rec = Recording::new(gpu);
-        rec.variant = variant.map(str::to_owned);
+        rec.variant = variant;
         let logits = InfoNce { temperature: 0.25 }.logits(&rec, &q, &queue)?;
         let cosines = Cosine::default().forward(&rec, &queue, &q)?;
         [&logits, &cosines].iter().for_each(|t| rec.keep(&t.data));
@@ -84,7 +84,7 @@ fn cosines(n: usize, d: usize, keys: usize) -> Case {
 
 fn enqueuing(why: &str, n: usize, d: usize, keys: usize, at: usize) -> Case {
     let step = Step { samples: at as u32, ..Step::default() };
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         // The device holds f32, so the reference shall move the same numbers.
         let rows = |n, seed| Array::random(&[n, d], seed).map(|v| f64::from(v as f32));
         let (new, old) = (rows(n, seed), rows(keys, seed.wrapping_add(1)));

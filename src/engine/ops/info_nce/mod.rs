@@ -8,7 +8,7 @@ pub use cases::{SIGNATURE, cases, random, run};
 use super::Op;
 use crate::{
     Error, Result,
-    gpu::{Cost, Gpu, Kernel, Pose, Problem, Recording},
+    gpu::{Cost, Gpu, Kernel, Pose, Problem, Recording, Variant},
     kernel, params,
     tensor::{Array, Tensor},
 };
@@ -131,12 +131,16 @@ impl InfoNce {
         let (op, shapes) = (*self, [q.shape.clone(), q.shape.clone(), queue.shape.clone()]);
         let kernel = rec.choose(Problem {
             name: format!("info_nce: {}", shape(q, queue)),
-            kernels: if able { vec!["plain", "subgroup"] } else { vec!["plain"] },
-            default: if able && caps.software { "subgroup" } else { "plain" },
+            kernels: if able {
+                vec![Variant::Plain, Variant::Subgroup]
+            } else {
+                vec![Variant::Plain]
+            },
+            default: if able && caps.software { Variant::Subgroup } else { Variant::Plain },
             half: false,
             pose: Box::new(move |gpu| op.pose(gpu, &shapes)),
         });
-        kernel == "subgroup"
+        kernel == Variant::Subgroup
     }
     /// Loss and gradient of random unit vectors of these shapes.
     fn pose(self, gpu: &Gpu, shapes: &[Vec<usize>; 3]) -> Result<Pose> {

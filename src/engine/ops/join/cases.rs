@@ -1,6 +1,7 @@
 use super::Join;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -10,7 +11,7 @@ use crate::{
 
 /// What `run-op join` takes: parts `[N, …, C]`, the last axis fastest.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["a", "b", "dy?"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["a", "b", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
 fn case<const N: usize>(why: &str, shapes: [&[usize]; N]) -> Case {
     Case::new(why, Join, shapes.map(<[usize]>::to_vec), Setup::default())

@@ -1,6 +1,7 @@
 use super::L2Normalize;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -9,8 +10,11 @@ use crate::{
 };
 
 /// What `run-op l2_normalize` takes.
-pub const SIGNATURE: Signature =
-    Signature { inputs: &["x", "dy?"], attributes: &[("eps", "1e-12")], variants: &["plain"] };
+pub const SIGNATURE: Signature = Signature {
+    inputs: &["x", "dy?"],
+    attributes: &[("eps", "1e-12")],
+    variants: &[Variant::Plain],
+};
 
 fn case(why: &str, eps: f32, shape: [usize; 2]) -> Case {
     Case::new(why, L2Normalize { eps }, [shape.to_vec()], Setup::default())

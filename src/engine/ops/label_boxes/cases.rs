@@ -1,15 +1,18 @@
 use super::LabelBoxes;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op label_boxes` takes: matches `[N, A]`, places `[N, S]`, classes `[N, G]`; gives matched
 /// `[N, S]`, labels and weights `[N·S, 1]`.
-pub const SIGNATURE: Signature =
-    Signature { inputs: &["matches", "places", "classes"], attributes: &[], variants: &["plain"] };
+pub const SIGNATURE: Signature = Signature {
+    inputs: &["matches", "places", "classes"],
+    attributes: &[],
+    variants: &[Variant::Plain],
+};
 
 fn solve(gpu: &Gpu, [matches, places, classes]: [&Array; 3]) -> Result<[Array; 3]> {
     let (matches, places) = (Tensor::upload(gpu, matches)?, Tensor::upload(gpu, places)?);
@@ -25,7 +28,7 @@ fn solve(gpu: &Gpu, [matches, places, classes]: [&Array; 3]) -> Result<[Array; 3
 
 /// Of `a` boxes `s` places, most of them used.
 fn case(why: &str, [n, a, s, g]: [usize; 4], used: usize) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let mut draw = |shape: &[usize], one: &mut dyn FnMut(&mut Philox) -> f64| {
             let data = (0..shape.iter().product()).map(|_| one(&mut random)).collect();

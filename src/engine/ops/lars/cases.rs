@@ -1,7 +1,7 @@
 use super::{Lars, Tensors};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
@@ -17,7 +17,7 @@ pub const SIGNATURE: Signature = Signature {
         ("trust_coefficient", "0.001"),
         ("eps", "1e-8"),
     ],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// One step on the device of the tensors at these places: all of w and v after it.
@@ -49,7 +49,7 @@ fn case(why: &str, op: Lars, lengths: Vec<usize>) -> Case {
     }
     let floats = ranges.last().map_or(0, |r| r.end) + 3;
     let ranges2 = ranges.clone();
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut x: [Array; 3] = std::array::from_fn(|i| {
             Array::random(&[floats], seed.wrapping_add(i as u64)).map(|v| f64::from(v as f32))
         });

@@ -1,7 +1,7 @@
 use super::LevelBoxes;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
@@ -10,7 +10,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes"],
     attributes: &[("first", "2"), ("maps", "4")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// The maps P2 to P5.
@@ -28,7 +28,7 @@ fn solve(gpu: &Gpu, op: LevelBoxes, boxes: &Array) -> Result<Array> {
 
 /// Sides of powers of two times 7, which lie just at the bounds, and a pixel more or less.
 fn case(why: &str, op: LevelBoxes, [n, k]: [usize; 2]) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let mut boxes = Array::zeros(&[n, k, 4]);
         for b in boxes.data.chunks_mut(4) {

@@ -1,14 +1,14 @@
 use super::{GROWTH, LossScale};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
 
 /// What `run-op loss_scale` takes: gradients, and the scale that their loss was multiplied by.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["g"], attributes: &[("scale", "1024")], variants: &["plain"] };
+    Signature { inputs: &["g"], attributes: &[("scale", "1024")], variants: &[Variant::Plain] };
 
 fn record(rec: &Recording, op: LossScale, g: &Tensor, state: &Tensor, step: &Tensor) -> Result<()> {
     op.unscale(rec, &g.data, state)?;
@@ -18,7 +18,7 @@ fn record(rec: &Recording, op: LossScale, g: &Tensor, state: &Tensor, step: &Ten
 /// Steps one after another, whose gradients hold the given number at one place.
 fn case(why: &str, floats: usize, odd: &'static [f64]) -> Case {
     let op = LossScale { growth: 2 };
-    let run = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let run = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut draw = Philox::new(seed, 2);
         let mut wanted = (1024.0, 0, 0);
         let state = Tensor::upload(gpu, &Array::new(&[4], vec![wanted.0, 0.0, 0.0, 0.0]))?;

@@ -1,7 +1,7 @@
 use super::MatchBoxes;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
@@ -11,7 +11,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes", "corners", "classes"],
     attributes: &[("high", "0.7"), ("low", "0.3"), ("low_quality", "true")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// The matcher of torchvision's region proposal network.
@@ -51,7 +51,7 @@ fn boxes(random: &mut Philox, shape: &[usize], areas: bool) -> Array {
 fn case(why: &str, op: MatchBoxes, [n, a, g]: [usize; 3], shared: bool) -> Case {
     let shape = if shared { vec![a, 4] } else { vec![n, a, 4] };
     let shape2 = shape.clone();
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let boxes_in = boxes(&mut random, &shape, false);
         let corners = boxes(&mut random, &[n, g, 4], true);

@@ -1,6 +1,7 @@
 use super::MaxPool2d;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Op, Outputs, Report, Signature,
         case::{Setup, differentiate, size},
@@ -13,7 +14,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "dy?"],
     attributes: &[("kernel", "[r, s]"), ("stride", "kernel"), ("padding", "[0, 0]")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// The pooling after ResNet's stem.

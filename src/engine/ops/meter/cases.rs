@@ -1,14 +1,14 @@
 use super::{Meter, PARTS, add, reference::metered};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
 
 /// What `run-op meter` takes: the loss of each step `[S]`, or its parts `[S, P]`.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["loss"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["loss"], attributes: &[], variants: &[Variant::Plain] };
 
 /// The meter after these parts of losses, so many of them in each step.
 fn solve(gpu: &Gpu, losses: &[f32], parts: usize) -> Result<Meter> {
@@ -33,7 +33,7 @@ fn losses(count: usize, faults: &[(usize, f32)], seed: u64) -> Vec<f32> {
 
 /// Of `steps` losses of so many parts.
 fn case(why: &str, [steps, parts]: [usize; 2], faults: &'static [(usize, f32)]) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let losses = losses(steps * parts, faults, seed);
         let got = solve(gpu, &losses, parts)?;
         let want = metered(&losses, parts);

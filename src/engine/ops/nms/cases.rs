@@ -1,7 +1,7 @@
 use super::{MOST, Nms};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{
         Case, External, Op, Outputs, Report, Signature,
         case::size,
@@ -16,7 +16,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes", "scores"],
     attributes: &[("iou_threshold", "0.5")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// Boxes on whole pixels of a small film, so that many overlap and no overlap lies within rounding of
@@ -59,7 +59,7 @@ fn case(
     classes: usize,
 ) -> Case {
     let op = Nms { threshold };
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let boxes = boxes(&[rows, count, 4], extent, &mut random);
         let there = count - count / 8;

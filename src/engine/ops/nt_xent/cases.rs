@@ -1,6 +1,7 @@
 use super::NtXent;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -12,7 +13,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["z", "dloss?"],
     attributes: &[("temperature", "0.1")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 fn case(why: &str, films: usize, d: usize, temperature: f32) -> Case {

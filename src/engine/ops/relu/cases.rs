@@ -1,6 +1,7 @@
 use super::Relu;
 use crate::{
     Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -10,7 +11,7 @@ use crate::{
 
 /// What `run-op relu` takes.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["x"], attributes: &[], variants: &[Variant::Plain] };
 
 fn case(why: &str, shape: &[usize]) -> Case {
     // Differences must not straddle the kink at 0.

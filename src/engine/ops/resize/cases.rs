@@ -1,6 +1,7 @@
 use super::{Mode, Resize};
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -13,7 +14,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "dy?"],
     attributes: &[("size", "[h, w]"), ("mode", "bilinear"), ("align_corners", "false")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 const BILINEAR: Mode = Mode::Bilinear { align_corners: false };

@@ -1,6 +1,7 @@
 use super::RoiAlign;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -18,7 +19,7 @@ pub const SIGNATURE: Signature = Signature {
         ("sampling_ratio", "0"),
         ("aligned", "false"),
     ],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// Rois on an image of this many pixels, some reaching out of it, the first one empty; and levels from

@@ -1,7 +1,7 @@
 use super::SampleBoxes;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
@@ -17,7 +17,7 @@ pub const SIGNATURE: Signature = Signature {
         ("step", "0"),
         ("stage", "0"),
     ],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// The sampler of torchvision's region proposal network.
@@ -35,7 +35,7 @@ fn solve(gpu: &Gpu, op: SampleBoxes, matches: &Array, step: Step) -> Result<[Arr
 
 /// In images of `a` boxes, `shares` of a hundred are matches and background.
 fn case(why: &str, op: SampleBoxes, [n, a]: [usize; 2], shares: [usize; 2]) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
         let one = |_| match random.below(100) {
             u if u < shares[0] => (u % 5) as f64,

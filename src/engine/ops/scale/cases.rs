@@ -1,6 +1,7 @@
 use super::Scale;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -10,7 +11,7 @@ use crate::{
 
 /// What `run-op scale` takes.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x", "s", "dy?"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["x", "s", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
 fn case(why: &str, shape: &[usize]) -> Case {
     let setup = Setup { differentiable: [true, false], ..Setup::default() };

@@ -1,7 +1,7 @@
 use super::Sgd;
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
@@ -10,7 +10,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["w", "g", "v", "w0?"],
     attributes: &[("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "0"), ("alpha", "0")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// One step on the device: the new w and v.
@@ -31,7 +31,7 @@ fn solve(
 
 fn case(why: &str, floats: usize, op: Sgd, anchored: bool) -> Case {
     let lr = 0.03;
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let x: [Array; 4] = std::array::from_fn(|i| {
             Array::random(&[floats], seed.wrapping_add(i as u64)).map(|v| f64::from(v as f32))
         });

@@ -1,6 +1,7 @@
 use super::SmoothL1;
 use crate::{
     Error, Result,
+    gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -12,7 +13,7 @@ use crate::{
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "target", "dloss?"],
     attributes: &[("beta", "1/9"), ("reduction", "sum or mean; mean")],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// torchvision's β in both stages of a detector.

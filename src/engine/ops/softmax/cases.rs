@@ -1,14 +1,14 @@
 use super::Softmax;
 use crate::{
     Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op softmax` takes: any x, normalised along its last axis.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x"], attributes: &[], variants: &["plain"] };
+    Signature { inputs: &["x"], attributes: &[], variants: &[Variant::Plain] };
 
 fn solve(gpu: &Gpu, x: &Array) -> Result<Array> {
     let x = Tensor::upload(gpu, x)?;
@@ -22,7 +22,7 @@ fn solve(gpu: &Gpu, x: &Array) -> Result<Array> {
 
 /// Logits within ±`most`.
 fn case(why: &str, shape: [usize; 2], most: f64) -> Case {
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let x = Array::random(&shape, seed).map(|v| f64::from((most * v) as f32));
         let mut report = Report::default();
         report.compare("y", &solve(gpu, &x)?, &Softmax.reference(&x), 1e-5);

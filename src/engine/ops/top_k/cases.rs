@@ -1,14 +1,14 @@
 use super::{LOWEST, TopK};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
 };
 
 /// What `run-op top_k` takes: x `[R, …]`; gives values and indices `[R, k]`.
 pub const SIGNATURE: Signature =
-    Signature { inputs: &["x"], attributes: &[("k", "1")], variants: &["plain"] };
+    Signature { inputs: &["x"], attributes: &[("k", "1")], variants: &[Variant::Plain] };
 
 /// Values and indices, with the zeros that fill their rows.
 fn solve(gpu: &Gpu, op: TopK, x: &Array) -> Result<[Array; 2]> {
@@ -53,7 +53,7 @@ fn numbers(shape: &[usize], kind: Numbers, seed: u64) -> Array {
 
 fn case(why: &str, shape: &[usize], k: usize, kind: Numbers) -> Case {
     let (op, shape, shape2) = (TopK { k }, shape.to_vec(), shape.to_vec());
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let x = numbers(&shape, kind, seed);
         // A difference beside the lowest number would look small; beside −10 it does not.
         let visible = |a: Array| a.map(|v| if v == f64::from(LOWEST) { -10.0 } else { v });

@@ -1,7 +1,7 @@
 use super::{View, Warp, marks};
 use crate::{
     Error, Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
 };
@@ -20,7 +20,7 @@ pub const SIGNATURE: Signature = Signature {
         ("step", "0"),
         ("stage", "0"),
     ],
-    variants: &["plain"],
+    variants: &[Variant::Plain],
 };
 
 /// A view of films, with the zeros that fill its pixels, and how each film is seen, `[N, 4]`.
@@ -45,7 +45,7 @@ const USUAL: Warp = Warp { flip: 0.5, rotate_deg: 10.0, shift: 0.05, ..STILL };
 /// pixel would show.
 fn case(why: &str, axes: [usize; 3], op: Warp, allowed: f64) -> Case {
     let [n, h, w] = axes;
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let pixels =
             Array::random(&[n * h * w], seed).map(|v| f64::from((127.5 + 127.5 * v) as f32));
         let seed_high = (seed as u32).wrapping_mul(0x9E37_79B9);

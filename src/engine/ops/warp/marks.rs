@@ -3,7 +3,7 @@
 use super::Warp;
 use crate::{
     Result,
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Variant},
     ops::{Case, Report},
     tensor::{Array, Philox, Step, Tensor},
 };
@@ -53,7 +53,7 @@ fn marked([n, h, w]: [usize; 3], count: usize, random: &mut Philox) -> Array {
 /// pixel long, rounding decides, and the device's answer is taken for right.
 pub fn case(why: &str, axes: [usize; 3], count: usize, op: Warp) -> Case {
     let [n, h, w] = axes;
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mask = Array::random(&[n, h * w], seed).map(|v| f64::from(v > 0.0));
         let boxes = marked(axes, count, &mut Philox::new(seed, 1));
         let step = Step { step: 3, seed_low: seed as u32, stage: 1, ..Step::default() };
@@ -94,7 +94,7 @@ pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
     let inside =
         move |i: usize| (left..right).contains(&(i % w)) && (top..below).contains(&(i / w % h));
     let op = Warp { mean: 0.0, std: 1.0, ..op };
-    let check = move |gpu: &Gpu, _: Option<&str>, seed: u64| {
+    let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mask: Vec<f64> = (0..n * h * w).map(|i| f64::from(inside(i))).collect();
         let mask = Array::new(&[n, h * w], mask);
         let corners = [left, top, right, below, 1].map(|v| v as f64);

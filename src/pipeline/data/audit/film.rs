@@ -5,7 +5,10 @@ use std::path::Path;
 use image::GrayImage;
 use image_hasher::{HashAlg, HasherConfig};
 
-use crate::data::film::decode::{Encoding, bytes, examine};
+use crate::data::film::{
+    decode::examine,
+    image::{Encoding, bytes},
+};
 
 /// Side of the picture by which films are compared, pixels.
 const SIDE: usize = 32;

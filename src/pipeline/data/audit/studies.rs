@@ -9,8 +9,8 @@ use crate::{
     data::{
         Format, Source,
         formats::{
+            csv_table::Table,
             folder::unwrap_archive,
-            table::Table,
             walk::{file_name, relative},
         },
     },

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Source, formats::table::did_you_mean};
-use crate::{Error, Result};
+use super::Source;
+use crate::{Error, Result, did_you_mean};
 
 pub use known::KNOWN;
 

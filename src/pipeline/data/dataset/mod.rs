@@ -3,6 +3,7 @@
 pub mod class;
 pub mod patient;
 pub mod portable;
+mod read;
 pub mod source;
 pub mod split;
 pub mod split_file;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::split::{Flaw, Part, Row};
 use crate::{
     Error, Result,
-    data::{Dataset, Sample, Source, formats::table::Table},
+    data::{Dataset, Sample, Source, formats::csv_table::Table},
 };
 
 /// The columns of the file: a film's path below the root with `/`, its part, its patient, BLAKE3 of its file's bytes.

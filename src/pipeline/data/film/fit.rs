@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    decode::{Fault, read},
-    mask::mask,
-};
+use super::{decode::read, image::Fault, mask::mask};
 use crate::data::{Annotation, Film, Sample};
 
 /// How a film comes to the size of the input.

@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    decode::{Fault, read},
-    fit::upright,
-};
+use super::{decode::read, fit::upright, image::Fault};
 use crate::{
     Error, Result,
     data::{Annotation, Sample},

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod dicom;
 pub mod fit;
+pub mod image;
 pub mod mask;
 pub mod orientation;
 pub mod resize;

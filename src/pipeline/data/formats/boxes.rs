@@ -3,10 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{
-    table::did_you_mean,
-    walk::{file_name, films_below, relative, stem},
-};
+use super::walk::{file_name, films_below, relative, stem};
 use crate::{
     Error, Result,
     data::{
@@ -17,6 +14,7 @@ use crate::{
             split::{Flaw, Row},
         },
     },
+    did_you_mean,
 };
 
 /// Pixels by which rounding may carry a box or an outline over the edge.

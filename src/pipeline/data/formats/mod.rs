@@ -2,6 +2,7 @@
 
 pub mod boxes;
 pub mod coco;
+pub mod csv_table;
 pub mod folder;
 pub mod nih;
 pub mod openi;

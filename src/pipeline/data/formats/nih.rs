@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{
-    table::{Table, did_you_mean},
+    csv_table::Table,
     walk::{file_name, films_below, relative},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         Kind, Labels, Sample, Source, Split,
         dataset::split::{Flaw, Listing, Part, Row},
     },
+    did_you_mean,
 };
 
 /// The 14 findings of ChestX-ray14 in the order of CheXNet (Rajpurkar et al. 2017).

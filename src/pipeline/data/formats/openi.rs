@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use roxmltree::Document;
 
-use super::{boxes::Films, table::Table, walk::file_name};
+use super::{boxes::Films, csv_table::Table, walk::file_name};
 use crate::{
     Error, Result,
     data::{

@@ -15,7 +15,7 @@ pub enum Policy {
     /// Not known: it is left out of loss and figures (U-Ignore).
     Ignore,
     /// A class of its own beside present and absent (U-MultiClass), asked as two questions: where nobody was certain the
-    /// finding itself is not known, and a label of its own ([`Policy::asks`]) says that. Irvin et al. ask both in one softmax of three;
+    /// finding itself is not known, and a label of its own (`Policy::asks`) says that. Irvin et al. ask both in one softmax of three;
     /// a finding's probability is in both that of present among present and absent.
     Multiclass,
 }

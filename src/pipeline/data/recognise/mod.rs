@@ -10,7 +10,7 @@ use super::{
     catalogue::{KNOWN, Known, Purpose},
     dataset::split::{Part, SHARED_PATIENT},
     formats::{
-        table::Table,
+        csv_table::Table,
         walk::{file_name, films_below, list, stem},
         yolo,
     },

@@ -1,4 +1,4 @@
-//! A stage rehearsed: everything is made as the stage makes it, a few batches of each task go through at the rate 0, and
+//! A dry run of a stage: everything is made as the stage makes it, a few batches of each task go through at the rate 0, and
 //! nothing is written.
 
 use crate::{
@@ -6,19 +6,22 @@ use crate::{
     data::{Batch, Dataset, Loader, LoaderOptions, Sample},
     metrics::Bootstrap,
     train::{
+        Device,
         config::{Finetune, Multitask, Pretrain},
-        run::{evaluating, shuffled, training},
         stages::{monitor::Online, multitask::Continual, pretrain},
         step::{
             learner::{Learner, TaskStep, depth},
             optimizer::Update,
         },
-        tasks::{self, Task, inference::Inference},
+        tasks::{
+            self, Task,
+            inference::Inference,
+            loading::{evaluating, shuffled, training},
+        },
     },
     weights::arenas,
 };
 use mtpret_engine::{
-    gpu::Gpu,
     step::{Recorded, Stepper},
     tensor::{State, Step},
 };
@@ -33,7 +36,7 @@ const BATCHES: u64 = 2;
 
 /// What a stage, or one of its tasks, will take.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Rehearsal {
+pub struct DryRun {
     /// The stage or the task.
     pub name: String,
     /// Films of an epoch.
@@ -52,7 +55,7 @@ pub struct Rehearsal {
     pub mib: u64,
 }
 
-impl Rehearsal {
+impl DryRun {
     /// Several tasks that take turns, as one.
     pub fn together(name: &str, tasks: &[Self]) -> Self {
         let sum = |of: fn(&Self) -> f64| tasks.iter().map(of).sum();
@@ -103,7 +106,7 @@ impl Films {
     }
     /// Seconds of the first epoch and of a later one, in steps of so many seconds: a driver on the CPU shares the cores
     /// with the decoder, others leave them to it.
-    fn epochs(&self, gpu: &Gpu, step: f64) -> [f64; 2] {
+    fn epochs(&self, gpu: &Device, step: f64) -> [f64; 2] {
         let decoded = match gpu.caps().software {
             true => step + self.decoding,
             false => step.max(self.decoding),
@@ -154,21 +157,21 @@ fn evaluation(inference: &mut Inference, task: &dyn Task, films: &[Sample]) -> R
 }
 
 /// Seconds to read a network back, as an epoch's end and a checkpoint do.
-fn readback(gpu: &Gpu, state: &State) -> Result<f64> {
+fn readback(gpu: &Device, state: &State) -> Result<f64> {
     let begun = Instant::now();
     arenas::network(gpu, state)?;
     Ok(begun.elapsed().as_secs_f64())
 }
 
-fn mib(gpu: &Gpu) -> u64 {
+fn mib(gpu: &Device) -> u64 {
     gpu.peak() >> 20
 }
 
-/// Rehearses fine-tuning.
+/// A dry run of fine-tuning.
 ///
 /// # Errors
 /// Whatever would stop the stage before its first step.
-pub fn finetune(gpu: &Gpu, config: &Finetune) -> Result<Rehearsal> {
+pub fn finetune(gpu: &Device, config: &Finetune) -> Result<DryRun> {
     gpu.watch_peak()?;
     let (set, task) = tasks::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
@@ -196,7 +199,7 @@ pub fn finetune(gpu: &Gpu, config: &Finetune) -> Result<Rehearsal> {
     let [first, later] = films.epochs(gpu, step_seconds(&mut stepper, &films.batches)?);
     let [decoded, kept] = evaluation(&mut inference, &*task, &set.val)?;
     let readback = readback(gpu, learner.state())?;
-    Ok(Rehearsal {
+    Ok(DryRun {
         name: config.task.clone(),
         films: set.train.len(),
         steps: films.epoch,
@@ -208,11 +211,11 @@ pub fn finetune(gpu: &Gpu, config: &Finetune) -> Result<Rehearsal> {
     })
 }
 
-/// Rehearses multitask learning, task by task.
+/// A dry run of multitask learning, task by task.
 ///
 /// # Errors
 /// As [`finetune`].
-pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
+pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
     gpu.watch_peak()?;
     let open = |name: &String| tasks::open(&config.source, name, config.settings());
     let opened = config.tasks.iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -239,7 +242,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
     };
     let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
     let mut steppers = Stepper::share(gpu, recorded)?;
-    let rehearse = |((set, _), (films, stepper)): (&(Dataset, _), (&Films, &mut Stepper))| {
+    let dry_run = |((set, _), (films, stepper)): (&(Dataset, _), (&Films, &mut Stepper))| {
         let (visit, rounds) = (config.visit.steps(films.epoch), config.rounds as u64);
         let epochs = films.epochs(gpu, step_seconds(stepper, &films.batches)?);
         let [decoded, kept] = epochs.map(|seconds| seconds / films.epoch as f64);
@@ -252,7 +255,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
         // The mean of the later ones; where there is none, what a second one would take.
         let all = rounds.max(2);
         let later = (seconds(visit * all) - first) / (all - 1) as f64;
-        Ok(Rehearsal {
+        Ok(DryRun {
             name: set.name.clone(),
             films: set.train.len(),
             steps: visit,
@@ -263,7 +266,7 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
             mib: 0,
         })
     };
-    let all = opened.iter().zip(films.iter().zip(&mut steppers)).map(rehearse);
+    let all = opened.iter().zip(films.iter().zip(&mut steppers)).map(dry_run);
     let mut all = all.collect::<Result<Vec<_>>>()?;
     // Last, as in the stage, when what was staged at the start has gone.
     readback(gpu, learner.state())?;
@@ -271,13 +274,13 @@ pub fn multitask(gpu: &Gpu, config: &Multitask) -> Result<Vec<Rehearsal>> {
     Ok(all)
 }
 
-/// Rehearses pretraining.
+/// A dry run of pretraining.
 ///
 /// # Errors
 /// As [`finetune`].
-pub fn pretrain(gpu: &Gpu, config: &Pretrain) -> Result<Rehearsal> {
+pub fn pretrain(gpu: &Device, config: &Pretrain) -> Result<DryRun> {
     gpu.watch_peak()?;
-    let rehearse: Box<pretrain::Prepared<Rehearsal>> = Box::new(|method, step| {
+    let dry_run: Box<pretrain::Prepared<DryRun>> = Box::new(|method, step| {
         let (sets, samples) = pretrain::films(config)?;
         let state = &method.encoder().1.network;
         if let Some(path) = &config.model.weights {
@@ -294,7 +297,7 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain) -> Result<Rehearsal> {
             each = once / monitor.every_epochs as f64;
         }
         readback(gpu, state)?;
-        Ok(Rehearsal {
+        Ok(DryRun {
             name: "pretrain".into(),
             films: samples.len(),
             steps: films.epoch,
@@ -305,5 +308,5 @@ pub fn pretrain(gpu: &Gpu, config: &Pretrain) -> Result<Rehearsal> {
             mib: mib(gpu),
         })
     });
-    pretrain::prepare(gpu, config, rehearse)
+    pretrain::prepare(gpu, config, dry_run)
 }

@@ -1,19 +1,19 @@
-//! How long an experiment will take: each distinct stage is rehearsed, and multiplied.
+//! How long an experiment will take: a dry run of each distinct stage, multiplied.
 
-use super::dry_run::{self, Rehearsal};
+use super::dry_run::{self, DryRun};
 use crate::{
     Result,
     train::{
+        Device,
         config::{Backbone, Column, Init, Model, Reproduce},
         experiment::backbone_name,
     },
 };
-use mtpret_engine::gpu::Gpu;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stage or a cell, and what it will take.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Forecast {
+pub struct Estimate {
     /// Its name.
     pub name: String,
     /// Training steps.
@@ -25,38 +25,38 @@ pub struct Forecast {
 }
 
 /// Rehearsals of everything distinct in an experiment.
-pub struct Rehearsed {
+pub struct DryRuns {
     backbones: Vec<Stages>,
 }
 
 /// With one backbone.
 struct Stages {
     backbone: Backbone,
-    pretrain: BTreeMap<[bool; 2], Rehearsal>,
+    pretrain: BTreeMap<[bool; 2], DryRun>,
     /// Of each task; none where no initialisation has a second stage.
-    multitask: Vec<Rehearsal>,
-    finetune: BTreeMap<String, Rehearsal>,
+    multitask: Vec<DryRun>,
+    finetune: BTreeMap<String, DryRun>,
 }
 
-impl Rehearsed {
-    /// Rehearses what these initialisations need.
+impl DryRuns {
+    /// A dry run of what these initialisations need.
     ///
     /// # Errors
     /// A source cannot be read, or a step does not run.
-    pub fn new(gpu: &Gpu, config: &Reproduce, inits: &[Init]) -> Result<Self> {
+    pub fn new(gpu: &Device, config: &Reproduce, inits: &[Init]) -> Result<Self> {
         let needed: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
         let of = |backbone: &Backbone| Stages::new(gpu, config, *backbone, &needed);
         Ok(Self { backbones: config.backbones.iter().map(of).collect::<Result<_>>()? })
     }
     /// What every stage and cell will take at the epochs of `config`.
-    pub fn forecasts(&self, config: &Reproduce, inits: &[Init]) -> Vec<Forecast> {
+    pub fn estimates(&self, config: &Reproduce, inits: &[Init]) -> Vec<Estimate> {
         let stages: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
         let mut all = Vec::new();
-        for rehearsed in &self.backbones {
+        for dry_run in &self.backbones {
             for seed in &config.seeds {
-                all.extend(stages.iter().map(|stage| rehearsed.stage(config, stage, *seed)));
+                all.extend(stages.iter().map(|stage| dry_run.stage(config, stage, *seed)));
                 for init in inits {
-                    let cell = |target: &String| rehearsed.cell(config, init, target, *seed);
+                    let cell = |target: &String| dry_run.cell(config, init, target, *seed);
                     all.extend(config.targets.iter().map(cell));
                 }
             }
@@ -67,7 +67,7 @@ impl Rehearsed {
 
 impl Stages {
     fn new(
-        gpu: &Gpu,
+        gpu: &Device,
         config: &Reproduce,
         backbone: Backbone,
         needed: &BTreeSet<Stage>,
@@ -95,22 +95,16 @@ impl Stages {
         let finetune = config.targets.iter().map(tune).collect::<Result<_>>()?;
         Ok(Self { backbone, pretrain, multitask, finetune })
     }
-    fn forecast(
-        &self,
-        what: String,
-        seed: u64,
-        rehearsals: &[&Rehearsal],
-        epochs: usize,
-    ) -> Forecast {
+    fn estimate(&self, what: String, seed: u64, dry_runs: &[&DryRun], epochs: usize) -> Estimate {
         let epochs = epochs as u64;
-        Forecast {
+        Estimate {
             name: format!("{what}, {}, seed {seed}", backbone_name(self.backbone)),
-            steps: rehearsals.iter().map(|one| one.steps * epochs).sum(),
-            seconds: rehearsals.iter().map(|one| one.seconds(epochs)).sum(),
-            mib: rehearsals.iter().map(|one| one.mib).max().unwrap_or(0),
+            steps: dry_runs.iter().map(|one| one.steps * epochs).sum(),
+            seconds: dry_runs.iter().map(|one| one.seconds(epochs)).sum(),
+            mib: dry_runs.iter().map(|one| one.mib).max().unwrap_or(0),
         }
     }
-    fn stage(&self, config: &Reproduce, stage: &Stage, seed: u64) -> Forecast {
+    fn stage(&self, config: &Reproduce, stage: &Stage, seed: u64) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
         match stage {
             Stage::Pretrain { simclr, single, plus } => {
@@ -118,21 +112,21 @@ impl Stages {
                 let method = if *simclr { "SimCLR" } else { "MoCo" };
                 let start = if *plus { "++" } else { "" };
                 let epochs = config.pretrain(*simclr, *single, model, seed).epochs;
-                let rehearsal = &self.pretrain[&[*simclr, *single]];
-                self.forecast(format!("{sets}-{method}{start}"), seed, &[rehearsal], epochs)
+                let dry_run = &self.pretrain[&[*simclr, *single]];
+                self.estimate(format!("{sets}-{method}{start}"), seed, &[dry_run], epochs)
             }
             Stage::Multitask(init) => {
                 let stage = config.multitask(init, model, seed);
-                let learnt = |one: &&Rehearsal| stage.tasks.contains(&one.name);
-                let rehearsals: Vec<_> = self.multitask.iter().filter(learnt).collect();
-                self.forecast(format!("{init}, stage 2"), seed, &rehearsals, stage.rounds)
+                let learnt = |one: &&DryRun| stage.tasks.contains(&one.name);
+                let dry_runs: Vec<_> = self.multitask.iter().filter(learnt).collect();
+                self.estimate(format!("{init}, stage 2"), seed, &dry_runs, stage.rounds)
             }
         }
     }
-    fn cell(&self, config: &Reproduce, init: &Init, target: &str, seed: u64) -> Forecast {
+    fn cell(&self, config: &Reproduce, init: &Init, target: &str, seed: u64) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
         let epochs = config.finetune(target, None, model, seed).epochs;
-        self.forecast(format!("{target} from {init}"), seed, &[&self.finetune[target]], epochs)
+        self.estimate(format!("{target} from {init}"), seed, &[&self.finetune[target]], epochs)
     }
 }
 

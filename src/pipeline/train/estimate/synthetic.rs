@@ -5,6 +5,7 @@ use crate::{
     data::{Dataset, Fit, Kind, Labels, Source},
     models::{Depth, Projection},
     train::{
+        Device,
         config::{
             Augment, Data, Detect as Boxes, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim,
             Preset, Segment as Masks,
@@ -19,7 +20,7 @@ use crate::{
     },
 };
 use mtpret_engine::{
-    gpu::{Command, Gpu},
+    gpu::Command,
     step::{Stepper, Trainable},
     tensor::{Philox, Step},
 };
@@ -49,7 +50,7 @@ impl SyntheticStep {
     ///
     /// # Errors
     /// No such network, or a request beyond the adapter's limits.
-    pub fn new(gpu: &Gpu, name: &str, batch: usize, size: [usize; 2]) -> Result<Self> {
+    pub fn new(gpu: &Device, name: &str, batch: usize, size: [usize; 2]) -> Result<Self> {
         let [width, height] = size;
         let data = films(batch, size);
         let (stage, rest) = name.split_once('_').unwrap_or(("", name));
@@ -117,14 +118,14 @@ impl SyntheticStep {
             }
         }
     }
-    fn of_task(gpu: &Gpu, depth: Depth, task: &dyn Task, targets: Vec<f32>) -> Result<Self> {
+    fn of_task(gpu: &Device, depth: Depth, task: &dyn Task, targets: Vec<f32>) -> Result<Self> {
         let learner = &Learner::new(gpu, depth, &[task], false, 1)?;
         let (target, update) = (targets.len() / task.data().batch, momentum_sgd());
         let step =
             TaskStep { learner, task, head: 0, target, augment: &AUGMENT, update, average: None };
         Self::of_step(gpu, &step, task.data(), targets)
     }
-    fn moco(gpu: &Gpu, depth: Depth, data: &Data) -> Result<Self> {
+    fn moco(gpu: &Device, depth: Depth, data: &Data) -> Result<Self> {
         let splits = if data.batch.is_multiple_of(2) { 2 } else { 1 };
         let contrast =
             Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
@@ -133,7 +134,7 @@ impl SyntheticStep {
         let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
         Self::of_step(gpu, &step, data, vec![])
     }
-    fn of_step(gpu: &Gpu, step: &dyn Trainable, data: &Data, targets: Vec<f32>) -> Result<Self> {
+    fn of_step(gpu: &Device, step: &dyn Trainable, data: &Data, targets: Vec<f32>) -> Result<Self> {
         let mut draw = Philox::new(1, 0);
         let pixels = data.batch * data.width * data.height;
         Ok(Self {

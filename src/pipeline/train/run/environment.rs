@@ -4,11 +4,9 @@ use super::Run;
 use crate::{
     Error, Result,
     data::{Dataset, Digest},
+    train::Device,
 };
-use mtpret_engine::{
-    gpu::Gpu,
-    step::{KernelTime, Stepper},
-};
+use mtpret_engine::step::{KernelTime, Stepper};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -27,7 +25,8 @@ pub struct Environment {
     /// The parts of its data sets.
     pub data: Vec<Part>,
     /// From each start to its end: one, and one more for each time that the run was gone on with.
-    pub sittings: Vec<Sitting>,
+    #[serde(alias = "sittings")]
+    pub processes: Vec<Process>,
 }
 
 /// A part of a data set.
@@ -44,7 +43,7 @@ pub struct Part {
 
 /// From a start of a run to its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sitting {
+pub struct Process {
     /// Name and version of the program.
     pub program: String,
     /// Operating system and processor.
@@ -110,13 +109,13 @@ struct Ended<'a> {
     stage: &'a str,
     /// Steps done.
     step: u64,
-    /// Since the sitting began.
+    /// Since the process began.
     seconds: f64,
     /// The most device memory in buffers at one time.
     peak_memory_mib: u64,
 }
 
-/// A sitting that is going on.
+/// A process that is going on.
 pub(in crate::train) struct Open {
     environment: Environment,
     begun: Instant,
@@ -125,28 +124,28 @@ pub(in crate::train) struct Open {
 }
 
 impl Open {
-    /// Begins a sitting after those that `environment` has.
-    fn new(mut environment: Environment, gpu: &Gpu) -> Self {
+    /// Begins a process after those that `environment` has.
+    fn new(mut environment: Environment, gpu: &Device) -> Self {
         let info = gpu.info();
-        environment.sittings.push(Sitting {
+        environment.processes.push(Process {
             program: format!("mtpret {}", env!("CARGO_PKG_VERSION")),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             adapter: info.name.clone(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
             backend: format!("{:?}", info.backend),
-            precision: if gpu.choice().half { "f16" } else { "f32" }.into(),
+            precision: if gpu.step.half { "f16" } else { "f32" }.into(),
             started: now(),
-            ..Sitting::default()
+            ..Process::default()
         });
         Self { environment, begun: Instant::now(), digests: None }
     }
-    /// Seconds since the sitting began.
+    /// Seconds since the process began.
     fn seconds(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
-    /// The sitting.
-    fn sitting(&mut self) -> &mut Sitting {
-        self.environment.sittings.last_mut().expect("it began with one")
+    /// The process.
+    fn process(&mut self) -> &mut Process {
+        self.environment.processes.last_mut().expect("it began with one")
     }
     /// Reads the films of these data sets on a thread of its own, and one core.
     fn digest(&mut self, sets: &[Dataset]) {
@@ -157,14 +156,14 @@ impl Open {
         };
         self.digests = Some(std::thread::spawn(work));
     }
-    /// Ends the sitting. Digests are waited for where the run `succeeded`: a person who stopped it does not wait.
+    /// Ends the process. Digests are waited for where the run `succeeded`: a person who stopped it does not wait.
     ///
     /// # Errors
     /// A film that cannot be read any more.
     fn close(&mut self, succeeded: bool) -> Result<()> {
         let total = self.seconds();
-        let sitting = self.sitting();
-        (sitting.ended, sitting.total_seconds) = (Some(now()), total);
+        let process = self.process();
+        (process.ended, process.total_seconds) = (Some(now()), total);
         if let Some(digests) = self.digests.take_if(|d| succeeded || d.is_finished()) {
             self.environment.data = digests.join().expect("a digest does not panic")?;
         }
@@ -177,7 +176,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// What `work` gives, the device is lost, or the file cannot be written.
-    pub fn sit<T>(&self, gpu: &Gpu, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn process<T>(&self, gpu: &Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let before = match self.resume {
             true => Environment::read(&self.folder)?.unwrap_or_default(),
             false => Environment::default(),
@@ -204,7 +203,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// As [`Run::record`].
-    pub fn ended(&self, gpu: &Gpu, stage: &str, step: u64) -> Result<()> {
+    pub fn ended(&self, gpu: &Device, stage: &str, step: u64) -> Result<()> {
         let Some(seconds) = self.open.borrow().as_ref().map(Open::seconds) else { return Ok(()) };
         let peak_memory_mib = gpu.peak() >> 20;
         self.watch.note(&format!(
@@ -221,7 +220,7 @@ impl Run<'_> {
     /// Notes the time that something took.
     pub fn spent(&self, on: &str, time: Duration) {
         if let Some(open) = &mut *self.open.borrow_mut() {
-            *open.sitting().seconds.entry(on.into()).or_default() += time.as_secs_f64();
+            *open.process().seconds.entry(on.into()).or_default() += time.as_secs_f64();
         }
     }
     /// Does `work` and notes the time that it took.
@@ -237,7 +236,7 @@ impl Run<'_> {
     /// Notes for how many shapes the fastest kernel was known.
     pub fn tuned(&self, [known, shapes]: [usize; 2]) {
         if let Some(open) = &mut *self.open.borrow_mut() {
-            open.sitting().tuned = [known, shapes];
+            open.process().tuned = [known, shapes];
         }
     }
     /// Notes what the kernels of a step take. The step is run: weights that matter must be safe elsewhere.
@@ -247,7 +246,7 @@ impl Run<'_> {
     pub fn profile(&self, name: &str, stepper: &Stepper) -> Result<()> {
         if let Some(open) = &mut *self.open.borrow_mut() {
             let (name, kernels) = (name.to_owned(), stepper.kernels()?);
-            open.sitting().steps.push(StepTime { name, kernels });
+            open.process().steps.push(StepTime { name, kernels });
         }
         Ok(())
     }

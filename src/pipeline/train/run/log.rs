@@ -13,14 +13,14 @@ use std::{
 const FILE: &str = "metrics.jsonl";
 
 /// The open files. Each line is written at once and whole, so that a process that is killed loses none of them.
-pub struct Journal {
+pub struct MetricsLog {
     path: PathBuf,
     lines: File,
     bytes: u64,
     events: Events,
 }
 
-impl Journal {
+impl MetricsLog {
     /// Goes on in a run's folder behind the first `keep` bytes of its lines, which tell of the steps before `from`.
     ///
     /// What a killed process wrote behind its last checkpoint is told again by who goes on from there, and the line that it
@@ -79,21 +79,21 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(FILE);
         let line = |step: u64| serde_json::json!({ "stage": "x", "step": step });
-        let mut journal = Journal::open(folder.path(), 0, 0).expect("a folder");
-        journal.write(&line(1)).expect("room");
-        let saved = journal.bytes();
-        journal.write(&line(2)).expect("room");
-        drop(journal);
+        let mut log = MetricsLog::open(folder.path(), 0, 0).expect("a folder");
+        log.write(&line(1)).expect("room");
+        let saved = log.bytes();
+        log.write(&line(2)).expect("room");
+        drop(log);
         let all = fs::read(&path).expect("lines");
         fs::write(&path, [&all[..], b"{\"stage\":\"x\",\"st"].concat()).expect("room");
-        let mended = Journal::open(folder.path(), u64::MAX, 0).expect("a folder");
+        let mended = MetricsLog::open(folder.path(), u64::MAX, 0).expect("a folder");
         assert_eq!((mended.bytes(), fs::read(&path).expect("lines")), (all.len() as u64, all));
-        let mut rewound = Journal::open(folder.path(), saved, 2).expect("a folder");
+        let mut rewound = MetricsLog::open(folder.path(), saved, 2).expect("a folder");
         rewound.write(&line(2)).expect("room");
         let text = fs::read_to_string(&path).expect("lines");
         assert_eq!(text, format!("{}\n{}\n", line(1), line(2)));
         assert_eq!(rewound.bytes(), text.len() as u64);
-        Journal::open(folder.path(), 0, 0).expect("a folder");
+        MetricsLog::open(folder.path(), 0, 0).expect("a folder");
         assert_eq!(fs::read(&path).expect("lines"), b"");
     }
 }

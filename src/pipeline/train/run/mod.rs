@@ -8,12 +8,11 @@ pub mod tensorboard;
 
 use super::{
     config,
-    run::{environment::Open, log::Journal},
-    tasks::Task,
+    run::{environment::Open, log::MetricsLog},
 };
 use crate::{
     Error, Result,
-    data::{BadFilm, Batch, Fit, Loader, LoaderOptions, Sample},
+    data::{BadFilm, Batch, Loader, Sample},
     weights::{
         self,
         checkpoint::{self, HostTensor, Metadata, Tensors},
@@ -81,7 +80,7 @@ pub struct Run<'a> {
     /// Go on from the checkpoint in the folder.
     pub resume: bool,
     /// Open from the first number on.
-    journal: RefCell<Option<Journal>>,
+    log: RefCell<Option<MetricsLog>>,
     /// What it runs on, while it does.
     pub(in crate::train) open: RefCell<Option<Open>>,
 }
@@ -92,8 +91,8 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The folder cannot be made, or holds a run already and `resume` is not asked for.
     pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
-        let (journal, open) = (RefCell::default(), RefCell::default());
-        let run = Self { folder: folder.into(), watch, resume, journal, open };
+        let (log, open) = (RefCell::default(), RefCell::default());
+        let run = Self { folder: folder.into(), watch, resume, log, open };
         if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
             let problem = "expected an empty run folder, found a checkpoint or weights in it";
             let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
@@ -130,7 +129,7 @@ impl<'a> Run<'a> {
     pub fn checkpoint(&self, stage: &str) -> Result<Option<(Tensors, Metadata)>> {
         let file = self.checkpoint_file();
         if !self.resume || !file.exists() {
-            self.journal(0, 0)?;
+            self.log(0, 0)?;
             return Ok(None);
         }
         let (tensors, metadata) = checkpoint::read(&file, None)?;
@@ -138,7 +137,7 @@ impl<'a> Run<'a> {
             Some(found) if found == stage => {
                 let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
                 let after = number("step").map_or(0, |step| step + 1);
-                self.journal(number(LINES).unwrap_or(u64::MAX), after)?;
+                self.log(number(LINES).unwrap_or(u64::MAX), after)?;
                 Ok(Some((tensors, metadata)))
             }
             found => {
@@ -156,13 +155,13 @@ impl<'a> Run<'a> {
     pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
         self.finite(step, tensors)?;
         let mut metadata = metadata.clone();
-        let told = self.journal.borrow().as_ref().map(Journal::bytes);
+        let told = self.log.borrow().as_ref().map(MetricsLog::bytes);
         metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
         checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
     }
-    /// Opens the journal, of which `keep` bytes about the steps before `from` stay.
-    fn journal(&self, keep: u64, from: u64) -> Result<()> {
-        *self.journal.borrow_mut() = Some(Journal::open(&self.folder, keep, from)?);
+    /// Opens the log, of which `keep` bytes about the steps before `from` stay.
+    fn log(&self, keep: u64, from: u64) -> Result<()> {
+        *self.log.borrow_mut() = Some(MetricsLog::open(&self.folder, keep, from)?);
         Ok(())
     }
     /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
@@ -238,11 +237,11 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The disk is full or the folder is not writable.
     pub fn record(&self, value: &impl Serialize) -> Result<()> {
-        if self.journal.borrow().is_none() {
-            self.journal(u64::MAX, u64::MAX)?;
+        if self.log.borrow().is_none() {
+            self.log(u64::MAX, u64::MAX)?;
         }
         let value = serde_json::to_value(value).expect("metrics are plain data");
-        self.journal.borrow_mut().as_mut().expect("it is open").write(&value)
+        self.log.borrow_mut().as_mut().expect("it is open").write(&value)
     }
     /// Adds films that could not be used to `bad_films.txt`, each once.
     ///
@@ -260,39 +259,6 @@ impl<'a> Run<'a> {
         self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
         self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
     }
-}
-
-/// The options of a loader of films of `data` in the order of the data set, each once.
-pub fn in_order(data: &config::Data) -> LoaderOptions {
-    LoaderOptions {
-        width: data.width,
-        height: data.height,
-        fit: Fit::Stretch,
-        batch: data.batch,
-        seed: 0,
-        shuffle: false,
-        drop_last: false,
-        threads: data.threads,
-        cache_bytes: data.cache_mb << 20,
-        prefetch: 2,
-        max_bad: data.max_bad,
-        start: 0,
-    }
-}
-
-/// The options of a loader of full batches in a random order, from batch `start` on.
-pub fn shuffled(data: &config::Data, seed: u64, start: u64) -> LoaderOptions {
-    LoaderOptions { seed, shuffle: true, drop_last: true, start, ..in_order(data) }
-}
-
-/// The options of a loader that trains a task.
-pub fn training(task: &dyn Task, seed: u64, start: u64) -> LoaderOptions {
-    LoaderOptions { fit: task.fit(), ..shuffled(task.data(), seed, start) }
-}
-
-/// The options of a loader that evaluates a task.
-pub fn evaluating(task: &dyn Task) -> LoaderOptions {
-    LoaderOptions { fit: task.fit(), ..in_order(task.data()) }
 }
 
 /// Pace, losses and the films of the last batches.

@@ -5,22 +5,27 @@ use crate::{
     data::{Dataset, Loader, Sample},
     metrics::Bootstrap,
     train::{
+        Device,
         config::{Finetune, Metric},
-        run::{Run, evaluating, training},
+        run::Run,
         step::{
             learner::{Learner, TaskStep, depth},
             optimizer::Update,
             schedule::Span,
             trainer::{Hooks, Pass, Trainer, metadata, step_of},
         },
-        tasks::{self, Scorer, Scores, Task, inference::Inference},
+        tasks::{
+            self, Scorer, Scores, Task,
+            inference::Inference,
+            loading::{evaluating, training},
+        },
     },
     weights::{
         self, arenas,
         checkpoint::{Metadata, Tensors},
     },
 };
-use mtpret_engine::{gpu::Gpu, step::Stepper, tensor::State};
+use mtpret_engine::{step::Stepper, tensor::State};
 use std::path::Path;
 
 /// Separates this stage's random numbers from other stages'.
@@ -46,12 +51,12 @@ const LAST: &str = "last.safetensors";
 ///
 /// # Errors
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
-pub fn finetune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
+pub fn finetune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     run.write_config(config)?;
-    run.sit(gpu, || tune(gpu, config, run))
+    run.process(gpu, || tune(gpu, config, run))
 }
 
-fn tune(gpu: &Gpu, config: &Finetune, run: &Run) -> Result<Outcome> {
+fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     let (set, task) = tasks::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
     set.needs("test", &set.test)?;
@@ -134,7 +139,7 @@ struct Best<'t> {
 
 /// The stage at work. What it predicts lives as long as the task, `'t`.
 struct Tuning<'a, 't> {
-    gpu: &'a Gpu,
+    gpu: &'a Device,
     config: &'a Finetune,
     run: &'a Run<'a>,
     task: &'t dyn Task,

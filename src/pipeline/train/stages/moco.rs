@@ -6,6 +6,7 @@ use crate::{
     Error, Result,
     models::{Depth, Encoder, Projection, interleave, interleaved},
     train::{
+        Device,
         config::{self, Augment, Data, KeyBn},
         step::{learner::fields, optimizer::Update},
     },
@@ -45,7 +46,7 @@ impl MocoLearner {
     /// # Errors
     /// Too little device memory.
     pub fn new(
-        gpu: &Gpu,
+        gpu: &Device,
         depth: Depth,
         [dim, queue]: [usize; 2],
         projection: Projection,
@@ -53,7 +54,7 @@ impl MocoLearner {
     ) -> Result<Self> {
         let root = Scope::root();
         let encoder = Encoder::new(&root, depth, dim, projection);
-        let query = TrainState::new(gpu, &root, seed, false)?;
+        let query = TrainState::new(gpu, &root, seed, false, gpu.step)?;
         let key = query.network.duplicate(gpu)?;
         let mut random = Philox::new(seed, u64::from(QUEUE_STREAM) << 32);
         let mut rows =

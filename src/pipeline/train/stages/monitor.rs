@@ -6,15 +6,13 @@ use crate::{
     data::{BadFilm, Dataset, Loader, Sample},
     metrics::{Bootstrap, Features, Vote, knn, linear_probe},
     train::{
+        Device,
         config::{Data, Monitor, Pretrain},
-        run::{Run, in_order},
-        tasks::{Classify, Task, inference::Inference},
+        run::Run,
+        tasks::{Classify, Task, inference::Inference, loading::in_order},
     },
 };
-use mtpret_engine::{
-    autograd::{Mode, Tape},
-    gpu::Gpu,
-};
+use mtpret_engine::autograd::{Mode, Tape};
 use std::time::Instant;
 
 /// The online figure: nearest neighbours and a linear probe on f_q's features of a labelled set.
@@ -45,7 +43,7 @@ impl Online {
     /// # Errors
     /// It has no labels or no validation films.
     pub fn new(
-        gpu: &Gpu,
+        gpu: &Device,
         config: &Pretrain,
         method: &dyn Contrastive,
         monitor: &Monitor,

@@ -8,15 +8,16 @@ use crate::{
     data::{Dataset, Loader},
     models::{BACKBONE, head},
     train::{
+        Device,
         config::{Anchor, AnchorAt, Multitask, Optim},
-        run::{Run, training},
+        run::Run,
         step::{
             learner::{Learner, TaskStep, depth},
             optimizer::Update,
             schedule::Span,
             trainer::{Hooks, Pass, Trainer, metadata, step_of},
         },
-        tasks::{self, Task},
+        tasks::{self, Task, loading::training},
     },
     weights::{
         arenas,
@@ -24,7 +25,6 @@ use crate::{
     },
 };
 use mtpret_engine::{
-    gpu::Gpu,
     step::{Recorded, Stepper, TrainState},
     tensor::{Arena, Philox, State},
 };
@@ -48,15 +48,15 @@ struct Visit {
 ///
 /// # Errors
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
-pub fn multitask(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
+pub fn multitask(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
     if run.is_done() {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
-    run.sit(gpu, || learn(gpu, config, run))
+    run.process(gpu, || learn(gpu, config, run))
 }
 
-fn learn(gpu: &Gpu, config: &Multitask, run: &Run) -> Result<PathBuf> {
+fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
     let opened =
         config.tasks.iter().map(|name| tasks::open(&config.source, name, config.settings()));
     let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
@@ -143,7 +143,7 @@ fn loaders(
 
 /// What the stage keeps from visit to visit.
 pub(in crate::train) struct Continual<'a> {
-    gpu: &'a Gpu,
+    gpu: &'a Device,
     config: &'a Multitask,
     learner: &'a Learner,
     /// The weights in the middle of the visit, if the next one is to be held to them.
@@ -158,7 +158,7 @@ impl<'a> Continual<'a> {
     /// # Errors
     /// Too little device memory.
     pub(in crate::train) fn new(
-        gpu: &'a Gpu,
+        gpu: &'a Device,
         config: &'a Multitask,
         learner: &'a Learner,
     ) -> Result<Self> {

@@ -11,24 +11,23 @@ use crate::{
     Result,
     data::{Dataset, Loader, Sample},
     train::{
+        Device,
         config::{Method, Pretrain},
-        run::{Run, shuffled},
+        run::Run,
         step::{
             learner::depth,
             optimizer::Update,
             schedule::Span,
             trainer::{Hooks, Pass, Trainer, metadata, step_of},
         },
+        tasks::loading::shuffled,
     },
     weights::{
         arenas,
         checkpoint::{Metadata, Tensors},
     },
 };
-use mtpret_engine::{
-    gpu::Gpu,
-    step::{Stepper, Trainable},
-};
+use mtpret_engine::step::{Stepper, Trainable};
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Separates this stage's random numbers from other stages'.
@@ -42,7 +41,7 @@ pub(in crate::train) type Prepared<'a, T> =
 ///
 /// # Errors
 /// Too little device memory, or what `then` gives.
-pub fn prepare<T>(gpu: &Gpu, config: &Pretrain, then: Box<Prepared<T>>) -> Result<T> {
+pub fn prepare<T>(gpu: &Device, config: &Pretrain, then: Box<Prepared<T>>) -> Result<T> {
     let (data, augment) = (&config.data, &config.augment);
     let depth = depth(config.model.backbone);
     let update = Update::new(&config.optim, None);
@@ -65,18 +64,18 @@ pub fn prepare<T>(gpu: &Gpu, config: &Pretrain, then: Box<Prepared<T>>) -> Resul
 ///
 /// # Errors
 /// Whatever files, the device or the person may cause; the last checkpoint stays.
-pub fn pretrain(gpu: &Gpu, config: &Pretrain, run: &Run) -> Result<PathBuf> {
+pub fn pretrain(gpu: &Device, config: &Pretrain, run: &Run) -> Result<PathBuf> {
     if run.is_done() {
         return Ok(run.weights_file());
     }
     run.write_config(config)?;
     let then =
         |method: &dyn Contrastive, step: &dyn Trainable| train(gpu, config, run, method, step);
-    run.sit(gpu, || prepare(gpu, config, Box::new(then)))
+    run.process(gpu, || prepare(gpu, config, Box::new(then)))
 }
 
 fn train(
-    gpu: &Gpu,
+    gpu: &Device,
     config: &Pretrain,
     run: &Run,
     method: &dyn Contrastive,
@@ -143,7 +142,7 @@ struct Monitored {
 
 /// What the stage does between steps.
 struct Pretraining<'a> {
-    gpu: &'a Gpu,
+    gpu: &'a Device,
     run: &'a Run<'a>,
     method: &'a dyn Contrastive,
     monitor: Option<Monitored>,

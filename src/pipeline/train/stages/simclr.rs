@@ -5,6 +5,7 @@ use crate::{
     Result,
     models::{Depth, Encoder, Projection},
     train::{
+        Device,
         config::{Augment, Data},
         step::{learner::fields, optimizer::Update},
     },
@@ -30,10 +31,10 @@ impl SimclrLearner {
     ///
     /// # Errors
     /// Too little device memory.
-    pub fn new(gpu: &Gpu, depth: Depth, dim: usize, seed: u64) -> Result<Self> {
+    pub fn new(gpu: &Device, depth: Depth, dim: usize, seed: u64) -> Result<Self> {
         let root = Scope::root();
         let encoder = Encoder::new(&root, depth, dim, Projection::Simclr);
-        Ok(Self { train: TrainState::new(gpu, &root, seed, false)?, encoder })
+        Ok(Self { train: TrainState::new(gpu, &root, seed, false, gpu.step)?, encoder })
     }
     /// The loss of pairs of views `[2N, H, W, 3]`, rows 2n and 2n + 1 being the views of film n. Batch norm sees both views of
     /// all films at once.

@@ -5,6 +5,7 @@ use crate::{
     Result,
     models::{BACKBONE, Depth, ResNet, head},
     train::{
+        Device,
         config::{Augment, Backbone, Data},
         tasks::{Head, Task, View},
     },
@@ -82,7 +83,7 @@ impl Learner {
     /// # Errors
     /// Too little device memory.
     pub fn new(
-        gpu: &Gpu,
+        gpu: &Device,
         depth: Depth,
         tasks: &[&dyn Task],
         anchored: bool,
@@ -102,7 +103,7 @@ impl Learner {
             task.head(&scope, &backbone)
         };
         let heads = tasks.iter().enumerate().map(declare).collect();
-        let train = TrainState::new(gpu, &root, seed, anchored)?;
+        let train = TrainState::new(gpu, &root, seed, anchored, gpu.step)?;
         Ok(Self { train, backbone, heads, scopes })
     }
     /// Weights and running statistics.

@@ -4,7 +4,7 @@ use super::{Predicted, Task, inference::Inference};
 use crate::{
     Error, Result,
     data::{Annotation, Dataset, Kind, Loader, LoaderOptions, Sample},
-    train::{config::Data, run::evaluating, step::learner::Learner},
+    train::{config::Data, step::learner::Learner, tasks::loading::evaluating},
 };
 use image::{ImageBuffer, Luma, imageops};
 use mtpret_engine::{

@@ -6,9 +6,8 @@ use crate::{
     data::{Dataset, Kind, Labels, Sample, Source},
     metrics::{Bootstrap, ClassifyScores, Predictions, Roc, Targets},
     models::{Classifier, Depth, ResNet, catalogue},
-    onnx,
     onnx::{
-        Extent, Graph,
+        self, Extent, Graph,
         proto::{Attribute, FLOAT},
     },
     train::{

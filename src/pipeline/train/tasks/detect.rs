@@ -9,9 +9,8 @@ use crate::{
         Depth, ResNet, catalogue,
         faster_rcnn::{Boxes, FasterRcnn, Options},
     },
-    onnx,
     onnx::{
-        Detector, Extent, Graph,
+        self, Detector, Extent, Graph,
         proto::{FLOAT, INT64},
     },
     train::{

@@ -6,8 +6,8 @@ use crate::{
     data::{BadFilm, Loader, Sample},
     train::{
         config::Data,
-        run::evaluating,
         step::learner::{Learner, fields, view},
+        tasks::loading::evaluating,
     },
 };
 use mtpret_engine::{

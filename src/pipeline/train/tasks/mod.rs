@@ -5,6 +5,7 @@ mod classify;
 mod compare;
 mod detect;
 pub mod inference;
+pub mod loading;
 mod meaning;
 mod segment;
 

@@ -9,9 +9,8 @@ use crate::{
         Depth, ResNet, catalogue,
         deeplab::{DeepLab, Options},
     },
-    onnx,
     onnx::{
-        Extent, Graph,
+        self, Extent, Graph,
         proto::{Attribute, FLOAT, UINT8},
     },
     train::{

@@ -3,11 +3,12 @@
 mod page;
 
 use super::problems::random;
-use crate::{Error, Result, commands::Device};
+use crate::{Error, Result, commands::options::DeviceArgs};
 use mtpret_engine::{
     file,
     gpu::{
-        Choice, Gpu, Matrices, Recording, adapters, copy_gbps, fma_gflops, lists_matrices, time,
+        DeviceOptions, Gpu, Matrices, Recording, Variant, adapters, copy_gbps, fma_gflops,
+        lists_matrices, time,
     },
     ops::{Case, Op, SUITES, Suite, conv2d::Conv2d, linear::Linear},
 };
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// Seeds of a case's inputs with the driver's checks off and on.
@@ -99,7 +100,7 @@ struct Health {
 #[derive(Serialize)]
 struct Verdict {
     op: &'static str,
-    variants: Vec<&'static str>,
+    variants: Vec<Variant>,
     cases: usize,
     /// Cases times variants, with the driver's checks off and on.
     checks: usize,
@@ -247,7 +248,10 @@ fn heading(a: &Adapter) -> String {
 fn examine(adapter: &wgpu::Adapter, only: &str, say: &dyn Fn(&str)) -> Result<Health> {
     let open = |checked, poison| {
         let matrices = Matrices::Listed;
-        Gpu::from_adapter(adapter, Choice { checked, poison, matrices, ..Choice::default() })
+        Gpu::from_adapter(
+            adapter,
+            DeviceOptions { checked, poison, matrices, ..DeviceOptions::default() },
+        )
     };
     let gpus = [open(false, true)?, open(true, true)?];
     say(&format!("\n   {:<16} {:>5} {:>6} {:>18}\n", "op", "cases", "checks", "worst of allowed"));
@@ -287,7 +291,7 @@ fn judge(suite: &'static Suite, gpus: &[Gpu; 2]) -> Verdict {
     for case in &cases {
         for variant in &variants {
             for (gpu, (checked, seed)) in gpus.iter().zip(SEEDS) {
-                let (worst, faults) = check(case, gpu, variant, seed);
+                let (worst, faults) = check(case, gpu, *variant, seed);
                 verdict.checks += 1;
                 verdict.worst = verdict.worst.max(worst);
                 let checks = if checked { "on" } else { "off" };
@@ -301,7 +305,7 @@ fn judge(suite: &'static Suite, gpus: &[Gpu; 2]) -> Verdict {
 }
 
 /// A case's worst error and its faults; a driver that stops is a fault like any other.
-fn check(case: &Case, gpu: &Gpu, variant: &str, seed: u64) -> (f64, Vec<String>) {
+fn check(case: &Case, gpu: &Gpu, variant: Variant, seed: u64) -> (f64, Vec<String>) {
     match catch_unwind(AssertUnwindSafe(|| case.check(gpu, Some(variant), seed))) {
         Ok(Ok(report)) => (report.worst(), report.faults()),
         Ok(Err(e)) => (f64::INFINITY, vec![e.to_string()]),

@@ -156,7 +156,7 @@ fn figures(health: &Health) -> Vec<Block> {
     for op in &health.ops {
         table.push(vec![
             Cell::words(op.op),
-            Cell::words(op.variants.join(", ")),
+            Cell::words(op.variants.iter().map(|v| v.name()).collect::<Vec<_>>().join(", ")),
             Cell::number(Some(op.cases as f64), 0),
             Cell::number(Some(op.checks as f64), 0),
             Cell::number(Some(100.0 * op.worst), 1),

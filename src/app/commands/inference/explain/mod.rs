@@ -5,21 +5,21 @@ mod pictures;
 use super::predict::unlabelled;
 use crate::{
     Error, Result,
-    commands::{Device, runs::report::column_name, stages::finetuned},
+    commands::{options::DeviceArgs, runs::report::column_name, stages::finetuned},
     report::picture::{Cell, Map, MarkedBox, Outcome, Picture, Row, Sheet},
 };
 use image::GrayImage;
-use mtpret_engine::gpu::Gpu;
 use mtpret_pipeline::{
     data::{self, Dataset, Film, Kind, Loader, Sample},
     export::bundle,
     models::Depth,
     train::{
-        run::evaluating,
+        Device,
         step::learner::{Learner, depth},
         tasks::{
             self, Compared, FoundBox, Predicted, Task,
             attention::{Attention, GradCam, choose, enlarged},
+            loading::evaluating,
         },
     },
     weights,
@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(short, long)]
     pub(in crate::commands) output: Option<PathBuf>,
     #[command(flatten)]
-    pub(in crate::commands) device: Device,
+    pub(in crate::commands) device: DeviceArgs,
 }
 
 /// A fine-tuned network and what it was trained for.
@@ -78,13 +78,13 @@ pub(in crate::commands) struct Trained {
     task: Box<dyn Task>,
     depth: Depth,
     learner: Learner,
-    gpu: Gpu,
+    gpu: Device,
 }
 
 impl Trained {
     /// # Errors
     /// The run has no weights, or its data set is not at hand.
-    pub(in crate::commands) fn open(run: &Path, device: &Device) -> Result<Self> {
+    pub(in crate::commands) fn open(run: &Path, device: &DeviceArgs) -> Result<Self> {
         let config = finetuned(run, None)?;
         let (set, task) = match run.is_file() {
             true => tasks::recalled(run, &config)?,

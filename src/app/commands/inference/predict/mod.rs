@@ -6,22 +6,24 @@ mod row;
 use crate::{
     Error, Result,
     commands::{
-        Device,
+        options::DeviceArgs,
         stages::{finetuned, network},
     },
     report::coco::Mask,
 };
 use image::DynamicImage;
 use indicatif::{ProgressBar, ProgressStyle};
-use mtpret_engine::{file, gpu::Gpu};
+use mtpret_engine::file;
 use mtpret_pipeline::{
     data::{self, Kind, Loader, LoaderOptions, Orientation, Sample},
     train::{
-        run::{evaluating, file_name::FileNames},
+        Device,
+        run::file_name::FileNames,
         step::learner::Learner,
         tasks::{
             self, Compared, FoundBox, Predicted, Task,
             attention::{GradCam, enlarged},
+            loading::evaluating,
             picture,
         },
     },
@@ -71,7 +73,7 @@ pub struct Args {
     #[arg(long)]
     stored: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// Boxes of a lower probability are not drawn.
@@ -203,7 +205,7 @@ fn bare(path: &Path) -> Sample {
 struct Predictor<'a> {
     args: &'a Args,
     task: &'a dyn Task,
-    gpu: &'a Gpu,
+    gpu: &'a Device,
     learner: &'a Learner,
 }
 

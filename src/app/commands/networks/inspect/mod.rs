@@ -4,7 +4,7 @@ mod contents;
 
 use crate::{
     Result,
-    commands::Device,
+    commands::options::DeviceArgs,
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::gpu::Command;
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// Runs the command.

@@ -4,8 +4,8 @@ use super::{predicted::Predicted, record::Finished};
 use crate::{
     Result,
     commands::{
-        Device,
         inference::explain::{self, Trained},
+        options::DeviceArgs,
     },
     report::{
         html::{Block, Key, Shot},
@@ -78,7 +78,7 @@ fn varied(ranked: &[usize], groups: &[usize], count: usize) -> Vec<usize> {
 }
 
 /// The best and the worst films of a run, `count` of each at most, or a sentence that says why they are not shown.
-pub fn films(run: &Finished, count: usize, device: &Device) -> Vec<Block> {
+pub fn films(run: &Finished, count: usize, device: &DeviceArgs) -> Vec<Block> {
     let not_shown =
         |why: String| vec![Block::Text(format!("{}: films are not shown: {why}.", run.name))];
     let Some(films) = &run.films else {
@@ -116,7 +116,7 @@ pub fn films(run: &Finished, count: usize, device: &Device) -> Vec<Block> {
 }
 
 /// A picture of each film, in their order; and one of what was seen.
-fn shots(run: &Finished, paths: &[&Path], device: &Device) -> Result<(Vec<Shot>, Compared)> {
+fn shots(run: &Finished, paths: &[&Path], device: &DeviceArgs) -> Result<(Vec<Shot>, Compared)> {
     let trained = Trained::open(&run.folder, device)?;
     let set = &trained.set;
     let known = [&set.train, &set.val, &set.test].into_iter().flatten();

@@ -17,7 +17,7 @@ pub(in crate::commands) use training::part_names;
 use crate::{
     Error, Result,
     commands::{
-        Device,
+        options::DeviceArgs,
         stages::{
             finetuned,
             reproduce::{available, paper::Layout},
@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4)]
     films: usize,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// Runs the command.

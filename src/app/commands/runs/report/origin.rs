@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use chrono::DateTime;
-use mtpret_pipeline::train::run::environment::{Part, Sitting};
+use mtpret_pipeline::train::run::environment::{Part, Process};
 use std::collections::BTreeSet;
 
 /// Settings that a reader asks for first, and what they are called.
@@ -30,20 +30,20 @@ fn moment(seconds: u64) -> String {
     moment.map_or("unknown".into(), |m| m.format("%Y-%m-%d %H:%M UTC").to_string())
 }
 
-fn sitting(sitting: &Sitting) -> Vec<(String, String)> {
-    let [tuned, shapes] = sitting.tuned;
-    let begun = moment(sitting.started);
-    let time = match sitting.ended {
-        Some(_) => format!("{begun}, for {}", span(sitting.total_seconds)),
+fn process(process: &Process) -> Vec<(String, String)> {
+    let [tuned, shapes] = process.tuned;
+    let begun = moment(process.started);
+    let time = match process.ended {
+        Some(_) => format!("{begun}, for {}", span(process.total_seconds)),
         None => format!("{begun}, and did not end by itself"),
     };
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     vec![
-        pair("program", &sitting.program),
-        pair("adapter", &sitting.adapter),
-        pair("driver", &format!("{}, {}", sitting.driver, sitting.backend)),
-        pair("system", &sitting.system),
-        pair("features in memory", &sitting.precision),
+        pair("program", &process.program),
+        pair("adapter", &process.adapter),
+        pair("driver", &format!("{}, {}", process.driver, process.backend)),
+        pair("system", &process.system),
+        pair("features in memory", &process.precision),
         pair("tuned", &format!("{tuned} of {shapes} shapes")),
         pair("begun", &time),
     ]
@@ -51,8 +51,8 @@ fn sitting(sitting: &Sitting) -> Vec<(String, String)> {
 
 /// The adapters that runs were trained on, if that is known.
 pub fn adapters(runs: &[Record]) -> Option<String> {
-    let sittings = runs.iter().flat_map(|run| &run.environment).flat_map(|e| &e.sittings);
-    let names: BTreeSet<&str> = sittings.map(|sitting| sitting.adapter.as_str()).collect();
+    let processes = runs.iter().flat_map(|run| &run.environment).flat_map(|e| &e.processes);
+    let names: BTreeSet<&str> = processes.map(|process| process.adapter.as_str()).collect();
     (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
@@ -96,17 +96,17 @@ pub fn origin(runs: &[Record]) -> Vec<Block> {
         let size = run.setting("data.width").zip(run.setting("data.height"));
         let size = size.map(|(w, h)| ("input".to_owned(), format!("{w} × {h} px")));
         let mut facts: Vec<_> = std::iter::once(stage).chain(settings).chain(size).collect();
-        let sittings = run.environment.as_ref().map_or(&[][..], |e| &e.sittings);
-        if let Some(last) = sittings.last() {
-            facts.extend(sitting(last));
+        let processes = run.environment.as_ref().map_or(&[][..], |e| &e.processes);
+        if let Some(last) = processes.last() {
+            facts.extend(process(last));
         }
         facts.push(("folder".into(), run.folder.display().to_string()));
         blocks.push(Block::Facts(facts));
-        if sittings.is_empty() {
+        if processes.is_empty() {
             let text = "Adapter, times and digests are not known: the run has no environment.json.";
             blocks.push(Block::Text(text.into()));
         }
-        if let [earlier @ .., _] = sittings
+        if let [earlier @ .., _] = processes
             && !earlier.is_empty()
         {
             let said = earlier.iter().map(|s| {

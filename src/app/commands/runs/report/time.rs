@@ -16,15 +16,15 @@ use std::collections::BTreeMap;
 /// Kernels of a picture; a table has all.
 const DEAREST: usize = 12;
 
-/// Seconds by activity over all sittings, the longest first; what nothing was noted of is setting up.
+/// Seconds by activity over all processes, the longest first; what nothing was noted of is setting up.
 fn seconds(environment: &Environment) -> Vec<(String, f64)> {
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-    for sitting in &environment.sittings {
-        let noted: f64 = sitting.seconds.values().sum();
-        for (on, seconds) in &sitting.seconds {
+    for process in &environment.processes {
+        let noted: f64 = process.seconds.values().sum();
+        for (on, seconds) in &process.seconds {
             *sums.entry(on.clone()).or_default() += seconds;
         }
-        let rest = (sitting.total_seconds - noted).max(0.0);
+        let rest = (process.total_seconds - noted).max(0.0);
         *sums.entry("setting up and the rest".into()).or_default() += rest;
     }
     let mut sums: Vec<_> = sums.into_iter().filter(|(_, seconds)| *seconds > 0.0).collect();
@@ -57,8 +57,8 @@ pub fn spent(runs: &[Record]) -> Vec<Block> {
         columns: known.len().clamp(1, 2),
     });
     for (run, environment) in known {
-        let steps = environment.sittings.iter().rev().find(|sitting| !sitting.steps.is_empty());
-        for step in steps.into_iter().flat_map(|sitting| &sitting.steps) {
+        let steps = environment.processes.iter().rev().find(|process| !process.steps.is_empty());
+        for step in steps.into_iter().flat_map(|process| &process.steps) {
             let task = step.name.strip_prefix("finetune ").unwrap_or(&step.name);
             let name = if run.name == task { task.into() } else { format!("{}, {task}", run.name) };
             blocks.extend(kernels(&name, step));

@@ -8,18 +8,17 @@ mod verdict;
 use crate::{
     Error, Result,
     commands::{
-        Device,
         inference::{explain, figures::Figures},
-        options::Settings,
+        options::{DeviceArgs, Settings},
         runs::report::Finished,
         stages::demo::{page::Page, plan::Plan},
         watch::{Console, span},
     },
 };
-use mtpret_engine::gpu::Gpu;
 use mtpret_pipeline::{
     data::{self, Format, Source, Split},
     train::{
+        Device,
         config::{self, Demo},
         run::{
             Run, Watch,
@@ -37,6 +36,7 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
+use verdict::{INITIALISATIONS, Tuned};
 
 /// All three stages of MTPret on real films, in minutes: pretraining, multitask learning, fine-tuning, and fine-tuning
 /// from scratch to compare with.
@@ -161,14 +161,14 @@ fn introduce(config: &Demo, watch: &Console) {
     }
 }
 
-/// Share of the time that pictures, the report and readings take, which no rehearsal sees: measured at 4 %.
+/// Share of the time that pictures, the report and readings take, which no dry run sees: measured at 4 %.
 const ASIDE: f64 = 0.05;
 
 /// Says how long the demo will take here, and makes it shorter where it is given fewer minutes.
-fn foretell(gpu: &Gpu, config: &mut Demo, minutes: Option<u32>, watch: &Console) -> Result<()> {
+fn foretell(gpu: &Device, config: &mut Demo, minutes: Option<u32>, watch: &Console) -> Result<()> {
     let begun = Instant::now();
     watch.note("timing a few steps of every stage on this machine");
-    let plan = Plan::rehearse(gpu, config)?;
+    let plan = Plan::dry_run(gpu, config)?;
     let runs = INITIALISATIONS.len();
     if let Some(minutes) = minutes {
         let whole = config.clone();
@@ -267,15 +267,12 @@ fn own(folder: &Path) -> Result<Source> {
     Ok(source)
 }
 
-/// What fine-tuning begins from.
-const INITIALISATIONS: [&str; 2] = ["scratch", "MTPret"];
-
 /// The folder of a task's fine-tuning.
 fn fine_tuned(task: &str, initialisation: &str) -> String {
     format!("finetune-{}-{}", legal(task), initialisation.to_lowercase())
 }
 
-fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
+fn stages(gpu: &Device, config: &Demo, run: &Run) -> Result<()> {
     let moco = pretrain(gpu, &config.pretrain(), &run.part("pretrain")?)?;
     let mtpret = multitask(gpu, &config.multitask(Some(moco)), &run.part("multitask")?)?;
     for task in &config.multitask.tasks {
@@ -288,14 +285,6 @@ fn stages(gpu: &Gpu, config: &Demo, run: &Run) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A task's fine-tuned runs, from scratch and after MTPret.
-struct Tuned {
-    task: String,
-    /// With the positive class and the number of test films.
-    title: String,
-    runs: [Finished; 2],
 }
 
 fn finished(config: &Demo, run: &Run) -> Result<Vec<Tuned>> {
@@ -321,7 +310,7 @@ struct Pictures {
     of_tasks: Vec<PathBuf>,
 }
 
-fn pictures(config: &Demo, run: &Run, device: &Device) -> Result<Pictures> {
+fn pictures(config: &Demo, run: &Run, device: &DeviceArgs) -> Result<Pictures> {
     let of = |task: &String| {
         explain::draw(&explain::Args {
             paths: INITIALISATIONS.map(|name| run.folder.join(fine_tuned(task, name))).into(),

@@ -1,6 +1,9 @@
 //! The page at a demo's end.
 
-use super::{INITIALISATIONS, Pictures, Tuned, fine_tuned, verdict};
+use super::{
+    Pictures, fine_tuned,
+    verdict::{self, INITIALISATIONS, Tuned},
+};
 use crate::{
     Result,
     commands::runs::report::{films, readings, section},
@@ -9,8 +12,7 @@ use crate::{
         html::{Block, Report},
     },
 };
-use mtpret_engine::gpu::Gpu;
-use mtpret_pipeline::train::{config::Demo, run::Run};
+use mtpret_pipeline::train::{Device, config::Demo, run::Run};
 use std::{fs, path::PathBuf};
 
 /// A loss curve for each stage in the run's `metrics.jsonl` files.
@@ -48,7 +50,7 @@ impl Page<'_> {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub fn write(&self, gpu: &Gpu, config: &Demo, run: &Run) -> Result<PathBuf> {
+    pub fn write(&self, gpu: &Device, config: &Demo, run: &Run) -> Result<PathBuf> {
         let panels = curves(config, run);
         run.write("curves.svg", &chart::svg(&panels, 2))?;
         let info = gpu.info();

@@ -1,21 +1,21 @@
 //! How long a demo will take by the time of its steps here and now, and how much of it fits the minutes there are.
 
 use crate::Result;
-use mtpret_engine::gpu::Gpu;
 use mtpret_pipeline::train::{
+    Device,
     config::{Demo, Visit},
-    estimate::dry_run::{self, Rehearsal},
+    estimate::dry_run::{self, DryRun},
 };
 
 /// Below this share of a task's training it is better to leave the last task out.
 const HALF: f64 = 0.5;
 
-/// Every stage of a demo, rehearsed.
+/// A dry run of every stage of a demo.
 pub struct Plan {
-    pretrain: Rehearsal,
+    pretrain: DryRun,
     /// Of each task, in the order in which the configuration names them.
-    multitask: Vec<Rehearsal>,
-    finetune: Vec<Rehearsal>,
+    multitask: Vec<DryRun>,
+    finetune: Vec<DryRun>,
 }
 
 impl Plan {
@@ -23,7 +23,7 @@ impl Plan {
     ///
     /// # Errors
     /// Whatever would stop a stage before its first step.
-    pub fn rehearse(gpu: &Gpu, config: &Demo) -> Result<Self> {
+    pub fn dry_run(gpu: &Device, config: &Demo) -> Result<Self> {
         let finetune = |task: &String| dry_run::finetune(gpu, &config.finetune(task, None));
         Ok(Self {
             pretrain: dry_run::pretrain(gpu, &config.pretrain())?,
@@ -79,7 +79,7 @@ impl Plan {
         for target in config.target.values_mut() {
             target.epochs = target.epochs.map(passes);
         }
-        let visit = |tuning: &Rehearsal| whole.multitask.visit.steps(tuning.steps);
+        let visit = |tuning: &DryRun| whole.multitask.visit.steps(tuning.steps);
         let shortest = self.finetune[..tasks].iter().map(visit).min().unwrap_or(1);
         let steps = (shortest as f64 * share).ceil() as u64;
         config.multitask.visit = Visit::Steps(steps.max(1));
@@ -95,7 +95,7 @@ mod tests {
 
     /// Ten steps an epoch, a second each, for every stage.
     fn plan(config: &Demo) -> Plan {
-        let of = |name: &str| Rehearsal {
+        let of = |name: &str| DryRun {
             name: name.into(),
             films: 160,
             steps: 10,
@@ -105,7 +105,7 @@ mod tests {
             once_seconds: 0.0,
             mib: 0,
         };
-        let tasks: Vec<Rehearsal> = config.multitask.tasks.iter().map(|task| of(task)).collect();
+        let tasks: Vec<DryRun> = config.multitask.tasks.iter().map(|task| of(task)).collect();
         Plan { pretrain: of("pretrain"), multitask: tasks.clone(), finetune: tasks }
     }
 

@@ -3,8 +3,8 @@
 use crate::{
     Error, Result,
     commands::{
-        Device,
         inference::explain::{self, Column, Trained},
+        options::DeviceArgs,
     },
     report::picture::{Row, Sheet},
 };
@@ -32,7 +32,7 @@ struct Task {
 }
 
 impl Task {
-    fn open(name: &str, run: &Path, device: &Device) -> Result<Self> {
+    fn open(name: &str, run: &Path, device: &DeviceArgs) -> Result<Self> {
         let trained = Trained::open(run, device)?;
         let films = trained.set.test.clone();
         Ok(Self { name: name.into(), trained, films })
@@ -71,7 +71,7 @@ impl Task {
 ///
 /// # Errors
 /// A run without weights, or films that cannot be read.
-pub fn draw(runs: &[(String, PathBuf)], device: &Device, seed: u64, file: &Path) -> Result<()> {
+pub fn draw(runs: &[(String, PathBuf)], device: &DeviceArgs, seed: u64, file: &Path) -> Result<()> {
     let open = |(name, run): &(String, PathBuf)| Task::open(name, run, device);
     let mut tasks = runs.iter().map(open).collect::<Result<Vec<_>>>()?;
     let (first, others) = tasks.split_first_mut().expect("a demo has a task");

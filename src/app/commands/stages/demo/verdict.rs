@@ -1,11 +1,21 @@
 //! What a demo came to, in one table and in words.
 
-use super::{INITIALISATIONS, Tuned};
 use crate::{
     commands::runs::report::Finished,
     report::table::{Cell, Column, Table},
 };
 use mtpret_pipeline::train::config::{Demo, Metric, Visit};
+
+/// What fine-tuning begins from.
+pub const INITIALISATIONS: [&str; 2] = ["scratch", "MTPret"];
+
+/// A task's fine-tuned runs, from scratch and after MTPret.
+pub struct Tuned {
+    pub task: String,
+    /// With the positive class and the number of test films.
+    pub title: String,
+    pub runs: [Finished; 2],
+}
 
 /// The main figure of every task, a column for each initialisation.
 pub fn table(tasks: &[Tuned]) -> Table {

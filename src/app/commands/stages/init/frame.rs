@@ -2,7 +2,7 @@
 
 use super::template::Template;
 use crate::{Error, Result, commands::watch::span};
-use mtpret_pipeline::train::estimate::dry_run::Rehearsal;
+use mtpret_pipeline::train::estimate::dry_run::DryRun;
 
 /// Sides that are tried, pixels: multiples of what the deepest features and a feature pyramid stand for.
 const SIDES: [usize; 11] = [64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512];
@@ -48,7 +48,7 @@ pub struct Chosen {
     /// Size and batch.
     pub frame: Frame,
     /// What the stage takes with them.
-    pub rehearsal: Rehearsal,
+    pub dry_run: DryRun,
     /// What was timed, in words.
     pub timed: Vec<String>,
 }
@@ -66,19 +66,19 @@ pub struct Budget<'a> {
 }
 
 /// Epochs that fit into so many seconds; at least one.
-pub fn epochs(rehearsal: &Rehearsal, seconds: f64) -> u64 {
-    1 + ((seconds - rehearsal.seconds(1)) / rehearsal.epoch_seconds.max(1e-3)).max(0.0) as u64
+pub fn epochs(dry_run: &DryRun, seconds: f64) -> u64 {
+    1 + ((seconds - dry_run.seconds(1)) / dry_run.epoch_seconds.max(1e-3)).max(0.0) as u64
 }
 
-/// A rehearsal in words.
-pub fn words(name: &str, frame: Option<Frame>, rehearsal: &Rehearsal) -> String {
+/// A dry run in words.
+pub fn words(name: &str, frame: Option<Frame>, dry_run: &DryRun) -> String {
     let size =
         frame.map_or(String::new(), |f| format!(" at {0} x {0}, batch {1}", f.side, f.batch));
     format!(
         "{name}{size}: {} for the first epoch, {} for a later one, {} MiB",
-        span(rehearsal.first_epoch_seconds),
-        span(rehearsal.epoch_seconds),
-        rehearsal.mib
+        span(dry_run.first_epoch_seconds),
+        span(dry_run.epoch_seconds),
+        dry_run.mib
     )
 }
 
@@ -87,19 +87,19 @@ impl Budget<'_> {
     /// `films` that are learnt from.
     ///
     /// # Errors
-    /// Not even the smallest size fits the memory, or what `rehearse` gives.
+    /// Not even the smallest size fits the memory, or what `dry_run` gives.
     pub fn choose(
         &self,
         films: usize,
         batch: usize,
-        rehearse: impl Fn(Frame) -> Result<Rehearsal>,
+        dry_run: impl Fn(Frame) -> Result<DryRun>,
     ) -> Result<Chosen> {
         let fitting = batch.min(films / 4 / 2 * 2).max(2);
         let (mut frame, mut timed, mut first) =
             (Frame { side: FIRST, batch: fitting }, Vec::new(), true);
         loop {
-            let beyond = |r: &Rehearsal| self.memory.is_some_and(|all| r.mib << 20 > all);
-            let rehearsal = match rehearse(frame) {
+            let beyond = |r: &DryRun| self.memory.is_some_and(|all| r.mib << 20 > all);
+            let dry_run = match dry_run(frame) {
                 Ok(fits) if !beyond(&fits) => fits,
                 Ok(_) | Err(Error::Adapter(_)) if frame.batch > 2 => {
                     frame.batch = (frame.batch / 4 * 2).max(2);
@@ -115,22 +115,22 @@ impl Budget<'_> {
                 }
                 Err(why) => return Err(why),
             };
-            let line = words(self.name, Some(frame), &rehearsal);
+            let line = words(self.name, Some(frame), &dry_run);
             eprintln!("{line}");
             timed.push(line);
-            let fits = |times: f64| epochs(&scaled(&rehearsal, times), self.seconds) >= self.wanted;
+            let fits = |times: f64| epochs(&scaled(&dry_run, times), self.seconds) >= self.wanted;
             let times = |side: usize| (side as f64 / frame.side as f64).powi(2);
             let best = SIDES.iter().rev().copied().find(|side| fits(times(*side)));
             let best = best.unwrap_or(SIDES[0]);
             // The second guess is seldom off: a pixel costs no more in a larger film.
-            let enough = epochs(&rehearsal, self.seconds) >= self.wanted / 2;
+            let enough = epochs(&dry_run, self.seconds) >= self.wanted / 2;
             let next = match (first, enough) {
                 (true, _) => best,
                 (false, true) => frame.side,
                 (false, false) => smaller(frame.side),
             };
             if next == frame.side {
-                return Ok(Chosen { frame, rehearsal, timed });
+                return Ok(Chosen { frame, dry_run, timed });
             }
             (frame.side, first) = (next, false);
         }
@@ -142,9 +142,9 @@ fn smaller(side: usize) -> usize {
     SIDES.iter().rev().copied().find(|other| *other < side).unwrap_or(SIDES[0])
 }
 
-/// A rehearsal whose epochs take so many times as long.
-fn scaled(rehearsal: &Rehearsal, times: f64) -> Rehearsal {
-    let mut scaled = rehearsal.clone();
+/// A dry run whose epochs take so many times as long.
+fn scaled(dry_run: &DryRun, times: f64) -> DryRun {
+    let mut scaled = dry_run.clone();
     for seconds in
         [&mut scaled.first_epoch_seconds, &mut scaled.epoch_seconds, &mut scaled.once_seconds]
     {

@@ -6,7 +6,7 @@ mod template;
 
 use crate::{
     Error, Result,
-    commands::{Device, data::found, stages::init::plan::Plan},
+    commands::{data::found, options::DeviceArgs, stages::init::plan::Plan},
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::file;
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 impl Args {

@@ -9,12 +9,12 @@ use crate::{
     Result,
     commands::{data::keys, watch::span},
 };
-use mtpret_engine::gpu::Gpu;
 use mtpret_pipeline::{
     data::{Roots, Source},
     train::{
+        Device,
         config::{self, Stage},
-        estimate::dry_run::{self, Rehearsal},
+        estimate::dry_run::{self, DryRun},
     },
 };
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Plan<'a> {
     /// The command's.
     pub args: &'a Args,
     /// What steps are timed on.
-    pub gpu: &'a Gpu,
+    pub gpu: &'a Device,
     /// The data sets, the largest task first.
     pub sets: &'a [Set],
     /// The stages, in their order.
@@ -78,7 +78,7 @@ impl Plan<'_> {
             if frames.contains_key(section) {
                 continue;
             }
-            let rehearse = |frame: Frame| {
+            let dry_run = |frame: Frame| {
                 let own = [(section, frame)].into();
                 let text = self.finetune_draft(set, &own).text("");
                 let config: config::Finetune =
@@ -87,7 +87,7 @@ impl Plan<'_> {
             };
             let batch = if section == "data" { 16 } else { 8 };
             let budget = Budget { name: &set.source.name, ..self.budget("finetune") };
-            frames.insert(section, budget.choose(set.data.train.len(), batch, rehearse)?);
+            frames.insert(section, budget.choose(set.data.train.len(), batch, dry_run)?);
         }
         Ok(frames)
     }
@@ -137,10 +137,10 @@ impl Plan<'_> {
         let chosen = &frames[set.section()];
         let sizes = frames.iter().map(|(section, chosen)| (*section, chosen.frame)).collect();
         let mut template = self.finetune_draft(set, &sizes);
-        let epochs = epochs(&chosen.rehearsal, self.seconds("finetune")).min(MOST);
+        let epochs = epochs(&chosen.dry_run, self.seconds("finetune")).min(MOST);
         template.set("epochs", epochs);
         template.set("patience", (epochs / 4).max(3));
-        template.set("log.every", chosen.rehearsal.steps.clamp(1, 20));
+        template.set("log.every", chosen.dry_run.steps.clamp(1, 20));
         self.chain(&mut template, "finetune");
         let timed: Vec<&str> = frames.values().flat_map(|c| &c.timed).map(String::as_str).collect();
         let others = match tasks[1..].iter().map(|set| set.source.name.as_str()).collect::<Vec<_>>()
@@ -166,14 +166,13 @@ impl Plan<'_> {
         Self::kinds(&mut template, &sizes);
         let config =
             self.parse("multitask", &template.text(""), |c: &mut config::Multitask| &mut c.source)?;
-        let rehearsals = dry_run::multitask(self.gpu, &config)?;
-        let whole = Rehearsal::together("a round", &rehearsals);
+        let dry_runs = dry_run::multitask(self.gpu, &config)?;
+        let whole = DryRun::together("a round", &dry_runs);
         let timed = frame::words("a round of all tasks", None, &whole);
         eprintln!("{timed}");
         let rounds = epochs(&whole, self.seconds("multitask")).min(MOST);
         template.set("rounds", rounds);
-        template
-            .set("log.every", rehearsals.iter().map(|r| r.steps).min().unwrap_or(1).clamp(1, 20));
+        template.set("log.every", dry_runs.iter().map(|r| r.steps).min().unwrap_or(1).clamp(1, 20));
         self.chain(&mut template, "multitask");
         let comment = self.comment("multitask", "Multitask continual learning", &[&timed])
             + &format!(
@@ -205,22 +204,22 @@ impl Plan<'_> {
     }
     fn pretrain(&self) -> Result<String> {
         let films = self.sets.iter().map(|set| set.data.train.len()).sum();
-        let rehearse = |frame: Frame| {
+        let dry_run = |frame: Frame| {
             let text = self.pretrain_draft(frame, films).text("");
             let config = self.parse("pretrain", &text, |c: &mut config::Pretrain| &mut c.source)?;
             dry_run::pretrain(self.gpu, &config)
         };
         let budget = Budget { name: "pretrain", ..self.budget("pretrain") };
-        let chosen = budget.choose(films, 16, rehearse)?;
-        let Chosen { frame, rehearsal, timed } = &chosen;
-        let mut template = self.pretrain_draft(*frame, rehearsal.films);
-        let epochs = epochs(rehearsal, self.seconds("pretrain")).min(MOST);
+        let chosen = budget.choose(films, 16, dry_run)?;
+        let Chosen { frame, dry_run, timed } = &chosen;
+        let mut template = self.pretrain_draft(*frame, dry_run.films);
+        let epochs = epochs(dry_run, self.seconds("pretrain")).min(MOST);
         template.set("epochs", epochs);
         // The average of a short run must follow within it.
-        if epochs * rehearsal.steps < 5000 {
+        if epochs * dry_run.steps < 5000 {
             template.set("moco.momentum", 0.99);
         }
-        template.set("log.every", rehearsal.steps.clamp(1, 20));
+        template.set("log.every", dry_run.steps.clamp(1, 20));
         let timed: Vec<&str> = timed.iter().map(String::as_str).collect();
         let comment = self.comment("pretrain", "Contrastive pretraining, without labels", &timed)
             + &format!("{epochs} epochs: as many as fit, {MOST} at most.");

@@ -6,15 +6,14 @@ use super::reproduce::paper::Layout;
 use crate::{
     Error, Result,
     commands::{
-        Device,
-        options::{Folders, environment},
+        options::{DeviceArgs, Folders, environment},
         watch::Console,
     },
     report::table::{Cell as Entry, Column as Heading, Table},
 };
 use mtpret_pipeline::train::{
     config::{self, Init, Reproduce, Stage},
-    estimate::experiment::{Forecast, Rehearsed},
+    estimate::experiment::{DryRuns, Estimate},
     experiment::{Cell, Experiment},
     run::{Run, Watch},
 };
@@ -57,11 +56,11 @@ pub struct Args {
     /// One setting, for example --set moco.epochs=5; those of MTPRET_SET, apart by blanks, come first.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Print readings, cells and forecasts as JSON, one object a line, on standard output.
+    /// Print readings, cells and estimates as JSON, one object a line, on standard output.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 /// `90s`, `20m`, `3h` in seconds.
@@ -96,13 +95,13 @@ pub fn run(args: &Args) -> Result<()> {
     let (inits, missing) = available(&config, inits);
     if args.dry_run || (args.budget.is_some() && !resume) {
         watch.note("rehearsing every distinct stage");
-        let rehearsed = Rehearsed::new(&gpu, &config, &inits)?;
-        let mut forecasts = rehearsed.forecasts(&config, &inits);
+        let dry_run = DryRuns::new(&gpu, &config, &inits)?;
+        let mut estimates = dry_run.estimates(&config, &inits);
         if let Some(budget) = args.budget {
-            let whole: f64 = forecasts.iter().map(|f| f.seconds).sum();
+            let whole: f64 = estimates.iter().map(|f| f.seconds).sum();
             config.scale(budget / whole);
-            forecasts = rehearsed.forecasts(&config, &inits);
-            let now: f64 = forecasts.iter().map(|f| f.seconds).sum();
+            estimates = dry_run.estimates(&config, &inits);
+            let now: f64 = estimates.iter().map(|f| f.seconds).sum();
             watch.note(&format!(
                 "budget {:.0} min: {:.0} min as configured, all epochs times {:.2}, now {:.0} min",
                 budget / 60.0,
@@ -112,7 +111,7 @@ pub fn run(args: &Args) -> Result<()> {
             ));
         }
         if args.dry_run {
-            show(args.json, &forecasts);
+            show(args.json, &estimates);
             return Ok(());
         }
     }
@@ -250,10 +249,10 @@ pub(in crate::commands) fn available(
     (there, missing)
 }
 
-fn show(json: bool, forecasts: &[Forecast]) {
+fn show(json: bool, estimates: &[Estimate]) {
     if json {
-        for forecast in forecasts {
-            println!("{}", serde_json::to_string(forecast).expect("a forecast is plain data"));
+        for estimate in estimates {
+            println!("{}", serde_json::to_string(estimate).expect("an estimate is plain data"));
         }
         return;
     }
@@ -265,11 +264,11 @@ fn show(json: bool, forecasts: &[Forecast]) {
         let mib = Entry::number(Some(mib as f64), 0);
         table.push(vec![Entry::words(name), steps, Entry::number(Some(seconds / 60.0), 1), mib]);
     };
-    for f in forecasts {
+    for f in estimates {
         row(&f.name, f.steps, f.seconds, f.mib);
     }
-    let steps = forecasts.iter().map(|f| f.steps).sum();
-    let seconds = forecasts.iter().map(|f| f.seconds).sum();
-    row("all", steps, seconds, forecasts.iter().map(|f| f.mib).max().unwrap_or(0));
+    let steps = estimates.iter().map(|f| f.steps).sum();
+    let seconds = estimates.iter().map(|f| f.seconds).sum();
+    row("all", steps, seconds, estimates.iter().map(|f| f.mib).max().unwrap_or(0));
     print!("{}", table.to_text());
 }

@@ -17,7 +17,7 @@ use dicom_pixeldata::{
 };
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::decode::{Encoding, Fault, Film, bytes, check_size, fault_at, luma};
+use super::image::{Encoding, Fault, Film, bytes, check_size, fault_at, luma};
 use crate::Result;
 
 use coded::coded;
@@ -85,7 +85,7 @@ impl Stored {
     /// The pixels of a DICOM file.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is no DICOM, damaged, or encoded in a way that no library here decodes.
+    /// [`crate::Error::Data`] if it is no DICOM, damaged, or encoded in a way that no library here decodes.
     pub fn read(path: &Path) -> Result<Self> {
         let read = || {
             let bytes = bytes(path)?;

@@ -15,7 +15,7 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use flate2::read::DeflateDecoder;
 
 use super::{chain, is_marked};
-use crate::data::film::decode::Fault;
+use crate::data::film::image::Fault;
 
 /// Little endian with value representations, nothing compressed.
 pub(in crate::data) const PLAIN: &str = "1.2.840.10008.1.2.1";

@@ -1,0 +1,59 @@
+//! A source becomes a data set.
+
+use super::{
+    source::{Format, Source},
+    split::{self, Flaw},
+    split_file,
+};
+use crate::{
+    Result,
+    data::{
+        Dataset, Roots,
+        formats::{coco, folder, nih, openi, pairs, suffix, table, voc, yolo},
+    },
+};
+
+impl Source {
+    /// Finds and labels the films and divides them. No image is opened. A known data set without
+    /// a root is sought as [`Roots::from_env`] says.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] for settings that contradict one another; [`crate::Error::Data`] or
+    /// [`crate::Error::Io`] for a missing folder, table or annotation, an empty class, an unknown column,
+    /// a label, box or outline that cannot be read or lies outside, a path out of the root, a
+    /// missing film or mask, a patient in two parts, a film that is not the one that `splits` was written for.
+    pub fn read(&self) -> Result<Dataset> {
+        if self.known.is_some() && self.format.is_none() {
+            let mut found = self.clone();
+            found.locate(&Roots::from_env())?;
+            return found.read();
+        }
+        let (dataset, flaws) = self.survey()?;
+        match (flaws.into_iter().next(), &self.splits) {
+            (Some(flaw), _) => Err(flaw.error),
+            (None, Some(file)) => split_file::verify(self, file).map(|()| dataset),
+            (None, None) => Ok(dataset),
+        }
+    }
+
+    /// As [`Source::read`], with everything that is wrong with single films, rows and marks beside the data set without
+    /// them.
+    ///
+    /// # Errors
+    /// What leaves no data set to speak of.
+    pub fn survey(&self) -> Result<(Dataset, Vec<Flaw>)> {
+        let format = self.check()?;
+        let listing = match format {
+            Format::Folder => folder::read(self)?,
+            Format::Csv => table::read(self)?,
+            Format::Nih => nih::read(self)?,
+            Format::Suffix => suffix::read(self)?,
+            Format::Masks => pairs::read(self)?,
+            Format::Coco => coco::read(self)?,
+            Format::Voc => voc::read(self)?,
+            Format::Yolo => yolo::read(self)?,
+            Format::Openi => openi::read(self)?,
+        };
+        split::divide(self, listing)
+    }
+}

@@ -1,0 +1,47 @@
+//! `bench`: what it writes, and what it compares.
+
+use crate::commands::{PROGRAM, Place, refused, succeeded};
+use serde_json::Value;
+use std::{fs, process::Command};
+
+fn bench(args: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("bench").args(args);
+    command
+}
+
+#[test]
+fn a_step_is_measured_traced_and_compared_with_its_like_alone() {
+    let place = Place::new();
+    let trace = place.path("trace.json");
+    let step = |size: &str, batch: &str, more: &[&str]| {
+        let args = ["step", "--batch", batch, "--size", size, "--steps", "5", "--json"];
+        succeeded(bench(&[&args, more].concat())).out
+    };
+    let text = step("32", "2", &["--layers", "--trace", trace.to_str().unwrap()]);
+    let out: Value = serde_json::from_str(&text).unwrap();
+    let number = |v: &Value| v.as_f64().unwrap();
+    assert_eq!(out["step"]["seconds"].as_array().unwrap().len(), 5);
+    assert!(number(&out["step"]["share_of_fma"]) > 0.0);
+    // A ResNet-18 has 11 distinct convolutions, the first of which has no input gradient, and a linear layer.
+    let layers = out["step"]["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 11 + 10 + 11 + 2, "{layers:?}");
+    assert!(layers.iter().all(|l| number(&l["ms"]) > 0.0 && number(&l["gflops"]) > 0.0));
+    let trace: Value = serde_json::from_str(&fs::read_to_string(trace).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let launches = events.iter().filter(|e| e["tid"] == 2).count();
+    assert_eq!(launches as u64, out["step"]["launches"].as_u64().unwrap());
+    assert!(events.iter().any(|e| e["name"].as_str().unwrap().contains("weight gradient")));
+
+    let (a, b) = (place.path("a.json"), place.path("b.json"));
+    fs::write(&a, &text).unwrap();
+    let compare = |b: &str| bench(&["compare", a.to_str().unwrap(), b, "--json"]);
+    let same: Value = serde_json::from_str(&succeeded(compare(a.to_str().unwrap())).out).unwrap();
+    let work = &same["works"][0];
+    assert_eq!(number(&work["ratio"]), 1.0);
+    assert!(number(&work["interval"][0]) <= 1.0 && number(&work["interval"][1]) >= 1.0);
+    fs::write(&b, step("64", "2", &[])).unwrap();
+    refused(compare(b.to_str().unwrap()), 2, &["2 × 32 × 32", "2 × 64 × 64", "measure both alike"]);
+    fs::write(&b, "{}").unwrap();
+    refused(compare(b.to_str().unwrap()), 2, &["b.json", "bench step --json"]);
+}

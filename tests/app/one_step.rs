@@ -1,0 +1,192 @@
+//! What other programs check is what trains: `run-steps` and the stages record the same launches.
+
+use mtpret::commands::external::{
+    network::{Batch, Norm, Preset, Settings, Subject},
+    run_steps::OnViews,
+};
+use mtpret_engine::{
+    gpu::{Command, DeviceOptions, Gpu},
+    step::{StepOptions, Stepper, Trainable},
+    tensor::Array,
+};
+use mtpret_pipeline::{
+    data::{Dataset, Fit, Kind, Labels, Source},
+    models::{Depth, Projection},
+    train::{
+        Device,
+        config::{
+            Augment, Data, Detect as Boxes, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim,
+            Preset as Numbers, Segment as Masks,
+        },
+        stages::moco::{Contrast, MocoLearner, MocoStep},
+        step::{
+            learner::{Learner, TaskStep},
+            optimizer::Update,
+            schedule::Schedule,
+        },
+        tasks::{Classify, Detect, Segment, Task},
+    },
+    weights,
+};
+
+const BATCH: usize = 2;
+const SIDE: usize = 64;
+const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
+
+fn device() -> Device {
+    let gpu = Gpu::open(DeviceOptions::default()).unwrap();
+    Device { gpu, step: StepOptions::default() }
+}
+
+fn data() -> Data {
+    Data {
+        width: SIDE,
+        height: SIDE,
+        batch: BATCH,
+        threads: 1,
+        cache_mb: 1,
+        max_bad: 0,
+        mean: 122.786,
+        std: 18.39,
+    }
+}
+
+fn update() -> Update {
+    let optim = Optim {
+        lr: 0.01,
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        schedule: Schedule::Constant,
+        lr_min: 0.0,
+        warmup_steps: 0,
+        period: None,
+        lars: None,
+    };
+    Update::new(&optim, None)
+}
+
+/// A data set of one kind without films.
+fn set(kind: Kind, count: usize) -> Dataset {
+    let names = (0..count).map(|i| i.to_string()).collect();
+    let labels = Labels { kind, names };
+    let (train, val, test) = (vec![], vec![], vec![]);
+    Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 }
+}
+
+/// Every launch of a step but those that make views of films: kernel, constants, parameters, grid, shape.
+fn launches(device: &Device, step: &dyn Trainable) -> Vec<String> {
+    let stepper = Stepper::new(device, step).unwrap();
+    let said = |command: &Command| match command {
+        Command::Launch(l) if l.source.name.starts_with("warp/") => None,
+        Command::Launch(l) => Some(format!(
+            "{} {:?} {:?} {:?} {}",
+            l.source.name, l.constants, l.params, l.grid, l.cost.shape
+        )),
+        Command::Copy { from, .. } => Some(format!("copy of {} bytes", from.bytes)),
+    };
+    stepper.programs()[0].commands().iter().filter_map(said).collect()
+}
+
+/// Holds fine-tuning of a task, whose films have `target` numbers each, to `run-steps` on the network of this name and a batch of
+/// these shapes.
+fn hold(name: &str, task: &dyn Task, target: usize, targets: &[(&'static str, Vec<usize>)]) {
+    let device = device();
+    let learner = Learner::new(&device, Depth::R18, &[task], false, 1).unwrap();
+    let update = update();
+    let finetune = TaskStep {
+        learner: &learner,
+        task,
+        head: 0,
+        target,
+        augment: &AUGMENT,
+        update,
+        average: None,
+    };
+    let trained = launches(&device, &finetune);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.safetensors");
+    weights::save(&file, learner.network(&device, 0).unwrap(), Default::default()).unwrap();
+    let settings = Settings {
+        output_stride: 16,
+        rates: None,
+        preset: Preset::Torchvision,
+        det_bn: Norm::Train,
+        dropout: 0.5,
+    };
+    let found = weights::open(&file).unwrap();
+    let subject = Subject::new(&device, name, &settings, None, &found, false).unwrap();
+    let shapes = [("x", vec![BATCH, SIDE, SIDE, 3])].into_iter().chain(targets.iter().cloned());
+    let batch: Batch = shapes.map(|(name, shape)| (name, Array::zeros(&shape))).collect();
+    let optimizer = update.optimizer(&subject.train.network.weights.layout, 0, false);
+    let checked = launches(&device, &subject.on(&batch, optimizer));
+
+    assert!(trained.len() > 100, "{} launches", trained.len());
+    for (at, (trained, checked)) in trained.iter().zip(&checked).enumerate() {
+        assert_eq!(trained, checked, "{name}: launch {at}");
+    }
+    assert_eq!(trained.len(), checked.len(), "{name}");
+}
+
+#[test]
+fn fine_tuning_of_classes_is_what_run_steps_runs() {
+    let source = serde_json::json!({ "name": "t", "format": "folder", "root": "." });
+    let source: Source = serde_json::from_value(source).unwrap();
+    let set = set(Kind::Classes, 3);
+    let task = Classify::new(&source, &set, &data(), Default::default()).unwrap();
+    hold("resnet18", &task, 1, &[("classes", vec![BATCH, 1])]);
+}
+
+#[test]
+fn fine_tuning_of_masks_is_what_run_steps_runs() {
+    let masks = Masks {
+        width: SIDE,
+        height: SIDE,
+        batch: BATCH,
+        preset: Numbers::Torchvision,
+        output_stride: 16,
+        aux: false,
+        smooth: 1.0,
+        reduce: DiceReduce::Image,
+        classes: DiceClasses::Fg,
+        original_size: false,
+        loss_weight: 1.0,
+    };
+    let task = Segment::new(&set(Kind::Mask, 1), &data(), &masks).unwrap();
+    hold("deeplabv3_resnet18", &task, SIDE * SIDE, &[("mask", vec![BATCH, SIDE, SIDE, 1])]);
+}
+
+#[test]
+fn fine_tuning_of_boxes_is_what_run_steps_runs() {
+    let boxes = Boxes {
+        width: SIDE,
+        height: SIDE,
+        batch: BATCH,
+        preset: Numbers::Torchvision,
+        norm: DetectorNorm::Train,
+        fit: Fit::Stretch,
+        proposals: [2000, 1000],
+        sampled: 512,
+        loss_weight: 1.0,
+    };
+    let task = Detect::new(&set(Kind::Boxes, 1), &data(), &boxes).unwrap();
+    let targets =
+        [("corners", vec![BATCH, 1, 4]), ("classes", vec![BATCH, 1]), ("extents", vec![BATCH, 2])];
+    hold("fasterrcnn_resnet18_fpn", &task, 5, &targets);
+}
+
+#[test]
+fn pretraining_is_what_run_steps_runs() {
+    let device = device();
+    let learner = || MocoLearner::new(&device, Depth::R18, [32, 16], Projection::Mlp, 1).unwrap();
+    let (one, other) = (learner(), learner());
+    let contrast =
+        Contrast { temperature: 0.2, ema: 0.99, splits: 2, key_bn: KeyBn::Split, shuffle: false };
+    let (data, update) = (data(), update());
+    let stage = MocoStep { moco: &one, data: &data, augment: &AUGMENT, contrast, update };
+    let shape = vec![BATCH, SIDE, SIDE, 3];
+    let given = OnViews { moco: &other, contrast, shape, update };
+    let [trained, checked] = [launches(&device, &stage), launches(&device, &given)];
+    assert!(trained.len() > 100, "{} launches", trained.len());
+    assert_eq!(trained, checked);
+}

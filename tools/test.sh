@@ -105,7 +105,6 @@ part "dependencies" sh tools/deny.sh
 part "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 part "documentation" documentation
 part "test suite" test_suite
-part "build" cargo build --release --locked
 [ $all = 0 ] || part "doctor, default driver" "$mtpret" doctor
 if manifest=$(swiftshader); then
     part "doctor, SwiftShader" env VK_ICD_FILENAMES="$manifest" VK_DRIVER_FILES="$manifest" "$mtpret" doctor

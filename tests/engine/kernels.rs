@@ -14,13 +14,13 @@ fn shapes() -> u64 {
 }
 
 fn device(checked: bool) -> Gpu {
-    let choice = DeviceOptions {
+    let options = DeviceOptions {
         checked,
         poison: true,
         matrices: Matrices::ByHand,
         ..DeviceOptions::default()
     };
-    Gpu::open(choice).expect("an adapter")
+    Gpu::open(options).expect("an adapter")
 }
 
 fn check(op: &str) {

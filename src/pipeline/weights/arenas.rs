@@ -1,6 +1,6 @@
 //! Arenas to files and back, under torchvision's names.
 
-use super::Unexpected;
+use super::{File, Unexpected};
 use crate::{
     Error, Result,
     models::BACKBONE,
@@ -115,6 +115,15 @@ pub fn network(gpu: &Gpu, state: &State) -> Result<Tensors> {
     let mut tensors = Tensors::new();
     put(gpu, &mut tensors, "", state.arenas())?;
     Ok(tensors)
+}
+
+/// Sets a whole network from a file of weights, which must have its tensors and no others.
+///
+/// # Errors
+/// A tensor is missing, of another shape or one too many.
+pub fn load(gpu: &Gpu, state: &State, found: &File) -> Result<()> {
+    let found = found.matched(&state.shapes(), Unexpected::Refuse)?;
+    take(gpu, &found, "", state.arenas())
 }
 
 /// Sets a network's backbone from a file of weights, whatever heads the file has.

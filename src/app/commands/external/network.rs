@@ -18,7 +18,7 @@ use mtpret_pipeline::{
         deeplab, faster_rcnn,
     },
     train::Device,
-    weights::{File, Unexpected, arenas, checkpoint::Tensors},
+    weights::{File, arenas, checkpoint::Tensors},
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -159,8 +159,7 @@ impl Subject {
         let options = settings.options(found.tensors.contains_key(AUX))?;
         let network = architecture.declare(&root, classes, &options);
         let train = TrainState::new(gpu, &root, 0, anchored, gpu.step)?;
-        let found = found.matched(&train.network.shapes(), Unexpected::Refuse)?;
-        arenas::take(gpu, &found, "", train.network.arenas())?;
+        arenas::load(gpu, &train.network, found)?;
         if let Some(anchor) = &train.anchor {
             gpu.copy(&train.network.weights.data, &anchor.data);
         }

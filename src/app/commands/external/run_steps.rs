@@ -29,7 +29,7 @@ use mtpret_pipeline::{
             schedule::{Progress, Schedule, Span},
         },
     },
-    weights::{self, Unexpected, arenas, checkpoint::Tensors},
+    weights::{self, arenas, checkpoint::Tensors},
 };
 use serde::{Deserialize, Serialize};
 use std::{io::Write, path::PathBuf};
@@ -187,9 +187,7 @@ fn moco(
         false => Projection::Linear,
     };
     let learner = MocoLearner::new(gpu, depth, [dim, keys], projection, 0)?;
-    let state = &learner.query.network;
-    let found = found.matched(&state.shapes(), Unexpected::Refuse)?;
-    arenas::take(gpu, &found, "", state.arenas())?;
+    arenas::load(gpu, &learner.query.network, found)?;
     learner.loaded(gpu);
     let start = Array::new(&[dim, keys], start.iter().map(|v| f64::from(*v)).collect());
     let rows = start.permuted(&[1, 0]).padded();

@@ -24,7 +24,7 @@ pub struct Estimate {
     pub mib: u64,
 }
 
-/// Rehearsals of everything distinct in an experiment.
+/// Dry runs of everything distinct in an experiment.
 pub struct DryRuns {
     backbones: Vec<Stages>,
 }

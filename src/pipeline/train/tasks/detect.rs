@@ -23,8 +23,7 @@ use mtpret_engine::{
     tensor::{Scope, Tensor},
 };
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::rc::Rc;
+use std::{path::PathBuf, rc::Rc};
 
 /// Where torchvision's network has the backbone.
 const BACKBONE: &str = catalogue::Kind::FasterRcnn.backbone();

@@ -24,8 +24,7 @@ use mtpret_engine::{
     ops::dice_loss::{Classes, DiceLoss, Reduce},
     tensor::{Scope, Step, Tensor},
 };
-use std::path::PathBuf;
-use std::rc::Rc;
+use std::{path::PathBuf, rc::Rc};
 
 /// Where torchvision's network has the backbone.
 const BACKBONE: &str = catalogue::Kind::DeepLab.backbone();

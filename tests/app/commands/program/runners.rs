@@ -4,8 +4,7 @@ use crate::commands::{PROGRAM, Place, ended, succeeded};
 use mtpret_engine::tensor::Scope;
 use mtpret_pipeline::models::{DeepLab, Depth, ResNet, deeplab::Options};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::rc::Rc;
-use std::{collections::HashMap, process::Command};
+use std::{collections::HashMap, process::Command, rc::Rc};
 
 type Named<'a> = (&'a str, Vec<usize>, Vec<f32>);
 

@@ -87,19 +87,19 @@ impl Budget<'_> {
     /// `films` that are learnt from.
     ///
     /// # Errors
-    /// Not even the smallest size fits the memory, or what `dry_run` gives.
+    /// Not even the smallest size fits the memory, or what `measure` gives.
     pub fn choose(
         &self,
         films: usize,
         batch: usize,
-        dry_run: impl Fn(Frame) -> Result<DryRun>,
+        measure: impl Fn(Frame) -> Result<DryRun>,
     ) -> Result<Chosen> {
         let fitting = batch.min(films / 4 / 2 * 2).max(2);
         let (mut frame, mut timed, mut first) =
             (Frame { side: FIRST, batch: fitting }, Vec::new(), true);
         loop {
             let beyond = |r: &DryRun| self.memory.is_some_and(|all| r.mib << 20 > all);
-            let dry_run = match dry_run(frame) {
+            let dry_run = match measure(frame) {
                 Ok(fits) if !beyond(&fits) => fits,
                 Ok(_) | Err(Error::Adapter(_)) if frame.batch > 2 => {
                     frame.batch = (frame.batch / 4 * 2).max(2);

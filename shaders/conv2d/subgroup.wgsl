@@ -23,14 +23,14 @@
 
 const HAS_BIAS: u32 = 0u;
 // 1: w is [taps, K, C], the weights of the convolution whose input gradient this is.
-const TURNED: u32 = 0u;
+const TRANSPOSED: u32 = 0u;
 
 var<private> acc: array<vec4f, 32>;    // [16 rows][2 quads]
 var<private> weight: array<vec4f, 8>;  // [2 quads][4 input channels]
 
 // The weights from the four input channels of quad c to the four channels of quad k.
 fn load_weights(to: u32, plane: u32, tap: u32, c: u32, k: u32) {
-    if TURNED == 1u {
+    if TRANSPOSED == 1u {
         let at = plane + (tap * p.y_quads + k) * 4u * p.x_quads + c;
         let q = transpose(mat4x4f(
             values(w[at]), values(w[at + p.x_quads]), values(w[at + 2u * p.x_quads]), values(w[at + 3u * p.x_quads]),

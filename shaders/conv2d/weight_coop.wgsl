@@ -2,7 +2,7 @@
 //
 // A workgroup of four subgroups of 32 sums 64 rows × 64 output channels of dw over a part of the pixels, as coop_tile.wgsl
 // has it: this file is what is staged and where the sums go. A row is one input channel of one tap. Sixteen pixels are
-// staged at a time: a thread loads two quads of x and two of dy, and the matrices of x are read turned. 8 KiB of workgroup
+// staged at a time: a thread loads two quads of x and two of dy, and the matrices of x are read transposed. 8 KiB of workgroup
 // memory, two barriers a stage. Planes are independent products in one launch, as in subgroup.wgsl. Needs subgroups of 32
 // lanes.
 
@@ -19,7 +19,7 @@
 
 // In the tile x is [16 pixels][64 rows], and dy [16 pixels][64 channels].
 fn rows_at(row: u32, pixel: u32, lane: u32) -> Left {
-    return left_turned(pixel * 64u + row, 64u, lane);
+    return left_transposed(pixel * 64u + row, 64u, lane);
 }
 
 @compute @workgroup_size(128)

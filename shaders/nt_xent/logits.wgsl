@@ -1,4 +1,4 @@
-// logits[i][j] = z[i] · z[j] / τ, lowest where i = j; targets[i] = i with its last bit turned
+// logits[i][j] = z[i] · z[j] / τ, lowest where i = j; targets[i] = i with its last bit flipped
 //
 // z is [2N, D] of unit length, logits [2N, 2N], targets [2N, 1]: rows 2i and 2i + 1 are two views of one
 // film, and each row's class is the other view. One thread per row and four columns.

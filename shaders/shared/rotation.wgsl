@@ -2,7 +2,7 @@
 // centre, a shift by shares of width and height, in this order.
 
 // (cos, sin) after further quarter turns.
-fn turned(r: vec2f, quarters: i32) -> vec2f {
+fn rotated(r: vec2f, quarters: i32) -> vec2f {
     switch quarters & 3 {
         case 1: { return vec2f(-r.y, r.x); }
         case 2: { return -r; }
@@ -19,7 +19,7 @@ fn rotation(turns: f32) -> vec2f {
     let xx = x * x;
     let c = 1.0 + xx * (-1.0 / 2.0 + xx * (1.0 / 24.0 + xx * (-1.0 / 720.0 + xx / 40320.0)));
     let s = 1.0 + xx * (-1.0 / 6.0 + xx * (1.0 / 120.0 + xx * (-1.0 / 5040.0 + xx / 362880.0)));
-    return turned(vec2f(c, x * s), i32(quarter));
+    return rotated(vec2f(c, x * s), i32(quarter));
 }
 
 // Which place of the film a view shows at `here`, by pixel centres: back along the shift, the rotation

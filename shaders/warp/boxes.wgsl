@@ -52,10 +52,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         }
         let at = n * stride + 5u * g;
         let box = vec4f(boxes[at], boxes[at + 1u], boxes[at + 2u], boxes[at + 3u]);
-        let turned = hull(view, box, vec2f(f32(p.width), f32(p.height)));
-        let stays = boxes[at + 4u] >= 0.0 && all(turned.zw - turned.xy >= vec2f(1.0));
+        let viewed = hull(view, box, vec2f(f32(p.width), f32(p.height)));
+        let stays = boxes[at + 4u] >= 0.0 && all(viewed.zw - viewed.xy >= vec2f(1.0));
         left[c] = select(-1.0, boxes[at + 4u], stays);
-        corners[n * p.boxes + g] = select(vec4f(), turned, stays);
+        corners[n * p.boxes + g] = select(vec4f(), viewed, stays);
     }
     classes[i] = left;
 }

@@ -3,4 +3,4 @@
 pub mod commands;
 pub mod report;
 
-pub use mtpret_engine::{Error, Result};
+pub use mtpret_engine::{Error, Result, error::Place};

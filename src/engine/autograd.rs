@@ -1,4 +1,4 @@
-//! The tape: what was done, replayed in reverse. Names no op but the sum of gradients.
+//! Reverse-mode automatic differentiation: a tape of ops, replayed backward. Names no op but the sum of gradients.
 
 use crate::{
     Result,

@@ -1,7 +1,10 @@
-//! The one error type. Every message names the place, what was expected and what was found,
+//! The one error type. Every message names the place, what was expected there, what was found,
 //! and one way to mend it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// What can go wrong through a file, a configuration, a request or a machine.
 ///
@@ -9,17 +12,34 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A configuration key or an option that cannot be as it is.
+    #[error("{0}")]
+    Config(Box<Fault>),
+    /// A table, a folder or an image that cannot be used.
+    #[error("{0}")]
+    Data(Box<Fault>),
+    /// Weights or a checkpoint that do not fit.
+    #[error("{0}")]
+    Weights(Box<Fault>),
+    /// A request to an external runner that is malformed or asks for what does not exist.
+    #[error("{0}")]
+    Request(Box<Fault>),
+    /// No adapter, one that lacks what a run needs, or one that stopped answering.
+    #[error("{0}")]
+    Adapter(Box<Fault>),
+    /// More memory than the adapter has, allows or binds at once: a smaller batch or image may fit.
+    #[error("{0}")]
+    Memory(Box<Fault>),
     /// Tensors that do not fit an operation or one another.
-    #[error("{op}: {problem}")]
+    #[error("{op}: expected {expected}, found {found}")]
     Shape {
         /// The operation, as it is called in `shaders/`.
         op: String,
-        /// Both sides of the mismatch.
-        problem: String,
+        /// What it takes.
+        expected: String,
+        /// What it was given.
+        found: String,
     },
-    /// No adapter, or one that lacks what a run needs.
-    #[error("adapter: {0}")]
-    Adapter(String),
     /// A kernel that does not compile on the adapter.
     #[error("kernel {kernel}: {problem}")]
     Shader {
@@ -28,115 +48,179 @@ pub enum Error {
         /// What the compiler said.
         problem: String,
     },
-    /// A configuration key or command-line value.
-    #[error("{place}: {problem}; {remedy}")]
-    Config {
-        /// File, line and key.
-        place: String,
-        /// What was expected and what was found.
-        problem: String,
-        /// One way to mend it.
-        remedy: String,
-    },
-    /// A table, a folder or an image that cannot be used.
-    #[error("{place}: {problem}; {remedy}")]
-    Data {
-        /// File, and line where there is one.
-        place: String,
-        /// What was expected and what was found.
-        problem: String,
-        /// One way to mend it.
-        remedy: String,
-    },
-    /// Weights or a checkpoint that do not fit.
-    #[error("{place}: {problem}; {remedy}")]
-    Weights {
-        /// File and tensor.
-        place: String,
-        /// What was expected and what was found.
-        problem: String,
-        /// One way to mend it.
-        remedy: String,
-    },
-    /// A request to an external runner that is malformed or asks for what does not exist (exit code 2).
-    #[error("{place}: {problem}")]
-    Request {
-        /// File and key.
-        place: String,
-        /// What was expected and what was found.
-        problem: String,
-    },
     /// A loss that is not finite.
-    #[error("step {step}: {problem}; {remedy}")]
+    #[error("step {step}: {problem}; {mend}")]
     Diverged {
         /// The step of the stage, from 0.
         step: u64,
         /// The loss and the batch that gave it.
         problem: String,
         /// What is saved, and one way to go on.
-        remedy: String,
+        mend: String,
     },
-    /// The person pressed Ctrl-C; the run is saved (exit code 130).
-    #[error("interrupted; the run is saved, go on with --resume {}", .0.display())]
+    /// The person asked to stop; the run is saved in this folder.
+    #[error("interrupted; the run is saved in {}", .0.display())]
     Interrupted(PathBuf),
     /// The operating system refused to read or write.
-    #[error("{}: {source}; {remedy}", .path.display())]
+    #[error("{}: {source}; {mend}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
         /// One way to mend it.
-        remedy: String,
+        mend: String,
     },
 }
 
 /// `std::result::Result` with [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Something that is not as it must be; reads `{place}: expected {expected}, found {found}; {mend}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What was expected there.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+    /// One way to mend it.
+    pub mend: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, expected, found, mend } = self;
+        write!(f, "{place}: expected {expected}, found {found}; {mend}")
+    }
+}
+
+/// Where a fault lies; reads `file:line: item`, without what is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file or folder.
+    pub file: Option<PathBuf>,
+    /// The line of it, from 1.
+    pub line: Option<u64>,
+    /// The key, column, entry or tensor in it.
+    pub item: Option<String>,
+}
+
+impl Place {
+    /// That line of the file, from 1.
+    #[must_use]
+    pub fn line(self, line: u64) -> Self {
+        Self { line: Some(line), ..self }
+    }
+    /// That key, column, entry or tensor of the file.
+    #[must_use]
+    pub fn item(self, item: impl Into<String>) -> Self {
+        Self { item: Some(item.into()), ..self }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}", file.display())?;
+        }
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        match (&self.item, &self.file) {
+            (Some(item), Some(_)) => write!(f, ": {item}"),
+            (Some(item), None) => write!(f, "{item}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl From<&Path> for Place {
+    fn from(file: &Path) -> Self {
+        Self { file: Some(file.into()), ..Self::default() }
+    }
+}
+
+impl From<&PathBuf> for Place {
+    fn from(file: &PathBuf) -> Self {
+        file.as_path().into()
+    }
+}
+
+impl From<&str> for Place {
+    fn from(item: &str) -> Self {
+        Self::default().item(item)
+    }
+}
+
+impl From<String> for Place {
+    fn from(item: String) -> Self {
+        Self::default().item(item)
+    }
+}
+
+impl From<&Self> for Place {
+    fn from(place: &Self) -> Self {
+        place.clone()
+    }
+}
+
+/// One constructor a kind of fault.
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident => $variant:ident),* $(,)?) => {
+        $($(#[$doc])*
+        pub fn $name(
+            place: impl Into<Place>,
+            expected: impl Into<String>,
+            found: impl Into<String>,
+            mend: impl Into<String>,
+        ) -> Self {
+            let (place, expected) = (place.into(), expected.into());
+            let (found, mend) = (found.into(), mend.into());
+            Self::$variant(Box::new(Fault { place, expected, found, mend }))
+        })*
+    };
+}
+
 impl Error {
+    faults! {
+        /// A configuration fault at `place`.
+        config => Config,
+        /// A data fault at `place`.
+        data => Data,
+        /// A fault of weights or a checkpoint at `place`.
+        weights => Weights,
+        /// A malformed request at `place`.
+        request => Request,
+        /// A fault of the adapter or its driver.
+        adapter => Adapter,
+        /// Too little memory, or too small a binding, at `place`.
+        memory => Memory,
+    }
+
     /// Tensors that do not fit `op`.
-    pub fn shape(op: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Shape { op: op.into(), problem: problem.into() }
-    }
-    /// A configuration fault at `place`.
-    pub fn config(
-        place: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
+    pub fn shape(
+        op: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
     ) -> Self {
-        Self::Config { place: place.into(), problem: problem.into(), remedy: remedy.into() }
-    }
-    /// A data fault at `place`.
-    pub fn data(
-        place: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self::Data { place: place.into(), problem: problem.into(), remedy: remedy.into() }
-    }
-    /// A fault of weights or a checkpoint at `place`.
-    pub fn weights(
-        place: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self::Weights { place: place.into(), problem: problem.into(), remedy: remedy.into() }
-    }
-    /// A malformed request at `place`.
-    pub fn request(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Request { place: place.into(), problem: problem.into() }
+        Self::Shape { op: op.into(), expected: expected.into(), found: found.into() }
     }
     /// An answer of the operating system about `path`.
-    pub fn io(path: &Path, source: std::io::Error, remedy: impl Into<String>) -> Self {
-        Self::Io { path: path.into(), source, remedy: remedy.into() }
+    pub fn io(path: &Path, source: std::io::Error, mend: impl Into<String>) -> Self {
+        Self::Io { path: path.into(), source, mend: mend.into() }
     }
-    /// The exit code of a program that ends with this error.
-    pub fn exit_code(&self) -> u8 {
+    /// The parts of this error, where it is a fault with parts.
+    pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Request { .. } => 2,
-            Self::Interrupted(_) => 130,
-            _ => 1,
+            Self::Config(fault)
+            | Self::Data(fault)
+            | Self::Weights(fault)
+            | Self::Request(fault)
+            | Self::Adapter(fault)
+            | Self::Memory(fault) => Some(fault),
+            _ => None,
         }
     }
 }
@@ -147,7 +231,7 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
-/// A remedy that names the known word nearest to `name`.
+/// A mend that names the known word nearest to `name`.
 pub fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
     match nearest(name, known.iter().map(S::as_ref)) {
         Some(nearest) => format!("did you mean {nearest}?"),

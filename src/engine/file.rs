@@ -28,8 +28,8 @@ pub fn replace(
     done.map_err(|fault| {
         // There is nothing to remove if the file could not be made, or stands in place already.
         let _ = fs::remove_file(&part);
-        let remedy = "free space there or name another folder; an older file there is unharmed";
-        Error::io(path, fault, remedy)
+        let mend = "free space there or name another folder; an older file there is unharmed";
+        Error::io(path, fault, mend)
     })
 }
 

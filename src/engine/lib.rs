@@ -72,5 +72,5 @@ pub mod autotune;
 pub mod nn;
 pub mod step;
 
-pub use error::{Error, Result, did_you_mean, nearest};
+pub use error::{Error, Fault, Place, Result, did_you_mean, nearest};
 pub(crate) use gpu::kernel;

@@ -11,4 +11,4 @@ pub mod onnx;
 pub mod train;
 pub mod weights;
 
-pub use mtpret_engine::{Error, Result, did_you_mean, nearest};
+pub use mtpret_engine::{Error, Fault, Place, Result, did_you_mean, nearest};

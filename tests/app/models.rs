@@ -13,7 +13,7 @@ use mtpret_pipeline::{
     train::tasks::attention::{enlarged, grad_cam},
     weights::{
         self, Unexpected, arenas,
-        checkpoint::{self, Data, HostTensor, Metadata, Tensors},
+        checkpoint::{self, Elements, HostTensor, Metadata, Tensors},
     },
 };
 use serde_json::Value;
@@ -143,7 +143,7 @@ impl Case {
         let (root, depth) = (Scope::root(), Depth::named(name).unwrap());
         if let Some(stride) = self.stride() {
             let backbone = Rc::new(ResNet::new(&root.at("backbone"), depth));
-            let options = deeplab::Options::torchvision(stride);
+            let options = deeplab::DeepLabOptions::torchvision(stride);
             DeepLab::new(&root.part(head(0)), &backbone, self.classes(), options);
         } else if moco {
             Encoder::new(&root, depth, 128, Projection::Mlp);
@@ -302,7 +302,7 @@ fn the_grad_cam_of_a_resnet18_is_pytorchs() {
     let backbone = Rc::new(ResNet::new(&root, depth));
     let classifier = Classifier::new(&root.part(head(0)), &backbone, case.classes());
     let state = State::init(&gpu, &root, 0).unwrap();
-    arenas::take(&gpu, &case.weights(false), "", state.arenas()).unwrap();
+    arenas::take(&gpu, Path::new("weights"), &case.weights(false), "", state.arenas()).unwrap();
     let x = case.shape("x");
     let pixels = film("x", &x).as_f32().unwrap().iter().map(|v| f64::from(*v)).collect();
     let x = Array::new(&x, pixels).permuted(&[0, 2, 3, 1]);
@@ -451,7 +451,7 @@ fn saved_weights_have_torchvisions_names_and_load_back_bit_for_bit() {
     let backbone = Rc::new(ResNet::new(&root, Depth::R18));
     Classifier::new(&root.part(head(0)), &backbone, case.classes());
     let [saved, loaded] = [1, 2].map(|seed| State::init(&gpu, &root, seed).unwrap());
-    arenas::take(&gpu, &formula(&root), "", [&saved.statistics]).unwrap();
+    arenas::take(&gpu, Path::new("weights"), &formula(&root), "", [&saved.statistics]).unwrap();
     let path = case.folder.path().join("saved.safetensors");
     weights::save(&path, arenas::network(&gpu, &saved).unwrap(), Default::default()).unwrap();
 
@@ -465,7 +465,7 @@ fn saved_weights_have_torchvisions_names_and_load_back_bit_for_bit() {
     }
     let file = checkpoint::read(&path, None).unwrap().0;
     assert!(file.keys().eq(&torchvisions), "{:?}", file.keys());
-    let counter = |t: &HostTensor| t.shape.is_empty() && matches!(t.data, Data::I64(_));
+    let counter = |t: &HostTensor| t.shape.is_empty() && matches!(t.data, Elements::I64(_));
     assert!(file.iter().all(|(name, t)| name.contains("num_batches") == counter(t)));
 
     let bytes = |state: &State| {
@@ -475,6 +475,6 @@ fn saved_weights_have_torchvisions_names_and_load_back_bit_for_bit() {
     assert!((0..2).all(|i| before[i] != wanted[i]), "there is something to load");
     let found = weights::open(&path).unwrap();
     let found = found.matched(&loaded.shapes(), Unexpected::Refuse).unwrap();
-    arenas::take(&gpu, &found, "", loaded.arenas()).unwrap();
+    arenas::take(&gpu, Path::new("weights"), &found, "", loaded.arenas()).unwrap();
     assert!(bytes(&loaded) == wanted);
 }

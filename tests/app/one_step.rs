@@ -1,7 +1,7 @@
 //! What other programs check is what trains: `run-steps` and the stages record the same launches.
 
 use mtpret::commands::external::{
-    network::{Batch, Norm, Preset, Settings, Subject},
+    network::{Batch, NetworkSettings, Norm, Preset, Subject},
     run_steps::OnViews,
 };
 use mtpret_engine::{
@@ -18,13 +18,13 @@ use mtpret_pipeline::{
             Augment, Data, Detect as Boxes, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim,
             Preset as Numbers, Segment as Masks,
         },
-        stages::moco::{Contrast, MocoLearner, MocoStep},
-        step::{
-            learner::{Learner, TaskStep},
-            optimizer::Update,
-            schedule::Schedule,
+        schedule::Schedule,
+        stages::moco::{Contrast, MocoModel, MocoStep},
+        step::optimizer::Update,
+        tasks::{
+            ClassifyTask, DetectTask, SegmentTask, Task,
+            model::{TaskModel, TaskStep},
         },
-        tasks::{Classify, Detect, Segment, Task},
     },
     weights,
 };
@@ -91,23 +91,16 @@ fn launches(device: &Device, step: &dyn Trainable) -> Vec<String> {
 /// these shapes.
 fn hold(name: &str, task: &dyn Task, target: usize, targets: &[(&'static str, Vec<usize>)]) {
     let device = device();
-    let learner = Learner::new(&device, Depth::R18, &[task], false, 1).unwrap();
+    let model = TaskModel::new(&device, Depth::R18, &[task], false, 1).unwrap();
     let update = update();
-    let finetune = TaskStep {
-        learner: &learner,
-        task,
-        head: 0,
-        target,
-        augment: &AUGMENT,
-        update,
-        average: None,
-    };
+    let finetune =
+        TaskStep { model: &model, task, head: 0, target, augment: &AUGMENT, update, average: None };
     let trained = launches(&device, &finetune);
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("w.safetensors");
-    weights::save(&file, learner.network(&device, 0).unwrap(), Default::default()).unwrap();
-    let settings = Settings {
+    weights::save(&file, model.network(&device, 0).unwrap(), Default::default()).unwrap();
+    let settings = NetworkSettings {
         output_stride: 16,
         rates: None,
         preset: Preset::Torchvision,
@@ -133,7 +126,7 @@ fn fine_tuning_of_classes_is_what_run_steps_runs() {
     let source = serde_json::json!({ "name": "t", "format": "folder", "root": "." });
     let source: Source = serde_json::from_value(source).unwrap();
     let set = set(Kind::Classes, 3);
-    let task = Classify::new(&source, &set, &data(), Default::default()).unwrap();
+    let task = ClassifyTask::new(&source, &set, &data(), Default::default()).unwrap();
     hold("resnet18", &task, 1, &[("classes", vec![BATCH, 1])]);
 }
 
@@ -152,7 +145,7 @@ fn fine_tuning_of_masks_is_what_run_steps_runs() {
         original_size: false,
         loss_weight: 1.0,
     };
-    let task = Segment::new(&set(Kind::Mask, 1), &data(), &masks).unwrap();
+    let task = SegmentTask::new(&set(Kind::Mask, 1), &data(), &masks).unwrap();
     hold("deeplabv3_resnet18", &task, SIDE * SIDE, &[("mask", vec![BATCH, SIDE, SIDE, 1])]);
 }
 
@@ -169,7 +162,7 @@ fn fine_tuning_of_boxes_is_what_run_steps_runs() {
         sampled: 512,
         loss_weight: 1.0,
     };
-    let task = Detect::new(&set(Kind::Boxes, 1), &data(), &boxes).unwrap();
+    let task = DetectTask::new(&set(Kind::Boxes, 1), &data(), &boxes).unwrap();
     let targets =
         [("corners", vec![BATCH, 1, 4]), ("classes", vec![BATCH, 1]), ("extents", vec![BATCH, 2])];
     hold("fasterrcnn_resnet18_fpn", &task, 5, &targets);
@@ -178,8 +171,8 @@ fn fine_tuning_of_boxes_is_what_run_steps_runs() {
 #[test]
 fn pretraining_is_what_run_steps_runs() {
     let device = device();
-    let learner = || MocoLearner::new(&device, Depth::R18, [32, 16], Projection::Mlp, 1).unwrap();
-    let (one, other) = (learner(), learner());
+    let model = || MocoModel::new(&device, Depth::R18, [32, 16], Projection::Mlp, 1).unwrap();
+    let (one, other) = (model(), model());
     let contrast =
         Contrast { temperature: 0.2, ema: 0.99, splits: 2, key_bn: KeyBn::Split, shuffle: false };
     let (data, update) = (data(), update());

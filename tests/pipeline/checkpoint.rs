@@ -2,19 +2,20 @@
 
 use mtpret_engine::Error;
 use mtpret_pipeline::weights::checkpoint::{
-    self, Data, HostTensor, Metadata, Tensors, read, write,
+    self, Elements, HostTensor, Metadata, Tensors, read, write,
 };
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 fn sample() -> (Tensors, Metadata) {
     let tensors = [
         ("conv1.weight", HostTensor::f32([2, 1, 2], vec![1.5, -0.0, f32::MIN_POSITIVE, 3.0e38])),
         ("bn1.num_batches_tracked", HostTensor::i64([], vec![i64::MIN])),
-        ("flags", HostTensor { shape: vec![3], data: Data::U8(vec![0, 1, 255]) }),
+        ("flags", HostTensor { shape: vec![3], data: Elements::U8(vec![0, 1, 255]) }),
         ("nothing", HostTensor::f32([0, 4], vec![])),
     ];
     let tensors = tensors.map(|(name, tensor)| (name.to_string(), tensor)).into();
@@ -49,7 +50,7 @@ fn weights_fault<T: std::fmt::Debug>(
     parts: &[&str],
 ) {
     let fault = result.unwrap_err();
-    assert!(matches!(fault, Error::Weights { .. }), "{fault:?}");
+    assert!(matches!(fault, Error::Weights(_)), "{fault:?}");
     let message = fault.to_string();
     assert!(message.starts_with(&path.display().to_string()), "{message}");
     for part in parts {
@@ -103,7 +104,7 @@ fn a_flipped_bit_anywhere_is_an_error_or_changes_no_tensor_and_no_word() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let (_folder, path) = folder_with(&bytes);
         match read(&path, None) {
-            Err(Error::Weights { .. }) => refused += 1,
+            Err(Error::Weights(_)) => refused += 1,
             Err(other) => panic!("bit {bit}: {other:?}"),
             // The name of the checksum itself: the file then counts as one without.
             Ok((found, mut words)) => {

@@ -5,16 +5,19 @@ use mtpret_pipeline::{
     data::{Known, Purpose, Source},
     train::{
         config::{
-            BUILTIN, Backbone, Column, Demo, Finetune, Init, Model, Multitask, Pretrain, Reproduce,
-            Stage, builtin, load, resolved, set,
+            BUILTIN, Backbone, Demo, Finetune, Model, Multitask, Pretrain, Stage, builtin, load,
+            resolved, set,
         },
-        step::schedule::{Period, Progress, Schedule, Span},
+        reproduce::config::{Column, Init, Reproduce},
+        schedule::{Period, Progress, Schedule, Span},
     },
 };
 use proptest::prelude::*;
-use std::fmt::Debug;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Debug,
+    fs,
+    path::{Path, PathBuf},
+};
 
 const PRETRAIN: &str = "pretrain/resnet18";
 const MULTITASK: &str = "multitask/resnet18";
@@ -169,7 +172,10 @@ fn a_missing_key_a_wrong_type_and_broken_toml_name_file_and_line() {
 
     let text = whole.replace("epochs = 20", "epochs = 2.5");
     let line = line_of(&text, "epochs");
-    says(&refusal::<Pretrain>(&text), &[&format!("run.toml:{line}"), "2.5", "usize"]);
+    says(
+        &refusal::<Pretrain>(&text),
+        &[&format!("run.toml:{line}: expected usize, found "), "2.5"],
+    );
 
     let text = whole.replace("[augment]", "[augment");
     let line = line_of(&text, "[augment");
@@ -191,7 +197,8 @@ fn a_value_out_of_range_names_file_line_key_and_range() {
     let line = line_of(&text, "temperature");
     let message = refusal::<Demo>(&text);
     let place = format!("run.toml:{line}: pretrain.moco.temperature");
-    says(&message, &[&place, "(0, 10]", "found 0", "--set pretrain.moco.temperature=0.2"]);
+    let example = "for example pretrain.moco.temperature=0.2";
+    says(&message, &[&place, "(0, 10]", "found 0", example]);
 }
 
 /// Each override is refused, in a line that names it and has `part`.
@@ -199,7 +206,7 @@ fn a_value_out_of_range_names_file_line_key_and_range() {
 fn refused<T: Stage + Debug>(name: &str, pair: &str, part: &str) {
     let message = embedded::<T>(name, &[pair]).unwrap_err().to_string();
     says(&message, &[pair.split_once('=').map_or(pair, |(key, _)| key), part]);
-    assert!(message.contains("; "), "no remedy: {message}");
+    assert!(message.contains("; "), "no mend: {message}");
 }
 
 #[test]
@@ -291,7 +298,7 @@ fn a_cyclic_rate_without_a_period_is_refused_where_the_period_would_stand() {
     for schedule in ["sgdr", "cyclic2pi"] {
         let pair = format!("optim.schedule={schedule}");
         let message = embedded::<Pretrain>(PRETRAIN, &[&pair]).unwrap_err().to_string();
-        says(&message, &[&place, "length of a cycle", "--set optim.period=task_epoch"]);
+        says(&message, &[&place, "length of a cycle", "for example optim.period=task_epoch"]);
     }
 }
 
@@ -299,7 +306,7 @@ fn a_cyclic_rate_without_a_period_is_refused_where_the_period_would_stand() {
 fn one_value_a_channel_is_too_few_for_batch_norm() {
     let sets = ["data.width=32", "data.height=32", "moco.bn_splits=16"];
     let message = embedded::<Pretrain>(PRETRAIN, &sets).unwrap_err().to_string();
-    says(&message, &["--set moco.bn_splits=16", "two or more values a channel", "found 1"]);
+    says(&message, &["override moco.bn_splits=16: ", "two or more values a channel", "found 1"]);
 }
 
 #[test]
@@ -335,7 +342,7 @@ fn overrides_may_make_a_section_key_by_key() {
     let whole = set(run.clone(), &sets).unwrap();
     assert_eq!(whole.monitor.unwrap().k, 5);
     let message = set(run, &sets[..2]).unwrap_err().to_string();
-    says(&message, &["--set monitor.k=5", "the key `every_epochs`"]);
+    says(&message, &["override monitor.k=5: ", "the key `every_epochs`"]);
 }
 
 #[test]
@@ -477,6 +484,6 @@ fn an_anchor_at_the_trough_needs_one_in_each_visit() {
     assert!(embedded::<Multitask>(MULTITASK, &[trough]).is_ok());
     for other in ["optim.schedule=sgdr", "optim.period=round", "l2sp.anchor=moco"] {
         let message = embedded::<Multitask>(MULTITASK, &[trough, other]).unwrap_err().to_string();
-        says(&message, &["l2sp.anchor_at", "expected", "for example --set l2sp.anchor"]);
+        says(&message, &["l2sp.anchor_at", "expected", "for example l2sp.anchor"]);
     }
 }

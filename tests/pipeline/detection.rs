@@ -11,13 +11,10 @@ use mtpret_engine::{
 use mtpret_pipeline::{
     models::{
         BACKBONE, Depth, FasterRcnn, ResNet,
-        faster_rcnn::{Boxes, Options},
+        faster_rcnn::{Boxes, FasterRcnnOptions},
         head,
     },
-    train::{
-        config::Optim,
-        step::{optimizer::Update, schedule::Schedule},
-    },
+    train::{config::Optim, schedule::Schedule, step::optimizer::Update},
 };
 
 use std::rc::Rc;
@@ -39,11 +36,11 @@ impl Detector {
         let root = Scope::root();
         let backbone = Rc::new(ResNet::new(&root.at("backbone").at("body"), Depth::R18));
         // Fewer proposals than by default, for the time it takes.
-        let options = Options {
+        let options = FasterRcnnOptions {
             per_level: [200; 2],
             per_image: [200; 2],
             sampled: 64,
-            ..Options::TORCHVISION
+            ..FasterRcnnOptions::TORCHVISION
         };
         let head = FasterRcnn::new(&root.part(head(0)), &backbone, 3, options);
         Self { head, train: TrainState::new(gpu, &root, 3, false, StepOptions::default()).unwrap() }

@@ -3,11 +3,10 @@
 use mtpret_pipeline::{
     data::{Kind, Labels, Source},
     export::onnx,
-    onnx::proto::{Constant, GraphOf, Model, ValueInfo},
+    onnx::proto::{Constant, GraphOf, ModelProto, ValueInfo},
     train::{
         config::{self, Finetune},
-        step::learner,
-        tasks,
+        tasks::{self, model},
     },
     weights::{
         self,
@@ -32,19 +31,19 @@ fn run(folder: &Path, depth: &str, kind: Kind, names: &[&str], settings: &[&str]
     fs::write(folder.join("config.resolved.toml"), config::resolved(&config).unwrap()).unwrap();
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let source: &Source = &config.source[0];
-    let words = tasks::words(source, &Labels { kind, names });
+    let metadata = tasks::metadata(source, &Labels { kind, names });
     let file = folder.join(weights::FILE);
     // The head's shapes are told by the words, which stand in a file already.
-    weights::save(&file, Tensors::new(), words.clone()).unwrap();
+    weights::save(&file, Tensors::new(), metadata.clone()).unwrap();
     let task = tasks::recall(folder, &config).unwrap();
-    let expected = learner::expected(learner::depth(config.model.backbone), Some(&*task));
+    let expected = model::expected(model::depth(config.model.backbone), Some(&*task));
     let tensor = |(at, (name, shape)): (usize, (String, Vec<usize>))| {
         let count = shape.iter().product::<usize>();
         let value = |i: usize| ((i * 31 + at * 17) % 1009) as f32 / 1009.0 + 0.01;
         (name, HostTensor::f32(shape, (0..count).map(value).collect()))
     };
     let tensors: Tensors = expected.into_iter().enumerate().map(tensor).collect();
-    weights::save(&file, tensors.clone(), words).unwrap();
+    weights::save(&file, tensors.clone(), metadata).unwrap();
     tensors
 }
 
@@ -106,17 +105,17 @@ fn holds(graph: &GraphOf, tensors: &Tensors) {
     assert!(own.is_empty(), "{own:?}");
 }
 
-fn words(model: &Model) -> Metadata {
+fn metadata_of(model: &ModelProto) -> Metadata {
     model.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
 }
 
 /// The model of a run, written and read again.
-fn exported(folder: &Path) -> Model {
+fn exported(folder: &Path) -> ModelProto {
     let file = folder.join("network.onnx");
     let bytes = mtpret_pipeline::onnx::write(&file, &onnx::network(folder).unwrap()).unwrap();
     let read = fs::read(&file).unwrap();
     assert_eq!(read.len() as u64, bytes);
-    Model::decode(&read[..]).unwrap()
+    ModelProto::decode(&read[..]).unwrap()
 }
 
 const SEGMENT: [&str; 3] = ["segment.width=64", "segment.height=48", "segment.aux=true"];
@@ -141,17 +140,17 @@ fn check(
     holds(graph, &tensors);
     assert_eq!(described(&graph.input), inputs, "{kind:?}");
     assert_eq!(described(&graph.output), outputs, "{kind:?}");
-    let words = words(&model);
-    let labels: Vec<String> = serde_json::from_str(&words["labels"]).unwrap();
+    let metadata = metadata_of(&model);
+    let labels: Vec<String> = serde_json::from_str(&metadata["labels"]).unwrap();
     assert_eq!(labels, names);
     let positive = (kind == Kind::Classes).then_some("well");
-    assert_eq!(words.get("positive").map(String::as_str), positive);
-    let told = ["mean", "std", "notice", "task"].map(|key| words[key].as_str());
+    assert_eq!(metadata.get("positive").map(String::as_str), positive);
+    let told = ["mean", "std", "notice", "task"].map(|key| metadata[key].as_str());
     assert_eq!(told, ["122.786", "18.39", "not for diagnostic use", "films"]);
-    let size = format!("{} {}", words["height"], words["width"]);
+    let size = format!("{} {}", metadata["height"], metadata["width"]);
     assert!(inputs[0].ends_with(&size), "{size}");
     let letterboxed = settings.contains(&"detect.fit=letterbox");
-    assert_eq!(words["resize"].starts_with("shrink"), letterboxed, "{}", words["resize"]);
+    assert_eq!(metadata["resize"].starts_with("shrink"), letterboxed, "{}", metadata["resize"]);
     assert_eq!(
         (model.ir_version, model.opset_import[0].version),
         (8, mtpret_pipeline::onnx::OPSET)
@@ -202,7 +201,7 @@ fn features_are_exported_of_any_weights_for_films_of_any_size() {
         assert_eq!(described(&graph.input), ["image 1 N 1 height width"]);
         let outputs = ["features 1 N 2048", "map 1 N 2048 rows columns"];
         assert_eq!(described(&graph.output), outputs);
-        assert_eq!(words(&model)["mean"], mean);
+        assert_eq!(metadata_of(&model)["mean"], mean);
     }
     fs::write(folder.path().join("none.pth"), "no weights").unwrap();
     let refused = onnx::features(&folder.path().join("none.pth")).unwrap_err().to_string();
@@ -214,8 +213,8 @@ fn weights_that_do_not_fit_the_labels_are_refused() {
     let folder = TempDir::new().unwrap();
     let tensors = run(folder.path(), "resnet18", Kind::Classes, &["a", "b"], &[]);
     let three = Labels { kind: Kind::Classes, names: ["a", "b", "c"].map(str::to_owned).into() };
-    let words = tasks::words(&Source::named("films"), &three);
-    weights::save(&folder.path().join(weights::FILE), tensors, words).unwrap();
+    let metadata = tasks::metadata(&Source::named("films"), &three);
+    weights::save(&folder.path().join(weights::FILE), tensors, metadata).unwrap();
     let refused = onnx::network(folder.path()).unwrap_err().to_string();
     assert!(
         refused.contains("fc.weight: expected the shape [3, 512], found [2, 512]"),

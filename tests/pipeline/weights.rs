@@ -5,8 +5,10 @@ use mtpret_pipeline::weights::{
     self, Unexpected,
     checkpoint::{self, HostTensor, Metadata, Tensors, write},
 };
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn folder_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -23,7 +25,7 @@ fn weights_fault<T: std::fmt::Debug>(
     parts: &[&str],
 ) {
     let fault = result.unwrap_err();
-    assert!(matches!(fault, Error::Weights { .. }), "{fault:?}");
+    assert!(matches!(fault, Error::Weights(_)), "{fault:?}");
     let message = fault.to_string();
     assert!(message.starts_with(&path.display().to_string()), "{message}");
     for part in parts {
@@ -198,7 +200,7 @@ fn a_pth_of_ours_holds_what_was_written() {
         ("größe".to_string(), HostTensor::i64([], vec![-7])),
         (
             "mask".to_string(),
-            HostTensor { shape: vec![2], data: checkpoint::Data::U8(vec![0, 255]) },
+            HostTensor { shape: vec![2], data: checkpoint::Elements::U8(vec![0, 255]) },
         ),
         ("none".to_string(), HostTensor::f32([0, 4], vec![])),
         ("norm.running_mean".to_string(), HostTensor::f32([1], vec![0.5])),

@@ -17,7 +17,7 @@ fn left(at: u32, stride: u32, lane: u32) -> Left {
 }
 
 // The left one where its columns lie as rows.
-fn left_turned(at: u32, stride: u32, lane: u32) -> Left {
+fn left_transposed(at: u32, stride: u32, lane: u32) -> Left {
     return coopLoad<coop_mat8x8<f32, A>>(&tile[at], stride);
 }
 

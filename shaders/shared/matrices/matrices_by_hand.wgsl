@@ -18,7 +18,7 @@ fn left(at: u32, stride: u32, lane: u32) -> Left {
 }
 
 // The left one where its columns lie as rows.
-fn left_turned(at: u32, stride: u32, lane: u32) -> Left {
+fn left_transposed(at: u32, stride: u32, lane: u32) -> Left {
     let i = at + lane % 32u / 4u;
     return Left(
         vec4f(tile[i], tile[i + stride], tile[i + 2u * stride], tile[i + 3u * stride]),

@@ -1,4 +1,4 @@
-//! Words become a run: the command line.
+//! The command-line interface: its subcommands, and how an error ends the program.
 
 mod data;
 pub mod device;
@@ -9,16 +9,18 @@ mod options;
 mod runs;
 mod shell;
 mod stages;
+mod trained;
 mod watch;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use crate::{Error, Place, Result};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use device::{bench, doctor, tune};
 use external::{run_model, run_op, run_steps};
 use inference::{evaluate, explain, predict, score};
 use networks::{bundle, convert, export, inspect};
 use runs::report;
 use stages::{demo, init, reproduce};
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 /// MTPret on any GPU: pretrain one backbone on X-ray films, then fine-tune it for many tasks.
 ///
@@ -62,7 +64,18 @@ enum Command {
 /// Parses the command line, runs it, prints the error if there is one.
 pub fn main() -> ExitCode {
     sigpipe::reset();
-    let result = match Cli::parse().command {
+    let matches = Cli::command().get_matches();
+    let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let Err(error) = run(command) else { return ExitCode::SUCCESS };
+    eprintln!("mtpret: {error}");
+    if let Some(line) = hint(&error, matches.subcommand_name().unwrap_or_default()) {
+        eprintln!("{line}");
+    }
+    ExitCode::from(exit_code(&error))
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(&args),
@@ -91,12 +104,66 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Command::Man(args) => shell::man(&args, Cli::command()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("mtpret: {e}");
-            ExitCode::from(e.exit_code())
-        }
     }
+}
+
+/// The flag that helps after an error, if the subcommand has it. Errors themselves speak of settings: only the program has
+/// flags.
+fn hint(error: &Error, subcommand: &str) -> Option<String> {
+    let cli = Cli::command();
+    let subcommand = cli.find_subcommand(subcommand)?;
+    let has =
+        |flag: &str| subcommand.get_arguments().any(|argument| argument.get_long() == Some(flag));
+    let memory = "--memory MIB says what a training step may take";
+    Some(match error {
+        Error::Interrupted(folder) if has("resume") => {
+            format!("go on with --resume {}", folder.display())
+        }
+        Error::Memory(_) if has("resume") => {
+            format!("{memory}, --set data.batch=N how many films it learns from")
+        }
+        Error::Memory(_) if has("batch") => format!("{memory}, --batch N of how many films it is"),
+        Error::Adapter(_) if has("adapter") => {
+            "--adapter N|NAME takes another of those that `mtpret doctor` lists and tests".into()
+        }
+        _ => return None,
+    })
+}
+
+/// The exit code of the program when it ends with this error.
+fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::Request(_) => 2,
+        Error::Interrupted(_) => 130,
+        _ => 1,
+    }
+}
+
+/// The fault of what was asked for, as a malformed request.
+fn posed(error: Error) -> Error {
+    match error {
+        Error::Config(fault) | Error::Data(fault) | Error::Weights(fault) => Error::Request(fault),
+        Error::Shape { op, expected, found } => {
+            Error::request(op, expected, found, "pose tensors that fit")
+        }
+        other => other,
+    }
+}
+
+/// A file that was asked for and cannot be read, as a malformed request.
+fn unread(error: Error) -> Error {
+    match error {
+        Error::Io { path, source, mend } => {
+            Error::request(&path, "a file that can be read", source.to_string(), mend)
+        }
+        other => other,
+    }
+}
+
+/// A file that is no configuration, with the line.
+fn not_a_configuration(file: &Path, text: &str, fault: &toml::de::Error, mend: &str) -> Error {
+    let before = fault.span().map_or(0, |span| span.start);
+    let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count() as u64;
+    let found = fault.message().trim().replace('\n', " ");
+    Error::config(Place::from(file).line(line), "a configuration in TOML", found, mend)
 }

@@ -77,9 +77,9 @@ impl Folders {
     /// A known data set lies nowhere; or folders are given and no source is a known data set.
     pub fn locate(&self, sources: &mut [&mut Source]) -> Result<()> {
         if !self.data.is_empty() && sources.iter().all(|source| source.known.is_none()) {
-            let problem = "expected a [[source]] with `known` to look for there, found none";
-            let remedy = "name the data set by known = \"pneumonia\" in place of format and root";
-            return Err(Error::config("--data", problem, remedy));
+            let expected = "a [[source]] with `known` to look for there";
+            let mend = "name the data set by known = \"pneumonia\" in place of format and root";
+            return Err(Error::config("--data", expected, "none", mend));
         }
         let roots = self.roots(&Roots::default());
         sources.iter_mut().try_for_each(|source| source.locate(&roots))
@@ -159,7 +159,7 @@ impl DeviceArgs {
         self.memory.map(|mib| mib << 20)
     }
     /// The options that were given, as words for a command line.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
         let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
         let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());

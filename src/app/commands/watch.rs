@@ -1,8 +1,11 @@
-//! Who watches a run from the command line: a bar on a terminal, plain lines elsewhere, JSON for programs.
+//! Progress of a run on the command line: a bar on a terminal, plain lines elsewhere, JSON for programs.
 
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use mtpret_pipeline::train::run::{Reading, Watch};
+use mtpret_pipeline::train::{
+    estimate::span,
+    run::{Reading, Watch},
+};
 use std::{
     cell::RefCell,
     io::IsTerminal,
@@ -35,7 +38,10 @@ impl Console {
             }
             eprintln!("\nstopping after this step; the run is being saved (Ctrl-C again: at once)");
         })
-        .map_err(|e| Error::Adapter(format!("expected to hear of Ctrl-C, found that the system refuses: {e}; start the program from a terminal")))?;
+        .map_err(|e| {
+            let found = format!("that the system refuses: {e}");
+            Error::config("Ctrl-C", "to hear of it", found, "start the program from a terminal")
+        })?;
         let bar =
             (!json && std::io::stderr().is_terminal()).then(|| RefCell::new(ProgressBar::hidden()));
         Ok(Self { stop, bar, json })
@@ -69,17 +75,6 @@ pub fn progress(what: &str, done: usize, of: usize) {
         (true, false) => eprint!("\r\x1b[K{line}"),
         (true, true) => eprintln!("\r\x1b[K{line}"),
         (false, _) => eprintln!("{line}"),
-    }
-}
-
-/// Seconds as a person says them.
-pub fn span(seconds: f64) -> String {
-    let s = seconds.round() as u64;
-    match s {
-        0..10 => format!("{seconds:.1} s"),
-        10..60 => format!("{s} s"),
-        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
-        _ => format!("{} h {:02} min", s / 3600, s / 60 % 60),
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Image {
     /// Width and height in pixels; none of a film that could not be read.
     pub size: Option<[usize; 2]>,
     /// What else is said of it.
-    pub words: Map<String, Value>,
+    pub fields: Map<String, Value>,
     /// What lies on it.
     pub marks: Vec<Mark>,
 }
@@ -99,7 +99,7 @@ pub fn document(info: Value, images: &[Image], categories: &[String]) -> Value {
         if let Some([width, height]) = image.size {
             entries.extend([("width".into(), width.into()), ("height".into(), height.into())]);
         }
-        entries.extend(image.words.clone());
+        entries.extend(image.fields.clone());
         films.push(film);
         for mark in &image.marks {
             let number = annotations.len() + 1;

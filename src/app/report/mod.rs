@@ -7,6 +7,7 @@
 pub mod chart;
 pub mod coco;
 pub mod html;
+pub mod paper;
 pub mod paper_tables;
 pub mod picture;
 pub mod results;

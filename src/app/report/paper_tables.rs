@@ -1,10 +1,10 @@
 //! What the paper reports: Tables II, III, IV and VII of Liao et al., "MTPret: Improving X-Ray Image
 //! Analytics With Multitask Pretraining", IEEE Transactions on Artificial Intelligence, 2024. In percent.
 
-use super::results::{Block, Entry, Results, Target};
+use super::results::{BackboneRows, Entry, Results, Target};
 
 /// A row of a published table: its name and a figure for each target.
-type Row = (&'static str, &'static [f64]);
+type PublishedRow = (&'static str, &'static [f64]);
 
 /// A table of the paper.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct Published {
     /// Data set and metric of each column.
     pub targets: &'static [(&'static str, &'static str)],
     /// Backbones and their rows.
-    pub blocks: &'static [(&'static str, &'static [Row])],
+    pub blocks: &'static [(&'static str, &'static [PublishedRow])],
 }
 
 impl Published {
@@ -28,11 +28,11 @@ impl Published {
             metric: metric.into(),
             note: String::new(),
         };
-        let row = |&(name, figures): &Row| {
+        let row = |&(name, figures): &PublishedRow| {
             let entry = |figure: &f64| Entry { ours: None, paper: Some(*figure) };
             (name.to_owned(), figures.iter().map(entry).collect())
         };
-        let block = |&(name, rows): &(&str, &[Row])| Block {
+        let block = |&(name, rows): &(&str, &[PublishedRow])| BackboneRows {
             name: name.into(),
             rows: rows.iter().map(row).collect(),
         };

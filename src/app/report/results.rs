@@ -45,7 +45,7 @@ pub struct Target {
 
 /// The rows of one backbone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Block {
+pub struct BackboneRows {
     /// Such as ResNet-18.
     pub name: String,
     /// Initialisations, each with one entry a target.
@@ -60,7 +60,7 @@ pub struct Results {
     /// The columns.
     pub targets: Vec<Target>,
     /// The rows.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<BackboneRows>,
     /// Below the table: what was run.
     pub notes: Vec<String>,
 }
@@ -86,7 +86,7 @@ impl Results {
     /// Whether a figure of ours is the best of its column in its block. Figures that are written
     /// alike are alike; a single one is not the best.
     #[must_use]
-    pub fn is_best(&self, block: &Block, row: usize, column: usize) -> bool {
+    pub fn is_best(&self, block: &BackboneRows, row: usize, column: usize) -> bool {
         let shown = |entries: &[Entry]| {
             let value = entries.get(column)?.ours?.value;
             written(value).parse::<f64>().ok()
@@ -111,15 +111,15 @@ impl Results {
             let value = entry.ours.and_then(|f| written(f.value).parse().ok());
             Cell { text: text.join("\n"), value }
         };
-        let of = |block: &Block| {
-            let first = Column::words("initialisation");
+        let of = |block: &BackboneRows| {
+            let first = Column::text("initialisation");
             let mut table =
                 Table::new(std::iter::once(first).chain(self.targets.iter().map(head)).collect());
             let mut row = |name: &str, cells: Vec<Cell>| {
-                table.push(std::iter::once(Cell::words(name)).chain(cells).collect());
+                table.push(std::iter::once(Cell::text(name)).chain(cells).collect());
             };
             if self.has_notes() {
-                row("data", self.targets.iter().map(|t| Cell::words(&t.note)).collect());
+                row("data", self.targets.iter().map(|t| Cell::text(&t.note)).collect());
             }
             for (name, entries) in &block.rows {
                 row(name, entries.iter().map(cell).collect());

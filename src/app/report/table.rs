@@ -33,7 +33,7 @@ pub struct Column {
 
 impl Column {
     /// A column of words.
-    pub fn words(title: impl Into<String>) -> Self {
+    pub fn text(title: impl Into<String>) -> Self {
         Self { title: title.into(), align: Align::Left, best: None }
     }
 
@@ -54,7 +54,7 @@ pub struct Cell {
 
 impl Cell {
     /// Words, which are never compared.
-    pub fn words(text: impl Into<String>) -> Self {
+    pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), value: None }
     }
 
@@ -67,7 +67,7 @@ impl Cell {
     /// A number and its interval, `0.912 (0.894–0.929)`.
     #[must_use]
     pub fn interval(value: Option<f64>, interval: Option<[f64; 2]>, decimals: usize) -> Self {
-        let Some(value) = value.filter(|v| v.is_finite()) else { return Self::words(MISSING) };
+        let Some(value) = value.filter(|v| v.is_finite()) else { return Self::text(MISSING) };
         let text = fixed(value, decimals);
         let value = text.parse().ok();
         match interval.map(|ends| ends.map(|end| fixed(end, decimals))) {

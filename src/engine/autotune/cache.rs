@@ -1,7 +1,8 @@
-//! What one run leaves for the next on this machine: which kernels were the fastest, and compiled pipelines.
+//! Caches on this machine: which kernels were measured to be the fastest, and compiled pipelines.
 
 use crate::{
-    Error, Result, file,
+    error::{Error, Place, Result},
+    file,
     gpu::{Gpu, Tuned, Tuning},
 };
 use include_dir::{Dir, include_dir};
@@ -61,11 +62,11 @@ pub fn measured(gpu: &Gpu) -> Result<Tuning> {
 /// # Errors
 /// There is none, or it holds something else.
 pub fn read(path: &Path) -> Result<Tuning> {
-    let remedy = "remove it; `mtpret tune` writes another";
-    let text = fs::read_to_string(path).map_err(|fault| Error::io(path, fault, remedy))?;
+    let mend = "remove it; `mtpret tune` writes another";
+    let text = fs::read_to_string(path).map_err(|fault| Error::io(path, fault, mend))?;
     serde_json::from_str(&text).map_err(|fault| {
-        let problem = format!("expected a tuning file: {fault}");
-        Error::config(path.display().to_string(), problem, remedy)
+        let place = Place::from(path).line(fault.line() as u64);
+        Error::config(place, "a tuning file", format!("other text ({fault})"), mend)
     })
 }
 
@@ -127,9 +128,9 @@ pub fn import(gpu: &Gpu, path: &Path) -> Result<usize> {
     ];
     for (what, found, expected) in pairs {
         if found != expected {
-            let problem = format!("expected {what} `{expected}`, found `{found}`");
-            let remedy = "what is fastest there need not be here: run `mtpret tune`";
-            return Err(Error::config(path.display().to_string(), problem, remedy));
+            let (expected, found) = (format!("{what} `{expected}`"), format!("`{found}`"));
+            let mend = "what is fastest there need not be here: run `mtpret tune`";
+            return Err(Error::config(path, expected, found, mend));
         }
     }
     let count = theirs.problems.len();
@@ -155,6 +156,6 @@ pub fn keep_pipelines(gpu: &Gpu) -> Result<()> {
 
 fn folder(path: &Path) -> Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
-    let remedy = "name another folder in MTPRET_CACHE";
-    fs::create_dir_all(parent).map_err(|fault| Error::io(parent, fault, remedy))
+    let mend = "name another folder in MTPRET_CACHE";
+    fs::create_dir_all(parent).map_err(|fault| Error::io(parent, fault, mend))
 }

@@ -42,7 +42,7 @@ pub fn measure(gpu: &Gpu, problems: &BTreeMap<String, Problem>, say: fn(&str)) -
 
 /// Runs every kernel of a problem; the first one's result is the measure of the others'.
 fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
-    let pose = (problem.pose)(gpu)?;
+    let prepare = (problem.prepare)(gpu)?;
     let (mut ms, mut wrong) = (BTreeMap::new(), Vec::new());
     let mut wanted: Option<Vec<f32>> = None;
     let mut best: Option<(f64, Variant)> = None;
@@ -50,7 +50,7 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
         let once = || -> Result<(f64, Vec<f32>)> {
             let mut rec = Recording::new(gpu);
             rec.variant = Some(*kernel);
-            let made = pose(&rec)?;
+            let made = prepare(&rec)?;
             rec.keep(&made);
             let program = Program::new(rec)?;
             program.run();
@@ -78,8 +78,8 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
         let took = match right {
             Ok(took) => took,
             Err(why) => {
-                let remedy = "run `mtpret doctor` and report it";
-                say(&format!("WRONG and left out: {kernel} at {}: {why}; {remedy}", problem.name));
+                let mend = "run `mtpret doctor` and report it";
+                say(&format!("WRONG and left out: {kernel} at {}: {why}; {mend}", problem.name));
                 wrong.push(kernel.to_string());
                 continue;
             }
@@ -87,7 +87,7 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
         let hopeless = best.is_some_and(|(best, _)| took > HOPELESS * best);
         let seconds = match hopeless {
             true => took,
-            false => time(gpu, Some(*kernel), RUNS, |rec| pose(rec).map(drop))?.median(),
+            false => time(gpu, Some(*kernel), RUNS, |rec| prepare(rec).map(drop))?.median(),
         };
         ms.insert(kernel.to_string(), seconds * 1e3);
         if best.is_none_or(|(best, _)| seconds < best) {

@@ -3,6 +3,10 @@
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
+/// The place of a fault of the adapter, its driver or its memory.
+pub const ADAPTER: &str = "adapter";
+const ANOTHER: &str = "update its driver or name another adapter";
+
 /// Which adapter to open: a number of `mtpret doctor`'s list or a part of its name.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceOptions {
@@ -105,11 +109,9 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
 pub fn find(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     let mut all = adapters();
     if all.is_empty() {
-        return Err(Error::Adapter(
-            "expected a Vulkan, Metal or DX12 adapter, found that none answers; install a driver, or Mesa's \
-             software Vulkan with tools/setup.sh"
-                .into(),
-        ));
+        let mend = "install a driver, or Mesa's software Vulkan with tools/setup.sh";
+        let expected = "a Vulkan, Metal or DX12 adapter";
+        return Err(Error::adapter(ADAPTER, expected, "that none answers", mend));
     }
     let Some(wanted) = &options.adapter else { return Ok(all.swap_remove(0)) };
     let names: Vec<_> = all.iter().map(|a| a.get_info().name).collect();
@@ -122,8 +124,8 @@ pub fn find(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     };
     let at = at.ok_or_else(|| {
         let list: Vec<_> = names.iter().enumerate().map(|(i, n)| format!("{i} {n}")).collect();
-        let list = list.join(", ");
-        Error::Adapter(format!("expected one of {list}, found `{wanted}`; pass its number"))
+        let expected = format!("one of {}", list.join(", "));
+        Error::adapter(ADAPTER, expected, format!("`{wanted}`"), "pass its number")
     })?;
     Ok(all.swap_remove(at))
 }
@@ -139,11 +141,9 @@ pub fn open(
     let info = adapter.get_info();
     let offered = adapter.features();
     if !offered.contains(wgpu::Features::IMMEDIATES) {
-        return Err(Error::Adapter(format!(
-            "{} offers no immediate data (push constants), which every kernel needs; \
-             update its driver or pass another --adapter",
-            info.name
-        )));
+        let expected = "immediate data (push constants), which every kernel needs";
+        let found = format!("that {} offers none", info.name);
+        return Err(Error::adapter(ADAPTER, expected, found, ANOTHER));
     }
     let mut limits = adapter.limits();
     // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
@@ -170,7 +170,10 @@ pub fn open(
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
     }))
-    .map_err(|e| Error::Adapter(format!("expected a device of {}, found that its driver refuses: {e}; update the driver or pass another --adapter", info.name)))?;
+    .map_err(|e| {
+        let expected = format!("a device of {}", info.name);
+        Error::adapter(ADAPTER, expected, format!("that its driver refuses: {e}"), ANOTHER)
+    })?;
     let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size);
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);

@@ -1,6 +1,6 @@
-//! What an adapter can do at most, and how long a recording takes: the measures of every speed.
+//! Peak throughput of an adapter, and the timing of recordings.
 
-use super::{Command, Cost, Gpu, Kernel, Program, Recording, Slice, Variant};
+use super::{ADAPTER, Command, Cost, Gpu, Kernel, Program, Recording, Slice, Variant};
 use crate::{Error, Result, kernel, params};
 use std::time::{Duration, Instant};
 
@@ -152,14 +152,17 @@ fn check(gpu: &Gpu, sums: &Slice, workgroups: u32, chains: u32, links: u32) -> R
         // The chains are exact; their sum is rounded.
         let near = (f64::from(*v) - want).abs() <= 1e-5 * want;
         if !near {
-            return Err(Error::Adapter(format!(
-                "{} adds up {chains} chains of {links} multiply-adds to {v} instead of {want}; \
-                 update its driver",
-                gpu.info().name
-            )));
+            let expected = format!("{chains} chains of {links} multiply-adds to come to {want}");
+            return Err(wrong(gpu, expected, v.to_string()));
         }
     }
     Ok(())
+}
+
+/// An adapter that computes something else than it was asked to.
+fn wrong(gpu: &Gpu, expected: String, found: String) -> Error {
+    let found = format!("{found} on {}", gpu.info().name);
+    Error::adapter(ADAPTER, expected, found, "update its driver")
 }
 
 /// Thousand million bytes a second, read plus written, of a copy by a compute shader.
@@ -179,11 +182,7 @@ pub fn copy_gbps(gpu: &Gpu) -> Result<f64> {
         rec.launch(&COPY, &[], p, &[&x, &y], Gpu::grid(quads), Cost::default())
     })?;
     if gpu.read(&y)? != bytemuck::cast_slice::<u32, u8>(&words) {
-        return Err(Error::Adapter(format!(
-            "{} copied {} MiB wrongly; update its driver",
-            gpu.info().name,
-            bytes >> 20
-        )));
+        return Err(wrong(gpu, format!("a copy of {} MiB", bytes >> 20), "other bytes".into()));
     }
     Ok(bytes as f64 * 2.0 / timing.best() / 1e9)
 }

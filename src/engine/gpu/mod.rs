@@ -14,6 +14,7 @@ mod recording;
 mod transfer;
 mod tuning;
 
+pub(crate) use adapter::ADAPTER;
 pub use adapter::{Caps, DeviceOptions, Matrices, Progress, adapters, lists_matrices};
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub(crate) use kernel::kernel;
@@ -22,7 +23,7 @@ pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
 pub use transfer::{Readback, Upload};
-pub use tuning::{Pose, Problem, Tuned, Tuning, Variant};
+pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};
 use std::{
@@ -30,6 +31,9 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
+
+/// The mend of a device that is lost.
+const DOCTOR: &str = "run `mtpret doctor`";
 
 /// A handle to an opened adapter; cloning it is cheap.
 #[derive(Clone)]
@@ -208,14 +212,13 @@ impl Gpu {
     }
     fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
         let most = self.0.caps.limits.max_buffer_size;
-        let refused = |why: String| {
-            Error::Adapter(format!(
-                "{} MiB in one buffer: {why}; make the batch, the image or the queue smaller",
-                size >> 20
-            ))
+        let refused = |expected: String, found: String| {
+            let mend = "make the batch, the image or the queue smaller";
+            Err(Error::memory(ADAPTER, expected, found, mend))
         };
         if size > most {
-            return Err(refused(format!("the adapter allows {} MiB", most >> 20)));
+            let expected = format!("at most {} MiB in one buffer", most >> 20);
+            return refused(expected, format!("{} MiB", size >> 20));
         }
         let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.0.device.create_buffer(&wgpu::BufferDescriptor {
@@ -229,7 +232,10 @@ impl Gpu {
                 self.note_peak();
                 Ok(buffer)
             }
-            Some(_) => Err(refused("the device is out of memory".into())),
+            Some(_) => {
+                let expected = format!("room for a buffer of {} MiB", size >> 20);
+                refused(expected, "the device out of memory".into())
+            }
         }
     }
     /// Writes bytes at the start of a slice of existing memory.
@@ -282,7 +288,8 @@ impl Gpu {
     /// The device is lost.
     pub fn wait(&self) -> Result<()> {
         self.0.device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()).map_err(|e| {
-            Error::Adapter(format!("the device stopped answering ({e}); run `mtpret doctor`"))
+            let found = format!("that it stopped ({e})");
+            Error::adapter(ADAPTER, "the device to answer", found, DOCTOR)
         })
     }
     /// Records with `f` and runs it once: a recording used eagerly.

@@ -7,7 +7,7 @@
 
 use super::{
     Access,
-    recording::{Command, Memory, Recording, State},
+    recording::{Command, Contents, Memory, Recording},
 };
 
 /// Bindings start on this many bytes on every adapter.
@@ -15,7 +15,7 @@ pub const ALIGNMENT: u64 = 256;
 
 /// A transient's place: arena and offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ArenaPlace {
     /// Which arena.
     pub arena: usize,
     /// Bytes from its start.
@@ -26,7 +26,7 @@ pub struct Place {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// By transient; `None` for those placed elsewhere or never used.
-    pub places: Vec<Option<Place>>,
+    pub places: Vec<Option<ArenaPlace>>,
     /// Bytes of each arena.
     pub arenas: Vec<u64>,
     /// The largest sum of bytes alive at once: no plan can need less.
@@ -59,7 +59,7 @@ const GOLDEN: f64 = 0.618_033_988_749_894_8;
 ///
 /// The largest are placed first. Where that leaves gaps, further orders are tried, in which a transient counts as up to
 /// twice as large as it is, and the one that needs the least memory is kept. The same recording gets the same plan.
-pub(super) fn plan(state: &State, largest_arena: u64, separate: bool) -> Plan {
+pub(super) fn plan(state: &Contents, largest_arena: u64, separate: bool) -> Plan {
     let lives = lives(state, separate);
     let users = users(state);
     let live_peak = (0..state.commands.len())
@@ -109,7 +109,7 @@ fn place(
                 }
             }
         }
-        let mut best: Option<(u64, Place)> = None;
+        let mut best: Option<(u64, ArenaPlace)> = None;
         for (arena, size) in plan.arenas.iter().enumerate().filter(|(a, _)| !forbidden[*a]) {
             let mut taken: Vec<(u64, u64)> = residents[arena]
                 .iter()
@@ -126,13 +126,13 @@ fn place(
             }
             let growth = (offset + me.bytes).saturating_sub(*size);
             if size + growth <= largest_arena && best.is_none_or(|(least, _)| growth < least) {
-                best = Some((growth, Place { arena, offset }));
+                best = Some((growth, ArenaPlace { arena, offset }));
             }
         }
         let (growth, place) = best.unwrap_or_else(|| {
             plan.arenas.push(0);
             residents.push(Vec::new());
-            (me.bytes, Place { arena: plan.arenas.len() - 1, offset: 0 })
+            (me.bytes, ArenaPlace { arena: plan.arenas.len() - 1, offset: 0 })
         });
         plan.arenas[place.arena] += growth;
         residents[place.arena].push(t);
@@ -142,7 +142,7 @@ fn place(
 }
 
 /// Which transients each command touches, and how.
-fn users(state: &State) -> Vec<Vec<(usize, Access)>> {
+fn users(state: &Contents) -> Vec<Vec<(usize, Access)>> {
     let of = |command: &Command| {
         let slices = command.slices().into_iter();
         slices.filter_map(|(s, a)| transient(state, &s.memory).map(|t| (t, a))).collect()
@@ -150,14 +150,14 @@ fn users(state: &State) -> Vec<Vec<(usize, Access)>> {
     state.commands.iter().map(of).collect()
 }
 
-fn transient(state: &State, memory: &Memory) -> Option<usize> {
+fn transient(state: &Contents, memory: &Memory) -> Option<usize> {
     match memory {
         Memory::Transient(t) if state.transients[*t].placed.is_none() => Some(*t),
         _ => None,
     }
 }
 
-fn lives(state: &State, separate: bool) -> Vec<Option<Life>> {
+fn lives(state: &Contents, separate: bool) -> Vec<Option<Life>> {
     let mut lives: Vec<Option<Life>> = state.transients.iter().map(|_| None).collect();
     for (at, uses) in users(state).into_iter().enumerate() {
         for (t, access) in uses {

@@ -2,7 +2,7 @@
 
 use super::{
     ALIGNMENT, Access, Gpu, Memory, Pipeline, Plan, Recording, Slice, plan,
-    recording::{Command, Launch, State},
+    recording::{Command, Contents, Launch},
 };
 use crate::{Error, Result};
 use std::{
@@ -19,18 +19,18 @@ const FLOPS_PER_SUBMISSION: u64 = 10_000_000_000;
 /// A planned recording, ready to be run again and again. A run creates nothing.
 pub struct Program {
     gpu: Gpu,
-    steps: Vec<Step>,
-    state: State,
+    steps: Vec<EncodedStep>,
+    state: Contents,
     plan: Plan,
     arenas: Vec<Rc<wgpu::Buffer>>,
 }
 
-enum Step {
+enum EncodedStep {
     Launch { pipeline: Rc<Pipeline>, group: wgpu::BindGroup, params: Vec<u8>, grid: [u32; 3] },
     Copy { from: Slice, to: Slice },
 }
 
-impl Step {
+impl EncodedStep {
     fn pipeline(&self) -> Option<&Pipeline> {
         match self {
             Self::Launch { pipeline, .. } => Some(pipeline),
@@ -79,13 +79,18 @@ impl Program {
         gpu.compile_all(planned.iter().flat_map(|(state, _)| &state.commands))?;
         planned.into_iter().map(|(s, p)| Self::build(&gpu, s, p, arenas.clone())).collect()
     }
-    fn build(gpu: &Gpu, state: State, plan: Plan, arenas: Vec<Rc<wgpu::Buffer>>) -> Result<Self> {
+    fn build(
+        gpu: &Gpu,
+        state: Contents,
+        plan: Plan,
+        arenas: Vec<Rc<wgpu::Buffer>>,
+    ) -> Result<Self> {
         let mut program = Self { gpu: gpu.clone(), steps: Vec::new(), state, plan, arenas };
         for command in &program.state.commands {
             let step = match command {
                 Command::Launch(launch) => {
                     let pipeline = gpu.pipeline(launch)?;
-                    Step::Launch {
+                    EncodedStep::Launch {
                         group: program.bind(launch, &pipeline),
                         pipeline,
                         params: launch.params.clone(),
@@ -93,7 +98,7 @@ impl Program {
                     }
                 }
                 Command::Copy { from, to } => {
-                    Step::Copy { from: program.resolve(from), to: program.resolve(to) }
+                    EncodedStep::Copy { from: program.resolve(from), to: program.resolve(to) }
                 }
             };
             program.steps.push(step);
@@ -155,28 +160,31 @@ impl Program {
         if self.gpu.options().progress.is_none() {
             return 0;
         }
-        let pipelines = self.steps.iter().filter_map(Step::pipeline).filter(|p| !p.used.get());
+        let pipelines =
+            self.steps.iter().filter_map(EncodedStep::pipeline).filter(|p| !p.used.get());
         let unused = pipelines.map(std::ptr::from_ref).collect::<BTreeSet<_>>().len();
         if unused > 0 {
             self.gpu.tell("compiling", 0, unused);
         }
         unused
     }
-    fn submit(&self, steps: &[Step]) {
+    fn submit(&self, steps: &[EncodedStep]) {
         self.gpu.0.queue.submit([self.encode(steps)]);
-        let launches = steps.iter().filter(|s| matches!(s, Step::Launch { .. })).count();
+        let launches = steps.iter().filter(|s| matches!(s, EncodedStep::Launch { .. })).count();
         let count = &self.gpu.0.traffic.launches;
         count.set(count.get() + launches as u64);
     }
-    fn encode(&self, steps: &[Step]) -> wgpu::CommandBuffer {
+    fn encode(&self, steps: &[EncodedStep]) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         let mut rest = steps;
         while !rest.is_empty() {
-            let launches = rest.iter().take_while(|s| matches!(s, Step::Launch { .. })).count();
+            let launches =
+                rest.iter().take_while(|s| matches!(s, EncodedStep::Launch { .. })).count();
             if launches > 0 {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
                 for step in &rest[..launches] {
-                    let Step::Launch { pipeline, group, params, grid: [x, y, z] } = step else {
+                    let EncodedStep::Launch { pipeline, group, params, grid: [x, y, z] } = step
+                    else {
                         continue;
                     };
                     pass.set_pipeline(&pipeline.pipeline);
@@ -186,7 +194,7 @@ impl Program {
                 }
             }
             rest = &rest[launches..];
-            if let Some((Step::Copy { from, to }, after)) = rest.split_first() {
+            if let Some((EncodedStep::Copy { from, to }, after)) = rest.split_first() {
                 let (source, target) = (super::existing(from), super::existing(to));
                 encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, from.bytes);
                 rest = after;
@@ -206,7 +214,7 @@ impl Program {
     /// # Errors
     /// The device is lost.
     pub fn profile(&self) -> Result<Vec<Duration>> {
-        let time = |step: &Step| {
+        let time = |step: &EncodedStep| {
             let start = Instant::now();
             self.submit(std::slice::from_ref(step));
             self.gpu.wait()?;

@@ -11,7 +11,7 @@
 
 use super::{
     Access,
-    recording::{Command, Launch, Memory, Recording, Slice, State},
+    recording::{Command, Contents, Launch, Memory, Recording, Slice},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -34,7 +34,7 @@ struct Again {
 }
 
 /// Records cheap launches again where their output is used late; how many.
-pub(super) fn recompute(state: &mut State) -> usize {
+pub(super) fn recompute(state: &mut Contents) -> usize {
     let mut candidates: Vec<_> =
         (0..state.transients.len()).filter_map(|t| candidate(state, t)).collect();
     candidates.sort_by_key(|c| std::cmp::Reverse(state.transients[c.transient].bytes));
@@ -65,7 +65,7 @@ pub(super) fn recompute(state: &mut State) -> usize {
 }
 
 /// The transient `t`, if one cheap launch makes all of it and could do so again where it is used late.
-fn candidate(state: &State, t: usize) -> Option<Again> {
+fn candidate(state: &Contents, t: usize) -> Option<Again> {
     let transient = &state.transients[t];
     if transient.kept || transient.placed.is_some() || transient.bytes < LEAST {
         return None;
@@ -95,7 +95,7 @@ fn candidate(state: &State, t: usize) -> Option<Again> {
 
 /// Whether what a slice holds at one command is there, unchanged, at a later one, and for no reason but
 /// its own uses.
-fn is_there(state: &State, slice: &Slice, from: usize, to: usize) -> bool {
+fn is_there(state: &Contents, slice: &Slice, from: usize, to: usize) -> bool {
     let touches = |command: &Command, wanted: Access| {
         command.slices().iter().any(|(s, access)| *access == wanted && meet(state, s, slice))
     };
@@ -105,7 +105,7 @@ fn is_there(state: &State, slice: &Slice, from: usize, to: usize) -> bool {
 }
 
 /// Whether two slices share memory.
-fn meet(state: &State, a: &Slice, b: &Slice) -> bool {
+fn meet(state: &Contents, a: &Slice, b: &Slice) -> bool {
     let (a, b) = (placed(state, a), placed(state, b));
     let same = match (&a.memory, &b.memory) {
         (Memory::Buffer(a), Memory::Buffer(b)) => Rc::ptr_eq(a, b),
@@ -116,7 +116,7 @@ fn meet(state: &State, a: &Slice, b: &Slice) -> bool {
 }
 
 /// Where a slice lies as far as that is known before a plan.
-fn placed(state: &State, slice: &Slice) -> Slice {
+fn placed(state: &Contents, slice: &Slice) -> Slice {
     match number(slice).and_then(|t| state.transients[t].placed.as_ref()) {
         Some(at) => Slice { offset: at.offset + slice.offset, bytes: slice.bytes, ..at.clone() },
         None => slice.clone(),

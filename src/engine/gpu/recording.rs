@@ -3,7 +3,9 @@
 //! Operations do not execute; they append launches here. What they write goes into *transients*,
 //! tensors whose place is decided only when the whole recording is known ([`super::plan`]).
 
-use super::{Access, Constants, Gpu, Kernel, Params, Variant, kernel::Source, tuning::Problem};
+use super::{
+    ADAPTER, Access, Constants, Gpu, Kernel, Params, Variant, kernel::Source, tuning::Problem,
+};
 use crate::{Error, Result};
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -123,11 +125,11 @@ pub struct Recording {
     pub variant: Option<Variant>,
     op: RefCell<Option<Rc<str>>>,
     pub(super) problems: RefCell<BTreeMap<String, Problem>>,
-    pub(super) state: RefCell<State>,
+    pub(super) state: RefCell<Contents>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct Contents {
     pub commands: Vec<Command>,
     pub transients: Vec<Transient>,
 }
@@ -208,14 +210,10 @@ impl Recording {
         let limits = &self.gpu.caps().limits;
         let most = limits.max_storage_buffer_binding_size;
         if let Some(s) = slices.iter().find(|s| s.bytes > most) {
-            return Err(Error::Adapter(format!(
-                "{} ({}) needs {} MiB in one binding, the adapter binds {} MiB; make the batch or \
-                 the image smaller",
-                kernel.name,
-                cost.shape,
-                s.bytes >> 20,
-                most >> 20
-            )));
+            let expected = format!("at most {} MiB in one binding", most >> 20);
+            let found = format!("{} MiB for {} ({})", s.bytes >> 20, kernel.name, cost.shape);
+            let mend = "make the batch or the image smaller";
+            return Err(Error::memory(ADAPTER, expected, found, mend));
         }
         let most = limits.max_compute_workgroups_per_dimension;
         assert!(grid.iter().all(|g| *g <= most && *g > 0), "{}: grid {grid:?}", kernel.name);
@@ -241,7 +239,7 @@ impl Recording {
     pub fn commands(&self) -> Vec<Command> {
         self.state.borrow().commands.clone()
     }
-    pub(super) fn into_state(self) -> State {
+    pub(super) fn into_state(self) -> Contents {
         self.state.into_inner()
     }
 }

@@ -1,6 +1,6 @@
 //! Crossing between host and device with buffers made once.
 
-use super::{Gpu, Slice, existing};
+use super::{ADAPTER, DOCTOR, Gpu, Slice, existing};
 use crate::{Error, Result};
 use std::sync::{
     Arc,
@@ -35,9 +35,7 @@ impl Staging {
         }
         match self.state.load(Ordering::Acquire) {
             MAPPED => Ok(()),
-            _ => Err(Error::Adapter(
-                "the device was lost while memory was being mapped; run `mtpret doctor`".into(),
-            )),
+            _ => Err(Error::adapter(ADAPTER, "memory to be mapped", "the device lost", DOCTOR)),
         }
     }
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Records a problem on inputs that it holds; gives what it writes.
-pub type Pose = Box<dyn Fn(&Recording) -> Result<Slice>>;
+pub type Recorder = Box<dyn Fn(&Recording) -> Result<Slice>>;
 
 /// Makes inputs of random numbers, and what records a problem on them.
-pub type Inputs = dyn Fn(&Gpu) -> Result<Pose>;
+pub type Prepare = dyn Fn(&Gpu) -> Result<Recorder>;
 
 /// How a kernel uses an adapter. An op that has several such kernels offers them as variants of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,7 +81,7 @@ pub struct Problem {
     /// What it writes is f16.
     pub half: bool,
     /// Makes inputs of random numbers, and what records the problem on them.
-    pub pose: Box<Inputs>,
+    pub prepare: Box<Prepare>,
 }
 
 /// The fastest kernel of a problem.

@@ -229,8 +229,8 @@ pub fn differentiate<const N: usize, O: Op<N>>(
     let mut dx: [Option<Tensor>; N] = [const { None }; N];
     if let Some(dy) = dy {
         if dy.shape != y.shape {
-            let problem = format!("expected dy of y's shape {:?}, found {:?}", y.shape, dy.shape);
-            return Err(Error::shape("gradient", problem));
+            let expected = format!("dy of y's shape {:?}", y.shape);
+            return Err(Error::shape("gradient", expected, format!("{:?}", dy.shape)));
         }
         dx = op.backward(rec, &saved, &Tensor::upload_as(gpu, y.format, dy)?, needs)?;
         dx.iter().flatten().for_each(|t| rec.keep(&t.data));

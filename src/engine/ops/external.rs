@@ -2,13 +2,14 @@
 
 use super::{Op, case::differentiate, conv2d};
 use crate::{
-    Error, Result,
+    Result,
+    error::{Error, Place},
     gpu::{Caps, Gpu, Variant},
     tensor::{Array, Format},
 };
 use std::collections::BTreeMap;
 
-/// What an op takes, for `run-op --list`.
+/// What an op takes, for the list of ops.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Signature {
     /// Names of the input tensors; those that may be left out end in `?`.
@@ -34,7 +35,7 @@ pub struct External {
     /// The device to solve it on.
     pub gpu: Gpu,
     /// Where it comes from, for messages.
-    pub place: String,
+    pub place: Place,
     /// The tensors in PyTorch's layouts.
     pub tensors: BTreeMap<String, Array>,
     /// The attributes.
@@ -43,7 +44,23 @@ pub struct External {
     pub variant: Option<Variant>,
 }
 
+/// The mend of a request that an op refuses.
+const TAKES: &str = "the list of ops says what each takes";
+
 impl External {
+    /// What the op takes, and what it was given.
+    pub fn refused(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        Error::request(&self.place, expected, found, TAKES)
+    }
+    /// Shapes that do not fit an op are the fault of the file that they come from.
+    pub fn blame(&self, error: Error) -> Error {
+        match error {
+            Error::Shape { op, expected, found } => {
+                Error::request(self.place.clone().item(op), expected, found, TAKES)
+            }
+            other => other,
+        }
+    }
     /// A tensor that must be there.
     ///
     /// # Errors
@@ -51,12 +68,11 @@ impl External {
     pub fn tensor(&self, name: &str) -> Result<&Array> {
         let tensor = self.tensors.get(name).ok_or_else(|| {
             let found: Vec<_> = self.tensors.keys().map(String::as_str).collect();
-            let problem = format!("expected a tensor `{name}`, found {}", found.join(", "));
-            Error::request(&self.place, problem)
+            self.refused(format!("a tensor `{name}`"), found.join(", "))
         })?;
         if tensor.data.is_empty() {
-            let problem = format!("expected values in `{name}`, found shape {:?}", tensor.shape);
-            return Err(Error::request(&self.place, problem));
+            let expected = format!("values in `{name}`");
+            return Err(self.refused(expected, format!("shape {:?}", tensor.shape)));
         }
         Ok(tensor)
     }
@@ -67,8 +83,8 @@ impl External {
     pub fn ranked(&self, name: &str, axes: usize) -> Result<&Array> {
         let tensor = self.tensor(name)?;
         if tensor.shape.len() != axes {
-            let problem = format!("expected `{name}` with {axes} axes, found {:?}", tensor.shape);
-            return Err(Error::request(&self.place, problem));
+            let expected = format!("`{name}` with {axes} axes");
+            return Err(self.refused(expected, format!("{:?}", tensor.shape)));
         }
         Ok(tensor)
     }
@@ -85,8 +101,9 @@ impl External {
     /// It has another type.
     pub fn attribute<T: serde::de::DeserializeOwned>(&self, name: &str, default: T) -> Result<T> {
         let Some(value) = self.attributes.get(name) else { return Ok(default) };
-        serde_json::from_value(value.clone())
-            .map_err(|e| Error::request(&self.place, format!("attribute `{name}` = {value}: {e}")))
+        serde_json::from_value(value.clone()).map_err(|e| {
+            self.refused(format!("attribute `{name}` of its type"), format!("{value} ({e})"))
+        })
     }
     /// The value of an op and, if the file holds `dy` or `dloss`, the gradients of its inputs.
     ///
@@ -100,10 +117,7 @@ impl External {
         needs: [bool; N],
     ) -> Result<(Array, [Option<Array>; N])> {
         let x = x.map(|a| (a, Format::F32));
-        differentiate(&self.gpu, self.variant, op, x, dy, needs).map_err(|e| match e {
-            Error::Shape { op, problem } => Error::request(&self.place, format!("{op}: {problem}")),
-            other => other,
-        })
+        differentiate(&self.gpu, self.variant, op, x, dy, needs).map_err(|e| self.blame(e))
     }
     /// The gradient of an image output, channels last, if the file holds `dy`.
     ///

@@ -1,4 +1,4 @@
-//! What the kernels of a step take.
+//! Time by kernel of a training step.
 
 use super::Stepper;
 use crate::{Result, gpu::Program};

@@ -1,4 +1,4 @@
-//! What training moves.
+//! The state of training: a network with its gradients, momentum and anchor.
 
 use crate::{
     Result,

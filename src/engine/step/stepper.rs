@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     autograd::Tape,
     autotune::{self, cache},
-    gpu::{Gpu, Problem, Program, Readback, Recording},
+    gpu::{ADAPTER, Gpu, Problem, Program, Readback, Recording},
     nn,
     ops::{
         accumulate::Accumulate,
@@ -87,21 +87,24 @@ impl Recorded {
                         return Ok(Self { recordings, parts });
                     }
                     least = least.min(beyond);
-                    refusal = Some(Error::Adapter(format!(
-                        "expected memory for a step of one sample, found that what it may take is {} MiB short of it; \
-                         give it more, or make the samples smaller",
-                        least.div_ceil(1 << 20)
-                    )));
+                    refusal = Some(short(least));
                 }
-                Err(Error::Adapter(why)) => refusal = Some(Error::Adapter(why)),
+                Err(short @ Error::Memory(_)) => refusal = Some(short),
                 Err(other) => return Err(other),
             }
         }
         Err(refusal.unwrap_or_else(|| {
             let of = trainable.multiple();
-            Error::shape("step", format!("expected a multiple of {of} samples, found {batch}"))
+            Error::shape("step", format!("a multiple of {of} samples"), batch.to_string())
         }))
     }
+}
+
+/// A step that goes by so many bytes beyond the memory that it may take.
+fn short(bytes: u64) -> Error {
+    let found = format!("that what it may take is {} MiB short of it", bytes.div_ceil(1 << 20));
+    let mend = "give it more, or make the samples smaller";
+    Error::memory(ADAPTER, "memory for a step of one sample", found, mend)
 }
 
 /// Measures what nobody measured yet, if that is wanted, and then records again with what was found; and the problems.
@@ -111,13 +114,13 @@ fn tune(
     record: impl Fn() -> Result<Vec<Recording>>,
     wanted: Option<fn(&str)>,
 ) -> Result<(Vec<Recording>, BTreeMap<String, Problem>)> {
-    let posed: BTreeMap<String, Problem> =
+    let problems: BTreeMap<String, Problem> =
         recordings.iter().flat_map(Recording::take_problems).collect();
     let recordings = match wanted {
-        Some(say) if autotune::measure(gpu, &posed, say)? > 0 => record()?,
+        Some(say) if autotune::measure(gpu, &problems, say)? > 0 => record()?,
         _ => recordings,
     };
-    Ok((recordings, posed))
+    Ok((recordings, problems))
 }
 
 /// A step as one recording; of several micro-batches as three: the first one, a further one, the update.

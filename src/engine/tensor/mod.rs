@@ -23,7 +23,7 @@ use half::f16;
 pub enum Format {
     /// 4 bytes each.
     F32,
-    /// 2 bytes each: features and their gradients under `--precision f16`.
+    /// 2 bytes each: features and their gradients of a run in half precision.
     F16,
 }
 

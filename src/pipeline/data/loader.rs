@@ -1,18 +1,22 @@
 //! Films in batches, decoded ahead of use.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use rayon::prelude::*;
 
 use super::{
     Annotation, Fit, MAX_SIDE, Sample,
     annotation::box_row,
-    film::{fit::Fitted, image::Fault},
+    film::{fit::Fitted, image::Misfit},
     order::permutation,
 };
 use crate::{Error, Result};
@@ -96,16 +100,16 @@ pub struct BadFilm {
 /// is left out, so that no film counts twice.
 pub struct Loader {
     plan: Arc<Plan>,
-    ready: Option<Receiver<Made>>,
+    ready: Option<Receiver<LoadedBatch>>,
     reader: Option<JoinHandle<()>>,
     wait: Duration,
     bad: BTreeMap<usize, String>,
 }
 
 /// A batch and the bad films met on the way, by number.
-struct Made {
+struct LoadedBatch {
     batch: Batch,
-    bad: Vec<(usize, Fault)>,
+    bad: Vec<(usize, Misfit)>,
 }
 
 struct Plan {
@@ -118,7 +122,7 @@ struct Plan {
 /// Decoded and resized films, and the faults of bad ones, by number.
 #[derive(Default)]
 struct Cache {
-    films: HashMap<usize, Result<Arc<Fitted>, Fault>>,
+    films: HashMap<usize, Result<Arc<Fitted>, Misfit>>,
     bytes: usize,
 }
 
@@ -136,7 +140,7 @@ impl Loader {
             .thread_name(|i| format!("decode-{i}"))
             .build()
             .map_err(|e| {
-                Error::config("loader, threads", format!("no threads: {e}"), "ask for fewer")
+                Error::config("loader, threads", "threads", format!("none: {e}"), "ask for fewer")
             })?;
         let plan = Arc::new(Plan {
             row_len: row_len(&samples, &options),
@@ -163,7 +167,7 @@ impl Loader {
         let ready = self.ready.as_ref().expect("open until drop");
         let made = ready.recv().expect("the reader serves as long as it is heard");
         self.wait += begun.elapsed();
-        self.bad.extend(made.bad);
+        self.bad.extend(made.bad.into_iter().map(|(at, why)| (at, why.to_string())));
         if self.bad.len() > self.plan.options.max_bad {
             return Err(self.too_many_bad());
         }
@@ -208,13 +212,9 @@ impl Loader {
         }
         Error::data(
             format!("{} films", self.plan.samples.len()),
-            format!(
-                "expected at most {} bad films, found {}:\n  {}",
-                self.plan.options.max_bad,
-                self.bad.len(),
-                list.join("\n  ")
-            ),
-            "mend or remove them, or allow more with --max-bad",
+            format!("at most {} bad films", self.plan.options.max_bad),
+            format!("{}:\n  {}", self.bad.len(), list.join("\n  ")),
+            "mend or remove them, or allow more (`max_bad`)",
         )
     }
 }
@@ -237,7 +237,7 @@ impl Plan {
     }
 
     /// Makes batch after batch until nobody hears.
-    fn serve(&self, ready: &SyncSender<Made>) {
+    fn serve(&self, ready: &SyncSender<LoadedBatch>) {
         let mut order = (0..self.samples.len()).collect::<Vec<_>>();
         let mut ordered = None;
         for step in self.options.start.. {
@@ -252,7 +252,7 @@ impl Plan {
         }
     }
 
-    fn make(&self, step: u64, epoch: u64, order: &[usize]) -> Made {
+    fn make(&self, step: u64, epoch: u64, order: &[usize]) -> LoadedBatch {
         let from = (step % self.epoch_len()) as usize * self.options.batch;
         let to = (from + self.options.batch).min(order.len());
         let (mut good, mut bad) = (Vec::new(), Vec::new());
@@ -270,7 +270,7 @@ impl Plan {
                 break;
             }
         }
-        Made { batch: self.batch(step, epoch, &good), bad }
+        LoadedBatch { batch: self.batch(step, epoch, &good), bad }
     }
 
     fn batch(&self, step: u64, epoch: u64, films: &[(usize, Arc<Fitted>)]) -> Batch {
@@ -302,7 +302,7 @@ impl Plan {
     }
 
     /// Film `at`, decoded and resized, from memory or disk.
-    fn film(&self, at: usize) -> Result<Arc<Fitted>, Fault> {
+    fn film(&self, at: usize) -> Result<Arc<Fitted>, Misfit> {
         if let Some(known) = self.cache().films.get(&at) {
             return known.clone();
         }
@@ -328,7 +328,8 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
         if side == 0 || side > MAX_SIDE {
             return Err(Error::config(
                 format!("loader, {key}"),
-                format!("expected 1 to {MAX_SIDE} pixels, found {side}"),
+                format!("1 to {MAX_SIDE} pixels"),
+                side.to_string(),
                 "choose a size such as 224",
             ));
         }
@@ -336,7 +337,8 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
     let Some(first) = samples.first() else {
         return Err(Error::data(
             "loader",
-            "expected films, found none",
+            "films",
+            "none",
             "see that this part of the data set is not empty",
         ));
     };
@@ -345,8 +347,9 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
     if batch == 0 || (options.drop_last && films < batch) {
         return Err(Error::config(
             "loader, batch",
-            format!("expected a batch of 1 to {films} films, found {batch}"),
-            "choose a smaller batch (--set data.batch=N, segment.batch or detect.batch), or add films",
+            format!("a batch of 1 to {films} films"),
+            batch.to_string(),
+            "choose a smaller batch (data.batch, segment.batch or detect.batch), or add films",
         ));
     }
     Ok(())
@@ -362,8 +365,9 @@ fn check_targets(samples: &[Sample], first: &Sample) -> Result<()> {
     match samples.iter().find(|sample| about(sample) != about(first)) {
         None => Ok(()),
         Some(odd) => Err(Error::data(
-            odd.path.display().to_string(),
-            format!("expected {}, found {}", about(first), about(odd)),
+            odd.path.as_path(),
+            about(first),
+            about(odd),
             "load data sets with different labels one by one",
         )),
     }

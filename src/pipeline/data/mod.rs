@@ -9,8 +9,10 @@ pub mod film;
 pub mod formats;
 mod loader;
 mod order;
+mod read;
 mod recognise;
 mod sample;
+mod walk;
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,13 +20,15 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 pub use annotation::{Annotation, BoxLabel};
 pub use audit::{Audit, Census, Finding, Level, Spread, Subject, audit};
-pub use catalogue::{KNOWN, Known, Note, Purpose, Roots, Use};
+pub use catalogue::{KNOWN, Known, Note, Use};
 pub use dataset::class::Class;
-pub use dataset::source::{Format, Shape, Source, Split};
+pub use dataset::roots::{Purpose, Roots};
+pub use dataset::source::{AnnotationShape, Format, Source, Split};
 pub use dataset::split::{Flaw, Part};
 pub use dataset::split_file::{
     Digest, changed, content_hash, needs_division, table as division_table, together,
 };
+pub use dataset::uncertain::{Policy, Uncertain};
 pub use film::dicom::Stored;
 pub use film::fit::Fit;
 pub use film::orientation::Orientation;
@@ -33,12 +37,11 @@ pub use film::{
     image::{Encoding, Film, MAX_PIXELS, MAX_SIDE},
 };
 pub use formats::nih::NIH_LABELS;
-pub use formats::uncertain::{Policy, Uncertain};
-pub use formats::walk::films_below;
 pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
-pub use recognise::{Found, detect};
+pub use recognise::{RecognisedSet, detect};
 pub use sample::unpack;
+pub use walk::films_below;
 
 /// What a label vector means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,10 +132,9 @@ impl Dataset {
             return Ok(());
         }
         let [train, val, test] = [&self.train, &self.val, &self.test].map(Vec::len);
-        let problem = format!(
-            "expected films in the part {part}, found none ({train} train, {val} val, {test} test)"
-        );
-        let remedy = format!("raise {part}_share of the source, or put films in that part");
-        Err(Error::data(format!("data set {}", self.name), problem, remedy))
+        let expected = format!("films in the part {part}");
+        let found = format!("none ({train} train, {val} val, {test} test)");
+        let mend = format!("raise {part}_share of the source, or put films in that part");
+        Err(Error::data(format!("data set {}", self.name), expected, found, mend))
     }
 }

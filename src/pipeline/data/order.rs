@@ -1,4 +1,4 @@
-//! The order of an epoch.
+//! The shuffled order of films in an epoch.
 
 /// A permutation of `0..n` that depends on `seed` and `epoch` alone: Fisher-Yates, fed by BLAKE3's
 /// output stream, so that it is the same on every machine and for ever.

@@ -22,16 +22,16 @@ pub fn unpack(into: &Path) -> Result<()> {
 }
 
 fn write(dir: &Dir<'_>, into: &Path) -> Result<()> {
-    let remedy = "name a folder on a disk with 6 MB to spare";
+    let mend = "name a folder on a disk with 6 MB to spare";
     let folder = into.join(dir.path());
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e, remedy))?;
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e, mend))?;
     for file in dir.files() {
         let path = into.join(file.path());
         let size = file.contents().len() as u64;
         if std::fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() == size) {
             continue;
         }
-        std::fs::write(&path, file.contents()).map_err(|e| Error::io(&path, e, remedy))?;
+        std::fs::write(&path, file.contents()).map_err(|e| Error::io(&path, e, mend))?;
     }
     dir.dirs().try_for_each(|inner| write(inner, into))
 }

@@ -18,6 +18,7 @@ use crate::{
         checkpoint::{self, CHECKSUM, Metadata},
     },
 };
+use mtpret_engine::error::Place;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
@@ -60,13 +61,13 @@ pub fn config(path: &Path, overrides: &[String]) -> Result<Finetune> {
     if !path.is_file() {
         return config::load(&path.join("config.resolved.toml"), overrides);
     }
-    let words = words(path)?;
+    let metadata = metadata(path)?;
     let config: Finetune =
-        config::parse(&words["config"], &format!("{}: config", path.display()), overrides)?;
+        config::parse(&metadata["config"], Place::from(path).item("config"), overrides)?;
     match config.source.iter().find_map(|source| source.stray()) {
         Some(stray) => {
-            let problem = format!("expected paths below the data set's folder, found {stray:?}");
-            Err(Error::weights(format!("{}: config", path.display()), problem, AGAIN))
+            let (place, found) = (Place::from(path).item("config"), format!("{stray:?}"));
+            Err(Error::weights(place, "paths below the data set's folder", found, AGAIN))
         }
         None => Ok(config),
     }
@@ -77,39 +78,40 @@ pub fn config(path: &Path, overrides: &[String]) -> Result<Finetune> {
 /// # Errors
 /// As [`config()`].
 pub fn parts(path: &Path) -> Result<Option<Parts>> {
-    let words = words(path)?;
+    let metadata = metadata(path)?;
     let parse = |text: &String| serde_json::from_str(text);
-    words.get("data").map(parse).transpose().map_err(|fault| {
-        let problem = format!("expected the digests of three parts: {fault}");
-        Error::weights(format!("{}: data", path.display()), problem, AGAIN)
+    metadata.get("data").map(parse).transpose().map_err(|fault| {
+        let (place, found) = (Place::from(path).item("data"), format!("other text ({fault})"));
+        Error::weights(place, "the digests of three parts", found, AGAIN)
     })
 }
 
 /// The metadata of a bundle, once all that must be there is there.
-fn words(path: &Path) -> Result<Metadata> {
-    let words = checkpoint::metadata(path)?;
+fn metadata(path: &Path) -> Result<Metadata> {
+    let metadata = checkpoint::metadata(path)?;
     let fault =
-        |problem: String, remedy| Err(Error::weights(path.display().to_string(), problem, remedy));
-    match words.get(BUNDLE).map(String::as_str) {
+        |expected: &str, found: &str, mend| Err(Error::weights(path, expected, found, mend));
+    match metadata.get(BUNDLE).map(String::as_str) {
         Some(VERSION) => {}
         Some(other) => {
-            let problem = format!("expected a bundle of layout {VERSION}, found {other:?}");
-            return fault(problem, "use the mtpret that made it, or a newer one");
+            let expected = format!("a bundle of layout {VERSION}");
+            let mend = "use the mtpret that made it, or a newer one";
+            return fault(&expected, &format!("{other:?}"), mend);
         }
         None => {
-            let problem = "expected a run folder or a bundle, found weights alone".to_owned();
-            return fault(problem, "make a bundle of the run: mtpret bundle RUN");
+            let mend = "make a bundle of the run: mtpret bundle RUN";
+            return fault("a run folder or a bundle", "weights alone", mend);
         }
     }
-    match NEEDED.iter().find(|key| !words.contains_key(**key)) {
-        Some(key) => fault(format!("expected `{key}` in the metadata, found none"), AGAIN),
-        None if tasks::means(&words) => Ok(words),
-        None => fault("expected a kind and a list of labels, found neither".into(), AGAIN),
+    match NEEDED.iter().find(|key| !metadata.contains_key(**key)) {
+        Some(key) => fault(&format!("`{key}` in the metadata"), "none", AGAIN),
+        None if tasks::means(&metadata) => Ok(metadata),
+        None => fault("a kind and a list of labels", "neither", AGAIN),
     }
 }
 
 /// What a bundle was made of.
-pub struct Made {
+pub struct BundleSummary {
     /// Bytes of the file.
     pub bytes: u64,
     /// What the network was trained and tested on, if that was asked for.
@@ -120,15 +122,15 @@ pub struct Made {
 ///
 /// # Errors
 /// The run is not finished, its films are gone, or the file cannot be written.
-pub fn write(run: &Path, to: &Path, hashed: bool) -> Result<Made> {
+pub fn write(run: &Path, to: &Path, hashed: bool) -> Result<BundleSummary> {
     let mut config: Finetune = config(run, &[])?;
-    let (tensors, mut words) = checkpoint::read(&weights::of(run), None)?;
+    let (tensors, mut metadata) = checkpoint::read(&weights::of(run), None)?;
     let (set, task) = match hashed {
         true => tasks::open(&config.source, &config.task, config.settings())?,
         false => tasks::recalled(run, &config)?,
     };
     let parts = hashed.then(|| Parts::of(&set)).transpose()?;
-    words.extend(tasks::preparation(&*task));
+    metadata.extend(tasks::preparation(&*task));
     config.source.retain(|source| source.name == config.task);
     config.source.iter_mut().for_each(|source| *source = source.portable());
     config.model.weights = None;
@@ -142,20 +144,20 @@ pub fn write(run: &Path, to: &Path, hashed: bool) -> Result<Made> {
         ("config", config::resolved(&config)?),
         ("metrics", metrics.to_string()),
     ];
-    words.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    metadata.extend(own.map(|(key, value)| (key.to_owned(), value)));
     if let Some(parts) = &parts {
         let text = serde_json::to_string(parts).expect("digests are plain data");
-        words.insert("data".into(), text);
+        metadata.insert("data".into(), text);
     }
-    weights::save(to, tensors, words)?;
-    Ok(Made { bytes: fs::metadata(to).map_or(0, |file| file.len()), parts })
+    weights::save(to, tensors, metadata)?;
+    Ok(BundleSummary { bytes: fs::metadata(to).map_or(0, |file| file.len()), parts })
 }
 
 fn read_json(path: &Path) -> Result<Value> {
-    let remedy = "finish the run, or measure it: mtpret evaluate RUN";
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e, remedy))?;
+    let mend = "finish the run, or measure it: mtpret evaluate RUN";
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
     serde_json::from_str(&text).map_err(|fault| {
-        let problem = format!("expected figures in JSON: {fault}");
-        Error::data(path.display().to_string(), problem, remedy)
+        let place = Place::from(path).line(fault.line() as u64);
+        Error::data(place, "figures in JSON", format!("other text ({fault})"), mend)
     })
 }

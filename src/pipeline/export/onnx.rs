@@ -6,13 +6,15 @@ use crate::{
     models::Depth,
     onnx::{
         Extent, Graph, film, model, pooled,
-        proto::{FLOAT, Model},
+        proto::{FLOAT, ModelProto},
         resnet,
     },
     train::{
         config::{Data, Finetune},
-        step::learner,
-        tasks,
+        tasks::{
+            self,
+            model::{depth, expected},
+        },
     },
     weights::{
         self, Unexpected,
@@ -30,32 +32,32 @@ const PAPER: [f64; 2] = [122.786, 18.390];
 ///
 /// # Errors
 /// The run is not finished, or its weights do not fit.
-pub fn network(path: &Path) -> Result<Model> {
+pub fn network(path: &Path) -> Result<ModelProto> {
     let config: Finetune = bundle::config(path, &[])?;
     let task = tasks::recall(path, &config)?;
-    let depth = learner::depth(config.model.backbone);
-    let (file, expected) = (weights::of(path), learner::expected(depth, Some(&*task)));
-    let tensors = weights::tensors(&file, &expected)?;
+    let depth = depth(config.model.backbone);
+    let file = weights::of(path);
+    let tensors = weights::tensors(&file, &expected(depth, Some(&*task)))?;
     let graph = Graph::new(&tensors);
     task.graph(&graph, depth);
-    let words = checkpoint::metadata(&file)?;
-    let kept = ["kind", "labels", "positive"].map(|key| (key, words.get(key)));
+    let metadata = checkpoint::metadata(&file)?;
+    let kept = ["kind", "labels", "positive"].map(|key| (key, metadata.get(key)));
     let kept = kept.into_iter().filter_map(|(key, word)| Some((key.to_owned(), word?.clone())));
-    let words = kept.chain(tasks::preparation(&*task)).collect();
-    Ok(model(graph.finish(&config.task), words))
+    let metadata = kept.chain(tasks::preparation(&*task)).collect();
+    Ok(model(graph.finish(&config.task), metadata))
 }
 
 /// The backbone of a run, a bundle or a file of weights: `features` [N, C], the means over each film, and `map`, C5.
 ///
 /// # Errors
 /// The weights have no ResNet's backbone.
-pub fn features(path: &Path) -> Result<Model> {
+pub fn features(path: &Path) -> Result<ModelProto> {
     let file = weights::open(path)?;
     let third = |name: &String| name.ends_with("layer1.0.conv3.weight");
     let depth = if file.tensors.keys().any(third) { Depth::R50 } else { Depth::R18 };
-    let tensors = file.matched(&learner::expected(depth, None), Unexpected::Drop)?;
-    let words = preparation(path)?;
-    let number = |key: &str| words[key].parse::<f64>().expect("the words of a number");
+    let tensors = file.matched(&expected(depth, None), Unexpected::Drop)?;
+    let metadata = preparation(path)?;
+    let number = |key: &str| metadata[key].parse::<f64>().expect("a number in text");
     let graph = Graph::new(&tensors);
     let free = [Extent::Free("height"), Extent::Free("width")];
     let x = film(&graph, Extent::Free("N"), free, [number("mean"), number("std")]);
@@ -65,7 +67,7 @@ pub fn features(path: &Path) -> Result<Model> {
     graph.output("features", &pooled(&graph, &c5), FLOAT, &[Extent::Free("N"), channels], meaning);
     let shape = [Extent::Free("N"), channels, Extent::Free("rows"), Extent::Free("columns")];
     graph.output("map", &c5, FLOAT, &shape, "features of every 32 x 32 pixels");
-    Ok(model(graph.finish("backbone"), words))
+    Ok(model(graph.finish("backbone"), metadata))
 }
 
 /// How films were prepared for the backbone at `path`: as its run or bundle says, else as in the paper.
@@ -84,18 +86,19 @@ fn preparation(path: &Path) -> Result<Metadata> {
             let text = fs::read_to_string(&file)
                 .map_err(|e| Error::io(&file, e, "see that it may be read"))?;
             let stage: Stage = toml::from_str(&text).map_err(|fault| {
-                let problem = format!("expected the configuration of a run: {}", fault.message());
-                Error::config(file.display().to_string(), problem, "name a run that mtpret made")
+                let found = format!("other text ({})", fault.message());
+                let mend = "name a run that mtpret made";
+                Error::config(&file, "the configuration of a run", found, mend)
             })?;
             [stage.data.mean, stage.data.std]
         }
         _ => PAPER,
     };
-    let words = [
+    let metadata = [
         ("mean", mean.to_string()),
         ("std", std.to_string()),
         ("grey", tasks::GREY.to_owned()),
         ("resize", "any size, bilinear with antialiasing".to_owned()),
     ];
-    Ok(words.map(|(key, word)| (key.to_owned(), word)).into())
+    Ok(metadata.map(|(key, word)| (key.to_owned(), word)).into())
 }

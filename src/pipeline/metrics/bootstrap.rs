@@ -58,7 +58,8 @@ pub(crate) fn check_patients(images: usize, patients: Option<&[String]>) -> Resu
     match patients.map(<[String]>::len) {
         Some(found) if found != images => Err(Error::data(
             "predictions",
-            format!("expected {images} patients, found {found}"),
+            format!("{images} patients"),
+            found.to_string(),
             "name the patient of each image, or of none",
         )),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Whether probabilities mean what they say.
+//! Calibration: whether probabilities are the frequencies that they claim to be.
 
 /// Bins of equal width from 0 to 1.
 const BINS: usize = 10;

@@ -202,9 +202,9 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 
 /// The images of one label by rising score. Sorted once, it is then measured under any number of
 /// weightings, which is what a bootstrap does.
-struct Ranking(Vec<Ranked>);
+struct Ranking(Vec<RankedScore>);
 
-struct Ranked {
+struct RankedScore {
     image: usize,
     score: f64,
     positive: bool,
@@ -215,8 +215,8 @@ struct Ranked {
 impl Ranking {
     /// From `(image, (score, positive))`; `None` if a score is NaN.
     fn new(images: impl Iterator<Item = (usize, (f64, bool))>) -> Option<Self> {
-        let mut ranked: Vec<Ranked> = images
-            .map(|(image, (score, positive))| Ranked { image, score, positive, tied: false })
+        let mut ranked: Vec<RankedScore> = images
+            .map(|(image, (score, positive))| RankedScore { image, score, positive, tied: false })
             .collect();
         if ranked.iter().any(|r| r.score.is_nan()) {
             return None;

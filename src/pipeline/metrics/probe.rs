@@ -56,8 +56,9 @@ pub fn knn(
         Vote::Similarity { temperature } => temperature,
     };
     if k == 0 || !(sharp > 0.0 && sharp.is_finite()) {
-        let problem = format!("expected k and a temperature above 0, found {k} and {sharp}");
-        return Err(Error::config("nearest neighbours", problem, "set k to 200, temperature 0.07"));
+        let (expected, found) = ("k and a temperature above 0", format!("{k} and {sharp}"));
+        let mend = "set k to 200, temperature 0.07";
+        return Err(Error::config("nearest neighbours", expected, found, mend));
     }
     let train_unit = unit_rows(train);
     let scores = unit_rows(queries)
@@ -114,8 +115,8 @@ pub fn linear_probe(
 ) -> Result<Vec<f64>> {
     let labels = check(train, targets, queries)?;
     if !(alpha > 0.0 && alpha.is_finite()) {
-        let problem = format!("expected a positive penalty, found {alpha}");
-        return Err(Error::config("linear probe", problem, "set alpha to 1"));
+        let found = alpha.to_string();
+        return Err(Error::config("linear probe", "a positive penalty", found, "set alpha to 1"));
     }
     let mut scores = vec![0.0; queries.values.len() / queries.width * labels];
     let mut solved: Option<Ridge> = None;
@@ -277,31 +278,28 @@ fn unit_rows(features: Features) -> Vec<f64> {
 
 /// The number of labels, all lengths being consistent and all values usable.
 fn check(train: Features, targets: &[f64], queries: Features) -> Result<usize> {
-    let fault = |problem: String, remedy| Err(Error::data("features", problem, remedy));
+    let fault = |expected: String, found, mend| Err(Error::data("features", expected, found, mend));
     for (name, features) in [("training", train), ("query", queries)] {
         let (found, width) = (features.values.len(), features.width);
         if width == 0 || width != train.width || !found.is_multiple_of(width) {
-            let problem = format!("expected {name} rows of {}, found {found}", train.width);
-            return fault(problem, "take all features from one model");
+            let expected = format!("{name} rows of {}", train.width);
+            return fault(expected, found.to_string(), "take all features from one model");
         }
         if let Some(i) = features.values.iter().position(|x| !x.is_finite()) {
-            let problem = format!(
-                "expected finite numbers, found {} in {name} row {}",
-                features.values[i],
-                i / width
-            );
-            return fault(problem, "look for a diverged training run");
+            let found = format!("{} in {name} row {}", features.values[i], i / width);
+            return fault("finite numbers".into(), found, "look for a diverged training run");
         }
     }
     let images = train.values.len() / train.width;
     if images == 0 || targets.is_empty() || !targets.len().is_multiple_of(images) {
-        let problem = format!("expected targets of {images} images, found {}", targets.len());
-        return fault(problem, "give one target per image and label");
+        let (expected, found) = (format!("targets of {images} images"), targets.len().to_string());
+        return fault(expected, found, "give one target per image and label");
     }
     let labels = targets.len() / images;
     match (0..labels).find(|&l| targets[l..].iter().step_by(labels).all(|t| t.is_nan())) {
         Some(l) => fault(
-            format!("expected known targets, found none of label {l}"),
+            "known targets".into(),
+            format!("none of label {l}"),
             "leave the label out or add labelled images",
         ),
         None => Ok(labels),

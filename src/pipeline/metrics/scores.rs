@@ -199,12 +199,13 @@ impl Predictions<'_> {
 
     /// How many images there are, all lengths being consistent.
     fn images(&self) -> Result<usize> {
-        let fault = |problem: String| {
-            Err(Error::data("predictions", problem, "give one score per image and label"))
+        let mend = "give one score per image and label";
+        let fault = |expected: String, found: usize| {
+            Err(Error::data("predictions", expected, found.to_string(), mend))
         };
         let (names, scores) = (self.names.len(), self.probabilities.len());
         if names == 0 || !scores.is_multiple_of(names) {
-            return fault(format!("expected scores [images, {names} labels], found {scores}"));
+            return fault(format!("scores [images, {names} labels]"), scores);
         }
         let images = scores / names;
         let (expected, found) = match self.targets {
@@ -212,7 +213,7 @@ impl Predictions<'_> {
             Targets::Classes(targets) => (images, targets.len()),
         };
         if found != expected {
-            return fault(format!("expected {expected} targets, found {found}"));
+            return fault(format!("{expected} targets"), found);
         }
         check_patients(images, self.patients)?;
         Ok(images)
@@ -222,12 +223,12 @@ impl Predictions<'_> {
         let names = self.names.len();
         let place = |i: usize| format!("image {}, label {}", i / names, self.names[i % names]);
         if let Some(i) = self.probabilities.iter().position(|p| !p.is_finite()) {
-            let problem = format!("expected a finite score, found {}", self.probabilities[i]);
-            return Err(Error::data(place(i), problem, "look for a diverged training run"));
+            let found = self.probabilities[i].to_string();
+            let mend = "look for a diverged training run";
+            return Err(Error::data(place(i), "a finite score", found, mend));
         }
-        let fault = |place, found: String, expected: String| {
-            let problem = format!("expected {expected}, found {found}");
-            Err(Error::data(place, problem, "correct the table of targets"))
+        let fault = |place: String, found: String, expected: String| {
+            Err(Error::data(place, expected, found, "correct the table of targets"))
         };
         match self.targets {
             Targets::Labels(targets) => {

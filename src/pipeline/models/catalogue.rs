@@ -1,6 +1,10 @@
 //! The networks that the program knows by name, and what torchvision calls their tensors.
 
-use super::{Classifier, DeepLab, Depth, FasterRcnn, ResNet, deeplab, faster_rcnn, head};
+use super::{
+    Classifier, DeepLab, Depth, FasterRcnn, ResNet, deeplab::DeepLabOptions,
+    faster_rcnn::FasterRcnnOptions, head,
+};
+use crate::{Error, Result};
 use mtpret_engine::tensor::Scope;
 use std::rc::Rc;
 
@@ -12,12 +16,12 @@ pub struct Architecture {
     /// Its backbone.
     pub depth: Depth,
     /// What stands on the backbone.
-    pub kind: Kind,
+    pub kind: HeadKind,
 }
 
 /// What stands on a backbone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum HeadKind {
     /// One linear layer.
     Classifier,
     /// DeepLabV3.
@@ -28,11 +32,11 @@ pub enum Kind {
 
 /// What heads can be told.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct HeadOptions {
     /// Of DeepLabV3.
-    pub deeplab: deeplab::Options,
+    pub deeplab: DeepLabOptions,
     /// Of Faster R-CNN.
-    pub faster_rcnn: faster_rcnn::Options,
+    pub faster_rcnn: FasterRcnnOptions,
 }
 
 /// A network whose tensors have been declared.
@@ -45,18 +49,18 @@ pub enum Network {
     FasterRcnn(Box<FasterRcnn>),
 }
 
-const fn of(name: &'static str, depth: Depth, kind: Kind) -> Architecture {
+const fn of(name: &'static str, depth: Depth, kind: HeadKind) -> Architecture {
     Architecture { name, depth, kind }
 }
 
 /// All of them, the smaller backbone first.
 pub const ALL: [Architecture; 6] = [
-    of("resnet18", Depth::R18, Kind::Classifier),
-    of("resnet50", Depth::R50, Kind::Classifier),
-    of("deeplabv3_resnet18", Depth::R18, Kind::DeepLab),
-    of("deeplabv3_resnet50", Depth::R50, Kind::DeepLab),
-    of("fasterrcnn_resnet18_fpn", Depth::R18, Kind::FasterRcnn),
-    of("fasterrcnn_resnet50_fpn", Depth::R50, Kind::FasterRcnn),
+    of("resnet18", Depth::R18, HeadKind::Classifier),
+    of("resnet50", Depth::R50, HeadKind::Classifier),
+    of("deeplabv3_resnet18", Depth::R18, HeadKind::DeepLab),
+    of("deeplabv3_resnet50", Depth::R50, HeadKind::DeepLab),
+    of("fasterrcnn_resnet18_fpn", Depth::R18, HeadKind::FasterRcnn),
+    of("fasterrcnn_resnet50_fpn", Depth::R50, HeadKind::FasterRcnn),
 ];
 
 /// The weight of a DeepLabV3's auxiliary head: whether there is one is told by it.
@@ -68,7 +72,7 @@ pub const COUNTER: &str = "num_batches_tracked";
 /// Names and shapes of tensors.
 pub type Shapes = Vec<(String, Vec<usize>)>;
 
-impl Kind {
+impl HeadKind {
     /// Where torchvision's network has the backbone: a prefix of its names.
     pub const fn backbone(self) -> &'static str {
         match self {
@@ -97,26 +101,28 @@ impl Kind {
 
 impl Architecture {
     /// The network of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        ALL.into_iter().find(|known| known.name == name)
-    }
-    /// All names, as an error lists them.
-    pub fn names() -> String {
-        ALL.map(|known| known.name).join(", ")
+    ///
+    /// # Errors
+    /// [`Error::Request`] with all names, if there is none.
+    pub fn named(name: &str) -> Result<Self> {
+        ALL.into_iter().find(|known| known.name == name).ok_or_else(|| {
+            let expected = format!("one of {}", ALL.map(|known| known.name).join(", "));
+            Error::request("network", expected, format!("`{name}`"), "name one of them")
+        })
     }
     /// Declares its tensors, under torchvision's names.
-    pub fn declare(self, root: &Scope, outputs: usize, options: &Options) -> Network {
+    pub fn declare(self, root: &Scope, outputs: usize, options: &HeadOptions) -> Network {
         let within = self.kind.backbone().split_terminator('.');
         let scope = within.fold(root.clone(), |scope, name| scope.at(name));
         let backbone = Rc::new(ResNet::new(&scope, self.depth));
         let scope = &root.part(head(0));
         match self.kind {
-            Kind::Classifier => Network::Classifier(Classifier::new(scope, &backbone, outputs)),
-            Kind::DeepLab => {
+            HeadKind::Classifier => Network::Classifier(Classifier::new(scope, &backbone, outputs)),
+            HeadKind::DeepLab => {
                 let deeplab = DeepLab::new(scope, &backbone, outputs, options.deeplab);
                 Network::DeepLab(Box::new(deeplab))
             }
-            Kind::FasterRcnn => {
+            HeadKind::FasterRcnn => {
                 let detector = FasterRcnn::new(scope, &backbone, outputs, options.faster_rcnn);
                 Network::FasterRcnn(Box::new(detector))
             }
@@ -125,9 +131,9 @@ impl Architecture {
     /// All its tensors with as many outputs, and a DeepLabV3's auxiliary head if it has one.
     pub fn shapes(self, outputs: usize, aux: bool) -> Shapes {
         let root = Scope::root();
-        let deeplab = deeplab::Options { aux, ..deeplab::Options::torchvision(8) };
-        let faster_rcnn = faster_rcnn::Options::TORCHVISION;
-        self.declare(&root, outputs, &Options { deeplab, faster_rcnn });
+        let deeplab = DeepLabOptions { aux, ..DeepLabOptions::torchvision(8) };
+        let faster_rcnn = FasterRcnnOptions::TORCHVISION;
+        self.declare(&root, outputs, &HeadOptions { deeplab, faster_rcnn });
         shapes(&root)
     }
     /// The tensors of its backbone alone, as a ResNet has them.

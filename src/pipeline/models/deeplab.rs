@@ -31,7 +31,7 @@ const AUX_DROPOUT: f32 = 0.2;
 
 /// What implementations of DeepLabV3 differ in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Options {
+pub struct DeepLabOptions {
     /// Pixels of the image for one of the last features: 8, 16 or 32.
     pub output_stride: usize,
     /// Pixels between the taps of the pyramid's three atrous branches.
@@ -48,7 +48,7 @@ pub struct Options {
     pub aux: bool,
 }
 
-impl Options {
+impl DeepLabOptions {
     /// As torchvision builds it: rates 12, 24, 36 at output stride 8, else 6, 12, 18 (Chen et al.).
     pub fn torchvision(output_stride: usize) -> Self {
         let rates = if output_stride == 8 { [12, 24, 36] } else { [6, 12, 18] };
@@ -62,7 +62,7 @@ impl Options {
     }
 }
 
-impl Options {
+impl DeepLabOptions {
     /// How far apart the taps of a layer's block are, as [`ResNet::dilated`] asks.
     pub fn dilation(&self, layer: usize, block: usize) -> Option<[usize; 2]> {
         match self.multi_grid {
@@ -75,7 +75,7 @@ impl Options {
 /// A backbone and the segmentation heads: C5 to logits by a pyramid, and C4 to logits for training.
 pub struct DeepLab {
     backbone: Rc<ResNet>,
-    options: Options,
+    options: DeepLabOptions,
     classes: usize,
     /// 1 × 1, three atrous 3 × 3, and a 1 × 1 on the image's mean.
     branches: Vec<ConvNorm>,
@@ -110,7 +110,12 @@ impl DeepLab {
     pub const LOSSES: [&'static str; 2] = ["mask", "aux"];
     /// Declares the head below `classifier`, and below `aux_classifier` if the options want one,
     /// under torchvision's names.
-    pub fn new(scope: &Scope, backbone: &Rc<ResNet>, classes: usize, options: Options) -> Self {
+    pub fn new(
+        scope: &Scope,
+        backbone: &Rc<ResNet>,
+        classes: usize,
+        options: DeepLabOptions,
+    ) -> Self {
         let c5 = backbone.depth.features();
         let classifier = scope.at("classifier");
         let pyramid = classifier.at("0");
@@ -208,8 +213,9 @@ impl DeepLab {
     ) -> Result<Vec<Var>> {
         let [n, h, w, _] = x.value.axes();
         if target.shape != [n, h, w, 1] {
-            let problem = format!("expected masks of {:?}, found {:?}", [n, h, w, 1], target.shape);
-            return Err(Error::shape("deeplab: target", problem));
+            let expected = format!("masks of {:?}", [n, h, w, 1]);
+            let found = format!("{:?}", target.shape);
+            return Err(Error::shape("deeplab: target", expected, found));
         }
         let (features, target) = (&self.features(tape, x)?, &tape.input(target));
         let loss = |logits: &Var| match self.classes {
@@ -250,5 +256,5 @@ fn dropped(tape: &Tape, x: &Var, p: f32, layer: u32, step: &Tensor) -> Result<Va
 }
 
 fn enlarged(tape: &Tape, x: &Var, size: [usize; 2]) -> Result<Var> {
-    tape.apply(Resize { size, mode: resize::Mode::Bilinear { align_corners: false } }, [x])
+    tape.apply(Resize { size, mode: resize::Interpolation::Bilinear { align_corners: false } }, [x])
 }

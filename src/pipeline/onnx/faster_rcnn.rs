@@ -6,7 +6,7 @@ use super::{
     proto::{Attribute, Constant},
 };
 use crate::models::faster_rcnn::{
-    Options,
+    FasterRcnnOptions,
     anchors::{self, ANCHORS},
     roi, rpn,
 };
@@ -18,7 +18,7 @@ use mtpret_engine::ops::{
 const LOWEST: f32 = f32::MIN;
 
 /// What is found on a film.
-pub struct Found {
+pub struct DetectorOutputs {
     /// x1 y1 x2 y2 `[D, 4]`, in pixels of the input.
     pub boxes: Value,
     /// Probabilities `[D]`, the highest first.
@@ -32,7 +32,7 @@ pub struct Detector<'g, 'w> {
     /// The graph.
     pub graph: &'g Graph<'w>,
     /// Where implementations differ.
-    pub options: Options,
+    pub options: FasterRcnnOptions,
     /// Height and width of the input.
     pub size: [usize; 2],
     /// Classes with the background, which is 0.
@@ -43,7 +43,7 @@ pub struct Detector<'g, 'w> {
 
 impl Detector<'_, '_> {
     /// What C2 … C5 of the film show.
-    pub fn detect(&self, features: &[Value; 4]) -> Found {
+    pub fn detect(&self, features: &[Value; 4]) -> DetectorOutputs {
         let pyramid = self.pyramid(features);
         let proposals = self.proposals(&pyramid);
         self.found(&pyramid, &proposals)
@@ -116,7 +116,7 @@ impl Detector<'_, '_> {
         [graph.gather(&boxes, &kept, 0), graph.gather(&logits, &kept, 0)]
     }
     /// What the proposals `[P, 4]` hold.
-    fn found(&self, pyramid: &[Value; 5], proposals: &Value) -> Found {
+    fn found(&self, pyramid: &[Value; 5], proposals: &Value) -> DetectorOutputs {
         let (graph, classes) = (self.graph, self.classes as i64);
         let [proposals, x] = self.aligned(pyramid, proposals);
         let at = |name: &str| format!("roi_heads.{name}");
@@ -145,7 +145,7 @@ impl Detector<'_, '_> {
         let labels = graph.gather(&kept, &graph.integer(0), 1);
         let [scores, best] = self.top(&scores, roi::MOST);
         let [boxes, labels] = [&boxes, &labels].map(|rows| graph.gather(rows, &best, 0));
-        Found { boxes, scores, labels }
+        DetectorOutputs { boxes, scores, labels }
     }
     /// Proposals in the order of the maps that they are read from, and their features `[P, C, 7, 7]`.
     fn aligned(&self, pyramid: &[Value; 5], proposals: &Value) -> [Value; 2] {
@@ -186,7 +186,7 @@ impl Detector<'_, '_> {
         rows: &Value,
     ) -> Value {
         let graph = self.graph;
-        let count = graph.node("Shape", [rows], []);
+        let count = graph.node("TensorShape", [rows], []);
         let film = Attribute::tensor("value", Constant::integers("", &[1], &[0]));
         let film = graph.node("ConstantOfShape", [&count], [film]);
         let frame = if align.aligned { "half_pixel" } else { "output_half_pixel" };
@@ -203,7 +203,7 @@ impl Detector<'_, '_> {
     /// The `most` highest numbers of a list, fewer if there are no more, and their places.
     fn top(&self, x: &Value, most: usize) -> [Value; 2] {
         let graph = self.graph;
-        let count = graph.node("Shape", [x], []);
+        let count = graph.node("TensorShape", [x], []);
         let k = graph.node("Min", [&count, &graph.integers(&[most as i64])], []);
         graph.nodes("TopK", [x, &k], [Attribute::int("axis", 0)])
     }

@@ -1,7 +1,7 @@
-//! A graph that grows node by node; its weights are those of a file, under their names there.
+//! Building an ONNX graph node by node; its weights are those of a file, under their names there.
 
 use super::proto::{
-    Attribute, Constant, Dimension, FLOAT, GraphOf, Node, Shape, TensorType, Type, ValueInfo,
+    Attribute, Constant, Dimension, FLOAT, GraphOf, Node, TensorShape, TensorType, Type, ValueInfo,
 };
 use crate::weights::checkpoint::Tensors;
 use std::cell::RefCell;
@@ -240,7 +240,7 @@ fn value_info(name: &str, elements: i32, shape: &[Extent], meaning: &str) -> Val
         Extent::Fixed(value) => Dimension { value: Some(value as i64), name: None },
         Extent::Free(name) => Dimension { value: None, name: Some(name.into()) },
     };
-    let shape = Some(Shape { dim: shape.iter().map(dimension).collect() });
+    let shape = Some(TensorShape { dim: shape.iter().map(dimension).collect() });
     let tensor = Some(TensorType { elements, shape });
     let doc_string = meaning.into();
     ValueInfo { name: name.into(), of: Some(Type { tensor }), doc_string }

@@ -8,14 +8,14 @@ mod graph;
 mod networks;
 pub mod proto;
 
-pub use faster_rcnn::{Detector, Found};
+pub use faster_rcnn::{Detector, DetectorOutputs};
 pub use graph::{Extent, Graph, Value};
 pub use networks::{deeplab, pooled, resnet};
 
 use crate::{Result, weights::checkpoint::Metadata};
 use mtpret_engine::file;
 use prost::Message;
-use proto::{Entry, Model, OperatorSet};
+use proto::{ModelProto, OperatorSet, StringStringEntry};
 use std::{io::Write, path::Path};
 
 /// The version of ONNX's operators.
@@ -39,19 +39,19 @@ pub fn film(
 }
 
 /// A finished graph as a file's content, with words on its use beside it.
-pub fn model(graph: proto::GraphOf, words: Metadata) -> Model {
+pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
     let program = concat!("mtpret ", env!("CARGO_PKG_VERSION"));
     let own = [("notice", NOTICE), ("program", program)];
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let entry = |(key, value)| Entry { key, value };
-    Model {
+    let entry = |(key, value)| StringStringEntry { key, value };
+    ModelProto {
         ir_version: IR,
         producer_name: "mtpret".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         doc_string: format!("{} by {program}; {NOTICE}", graph.name),
         graph: Some(graph),
         opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
-        metadata_props: words.into_iter().chain(own).map(entry).collect(),
+        metadata_props: metadata.into_iter().chain(own).map(entry).collect(),
     }
 }
 
@@ -59,7 +59,7 @@ pub fn model(graph: proto::GraphOf, words: Metadata) -> Model {
 ///
 /// # Errors
 /// The disk is full or the folder is not writable.
-pub fn write(path: &Path, model: &Model) -> Result<u64> {
+pub fn write(path: &Path, model: &ModelProto) -> Result<u64> {
     let bytes = model.encode_to_vec();
     file::replace(path, |file| file.write_all(&bytes))?;
     Ok(bytes.len() as u64)

@@ -68,7 +68,12 @@ pub fn pooled(graph: &Graph, c5: &Value) -> Value {
 }
 
 /// Logits `[N, 1, H, W]` for images of `size` (height, width) from C5, by the DeepLabV3 head with these options.
-pub fn deeplab(graph: &Graph, c5: &Value, options: &deeplab::Options, size: [usize; 2]) -> Value {
+pub fn deeplab(
+    graph: &Graph,
+    c5: &Value,
+    options: &deeplab::DeepLabOptions,
+    size: [usize; 2],
+) -> Value {
     let layer = |conv: &str, norm: &str, x: &Value, rate: usize| {
         let half = graph.kernel(conv) / 2;
         graph.relu(&graph.batch_norm(norm, &graph.conv(conv, x, [1, half * rate, rate])))

@@ -11,7 +11,7 @@ pub const INT64: i32 = 7;
 
 /// `ModelProto`: a file.
 #[derive(Clone, PartialEq, Message)]
-pub struct Model {
+pub struct ModelProto {
     /// The number of the file format.
     #[prost(int64, tag = "1")]
     pub ir_version: i64,
@@ -32,7 +32,7 @@ pub struct Model {
     pub opset_import: Vec<OperatorSet>,
     /// Words by key.
     #[prost(message, repeated, tag = "14")]
-    pub metadata_props: Vec<Entry>,
+    pub metadata_props: Vec<StringStringEntry>,
 }
 
 /// `OperatorSetIdProto`.
@@ -48,7 +48,7 @@ pub struct OperatorSet {
 
 /// `StringStringEntryProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Entry {
+pub struct StringStringEntry {
     /// The key.
     #[prost(string, tag = "1")]
     pub key: String,
@@ -212,12 +212,12 @@ pub struct TensorType {
     pub elements: i32,
     /// The extents.
     #[prost(message, optional, tag = "2")]
-    pub shape: Option<Shape>,
+    pub shape: Option<TensorShape>,
 }
 
 /// `TensorShapeProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Shape {
+pub struct TensorShape {
     /// Outermost first.
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dimension>,

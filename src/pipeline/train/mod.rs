@@ -10,8 +10,10 @@
 pub mod config;
 mod device;
 pub mod estimate;
-pub mod experiment;
+pub mod file_name;
+pub mod reproduce;
 pub mod run;
+pub mod schedule;
 pub mod stages;
 pub mod step;
 pub mod tasks;

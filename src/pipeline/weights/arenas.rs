@@ -1,4 +1,4 @@
-//! Arenas to files and back, under torchvision's names.
+//! Arenas written to files and read back, under torchvision's names.
 
 use super::{File, Unexpected};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use mtpret_engine::{
+    error::Place,
     gpu::Gpu,
     tensor::{Arena, Entry, State},
 };
@@ -38,35 +39,37 @@ pub fn host(entry: &Entry, values: Vec<f32>) -> HostTensor {
     HostTensor::f32(entry.file_shape.clone(), values)
 }
 
-/// Sets arenas from `tensors`, each name behind `prefix`.
+/// Sets arenas from `tensors`, which were read from `file`, each name behind `prefix`.
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
 pub fn take<'a>(
     gpu: &Gpu,
+    file: &Path,
     tensors: &Tensors,
     prefix: &str,
     arenas: impl IntoIterator<Item = &'a Arena>,
 ) -> Result<()> {
     for arena in arenas {
         for entry in arena.layout.entries() {
-            find(tensors, prefix, entry)?;
+            find(file, tensors, prefix, entry)?;
         }
         arena.write(gpu, |entry| {
-            let values = find(tensors, prefix, entry).expect("every name was looked up above");
+            let values = find(file, tensors, prefix, entry);
+            let values = values.expect("every name was looked up above");
             values.iter().map(|v| f64::from(*v)).collect()
         });
     }
     Ok(())
 }
 
-fn find<'a>(tensors: &'a Tensors, prefix: &str, entry: &Entry) -> Result<&'a [f32]> {
+fn find<'a>(file: &Path, tensors: &'a Tensors, prefix: &str, entry: &Entry) -> Result<&'a [f32]> {
     let name = format!("{prefix}{}", entry.name);
     let tensor = tensors.get(&name).filter(|t| t.shape == entry.file_shape);
     tensor.and_then(HostTensor::as_f32).ok_or_else(|| {
         let found = tensors.get(&name).map_or("none".into(), |t| format!("{:?}", t.shape));
-        let problem = format!("expected f32 of shape {:?}, found {found}", entry.file_shape);
-        Error::weights(name, problem, "use a file that this very configuration wrote")
+        let expected = format!("f32 of shape {:?}", entry.file_shape);
+        Error::weights(Place::from(file).item(name), expected, found, SAME)
     })
 }
 
@@ -76,33 +79,40 @@ fn find<'a>(tensors: &'a Tensors, prefix: &str, entry: &Entry) -> Result<&'a [f3
 /// The device is lost.
 pub fn put_scale(gpu: &Gpu, tensors: &mut Tensors, state: &State) -> Result<()> {
     if let Some(scale) = &state.loss_scale {
-        let words = bytemuck::pod_collect_to_vec(&gpu.read(&scale.data)?);
-        tensors.insert(SCALE.into(), HostTensor::f32(vec![4], words));
+        let numbers = bytemuck::pod_collect_to_vec(&gpu.read(&scale.data)?);
+        tensors.insert(SCALE.into(), HostTensor::f32(vec![4], numbers));
     }
     Ok(())
 }
 
-/// Sets the loss scale that [`put_scale`] left.
+/// Sets the loss scale that [`put_scale`] left in `file`, of which these are the tensors.
 ///
 /// # Errors
 /// The run was of another precision.
-pub fn take_scale(gpu: &Gpu, tensors: &Tensors, state: &State) -> Result<()> {
+pub fn take_scale(gpu: &Gpu, file: &Path, tensors: &Tensors, state: &State) -> Result<()> {
+    let refused = |expected, found, mend| {
+        Err(Error::weights(Place::from(file).item(SCALE), expected, found, mend))
+    };
     let found = tensors.get(SCALE).and_then(HostTensor::as_f32);
     match (found, &state.loss_scale) {
-        (Some(words), Some(scale)) if words.len() == 4 => {
-            gpu.write(&scale.data, bytemuck::cast_slice(words));
+        (Some(numbers), Some(scale)) if numbers.len() == 4 => {
+            gpu.write(&scale.data, bytemuck::cast_slice(numbers));
             Ok(())
         }
         (None, None) => Ok(()),
+        (Some(numbers), Some(_)) => {
+            refused("4 numbers".to_owned(), numbers.len().to_string(), SAME)
+        }
         (found, _) => {
-            let begun = if found.is_some() { "f16" } else { "f32" };
-            let problem = format!(
-                "expected --precision {begun}, with which the run was begun, found another"
-            );
-            Err(Error::weights(SCALE, problem, "resume it with the same"))
+            let [begun, now] = if found.is_some() { ["f16", "f32"] } else { ["f32", "f16"] };
+            let expected = format!("the precision {begun}, with which the run was begun");
+            refused(expected, now.to_owned(), "resume it with the same")
         }
     }
 }
+
+/// The mend of tensors that are not those of the run.
+const SAME: &str = "use a file that this very configuration wrote";
 
 /// The loss scale's name in checkpoints.
 const SCALE: &str = "loss_scale";
@@ -121,9 +131,9 @@ pub fn network(gpu: &Gpu, state: &State) -> Result<Tensors> {
 ///
 /// # Errors
 /// A tensor is missing, of another shape or one too many.
-pub fn load(gpu: &Gpu, state: &State, found: &File) -> Result<()> {
-    let found = found.matched(&state.shapes(), Unexpected::Refuse)?;
-    take(gpu, &found, "", state.arenas())
+pub fn load(gpu: &Gpu, state: &State, file: &File) -> Result<()> {
+    let found = file.matched(&state.shapes(), Unexpected::Refuse)?;
+    take(gpu, &file.path, &found, "", state.arenas())
 }
 
 /// Sets a network's backbone from a file of weights, whatever heads the file has.
@@ -134,8 +144,9 @@ pub fn load_backbone(gpu: &Gpu, state: &State, path: &Path) -> Result<()> {
     let entries = state.arenas().into_iter().flat_map(|arena| arena.layout.entries());
     let backbone = entries.filter(|e| e.group.part == BACKBONE);
     let expected: Vec<_> = backbone.map(|e| (e.name.clone(), e.file_shape.clone())).collect();
-    let found = weights::open(path)?.matched(&expected, Unexpected::Drop)?;
+    let file = weights::open(path)?;
+    let found = file.matched(&expected, Unexpected::Drop)?;
     let mut tensors = network(gpu, state)?;
     tensors.extend(found);
-    take(gpu, &tensors, "", state.arenas())
+    take(gpu, &file.path, &tensors, "", state.arenas())
 }

@@ -1,9 +1,9 @@
 //! Checkpoints: one safetensors file, replaced whole or not at all.
 
-pub use super::tensor::{Data, HostTensor};
+pub use super::tensor::{Elements, HostTensor};
 
 use crate::{Error, Result, nearest};
-use mtpret_engine::file;
+use mtpret_engine::{error::Place, file};
 use safetensors::{
     Dtype,
     tensor::{Metadata as Header, TensorInfo},
@@ -99,9 +99,10 @@ fn header(
         let size = tensor.bytes().len();
         let elements = size * 8 / dtype.bitsize();
         if shape.iter().product::<usize>() != elements {
-            let problem = format!("expected the elements of the shape {shape:?}, found {elements}");
-            let place = format!("{}: {name}", path.display());
-            return Err(Error::weights(place, problem, "give the tensor the shape of its data"));
+            let place = Place::from(path).item(*name);
+            let expected = format!("the elements of the shape {shape:?}");
+            let mend = "give the tensor the shape of its data";
+            return Err(Error::weights(place, expected, elements.to_string(), mend));
         }
         let info = TensorInfo { dtype, shape, data_offsets: (start, start + size) };
         start += size;
@@ -149,12 +150,12 @@ fn elements(
     let strange =
         |(name, info): &(&String, &&TensorInfo)| wanted(name) && !HostTensor::decodes(info.dtype);
     if let Some((name, info)) = infos.iter().find(strange) {
-        let problem = format!("expected floats, integers or bool, found {:?}", info.dtype);
-        let place = format!("{}: {name}", path.display());
-        let remedy = "convert the tensor to f32 where it was written";
-        return Err(Error::weights(place, problem, remedy));
+        let place = Place::from(path).item(name);
+        let found = format!("{:?}", info.dtype);
+        let mend = "convert the tensor to f32 where it was written";
+        return Err(Error::weights(place, "floats, integers or bool", found, mend));
     }
-    let mut metadata = words(header);
+    let mut metadata = metadata_in(header);
     let sum = metadata.remove(CHECKSUM);
     let mut tensors = Tensors::new();
     let mut hashes = BTreeMap::new();
@@ -181,8 +182,8 @@ fn elements(
         }
         let expected = checksum.hex();
         if found != expected {
-            let problem = format!("expected the checksum {expected}, found {found}");
-            return Err(Error::weights(path.display().to_string(), problem, DAMAGED));
+            let expected = format!("the checksum {expected}");
+            return Err(Error::weights(path, expected, found, DAMAGED));
         }
     }
     Ok((tensors, metadata))
@@ -195,12 +196,12 @@ fn elements(
 pub fn infos(path: &Path) -> Result<(BTreeMap<String, TensorInfo>, Metadata)> {
     let header = opened(path)?.1;
     let infos = header.tensors().into_iter().map(|(name, info)| (name, info.clone()));
-    let mut metadata = words(&header);
+    let mut metadata = metadata_in(&header);
     metadata.remove(CHECKSUM);
     Ok((infos.collect(), metadata))
 }
 
-fn words(header: &Header) -> Metadata {
+fn metadata_in(header: &Header) -> Metadata {
     header.metadata().clone().unwrap_or_default().into_iter().collect()
 }
 
@@ -213,33 +214,35 @@ fn unreadable(path: &Path, fault: io::Error) -> Error {
 /// # Errors
 /// As [`read`], as far as the header shows it.
 pub fn metadata(path: &Path) -> Result<Metadata> {
-    Ok(words(&opened(path)?.1))
+    Ok(metadata_in(&opened(path)?.1))
 }
 
 /// The file behind its header, and that, once it agrees with itself and with the length of the file.
 fn opened(path: &Path) -> Result<(File, Header)> {
     let refused = |fault| unreadable(path, fault);
     let mut file = File::open(path).map_err(refused)?;
-    let damaged = |problem| Error::weights(path.display().to_string(), problem, DAMAGED);
+    let damaged = |expected, found| Error::weights(path, expected, found, DAMAGED);
     let length = file.metadata().map_err(refused)?.len();
     let Some(rest) = length.checked_sub(8) else {
-        return Err(damaged(format!("expected a safetensors file, found {length} bytes")));
+        return Err(damaged("a safetensors file".to_owned(), format!("{length} bytes")));
     };
     let mut size = [0; 8];
     file.read_exact(&mut size).map_err(refused)?;
     let size = u64::from_le_bytes(size);
     limit(path, size, 0)?;
     let Some(rest) = rest.checked_sub(size) else {
-        return Err(damaged(format!("expected a header of {size} bytes, found {rest}")));
+        return Err(damaged(format!("a header of {size} bytes"), rest.to_string()));
     };
     let mut text = vec![0; size as usize];
     file.read_exact(&mut text).map_err(refused)?;
-    let header: Header = serde_json::from_slice(&text)
-        .map_err(|fault| damaged(format!("expected the header of a safetensors file: {fault}")))?;
+    let header: Header = serde_json::from_slice(&text).map_err(|fault| {
+        let found = format!("other text ({fault})");
+        damaged("the header of a safetensors file".to_owned(), found)
+    })?;
     limit(path, size, header.tensors().len())?;
     let data = header.data_len() as u64;
     if data != rest {
-        return Err(damaged(format!("expected {data} bytes of elements, found {rest}")));
+        return Err(damaged(format!("{data} bytes of elements"), rest.to_string()));
     }
     Ok((file, header))
 }
@@ -249,11 +252,9 @@ fn limit(path: &Path, header: u64, tensors: usize) -> Result<()> {
     if header <= MAX_HEADER && tensors <= MAX_TENSORS {
         return Ok(());
     }
-    let problem = format!(
-        "expected a header of at most {MAX_HEADER} bytes and {MAX_TENSORS} tensors, \
-         found {header} bytes and {tensors} tensors"
-    );
-    Err(Error::weights(path.display().to_string(), problem, "name a safetensors file of weights"))
+    let expected = format!("a header of at most {MAX_HEADER} bytes and {MAX_TENSORS} tensors");
+    let found = format!("{header} bytes and {tensors} tensors");
+    Err(Error::weights(path, expected, found, "name a safetensors file of weights"))
 }
 
 /// Refuses missing and misshapen tensors, and if `strict` unexpected ones.
@@ -263,24 +264,20 @@ pub(crate) fn fit(
     expected: &[(String, Vec<usize>)],
     strict: bool,
 ) -> Result<()> {
-    let fault = |name: &str, problem, remedy: String| {
-        Err(Error::weights(format!("{}: {name}", path.display()), problem, remedy))
+    let fault = |name: &str, expected: String, found: String, mend: String| {
+        Err(Error::weights(Place::from(path).item(name), expected, found, mend))
     };
     for (name, shape) in expected {
         match found.get(name.as_str()) {
             Some(found) if found == shape => {}
             Some(found) => {
-                let problem = format!("expected the shape {shape:?}, found {found:?}");
-                return fault(name, problem, "use the weights of this very network".into());
+                let (expected, found) = (format!("the shape {shape:?}"), format!("{found:?}"));
+                return fault(name, expected, found, "use the weights of this very network".into());
             }
             None => {
                 let nearest = nearest(name, found.keys().copied()).unwrap_or("none");
-                let problem = format!("expected a tensor of shape {shape:?}, found none");
-                return fault(
-                    name,
-                    problem,
-                    format!("the nearest tensor in the file is {nearest}"),
-                );
+                let mend = format!("the nearest tensor in the file is {nearest}");
+                return fault(name, format!("a tensor of shape {shape:?}"), "none".into(), mend);
             }
         }
     }
@@ -289,8 +286,9 @@ pub(crate) fn fit(
     match found.iter().find(|(name, _)| strict && !known.contains_key(**name)) {
         Some((name, shape)) => {
             let nearest = nearest(name, known.keys().copied()).unwrap_or("none");
-            let problem = format!("expected no tensor of this name, found one of shape {shape:?}");
-            fault(name, problem, format!("the nearest tensor of the network is {nearest}"))
+            let found = format!("one of shape {shape:?}");
+            let mend = format!("the nearest tensor of the network is {nearest}");
+            fault(name, "no tensor of this name".into(), found, mend)
         }
         None => Ok(()),
     }

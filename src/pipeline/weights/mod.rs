@@ -12,6 +12,7 @@ use crate::{
     models::catalogue::{AUX, Architecture, COUNTER, Shapes},
 };
 use checkpoint::{HostTensor, Metadata, Tensors, fit};
+use mtpret_engine::error::Place;
 use safetensors::Dtype;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -27,7 +28,7 @@ pub const BUNDLE: &str = "bundle";
 
 /// Whether the file at `path` is a bundle.
 pub fn is_bundle(path: &Path) -> bool {
-    path.is_file() && checkpoint::metadata(path).is_ok_and(|words| words.contains_key(BUNDLE))
+    path.is_file() && checkpoint::metadata(path).is_ok_and(|metadata| metadata.contains_key(BUNDLE))
 }
 
 /// The file of a fine-tuned network's weights, by its run folder or bundle.
@@ -55,7 +56,7 @@ pub enum Unexpected {
 
 /// A tensor of a file, not read yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct TensorInfo {
     /// Its name in the file.
     pub in_file: String,
     /// The type of its elements there.
@@ -71,16 +72,16 @@ pub struct File {
     /// What wraps the names of the network's tensors in the file: `state_dict.module.`, or nothing.
     pub wrapper: String,
     /// The network's tensors by name, without the wrapper.
-    pub tensors: BTreeMap<String, Entry>,
+    pub tensors: BTreeMap<String, TensorInfo>,
     /// What lies outside of the wrapper: key encoders, queues, optimisers.
-    pub others: Vec<Entry>,
+    pub others: Vec<TensorInfo>,
     /// Words that travel with the tensors.
     pub metadata: Metadata,
-    source: Source,
+    source: Storage,
 }
 
 /// Where the elements come from.
-enum Source {
+enum Storage {
     Safetensors,
     Pytorch(HashMap<String, pytorch_reader::Tensor>),
 }
@@ -101,22 +102,21 @@ pub fn open(path: &Path) -> Result<File> {
     let (source, mut entries, metadata) = if is_safetensors(&path)? {
         let (infos, metadata) = checkpoint::infos(&path)?;
         let entry = |(name, info): (String, safetensors::tensor::TensorInfo)| {
-            (name.clone(), Entry { in_file: name, dtype: info.dtype, shape: info.shape })
+            (name.clone(), TensorInfo { in_file: name, dtype: info.dtype, shape: info.shape })
         };
-        (Source::Safetensors, infos.into_iter().map(entry).collect(), metadata)
+        (Storage::Safetensors, infos.into_iter().map(entry).collect(), metadata)
     } else {
         let tensors = pytorch::open(&path)?;
         let entry = |(name, tensor): (&String, &pytorch_reader::Tensor)| {
             let (dtype, shape) = (pytorch::dtype(tensor.dtype()), tensor.shape().to_vec());
-            (name.clone(), Entry { in_file: name.clone(), dtype, shape })
+            (name.clone(), TensorInfo { in_file: name.clone(), dtype, shape })
         };
         let entries: BTreeMap<_, _> = tensors.iter().map(entry).collect();
-        (Source::Pytorch(tensors), entries, Metadata::new())
+        (Storage::Pytorch(tensors), entries, Metadata::new())
     };
     if entries.is_empty() {
-        let problem = "expected weights, found no tensor";
-        let remedy = "save the network's state_dict() there";
-        return Err(Error::weights(path.display().to_string(), problem, remedy));
+        let mend = "save the network's state_dict() there";
+        return Err(Error::weights(&path, "weights", "no tensor", mend));
     }
     let unwrapped = names::unwrapped(entries.keys().cloned());
     let mut take = |name: String| entries.remove(&name).expect("a name of the file");
@@ -201,10 +201,9 @@ impl File {
         for (name, (in_file, _)) in seen.iter().filter(|(name, _)| !counter(name)) {
             let dtype = self.tensors[*in_file].dtype;
             if !matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16) {
-                let place = format!("{}: {name}", self.path.display());
-                let problem = format!("expected floats, found {dtype:?}");
-                let remedy = "convert the tensor to float before saving it";
-                return Err(Error::weights(place, problem, remedy));
+                let place = Place::from(&self.path).item(name);
+                let mend = "convert the tensor to float before saving it";
+                return Err(Error::weights(place, "floats", format!("{dtype:?}"), mend));
             }
         }
         Ok(seen.into_iter().map(|(name, (in_file, _))| (name, in_file)).collect())
@@ -250,14 +249,14 @@ impl File {
     fn read_some(&self, places: BTreeMap<String, &str>) -> Result<Tensors> {
         let of_file = |name: &str| self.tensors[name].in_file.as_str();
         match &self.source {
-            Source::Safetensors => {
+            Storage::Safetensors => {
                 let wanted: HashMap<_, _> =
                     places.into_iter().map(|(here, name)| (of_file(name), here)).collect();
                 let read = checkpoint::read_some(&self.path, |name| wanted.contains_key(name))?;
                 let named = |(name, tensor): (String, _)| (wanted[name.as_str()].clone(), tensor);
                 Ok(read.into_iter().map(named).collect())
             }
-            Source::Pytorch(tensors) => {
+            Storage::Pytorch(tensors) => {
                 let read = |name: &str| pytorch::read(&self.path, &tensors[of_file(name)]);
                 places.into_iter().map(|(here, name)| Ok((here, read(name)?))).collect()
             }

@@ -1,4 +1,4 @@
-//! What a tensor is called: by whoever saved it, and by torchvision.
+//! Tensor names: those of other programs, and torchvision's.
 
 use std::collections::BTreeMap;
 

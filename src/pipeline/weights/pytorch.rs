@@ -2,9 +2,9 @@
 
 use crate::{
     Error, Result,
-    weights::checkpoint::{self, Data, HostTensor, Tensors},
+    weights::checkpoint::{self, Elements, HostTensor, Tensors},
 };
-use mtpret_engine::file;
+use mtpret_engine::{error::Place, file};
 use pytorch_reader::{DType, PytorchError, PytorchReader, Tensor};
 use safetensors::Dtype;
 use std::{
@@ -24,24 +24,22 @@ const FEW_BYTES: u64 = 1 << 20;
 /// [`Error::Io`] for a file that cannot be read; [`Error::Weights`] for one that is cut short, damaged, of another
 /// kind, or whose tensors are too many or too large for it.
 pub fn open(path: &Path) -> Result<HashMap<String, Tensor>> {
-    let remedy = "download it again, or save the network's state_dict() with torch.save";
-    let damaged = |problem| Error::weights(path.display().to_string(), problem, remedy);
+    let mend = "download it again, or save the network's state_dict() with torch.save";
+    let damaged = |expected, found| Error::weights(path, expected, found, mend);
     let reader = PytorchReader::new(path).map_err(|fault| match fault {
         PytorchError::Io(fault) if fault.raw_os_error().is_some() => {
             Error::io(path, fault, "name a readable file")
         }
-        fault => damaged(format!("expected weights saved by PyTorch, found that {fault}")),
+        fault => damaged("weights saved by PyTorch".to_owned(), format!("that {fault}")),
     })?;
     let tensors = reader.into_tensors();
     let length = path.metadata().map_err(|e| Error::io(path, e, "name a readable file"))?.len();
     let bytes = tensors.values().fold(0u64, |sum, t| sum.saturating_add(t.byte_len() as u64));
     if tensors.len() > checkpoint::MAX_TENSORS || bytes > MOST_REPEATED * length + FEW_BYTES {
-        return Err(damaged(format!(
-            "expected at most {} tensors, and not more than a file of {length} bytes can hold, found {} tensors \
-             of {bytes} bytes",
-            checkpoint::MAX_TENSORS,
-            tensors.len()
-        )));
+        let most = checkpoint::MAX_TENSORS;
+        let expected =
+            format!("at most {most} tensors, and not more than a file of {length} bytes can hold");
+        return Err(damaged(expected, format!("{} tensors of {bytes} bytes", tensors.len())));
     }
     Ok(tensors)
 }
@@ -51,16 +49,17 @@ pub fn open(path: &Path) -> Result<HashMap<String, Tensor>> {
 /// # Errors
 /// [`Error::Weights`] for a storage that is cut short or damaged, or of a type that no weights have.
 pub fn read(path: &Path, tensor: &Tensor) -> Result<HostTensor> {
-    let place = format!("{}: {}", path.display(), tensor.name);
+    let place = || Place::from(path).item(&*tensor.name);
     let dtype = dtype(tensor.dtype());
     if !HostTensor::decodes(dtype) {
-        let problem = format!("expected floats, integers or bool, found {dtype:?}");
-        return Err(Error::weights(place, problem, "convert the tensor to float before saving it"));
+        let mend = "convert the tensor to float before saving it";
+        let expected = "floats, integers or bool";
+        return Err(Error::weights(place(), expected, format!("{dtype:?}"), mend));
     }
     let bytes = tensor.read().map_err(|fault| {
-        let problem = format!("expected {} bytes, found that {fault}", tensor.byte_len());
-        let remedy = "download the file again, or save the network's state_dict() with torch.save";
-        Error::weights(&place, problem, remedy)
+        let expected = format!("{} bytes", tensor.byte_len());
+        let mend = "download the file again, or save the network's state_dict() with torch.save";
+        Error::weights(place(), expected, format!("that {fault}"), mend)
     })?;
     let decoded = HostTensor::decode(dtype, tensor.shape().to_vec(), &bytes);
     Ok(decoded.unwrap_or_else(|| unreachable!("the type was asked for")))
@@ -121,9 +120,9 @@ fn pickle(tensors: &Tensors) -> Vec<u8> {
         out.global("torch._utils", "_rebuild_tensor_v2");
         out.0.push(b'(');
         let (storage, elements) = match &tensor.data {
-            Data::F32(data) => ("FloatStorage", data.len()),
-            Data::I64(data) => ("LongStorage", data.len()),
-            Data::U8(data) => ("ByteStorage", data.len()),
+            Elements::F32(data) => ("FloatStorage", data.len()),
+            Elements::I64(data) => ("LongStorage", data.len()),
+            Elements::U8(data) => ("ByteStorage", data.len()),
         };
         out.0.push(b'(');
         out.text("storage");

@@ -8,7 +8,7 @@ const _: () = assert!(cfg!(target_endian = "little"));
 
 /// The elements of a tensor, row-major.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Data {
+pub enum Elements {
     /// Weights, statistics, momentum, queue.
     F32(Vec<f32>),
     /// Counters and indices.
@@ -23,28 +23,28 @@ pub struct HostTensor {
     /// Extents, outermost first; none for a scalar.
     pub shape: Vec<usize>,
     /// As many elements as the product of the extents.
-    pub data: Data,
+    pub data: Elements,
 }
 
 impl HostTensor {
     /// A tensor of f32.
     pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
-        Self { shape: shape.into(), data: Data::F32(data) }
+        Self { shape: shape.into(), data: Elements::F32(data) }
     }
 
     /// A tensor of i64.
     pub fn i64(shape: impl Into<Vec<usize>>, data: Vec<i64>) -> Self {
-        Self { shape: shape.into(), data: Data::I64(data) }
+        Self { shape: shape.into(), data: Elements::I64(data) }
     }
 
     /// The elements, if they are f32.
     pub fn as_f32(&self) -> Option<&[f32]> {
-        if let Data::F32(data) = &self.data { Some(data) } else { None }
+        if let Elements::F32(data) = &self.data { Some(data) } else { None }
     }
 
     /// The elements, if they are i64.
     pub fn as_i64(&self) -> Option<&[i64]> {
-        if let Data::I64(data) = &self.data { Some(data) } else { None }
+        if let Elements::I64(data) = &self.data { Some(data) } else { None }
     }
 
     /// A tensor of little-endian `bytes`: floats of any width become f32 (those beyond its range
@@ -54,15 +54,15 @@ impl HostTensor {
             bytes.as_chunks().0.iter().map(|&element| convert(element)).collect()
         }
         let data = match dtype {
-            Dtype::F32 => Data::F32(each(bytes, f32::from_le_bytes)),
-            Dtype::F64 => Data::F32(each(bytes, |x| f64::from_le_bytes(x) as f32)),
-            Dtype::F16 => Data::F32(each(bytes, |x| f16::from_le_bytes(x).to_f32())),
-            Dtype::BF16 => Data::F32(each(bytes, |x| bf16::from_le_bytes(x).to_f32())),
-            Dtype::I64 => Data::I64(each(bytes, i64::from_le_bytes)),
-            Dtype::I32 => Data::I64(each(bytes, |x| i32::from_le_bytes(x).into())),
-            Dtype::I16 => Data::I64(each(bytes, |x| i16::from_le_bytes(x).into())),
-            Dtype::I8 => Data::I64(each(bytes, |x| i8::from_le_bytes(x).into())),
-            Dtype::U8 | Dtype::BOOL => Data::U8(bytes.to_vec()),
+            Dtype::F32 => Elements::F32(each(bytes, f32::from_le_bytes)),
+            Dtype::F64 => Elements::F32(each(bytes, |x| f64::from_le_bytes(x) as f32)),
+            Dtype::F16 => Elements::F32(each(bytes, |x| f16::from_le_bytes(x).to_f32())),
+            Dtype::BF16 => Elements::F32(each(bytes, |x| bf16::from_le_bytes(x).to_f32())),
+            Dtype::I64 => Elements::I64(each(bytes, i64::from_le_bytes)),
+            Dtype::I32 => Elements::I64(each(bytes, |x| i32::from_le_bytes(x).into())),
+            Dtype::I16 => Elements::I64(each(bytes, |x| i16::from_le_bytes(x).into())),
+            Dtype::I8 => Elements::I64(each(bytes, |x| i8::from_le_bytes(x).into())),
+            Dtype::U8 | Dtype::BOOL => Elements::U8(bytes.to_vec()),
             _ => return None,
         };
         Some(Self { shape, data })
@@ -75,18 +75,18 @@ impl HostTensor {
 
     pub(crate) fn dtype(&self) -> Dtype {
         match self.data {
-            Data::F32(_) => Dtype::F32,
-            Data::I64(_) => Dtype::I64,
-            Data::U8(_) => Dtype::U8,
+            Elements::F32(_) => Dtype::F32,
+            Elements::I64(_) => Dtype::I64,
+            Elements::U8(_) => Dtype::U8,
         }
     }
 
     /// The elements as they lie in memory.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.data {
-            Data::F32(data) => bytemuck::cast_slice(data),
-            Data::I64(data) => bytemuck::cast_slice(data),
-            Data::U8(data) => data,
+            Elements::F32(data) => bytemuck::cast_slice(data),
+            Elements::I64(data) => bytemuck::cast_slice(data),
+            Elements::U8(data) => data,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `mtpret data` as people type it.
 
-use std::fs::{copy, read_to_string, write};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{copy, read_to_string, write},
+    path::{Path, PathBuf},
+};
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -65,7 +67,7 @@ fn check_says_that_folders_share_a_patient_until_a_configuration_divides_again()
         copy(&films("test/NORMAL")[film], to).unwrap();
     }
     let (code, out, err) = data(&["check"], &[&root]);
-    assert!(code == 1 && out.contains("patient person7777 is in train"), "{out}{err}");
+    assert!(code == 1 && out.contains("person7777 in one part, found it in train"), "{out}{err}");
     let config = dir.path().join("mine.toml");
     write(&config, data(&["detect"], &[&root]).1).unwrap();
     let (code, out, err) = data(&["check"], &[&config]);
@@ -171,7 +173,7 @@ fn an_official_division_that_shares_a_patient_is_written_with_a_warning_and_read
     for split in [mtpret_pipeline::data::Split::Given, mtpret_pipeline::data::Split::Patient] {
         source.split = split;
         let error = source.read().unwrap_err().to_string();
-        assert!(error.contains("patient person7777 is in"), "{error}");
+        assert!(error.contains("expected patient person7777 in one part"), "{error}");
     }
     source.split = mtpret_pipeline::data::Split::Unchecked;
     assert_eq!(source.read().unwrap().test.len(), 11);

@@ -1,18 +1,17 @@
 //! What lies in a folder is told by what is in it.
 
-use std::fs::write;
-use std::path::Path;
+use std::{fs::write, path::Path};
 
 use crate::films::{film, real};
-use mtpret_pipeline::data::{Dataset, Found, Kind, Purpose, Roots, Source, detect};
+use mtpret_pipeline::data::{Dataset, Kind, Purpose, RecognisedSet, Roots, Source, detect};
 
 /// The names of what was found, by their sources.
-fn names(found: &[Found]) -> Vec<&str> {
+fn names(found: &[RecognisedSet]) -> Vec<&str> {
     found.iter().map(|found| found.source.name.as_str()).collect()
 }
 
 /// What is found below `root`, which the program prints as TOML that means the same.
-pub fn detected(root: &Path) -> Vec<Found> {
+pub fn detected(root: &Path) -> Vec<RecognisedSet> {
     #[derive(serde::Deserialize)]
     struct Printed {
         source: Vec<Source>,
@@ -36,7 +35,7 @@ pub fn detected(root: &Path) -> Vec<Found> {
     found
 }
 
-fn read(found: &Found) -> Dataset {
+fn read(found: &RecognisedSet) -> Dataset {
     let mut source = found.source.clone();
     source.locate(&mtpret_pipeline::data::Roots::default()).unwrap();
     source.read().unwrap()
@@ -234,7 +233,7 @@ fn indiana_is_read_from_its_tables_and_from_its_xml() {
         write(nlm.join("ecgen-radiology").join(format!("{uid}.xml")), xml).unwrap();
     }
     let found = detected(dir.path());
-    let labelled: Vec<&Found> =
+    let labelled: Vec<&RecognisedSet> =
         found.iter().filter(|f| f.source.task == Some(Purpose::Classify)).collect();
     assert_eq!(labelled.len(), 2, "{:?}", names(&found));
     for (found, films, unlabelled) in [(labelled[0], 3, 1), (labelled[1], 3, 0)] {
@@ -275,7 +274,7 @@ fn the_bone_age_table_names_films_without_extension_in_a_folder_of_the_same_name
     assert_eq!(set.train.len() + set.val.len() + set.test.len(), 10);
 }
 
-fn names_of(found: &[Found]) -> Vec<(&str, Option<Purpose>)> {
+fn names_of(found: &[RecognisedSet]) -> Vec<(&str, Option<Purpose>)> {
     found.iter().map(|found| (found.source.name.as_str(), found.source.task)).collect()
 }
 

@@ -1,7 +1,9 @@
 //! The paper's data sets as people unpack them, quirks and all: recognised, and divided as they are published.
 
-use std::fs::{create_dir_all, write};
-use std::path::Path;
+use std::{
+    fs::{create_dir_all, write},
+    path::Path,
+};
 
 use super::detected::detected;
 use crate::films::{film, shared_patients};

@@ -2,8 +2,8 @@
 
 use super::{NASTY, assert_finite, assert_well_formed, plain, texts};
 use mtpret::report::chart::{
-    AblationChart, Axis, Bar, BarChart, Curve, Estimate, Group, Histogram, IntervalChart, Matrix,
-    Panel, Reference, Step, UnitChart, svg,
+    AblationChart, AblationStep, Axis, Bar, BarChart, Curve, Estimate, Group, Histogram,
+    IntervalChart, Matrix, Panel, Reference, UnitChart, svg,
 };
 
 fn estimate(value: f64) -> Estimate {
@@ -41,7 +41,7 @@ fn histogram(values: Vec<f64>) -> Panel {
 }
 
 fn ablation(steps: &[(&str, Option<f64>, Option<usize>)]) -> Panel {
-    let step = |&(name, value, from): &(&str, Option<f64>, Option<usize>)| Step {
+    let step = |&(name, value, from): &(&str, Option<f64>, Option<usize>)| AblationStep {
         name: name.into(),
         estimate: value.map(|value| Estimate { value, interval: None }),
         from,

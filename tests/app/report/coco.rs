@@ -38,19 +38,19 @@ fn a_file_stands_alone() {
         Image {
             name: "a.png".into(),
             size: Some([64, 48]),
-            words: Map::new(),
+            fields: Map::new(),
             marks: vec![mark(1, 0.75, Shape::Box([10.0, 20.0, 30.0, 25.0]))],
         },
         Image {
             name: "b.png".into(),
             size: None,
-            words: Map::from_iter([("error".into(), "no film".into())]),
+            fields: Map::from_iter([("error".into(), "no film".into())]),
             marks: vec![],
         },
         Image {
             name: "c.png".into(),
             size: Some([37, 29]),
-            words: Map::new(),
+            fields: Map::new(),
             marks: vec![mark(0, 0.9, Shape::Mask(speckled()))],
         },
     ];

@@ -73,7 +73,7 @@ fn intervals(groups: Vec<(&str, Vec<Option<Estimate>>)>) -> Panel {
 /// Initialisations and their figures.
 fn results() -> Table {
     let mut table = Table::new(vec![
-        Column::words("initialisation"),
+        Column::text("initialisation"),
         Column::numbers("AUC", Some(Best::Highest)),
         Column::numbers("loss", Some(Best::Lowest)),
     ]);
@@ -85,7 +85,7 @@ fn results() -> Table {
     ] {
         let interval = auc.map(|auc| [auc - 0.1, auc + 0.1]);
         table.push(vec![
-            Cell::words(name),
+            Cell::text(name),
             Cell::interval(auc, interval, 3),
             Cell::number(Some(loss), 2),
         ]);
@@ -128,8 +128,8 @@ fn a_single_value_is_not_called_the_best() {
 
 #[test]
 fn markdown_cells_cannot_break_out_of_their_table() {
-    let mut table = Table::new(vec![Column::words("a|b")]);
-    table.push(vec![Cell::words("x | y\n| *z* <b> [l](u)")]);
+    let mut table = Table::new(vec![Column::text("a|b")]);
+    table.push(vec![Cell::text("x | y\n| *z* <b> [l](u)")]);
     let markdown = table.to_markdown();
     assert!(markdown.starts_with("| a\\|b |\n"), "{markdown}");
     assert!(markdown.ends_with("| x \\| y \\| \\*z\\* \\<b> \\[l](u) |\n"), "{markdown}");
@@ -138,17 +138,17 @@ fn markdown_cells_cannot_break_out_of_their_table() {
 
 #[test]
 fn a_terminal_table_passes_no_control_characters_on() {
-    let mut table = Table::new(vec![Column::words("name")]);
-    table.push(vec![Cell::words(NASTY)]);
+    let mut table = Table::new(vec![Column::text("name")]);
+    table.push(vec![Cell::text(NASTY)]);
     assert!(!table.to_text().contains('\u{1b}'));
     assert_eq!(table.to_text().lines().count(), 3);
 }
 
 #[test]
 fn csv_cells_are_quoted_and_no_formula_survives() {
-    let mut table = Table::new(vec![Column::words("name"), Column::numbers("value", None)]);
+    let mut table = Table::new(vec![Column::text("name"), Column::numbers("value", None)]);
     for name in ["=1+1", "+x", "-x", "@sum", "\tx", "a,b", "say \"a\"\nb", "", "–"] {
-        table.push(vec![Cell::words(name), Cell::number(Some(-0.5), 1)]);
+        table.push(vec![Cell::text(name), Cell::number(Some(-0.5), 1)]);
     }
     let csv = table.to_csv();
     let mut reader = csv::Reader::from_reader(csv.as_bytes());

@@ -4,7 +4,7 @@ use super::{NASTY, assert_well_formed, intervals, plain, results};
 use mtpret::report::{
     chart::{Axis, Estimate, Group, IntervalChart, Panel},
     counted,
-    html::{Block, Key, Report, Shot, Tile},
+    html::{Block, LegendEntry, Report, Shot, Tile},
 };
 
 fn block_of_each_kind() -> Vec<Block> {
@@ -25,7 +25,7 @@ fn block_of_each_kind() -> Vec<Block> {
         Block::Gallery {
             title: NASTY.into(),
             caption: NASTY.into(),
-            keys: vec![Key { colour: "rgb(1 2 3)".into(), dashed: true, text: "missed" }],
+            keys: vec![LegendEntry { colour: "rgb(1 2 3)".into(), dashed: true, text: "missed" }],
             films: vec![Shot {
                 png: vec![0, 255, 7],
                 name: NASTY.into(),

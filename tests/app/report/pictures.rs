@@ -1,7 +1,7 @@
 //! Films with what was found on them.
 
 use image::{GrayImage, Luma, Rgb, RgbImage};
-use mtpret::report::picture::{Cell, Map, MarkedBox, Outcome, Picture, Row, Sheet};
+use mtpret::report::picture::{Map, MarkedBox, Outcome, Picture, Sheet, SheetCell, SheetRow};
 
 /// A grey film of 64 x 48 pixels.
 fn film() -> GrayImage {
@@ -69,11 +69,11 @@ fn attention_colours_where_it_is_and_leaves_the_rest() {
 
 /// A sheet of one film under `columns` names.
 fn sheet(columns: &[&str], picture: Picture) -> Sheet {
-    let cell = Cell { picture, caption: "Dice 0.95".into(), right: Some(true) };
+    let cell = SheetCell { picture, caption: "Dice 0.95".into(), right: Some(true) };
     Sheet {
         title: "Lungs".into(),
         columns: columns.iter().map(|c| (*c).into()).collect(),
-        rows: vec![Row { name: "film 1".into(), cells: vec![Some(cell), None] }],
+        rows: vec![SheetRow { name: "film 1".into(), cells: vec![Some(cell), None] }],
         note: "Not for diagnostic use.".into(),
         cell: 120,
     }

@@ -1,5 +1,6 @@
 //! The rules of this repository, read from its text. No GPU.
 
+mod names;
 mod text;
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -264,6 +265,21 @@ fn nothing_is_left_unfinished_and_only_the_gpu_floor_is_unsafe() {
 }
 
 #[test]
+fn a_type_s_name_means_one_thing_in_a_crate() {
+    holds(names::homonyms);
+}
+
+#[test]
+fn only_the_program_speaks_of_its_options() {
+    holds(names::options_below_the_program);
+}
+
+#[test]
+fn no_circle_of_files_is_larger_than_two() {
+    holds(names::circles);
+}
+
+#[test]
 fn every_config_is_toml() {
     assert!(!files(Path::new(env!("CARGO_MANIFEST_DIR")), "configs", ".toml").is_empty());
     holds(unparsed_configs);
@@ -358,6 +374,19 @@ fn each_rule_finds_what_breaks_it() {
     }
     assert_eq!(lines(crowded), "tools: 15 entries, 14 allowed");
     assert!(lines(unparsed_configs).starts_with("configs/a/b.toml: TOML parse error"));
+    write("src/app/c.rs", "use super::{d::D, e};\nenum Args {}\npub type Cell = ();");
+    write("src/app/d.rs", "use crate::b::{self, B as C};");
+    write("src/pipeline/b.rs", "/// See `--set`.\nconst A: &str = \"--set\"; // --run");
+    write("src/app/e/mod.rs", "mod f;\npub use f::F;");
+    write("src/app/e/f.rs", "use crate::b;");
+    let uses_all = "use crate::e::F;\nuse super::c::Cell as Other;";
+    write("src/app/b.rs", &format!("{uses_all}\npub(crate) struct Cell;\nenum Args {{}}"));
+    assert_eq!(lines(names::homonyms), "src/app/c.rs:3: `Cell` is a type of src/app/b.rs too");
+    assert_eq!(
+        lines(names::options_below_the_program),
+        "src/pipeline/b.rs:2: an option of the program, which only the program knows"
+    );
+    assert_eq!(lines(names::circles), "src/app/: b, c, d, e use one another");
     let foreign = lines(foreign_words);
     assert_eq!(foreign, concat!("notes.md:2: suba", "gent\nnotes.md:2: an issue by number"));
 }

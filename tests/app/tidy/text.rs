@@ -181,3 +181,64 @@ pub fn after_root(text: &str, depth: usize) -> Vec<(usize, &str)> {
     }
     found
 }
+
+/// A name that a `use` brings into a file, as a path from the crate's root.
+pub struct Import {
+    pub path: String,
+    /// Whether the file hands it on.
+    pub public: bool,
+}
+
+/// The names that the `use`s of a module (without comments) bring in from its own crate.
+pub fn imports(code: &str, module: &str) -> Vec<Import> {
+    let mut found = Vec::new();
+    for at in words(code, "use") {
+        let Some(end) = code[at..].find(';') else { continue };
+        let line = code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let public = code[line..at].trim_start().starts_with("pub");
+        let tree: String = code[at + 3..at + end].split_whitespace().collect::<Vec<_>>().join(" ");
+        for path in leaves(&tree) {
+            found.push(Import { path: from_root(&path, module), public });
+        }
+    }
+    found
+}
+
+/// The paths of a tree `a::{b, c::d}`: `a::b`, `a::c::d`.
+fn leaves(tree: &str) -> Vec<String> {
+    let Some((head, rest)) = tree.split_once('{') else {
+        return vec![tree.split(" as ").next().unwrap_or_default().trim().into()];
+    };
+    let (mut depth, mut begin, mut parts) = (0, 0, Vec::new());
+    for (at, byte) in rest.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 0 => {
+                parts.push(&rest[begin..at]);
+                break;
+            }
+            b'}' => depth -= 1,
+            b',' if depth == 0 => {
+                parts.push(&rest[begin..at]);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    let whole = |part: &&str| !part.trim().is_empty();
+    let joined = |leaf: String| format!("{}{leaf}", head.trim());
+    parts.into_iter().filter(whole).flat_map(leaves).map(joined).collect()
+}
+
+/// A path in `module` as one from the crate's root. What begins with another crate's name then names nothing.
+fn from_root(path: &str, module: &str) -> String {
+    let path = path.trim_end_matches("::self");
+    if let Some(path) = path.strip_prefix("crate::") {
+        return path.into();
+    }
+    let (mut rest, mut above) = (path.trim_start_matches("self::"), module);
+    while let Some(up) = rest.strip_prefix("super::") {
+        (rest, above) = (up, above.rsplit_once("::").map_or("", |(above, _)| above));
+    }
+    if above.is_empty() { rest.into() } else { format!("{above}::{rest}") }
+}

@@ -1,13 +1,15 @@
 //! Readers of masks, outlines and boxes, and the catalogue.
 
-use std::fs::{create_dir_all, write};
-use std::path::Path;
+use std::{
+    fs::{create_dir_all, write},
+    path::Path,
+};
 
 use crate::films::{film, shared_patients};
 use mtpret_engine::Error;
 use mtpret_pipeline::data::{
-    Annotation, BoxLabel, Class, Dataset, Format, KNOWN, Kind, Purpose, Roots, Sample, Shape,
-    Source,
+    Annotation, AnnotationShape, BoxLabel, Class, Dataset, Format, KNOWN, Kind, Purpose, Roots,
+    Sample, Source,
 };
 use serde_json::{Value, json};
 
@@ -111,7 +113,7 @@ fn coco_boxes_are_read_with_their_class_and_the_size_of_their_image() {
 #[test]
 fn coco_outlines_become_masks() {
     let (_dir, mut source) = coco_source(&coco());
-    source.shape = Shape::Mask;
+    source.shape = AnnotationShape::Mask;
     source.classes = vec![Class::new("fracture", &[])];
     let dataset = source.read().unwrap();
     assert_eq!(

@@ -4,8 +4,10 @@ use crate::films::{classes, films, saved_again};
 use mtpret_pipeline::data::{
     Audit, Finding, Format, Level, Roots, Source, Split, Subject, audit, decode,
 };
-use std::fs::{copy, create_dir_all, read, write};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{copy, create_dir_all, read, write},
+    path::{Path, PathBuf},
+};
 
 use image::{GrayImage, ImageFormat, Luma};
 
@@ -127,7 +129,7 @@ fn twelve_faults_are_twelve_findings() {
     assert_eq!(one("films/5.jpeg"), "missing mask");
     assert_eq!(one("films.csv:5"), "unusable row");
     assert_eq!(one("films.csv:10"), "missing film");
-    assert_eq!(one("boxes.json, annotations[2]"), "unusable annotation");
+    assert_eq!(one("boxes.json: annotations[2]"), "unusable annotation");
     let errors = audit.findings.iter().filter(|f| f.level == Level::Error).count();
     assert_eq!(errors, 11, "{:#?}", audit.findings);
 }

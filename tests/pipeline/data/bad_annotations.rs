@@ -2,10 +2,10 @@
 
 use super::annotated::{coco, coco_source, pair_source, voc, voc_source};
 use crate::films::data_error;
-use mtpret_pipeline::data::{Class, Shape};
+use mtpret_pipeline::data::{AnnotationShape, Class};
 use serde_json::{Value, json};
 
-fn coco_error(shape: Shape, change: impl Fn(&mut Value)) -> String {
+fn coco_error(shape: AnnotationShape, change: impl Fn(&mut Value)) -> String {
     let mut json = coco();
     change(&mut json);
     let (dir, mut source) = coco_source(&json);
@@ -37,16 +37,16 @@ fn a_coco_file_without_a_key_is_an_error_that_names_its_index() {
         ("annotations", 0, "category_id"),
         ("annotations", 0, "bbox"),
     ] {
-        let error = coco_error(Shape::Boxes, |json| {
+        let error = coco_error(AnnotationShape::Boxes, |json| {
             json[list][at].as_object_mut().unwrap().remove(key);
         });
-        starts(&error, &format!("all.json, {list}[{at}]: expected the key {key}, found "));
+        starts(&error, &format!("all.json: {list}[{at}]: expected the key {key}, found "));
     }
-    let error = coco_error(Shape::Mask, |json| {
+    let error = coco_error(AnnotationShape::Mask, |json| {
         json["annotations"][0].as_object_mut().unwrap().remove("segmentation");
     });
-    starts(&error, "all.json, annotations[0]: expected the key segmentation, found ");
-    let list = coco_error(Shape::Boxes, |json| {
+    starts(&error, "all.json: annotations[0]: expected the key segmentation, found ");
+    let list = coco_error(AnnotationShape::Boxes, |json| {
         json.as_object_mut().unwrap().remove("categories");
     });
     starts(&list, "all.json: expected the list categories, found none");
@@ -54,25 +54,39 @@ fn a_coco_file_without_a_key_is_an_error_that_names_its_index() {
 
 #[test]
 fn ids_that_are_there_twice_are_errors() {
-    let image = coco_error(Shape::Boxes, |json| json["images"][1]["id"] = json!(7));
-    starts(&image, "all.json, images[1]: its id 7 is already at images[0]");
-    let category = coco_error(Shape::Boxes, |json| json["categories"][1]["id"] = json!(3));
-    starts(&category, "all.json, categories[1]: its id 3 is already at one above");
-    let annotation = coco_error(Shape::Boxes, |json| {
+    let image = coco_error(AnnotationShape::Boxes, |json| json["images"][1]["id"] = json!(7));
+    starts(&image, "all.json: images[1]: expected an id of its own, found 7, as at images[0]");
+    let category =
+        coco_error(AnnotationShape::Boxes, |json| json["categories"][1]["id"] = json!(3));
+    starts(
+        &category,
+        "all.json: categories[1]: expected an id of its own, found 3, as at one above",
+    );
+    let annotation = coco_error(AnnotationShape::Boxes, |json| {
         let copy = json["annotations"][0].clone();
         json["annotations"].as_array_mut().unwrap().push(copy);
     });
-    starts(&annotation, "all.json, annotations[1]: its id 1 is already at one above");
-    let film = coco_error(Shape::Boxes, |json| json["images"][1]["file_name"] = json!("tb/a.png"));
-    starts(&film, "all.json, images[1]: film imgs/tb/a.png is already at all.json, images[0]");
+    starts(
+        &annotation,
+        "all.json: annotations[1]: expected an id of its own, found 1, as at one above",
+    );
+    let film = coco_error(AnnotationShape::Boxes, |json| {
+        json["images"][1]["file_name"] = json!("tb/a.png")
+    });
+    starts(
+        &film,
+        "all.json: images[1]: expected each film once, found imgs/tb/a.png here and at all.json: images[0]",
+    );
 }
 
 #[test]
 fn an_annotation_without_its_image_is_an_error() {
-    let image = coco_error(Shape::Boxes, |json| json["annotations"][0]["image_id"] = json!(8));
-    starts(&image, "all.json, annotations[0]: expected an image of id 8, found none");
-    let film = coco_error(Shape::Boxes, |json| json["images"][1]["file_name"] = json!("z.png"));
-    starts(&film, "all.json, images[1]: expected the film z.png below imgs, found no such file");
+    let image =
+        coco_error(AnnotationShape::Boxes, |json| json["annotations"][0]["image_id"] = json!(8));
+    starts(&image, "all.json: annotations[0]: expected an image of id 8, found none");
+    let film =
+        coco_error(AnnotationShape::Boxes, |json| json["images"][1]["file_name"] = json!("z.png"));
+    starts(&film, "all.json: images[1]: expected the film z.png below imgs, found no such file");
     let (dir, source) = voc_source(&voc(&[]).replace(">a<", ">z<"));
     let film = data_error(source.read(), dir.path());
     starts(&film, "xml/a.xml: expected the film z below imgs, found no such file");
@@ -119,11 +133,14 @@ fn a_box_outside_its_image_inverted_or_without_area_is_an_error() {
         (json!([10, 5, 20]), "expected four numbers as bbox, found 3"),
         (json!([10, 5, 20, "x"]), "expected a list of numbers"),
     ] {
-        let error = coco_error(Shape::Boxes, |json| json["annotations"][0]["bbox"] = bbox.clone());
-        starts(&error, &format!("all.json, annotations[0]: {problem}"));
+        let error = coco_error(AnnotationShape::Boxes, |json| {
+            json["annotations"][0]["bbox"] = bbox.clone()
+        });
+        starts(&error, &format!("all.json: annotations[0]: {problem}"));
     }
-    let crowd = coco_error(Shape::Boxes, |json| json["annotations"][0]["iscrowd"] = json!(1));
-    starts(&crowd, "all.json, annotations[0]: expected a box around one thing, found a crowd");
+    let crowd =
+        coco_error(AnnotationShape::Boxes, |json| json["annotations"][0]["iscrowd"] = json!(1));
+    starts(&crowd, "all.json: annotations[0]: expected a box around one thing, found a crowd");
     for (corners, problem) in [
         ([0.0, 0.0, 9.0, 22.0], "expected a box within the image of 40x20"),
         ([9.0, 0.0, 3.0, 9.0], "expected the second corner right of and below the first"),
@@ -138,14 +155,14 @@ fn a_box_outside_its_image_inverted_or_without_area_is_an_error() {
 #[test]
 fn a_box_of_an_unknown_class_is_an_error() {
     let category =
-        coco_error(Shape::Boxes, |json| json["annotations"][0]["category_id"] = json!(5));
-    starts(&category, "all.json, annotations[0]: expected a category of id 5, found none");
+        coco_error(AnnotationShape::Boxes, |json| json["annotations"][0]["category_id"] = json!(5));
+    starts(&category, "all.json: annotations[0]: expected a category of id 5, found none");
     let (dir, mut source) = coco_source(&coco());
     source.classes = vec![Class::new("latent", &[])];
     let class = data_error(source.read(), dir.path());
     starts(
         &class,
-        "all.json, annotations[0]: expected one of the classes latent, found \"active\"",
+        "all.json: annotations[0]: expected one of the classes latent, found \"active\"",
     );
     let class = voc_error(&voc(&[("activ", [1.0, 1.0, 2.0, 2.0])]), &["active", "latent"]);
     starts(&class, "xml/a.xml:4: expected one of the classes active, latent, found \"activ\"");
@@ -170,10 +187,10 @@ fn outlines_that_are_none_are_errors() {
             "expected an outline within the image of 40x20, found the corner 50 6",
         ),
     ] {
-        let error = coco_error(Shape::Mask, |json| {
+        let error = coco_error(AnnotationShape::Mask, |json| {
             json["annotations"][0]["segmentation"] = segmentation.clone();
         });
-        starts(&error, &format!("all.json, annotations[0]: {problem}"));
+        starts(&error, &format!("all.json: annotations[0]: {problem}"));
     }
 }
 
@@ -181,8 +198,11 @@ fn outlines_that_are_none_are_errors() {
 fn files_that_are_neither_json_nor_xml_are_errors() {
     let (dir, source) = coco_source(&coco());
     std::fs::write(dir.path().join("all.json"), "{\n\"images\": [").unwrap();
-    starts(&data_error(source.read(), dir.path()), "all.json:2: not JSON: ");
-    starts(&voc_error("<annotation>\n<size></annotation>", &[]), "xml/a.xml:2: not XML: ");
+    starts(&data_error(source.read(), dir.path()), "all.json:2: expected JSON, found ");
+    starts(
+        &voc_error("<annotation>\n<size></annotation>", &[]),
+        "xml/a.xml:2: expected XML, found ",
+    );
     let missing = voc_error("<annotation>\n<size><width>9</width></size></annotation>", &[]);
     starts(&missing, "xml/a.xml:2: expected the element height in size, found none");
     let words = voc_error(&voc(&[]).replace(">40<", ">wide<"), &[]);

@@ -1,10 +1,12 @@
 //! Broken files of every format: each is an error or a film, none a panic.
 
-use std::cell::Cell;
-use std::io::Cursor;
-use std::panic::{set_hook, take_hook};
-use std::path::Path;
-use std::sync::Once;
+use std::{
+    cell::Cell,
+    io::Cursor,
+    panic::{set_hook, take_hook},
+    path::Path,
+    sync::Once,
+};
 
 use crate::films::{dicom::object, real, sample_jpeg};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};

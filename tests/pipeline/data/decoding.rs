@@ -1,5 +1,4 @@
-use std::io::Cursor;
-use std::path::Path;
+use std::{io::Cursor, path::Path};
 
 use crate::films::{data_error, film, sample_jpeg};
 use image::{DynamicImage, ImageFormat, Luma, Rgb, Rgba};
@@ -154,7 +153,7 @@ fn a_jpeg_cut_anywhere_is_an_error() {
     }
     assert_eq!(
         message(&whole[..whole.len() / 2]),
-        "films/odd.jpg: not a whole JPEG: Exhausted data in the image; replace the file by a whole \
+        "films/odd.jpg: expected a whole JPEG, found one that its decoder refuses (Exhausted data in the image); replace the file by a whole \
          JPEG, PNG, BMP, TIFF or DICOM, or leave it out"
     );
 }
@@ -166,7 +165,7 @@ fn any_other_image_cut_in_half_is_an_error() {
         let whole = encoded(grey.clone(), format);
         assert_eq!(pixels(&whole).len(), 64 * 64);
         let error = message(&whole[..whole.len() / 2]);
-        assert!(error.contains("not a whole image"), "{format:?}: {error}");
+        assert!(error.contains("expected a whole image"), "{format:?}: {error}");
     }
 }
 

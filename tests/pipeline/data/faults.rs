@@ -1,5 +1,7 @@
-use std::fs::{create_dir_all, write};
-use std::path::Path;
+use std::{
+    fs::{create_dir_all, write},
+    path::Path,
+};
 
 use super::reading::nih_folder;
 use crate::films::{data_error, film};
@@ -50,7 +52,7 @@ fn an_empty_class_is_an_error() {
          add films, or remove the folder"
     );
     let absent = folder_error(&["train/A/1.png", "val/A/2.png", "val/B/3.png"], &[]);
-    assert!(absent.contains("no film of class B is left for training"), "{absent}");
+    assert!(absent.contains("expected films of class B for training, found none"), "{absent}");
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn a_patient_in_two_parts_is_an_error_with_two_ways_out() {
     let error = folder_error(&films, &[]);
     assert_eq!(
         error,
-        "train/A/person1_virus_1.png: patient person1 is in train here and in test at \
+        "train/A/person1_virus_1.png: expected patient person1 in one part, found it in train here and in test at \
          test/A/person1_virus_2.png; set split = \"patient\" to divide again by patient, or \
          split = \"unchecked\" to keep the division as it is"
     );
@@ -78,7 +80,7 @@ fn a_patient_in_two_parts_is_an_error_with_two_ways_out() {
         source.patient_column = Some("who".into());
         source.split_column = Some("part".into());
     });
-    let place = "t.csv:3: patient p is in val here and in train at t.csv:2; set split";
+    let place = "t.csv:3: expected patient p in one part, found it in val here and in train at t.csv:2; set split";
     assert!(error.starts_with(place), "{error}");
 }
 
@@ -137,7 +139,7 @@ fn a_film_missing_or_listed_twice_is_an_error() {
     assert!(gone.starts_with("t.csv:3: expected the film c.png below "), "{gone}");
     let twice = table_error("path\na.png\nb.png\n./a.png\n", |_| {});
     assert!(twice.starts_with("t.csv:4: film"), "{twice}");
-    assert!(twice.contains("is already at t.csv:2"), "{twice}");
+    assert!(twice.contains("here and at t.csv:2"), "{twice}");
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn options_that_cannot_be_met_are_errors() {
     assert_eq!(
         error(&samples, options()),
         "loader, batch: expected a batch of 1 to 3 films, found 4; choose a smaller batch \
-         (--set data.batch=N, segment.batch or detect.batch), or add films"
+         (data.batch, segment.batch or detect.batch), or add films"
     );
     assert!(error(&samples, LoaderOptions { batch: 0, ..options() }).contains("found 0"));
     assert!(error(&samples, LoaderOptions { width: 0, ..options() }).contains("width"));

@@ -75,7 +75,7 @@ fn a_film_of_mura_without_a_label_in_its_path_is_an_error() {
     assert_eq!(
         data_error(known("mura", &dir).read(), &root),
         "train/XR_HAND/patient00001/study2/image1.png: expected a film or folder that ends in \
-         one of _negative, _positive; rename it, or add its ending to a class"
+         one of _negative, _positive, found neither; rename it, or add its ending to a class"
     );
 }
 

@@ -1,5 +1,4 @@
-use std::fs::write;
-use std::path::Path;
+use std::{fs::write, path::Path};
 
 use crate::films::{film, shared_patients};
 use mtpret_pipeline::data::{Dataset, Format, Kind, NIH_LABELS, Sample, Source, Split};

@@ -27,7 +27,7 @@ fn real_odd_films_cut_in_half_are_errors() {
     for path in root.read_dir().unwrap().map(|e| e.unwrap().path()) {
         let whole = std::fs::read(&path).unwrap();
         let error = data_error(decode_bytes(&whole[..whole.len() / 2], &path), &root);
-        assert!(error.contains("not a whole"), "{error}");
+        assert!(error.contains("expected a whole"), "{error}");
     }
 }
 

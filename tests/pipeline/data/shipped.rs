@@ -1,8 +1,9 @@
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::films::{sample, shared_patients};
-use mtpret_pipeline::data::{Dataset, Format, Kind, Sample, Shape, Source, decode, unpack};
+use mtpret_pipeline::data::{
+    AnnotationShape, Dataset, Format, Kind, Sample, Source, decode, unpack,
+};
 
 fn kermany(root: &Path) -> Dataset {
     Source::new("kermany", Format::Folder, root.join("chest_xray")).read().unwrap()
@@ -17,7 +18,7 @@ fn fracatlas(root: &Path) -> Dataset {
     source.read().unwrap()
 }
 
-fn fractures(root: &Path, shape: Shape) -> Dataset {
+fn fractures(root: &Path, shape: AnnotationShape) -> Dataset {
     let mut source = Source::new("fractures", Format::Coco, root.join("fracatlas"));
     source.images = "images".into();
     source.annotations =
@@ -27,7 +28,7 @@ fn fractures(root: &Path, shape: Shape) -> Dataset {
 }
 
 /// Both lungs of the children's chests, as networks drew them.
-fn lungs(root: &Path, shape: Shape) -> Dataset {
+fn lungs(root: &Path, shape: AnnotationShape) -> Dataset {
     let mut source = Source::new("lungs", Format::Coco, root.join("chest_xray"));
     source.annotations =
         ["train", "val", "test"].map(|part| format!("lungs_{part}.json").into()).into();
@@ -70,8 +71,8 @@ fn every_film_of_the_sample_decodes_and_none_is_there_twice() {
 #[test]
 fn boxes_and_outlines_of_the_sample_are_on_the_films_that_are_called_fractured() {
     let root = sample();
-    let (classes, boxes) = (fracatlas(&root), fractures(&root, Shape::Boxes));
-    let masks = fractures(&root, Shape::Mask);
+    let (classes, boxes) = (fracatlas(&root), fractures(&root, AnnotationShape::Boxes));
+    let masks = fractures(&root, AnnotationShape::Mask);
     let parts = |set: Dataset| [set.train, set.val, set.test];
     let parts = parts(classes).into_iter().zip(parts(boxes)).zip(parts(masks));
     for ((classes, boxes), masks) in parts {
@@ -150,7 +151,8 @@ fn what_is_to_be_learnt_by_heart_is_a_few_films_of_each_class_in_all_parts() {
 #[test]
 fn lungs_of_the_sample_are_two_a_film_in_the_part_that_its_folder_says() {
     let root = sample();
-    let (boxes, masks) = (lungs(&root, Shape::Boxes), lungs(&root, Shape::Mask));
+    let (boxes, masks) =
+        (lungs(&root, AnnotationShape::Boxes), lungs(&root, AnnotationShape::Mask));
     assert_eq!((shared_patients(&boxes), boxes.labels.names.len()), (vec![], 1));
     let parts = |set: Dataset| [("train", set.train), ("val", set.val), ("test", set.test)];
     for ((part, boxes), (_, masks)) in parts(boxes).into_iter().zip(parts(masks)) {

@@ -10,8 +10,8 @@ use mtpret_pipeline::{
             Multitask, Optim, Preset, Scope, Segment, Visit,
         },
         run::{Reading, Run, Watch},
+        schedule::{Period, Schedule},
         stages::multitask::multitask,
-        step::schedule::{Period, Schedule},
     },
     weights::checkpoint::{self, Tensors},
 };

@@ -1,6 +1,6 @@
 //! Requests beyond what an adapter binds at once.
 
-use super::{CLASSES, augment, data, films, learner, numbers, open, stepper, task, task_step};
+use super::{CLASSES, augment, data, films, numbers, open, stepper, task, task_model, task_step};
 use mtpret_engine::{
     Error, Result,
     autograd::{Mode, Tape, Var},
@@ -11,11 +11,11 @@ use mtpret_engine::{
     tensor::{Arena, Array, Philox, Scope, Step, Tensor},
 };
 use mtpret_pipeline::train::{
-    step::{
-        learner::{TaskStep, fields, view},
-        optimizer::Update,
+    step::optimizer::Update,
+    tasks::{
+        View,
+        model::{TaskStep, fields, view},
     },
-    tasks::View,
 };
 use std::cell::RefCell;
 
@@ -27,8 +27,8 @@ fn a_binding_beyond_the_adapters_limit_is_an_error_that_says_so() {
     let rows = |bytes: u64| Tensor::new(&recording, &[(bytes / 16) as usize, 4]);
     Relu.forward(&recording, [&rows(most / 16 * 16)]).unwrap();
     let fault = Relu.forward(&recording, [&rows(most / 16 * 16 + 16)]).unwrap_err();
-    assert!(matches!(fault, Error::Adapter(_)), "{fault:?}");
-    let (fault, limit) = (fault.to_string(), format!("the adapter binds {} MiB", most >> 20));
+    assert!(matches!(fault, Error::Memory(_)), "{fault:?}");
+    let (fault, limit) = (fault.to_string(), format!("at most {} MiB in one binding", most >> 20));
     assert!(fault.contains(&limit) && fault.contains("relu/forward"), "{fault}");
     assert_eq!(recording.commands().len(), 1, "what was refused is not recorded");
 }
@@ -63,8 +63,9 @@ impl Trainable for Limited<'_> {
     fn losses(&self, tape: &Tape, batch: &Batch) -> Result<Vec<Var>> {
         let n = batch.samples;
         self.tried.borrow_mut().push((n, batch.first));
+        let most = format!("{} films", self.most);
         match n > self.most {
-            true => Err(Error::Adapter(format!("{n} films"))),
+            true => Err(Error::memory("batch", most, n.to_string(), "take fewer")),
             false => self.inner.losses(tape, batch),
         }
     }
@@ -176,7 +177,7 @@ fn micro_batches_average_to_the_whole_batch() {
     }
     let regression = Regression::new(&gpu);
     let refused = Recorded::new(&gpu, &Limited::new(&regression, 1));
-    assert!(matches!(refused.map(|_| ()), Err(Error::Adapter(_))));
+    assert!(matches!(refused.map(|_| ()), Err(Error::Memory(_))));
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let augment = augment();
     let (whole, part) = (data(4, [32, 32]), data(2, [32, 32]));
     let (pixels, targets) = films(&whole, 8);
-    let cut = learner(&gpu, 2);
+    let cut = task_model(&gpu, 2);
     let task = task(&whole);
     let step = task_step(&cut, &task, &augment);
     let limited = Limited::new(&step, 2);
@@ -194,7 +195,7 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     stepper.run(&Step { lr: 0.0, ..numbers(1, 0, 0) }, &[&pixels, &targets, &[]]).unwrap();
 
     // By hand: two passes of two films, one after the other.
-    let by_hand = learner(&gpu, 2);
+    let by_hand = task_model(&gpu, 2);
     let mut inputs = Inputs::new(&gpu, fields(2, 32 * 32, 1)).unwrap();
     let rec = Recording::new(&gpu);
     let x = view(&part, Some(&augment), 0);
@@ -224,9 +225,9 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
 fn films_of_full_size_are_cut_to_what_the_adapter_binds() {
     let gpu = open();
     let (data, augment) = (data(64, [500, 800]), augment());
-    let learner = learner(&gpu, 1);
+    let model = task_model(&gpu, 1);
     let task = task(&data);
-    let step: TaskStep = task_step(&learner, &task, &augment);
+    let step: TaskStep = task_step(&model, &task, &augment);
     let watched = Limited::new(&step, usize::MAX);
     Recorded::new(&gpu, &watched).unwrap();
     // The largest tensors are those of the first convolution: 64 channels at half the size.

@@ -11,13 +11,13 @@ use mtpret_pipeline::{
     train::{
         Device,
         config::{Augment, Data, KeyBn, Optim},
-        stages::moco::{Contrast, MocoLearner, MocoStep},
-        step::{
-            learner::{Learner, TaskStep},
-            optimizer::Update,
-            schedule::Schedule,
+        schedule::Schedule,
+        stages::moco::{Contrast, MocoModel, MocoStep},
+        step::optimizer::Update,
+        tasks::{
+            ClassifyTask, Task,
+            model::{TaskModel, TaskStep},
         },
-        tasks::{Classify, Task},
     },
 };
 use std::path::Path;
@@ -73,22 +73,26 @@ fn source(name: &str, root: &Path, labelled: bool) -> Source {
 }
 
 /// A task of [`CLASSES`] classes.
-fn task(data: &Data) -> Classify {
+fn task(data: &Data) -> ClassifyTask {
     let names = (0..CLASSES).map(|class| class.to_string()).collect();
     let labels = Labels { kind: Kind::Classes, names };
     let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
     let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
-    Classify::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
+    ClassifyTask::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
 }
 
-fn learner(gpu: &Device, seed: u64) -> Learner {
+fn task_model(gpu: &Device, seed: u64) -> TaskModel {
     let task = task(&data(4, [32, 32]));
-    Learner::new(gpu, Depth::R18, &[&task as &dyn Task], false, seed).unwrap()
+    TaskModel::new(gpu, Depth::R18, &[&task as &dyn Task], false, seed).unwrap()
 }
 
-fn task_step<'a>(learner: &'a Learner, task: &'a Classify, augment: &'a Augment) -> TaskStep<'a> {
+fn task_step<'a>(
+    model: &'a TaskModel,
+    task: &'a ClassifyTask,
+    augment: &'a Augment,
+) -> TaskStep<'a> {
     let update = Update::new(&optim(), None);
-    TaskStep { learner, task, head: 0, target: 1, augment, update, average: None }
+    TaskStep { model, task, head: 0, target: 1, augment, update, average: None }
 }
 
 fn stepper(gpu: &Gpu, trainable: &dyn Trainable) -> Stepper {
@@ -108,12 +112,12 @@ fn numbers(seed: u32, step: u32, samples: u32) -> Step {
     Step { lr: 0.01, step, seed_low: seed, samples, stage: 1, ..Step::default() }
 }
 
-fn moco(gpu: &Device, seed: u64) -> MocoLearner {
-    MocoLearner::new(gpu, Depth::R18, [32, 16], Projection::Mlp, seed).unwrap()
+fn moco(gpu: &Device, seed: u64) -> MocoModel {
+    MocoModel::new(gpu, Depth::R18, [32, 16], Projection::Mlp, seed).unwrap()
 }
 
 /// A contrastive step as stage 1 records it.
-fn moco_step<'a>(moco: &'a MocoLearner, data: &'a Data, augment: &'a Augment) -> MocoStep<'a> {
+fn moco_step<'a>(moco: &'a MocoModel, data: &'a Data, augment: &'a Augment) -> MocoStep<'a> {
     let key_bn = KeyBn::Split;
     let contrast = Contrast { temperature: 0.2, ema: 0.9, splits: 2, key_bn, shuffle: true };
     MocoStep { moco, data, augment, contrast, update: Update::new(&optim(), None) }

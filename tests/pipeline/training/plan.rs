@@ -1,7 +1,7 @@
 //! Where transients lie.
 
 use super::{
-    augment, data, films, learner, moco, moco_step, numbers, open, stepper, task, task_step,
+    augment, data, films, moco, moco_step, numbers, open, stepper, task, task_model, task_step,
 };
 use mtpret_engine::{
     gpu::{Access, DeviceOptions, Gpu, Memory, Program, Recording},
@@ -76,7 +76,7 @@ fn check(program: &Program) -> [u64; 2] {
 #[test]
 fn a_training_step_needs_little_more_memory_than_what_is_alive_at_once() {
     let (gpu, augment) = (open(), augment());
-    let (learner, moco) = (learner(&gpu, 1), moco(&gpu, 1));
+    let (model, moco) = (task_model(&gpu, 1), moco(&gpu, 1));
     let hold = |name: String, steps: &dyn Trainable| {
         let [arenas, alive] = check(&stepper(&gpu, steps).programs()[0]);
         let share = arenas as f64 / alive as f64;
@@ -86,7 +86,7 @@ fn a_training_step_needs_little_more_memory_than_what_is_alive_at_once() {
     for [batch, height, width] in [[4, 32, 32], [8, 64, 64], [6, 100, 61]] {
         let data = data(batch, [height, width]);
         let size = format!("{batch} films of {height} x {width}");
-        hold(format!("classify, {size}"), &task_step(&learner, &task(&data), &augment));
+        hold(format!("classify, {size}"), &task_step(&model, &task(&data), &augment));
         let contrast = moco_step(&moco, &data, &augment);
         hold(format!("moco, {size}"), &contrast);
     }
@@ -99,13 +99,13 @@ fn a_step_short_of_memory_makes_cheap_tensors_again_and_leaves_the_same_weights_
     let (pixels, targets) = films(&data, 7);
     let run = |memory: Option<u64>| {
         let gpu = super::with(StepOptions { memory, ..StepOptions::default() });
-        let learner = learner(&gpu, 1);
-        let mut stepper = stepper(&gpu, &task_step(&learner, &task, &augment));
+        let model = task_model(&gpu, 1);
+        let mut stepper = stepper(&gpu, &task_step(&model, &task, &augment));
         check(&stepper.programs()[0]);
         for number in 0..3 {
             stepper.run(&numbers(1, number, 0), &[&pixels, &targets, &[]]).unwrap();
         }
-        let weights = gpu.read(&learner.state().weights.data).unwrap();
+        let weights = gpu.read(&model.state().weights.data).unwrap();
         let taken = gpu.counters().buffer_bytes as u64;
         (
             weights,
@@ -126,8 +126,8 @@ fn a_step_short_of_memory_makes_cheap_tensors_again_and_leaves_the_same_weights_
     let (_, _, again, micro, all) = run(Some(taken));
     assert!(again == 0 && micro == 1 && all == activations, "there is room for everything");
     let gpu = super::with(StepOptions { memory: Some(taken / 4), ..StepOptions::default() });
-    let learner = learner(&gpu, 1);
-    let refused = Recorded::new(&gpu, &task_step(&learner, &task, &augment));
+    let model = task_model(&gpu, 1);
+    let refused = Recorded::new(&gpu, &task_step(&model, &task, &augment));
     let why = refused.err().unwrap().to_string();
     assert!(why.contains("memory for a step") && why.contains("MiB short"), "{why}");
 }

@@ -1,7 +1,7 @@
 //! What a step does once it is recorded: the same, and nothing else.
 
 use super::{
-    augment, data, films, learner, moco, moco_step, numbers, open, optim, source, stepper, task,
+    augment, data, films, moco, moco_step, numbers, open, optim, source, stepper, task, task_model,
     task_step,
 };
 use mtpret_engine::{
@@ -179,9 +179,9 @@ fn after_the_first_step_nothing_is_created() {
 fn five_steps(options: DeviceOptions, seed: u32) -> Vec<Vec<u8>> {
     let gpu = Device { gpu: Gpu::open(options).unwrap(), step: StepOptions::default() };
     let (data, augment) = (data(4, [32, 32]), augment());
-    let (learner, moco) = (learner(&gpu, 5), moco(&gpu, 5));
+    let (model, moco) = (task_model(&gpu, 5), moco(&gpu, 5));
     let contrast = moco_step(&moco, &data, &augment);
-    let mut classify = stepper(&gpu, &task_step(&learner, &task(&data), &augment));
+    let mut classify = stepper(&gpu, &task_step(&model, &task(&data), &augment));
     let mut contrast = stepper(&gpu, &contrast);
     for at in 0..5 {
         let (pixels, targets) = films(&data, at.into());
@@ -190,10 +190,10 @@ fn five_steps(options: DeviceOptions, seed: u32) -> Vec<Vec<u8>> {
         contrast.run(&step, &[&pixels, &[], &[]]).unwrap();
     }
     let left = [
-        &learner.train.network.weights.data,
-        &learner.train.network.statistics.data,
-        &learner.train.momentum.data,
-        &learner.train.gradients.data,
+        &model.train.network.weights.data,
+        &model.train.network.statistics.data,
+        &model.train.momentum.data,
+        &model.train.gradients.data,
         &moco.query.network.weights.data,
         &moco.query.network.statistics.data,
         &moco.key.weights.data,

@@ -21,11 +21,11 @@ use std::{
 #[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: DataCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Command {
+enum DataCommand {
     Detect(Detect),
     Check(check::Check),
     Splits(Splits),
@@ -91,35 +91,25 @@ struct Splits {
 /// What cannot be read or written; of `check`, findings that are errors.
 pub fn run(args: &Args) -> Result<()> {
     match &args.command {
-        Command::Detect(args) => detect(args),
-        Command::Check(args) => check::run(args),
-        Command::Splits(args) => splits(args),
-        Command::Show(args) => show::run(args),
+        DataCommand::Detect(args) => detect(args),
+        DataCommand::Check(args) => check::run(args),
+        DataCommand::Splits(args) => splits(args),
+        DataCommand::Show(args) => show::run(args),
     }
 }
 
 /// The data sets in a folder, of which there must be one.
-pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::Found>> {
+pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::RecognisedSet>> {
     let found = data::detect(folder)?;
     if found.is_empty() {
         return Err(Error::data(
-            folder.display().to_string(),
-            "expected films (JPEG, PNG, TIFF, BMP or DICOM), found none",
+            folder,
+            "films (JPEG, PNG, TIFF, BMP or DICOM)",
+            "none",
             "name the folder into which the data set was unpacked",
         ));
     }
     Ok(found)
-}
-
-/// The keys of a source that are not at their default.
-pub(in crate::commands) fn keys(source: &Source) -> toml::Table {
-    let table = |source: &Source| toml::Table::try_from(source).expect("a source is plain data");
-    let plain = Source { known: source.known.clone(), format: source.format, ..Source::named("") };
-    let plain = table(&plain);
-    let own = |(key, value): &(String, toml::Value)| {
-        plain.get(key) != Some(value) || ["known", "format"].contains(&key.as_str())
-    };
-    table(source).into_iter().filter(own).collect()
 }
 
 /// Sources as a configuration has them.
@@ -129,8 +119,8 @@ struct Printed {
 }
 
 fn detect(args: &Detect) -> Result<()> {
-    for data::Found { source, what } in found(&args.folder)? {
-        let keys = keys(&source);
+    for data::RecognisedSet { source, what } in found(&args.folder)? {
+        let keys = source.own_keys();
         if args.json {
             println!("{}", serde_json::json!({ "what": what, "source": keys }));
         } else {
@@ -163,14 +153,14 @@ fn table1(known: Option<&str>) -> Table1 {
 
 fn splits(args: &Splits) -> Result<()> {
     let wanted = args.task.as_deref();
-    let fits = |found: &data::Found| {
+    let fits = |found: &data::RecognisedSet| {
         let task = found.source.task.map(|t| format!("{t:?}").to_lowercase());
         wanted.is_none() || wanted == task.as_deref()
     };
-    let Some(data::Found { mut source, .. }) = found(&args.folder)?.into_iter().find(fits) else {
-        let problem =
-            format!("expected a data set for the task {}, found none", wanted.unwrap_or(""));
-        return Err(Error::data(args.folder.display().to_string(), problem, "leave --task out"));
+    let Some(data::RecognisedSet { mut source, .. }) = found(&args.folder)?.into_iter().find(fits)
+    else {
+        let expected = format!("a data set for the task {}", wanted.unwrap_or(""));
+        return Err(Error::data(&args.folder, expected, "none", "leave --task out"));
     };
     source.locate(&Roots::default())?;
     if let Some(file) = &args.verify {
@@ -247,8 +237,9 @@ fn shares(text: &str) -> Result<[f64; 2]> {
             Ok([val / all, test / all])
         }
         _ => {
-            let problem = format!("expected paper, or three numbers as 80/10/10, found {text:?}");
-            Err(Error::config("--preset", problem, "write train, validation and test"))
+            let expected = "paper, or three numbers as 80/10/10";
+            let mend = "write train, validation and test";
+            Err(Error::config("--preset", expected, format!("{text:?}"), mend))
         }
     }
 }

@@ -11,7 +11,7 @@ use image::{ImageBuffer, Luma};
 use mtpret_engine::file;
 use mtpret_pipeline::{
     data::{self, Stored},
-    train::run::file_name::FileNames,
+    train::file_name::FileNames,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -49,7 +49,7 @@ pub struct Show {
 /// A film that cannot be read, after all others are shown; a folder that cannot be written.
 pub fn run(args: &Show) -> Result<()> {
     let heads = ["film", "format", "depth", "size", "grey", "mean", "pixels", "result"];
-    let mut table = Table::new(heads.map(Column::words).into());
+    let mut table = Table::new(heads.map(Column::text).into());
     let (mut names, mut bad) = (FileNames::default(), 0);
     for film in crate::commands::inference::predict::unlabelled(&args.films)? {
         let path = &film.path;
@@ -58,9 +58,10 @@ pub fn run(args: &Show) -> Result<()> {
         let picture = args.output.as_ref().map(|folder| folder.join(name + ".png"));
         let line = match described(path, picture.as_deref()) {
             Ok(line) => line,
-            Err(Error::Data { problem, .. }) => {
+            Err(Error::Data(fault)) => {
                 bad += 1;
-                serde_json::json!({ "film": path, "error": problem })
+                let why = format!("expected {}, found {}", fault.expected, fault.found);
+                serde_json::json!({ "film": path, "error": why })
             }
             Err(other) => return Err(other),
         };
@@ -72,11 +73,11 @@ pub fn run(args: &Show) -> Result<()> {
     if !args.json {
         print!("{}", table.to_text());
     }
-    match bad {
-        0 => Ok(()),
-        1 => Err(Error::data("films", "1 could not be read", "replace it")),
-        _ => Err(Error::data("films", format!("{bad} could not be read"), "replace them")),
+    if bad > 0 {
+        let found = format!("that {bad} could not be read");
+        return Err(Error::data("films", "whole ones", found, "replace what could not"));
     }
+    Ok(())
 }
 
 /// What [`described`] says of a film, as a row.
@@ -86,7 +87,7 @@ fn row(path: &Path, line: &serde_json::Value) -> Vec<Cell> {
     if line["error"].is_string() {
         let none = String::new;
         let cells = [name, none(), none(), none(), none(), none(), none(), word("error")];
-        return cells.map(Cell::words).into();
+        return cells.map(Cell::text).into();
     }
     let dicom = ["transfer_syntax_name", "photometric_interpretation"].map(word).join(" ");
     let kind = match (line["palette"].as_bool(), line["channels"].as_u64()) {
@@ -107,7 +108,7 @@ fn row(path: &Path, line: &serde_json::Value) -> Vec<Cell> {
         word("stored_sha256_le_u16").chars().take(12).collect(),
         "read".into(),
     ];
-    cells.map(Cell::words).into()
+    cells.map(Cell::text).into()
 }
 
 /// SHA-256 of numbers of 16 bits, low byte first, in hexadecimal digits.

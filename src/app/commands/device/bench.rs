@@ -4,7 +4,10 @@ use super::{bench_compare::compare, kernels::kernels};
 use crate::{
     Error, Result,
     commands::options::DeviceArgs,
-    report::table::{Cell, Column, Table},
+    report::{
+        counted,
+        table::{Cell, Column, Table},
+    },
 };
 use mtpret_engine::{
     file,
@@ -89,8 +92,9 @@ pub fn run(args: &Args) -> Result<()> {
             return Ok(());
         }
         (What::Compare, _) | (_, [_, ..]) => {
-            let problem = "expected two files after `compare` and none after `kernel` or `step`";
-            return Err(Error::request("command line", problem));
+            let expected = "two files after `compare` and none after `kernel` or `step`";
+            let found = counted(args.files.len(), "file");
+            return Err(Error::request("FILE", expected, found, "name the two results to compare"));
         }
         _ => {}
     }
@@ -124,9 +128,9 @@ pub(in crate::commands) struct Ceiling {
     pub gbps: f64,
 }
 
-pub(in crate::commands) fn columns(words: &[&str], numbers: &[&str]) -> Table {
-    let words = words.iter().map(|title| Column::words(*title));
-    Table::new(words.chain(numbers.iter().map(|title| Column::numbers(*title, None))).collect())
+pub(in crate::commands) fn columns(texts: &[&str], numbers: &[&str]) -> Table {
+    let texts = texts.iter().map(|title| Column::text(*title));
+    Table::new(texts.chain(numbers.iter().map(|title| Column::numbers(*title, None))).collect())
 }
 
 pub(in crate::commands) fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
@@ -309,7 +313,7 @@ fn layers(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
         let pass = op.split(':').next().unwrap_or_default().to_owned();
         logs.entry(pass).or_default().push(share.ln());
         table.push(vec![
-            Cell::words(&**op),
+            Cell::text(&**op),
             Cell::number(Some(*times as f64), 0),
             Cell::number(Some(ms), 3),
             Cell::number(Some(t.gflops()), 2),
@@ -347,7 +351,7 @@ fn profile(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
     for (name, t) in &kernels {
         let [_, _, gflops, of_peak, gbps, _] = figures(t, ceiling);
         table.push(vec![
-            Cell::words(*name),
+            Cell::text(*name),
             Cell::number(Some(t.launches as f64), 0),
             Cell::number(Some(t.median() * 1e3), 2),
             Cell::number(Some(t.median() / total * 100.0), 1),

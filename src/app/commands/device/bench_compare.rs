@@ -17,12 +17,12 @@ const RESAMPLINGS: usize = 2000;
 struct Measured {
     adapter: String,
     driver: String,
-    step: Option<Step>,
+    step: Option<StepTime>,
     kernels: Option<Vec<Kernel>>,
 }
 
 #[derive(Deserialize)]
-struct Step {
+struct StepTime {
     model: String,
     batch: u16,
     size: [usize; 2],
@@ -43,9 +43,8 @@ impl Measured {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::io(path, e, "name a file that `mtpret bench --json` wrote"))?;
         let fault = |found: String| {
-            let expected =
-                "expected a result of `mtpret bench kernel --json` or `mtpret bench step --json`";
-            Error::request(path.display().to_string(), format!("{expected}, found {found}"))
+            let expected = "a result of `mtpret bench kernel --json` or `mtpret bench step --json`";
+            Error::request(path, expected, found, "measure anew")
         };
         let measured: Self = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
         let all = measured.works();
@@ -78,7 +77,7 @@ pub fn compare(a: &Path, b: &Path) -> Result<(String, Value)> {
     let (first, second) = (Measured::read(a)?, Measured::read(b)?);
     let (of_a, of_b) = (first.works(), second.works());
     let mut table = Table::new(
-        [Column::words("work")]
+        [Column::text("work")]
             .into_iter()
             .chain(
                 ["A ms", "B ms", "A / B", "from", "to"].map(|title| Column::numbers(title, None)),
@@ -92,7 +91,7 @@ pub fn compare(a: &Path, b: &Path) -> Result<(String, Value)> {
         let (x, y) = (median(x), median(y));
         let numbers = [(x * 1e3, 3), (y * 1e3, 3), (x / y, 2), (from, 2), (to, 2)];
         let cells = numbers.map(|(v, places)| Cell::number(Some(v), places));
-        table.push([Cell::words(work.as_str())].into_iter().chain(cells).collect());
+        table.push([Cell::text(work.as_str())].into_iter().chain(cells).collect());
         rows.push(json!({
             "work": work, "a_ms": x * 1e3, "b_ms": y * 1e3, "ratio": x / y, "interval": [from, to],
         }));
@@ -103,11 +102,9 @@ pub fn compare(a: &Path, b: &Path) -> Result<(String, Value)> {
     };
     let (only_a, only_b) = (alone(&of_a, &of_b), alone(&of_b, &of_a));
     if rows.is_empty() {
-        let problem = format!(
-            "expected the same work in both, found `{}` in the first and `{}` in the second; measure both alike",
-            only_a[0], only_b[0]
-        );
-        return Err(Error::request(format!("{}, {}", a.display(), b.display()), problem));
+        let expected = format!("the same work as in {}, such as `{}`", a.display(), only_a[0]);
+        let found = format!("none of it, but `{}`", only_b[0]);
+        return Err(Error::request(b, expected, found, "measure both alike"));
     }
     let mut text = format!(
         "A  {}, {}\nB  {}, {}\n\nA / B is how many times faster B is; from – to is its 95 % interval over the runs.\n\n{}",

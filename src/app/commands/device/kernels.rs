@@ -19,14 +19,14 @@ pub(in crate::commands) fn kernels(
     args: &Args,
     ceiling: &Ceiling,
 ) -> Result<(String, Value)> {
-    let words = ["op", "pass", "shape", "variant"];
+    let texts = ["op", "pass", "shape", "variant"];
     let numbers = ["ms", "± %", "GFLOP/s", "% of peak", "GB/s", "% of copy"];
-    let mut table = columns(&words, &numbers);
+    let mut table = columns(&texts, &numbers);
     let mut rows = Vec::new();
     let only = args.only.as_deref().unwrap_or_default();
-    let mut add = |words: [&str; 3], variant: Option<Variant>, t: &Timing| {
-        let [op, pass, shape] = words;
-        let cells = [op, pass, shape, variant.map_or("default", Variant::name)].map(Cell::words);
+    let mut add = |texts: [&str; 3], variant: Option<Variant>, t: &Timing| {
+        let [op, pass, shape] = texts;
+        let cells = [op, pass, shape, variant.map_or("default", Variant::name)].map(Cell::text);
         table.push(cells.into_iter().chain(figures(t, ceiling)).collect());
         rows.push(json!({
             "op": op, "pass": pass, "shape": shape, "variant": variant,
@@ -55,11 +55,11 @@ pub(in crate::commands) fn kernels(
             let work = SyntheticStep::new(gpu, model, usize::from(args.batch), args.size)?;
             let posed = work.stepper.problems().values();
             for p in posed.filter(|p| p.name.contains(only)) {
-                let pose = (p.pose)(gpu)?;
+                let record = (p.prepare)(gpu)?;
                 let (op, shape) = p.name.split_once(": ").unwrap_or((&p.name, ""));
                 let (op, pass) = op.split_once(' ').unwrap_or((op, "forward + backward"));
                 for variant in variants(&p.kernels) {
-                    let t = time(gpu, variant, runs, |rec| pose(rec).map(drop))?;
+                    let t = time(gpu, variant, runs, |rec| record(rec).map(drop))?;
                     add([op, pass, shape], variant, &t);
                 }
             }
@@ -70,8 +70,10 @@ pub(in crate::commands) fn kernels(
         }
     }
     if rows.is_empty() {
-        let problem = "expected an op and a variant that `mtpret run-op --list` knows and this adapter can run, found neither";
-        return Err(Error::request("command line", problem));
+        let expected =
+            "an op and a variant that `mtpret run-op --list` knows and this adapter can run";
+        let mend = "leave one of them out";
+        return Err(Error::request("--only, --variant", expected, "neither", mend));
     }
     Ok((table.to_text(), rows.into()))
 }

@@ -11,7 +11,7 @@ use mtpret_engine::{
     tensor::{Array, Step, Tensor},
 };
 
-type Record = dyn Fn(&Recording) -> Result<()>;
+type RecordOp = dyn Fn(&Recording) -> Result<()>;
 
 /// An op on a network's shapes.
 pub struct Problem {
@@ -22,7 +22,7 @@ pub struct Problem {
     /// The shape, as a person would say it.
     pub shape: String,
     /// Records it.
-    pub record: Box<Record>,
+    pub record: Box<RecordOp>,
 }
 
 impl Problem {

@@ -53,8 +53,8 @@ pub fn run(args: &Args) -> Result<()> {
     if args.again {
         let gpu = args.device.open()?;
         if let Some(path) = cache::file(&gpu).filter(|path| path.exists()) {
-            let remedy = "remove it by hand";
-            std::fs::remove_file(&path).map_err(|e| crate::Error::io(&path, e, remedy))?;
+            let mend = "remove it by hand";
+            std::fs::remove_file(&path).map_err(|e| crate::Error::io(&path, e, mend))?;
         }
     }
     let device = DeviceArgs { tune: args.import.is_none(), ..args.device.clone() };
@@ -79,10 +79,10 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let mut table = Table::new(vec![
-        Column::words("shape"),
-        Column::words("fastest"),
+        Column::text("shape"),
+        Column::text("fastest"),
         Column::numbers("ms", None),
-        Column::words("the others, times as long"),
+        Column::text("the others, times as long"),
     ]);
     for (name, tuned) in &tuning.problems {
         let best = tuned.ms.get(&tuned.kernel).copied();
@@ -94,10 +94,10 @@ pub fn run(args: &Args) -> Result<()> {
             .chain(tuned.wrong.iter().map(|kernel| format!("{kernel} WRONG")))
             .collect();
         table.push(vec![
-            Cell::words(name.as_str()),
-            Cell::words(tuned.kernel.as_str()),
+            Cell::text(name.as_str()),
+            Cell::text(tuned.kernel.as_str()),
             Cell::number(best, 3),
-            Cell::words(others.join(", ")),
+            Cell::text(others.join(", ")),
         ]);
     }
     print!("{}\n{} shapes measured on {}", table.to_text(), tuning.problems.len(), tuning.adapter);

@@ -4,7 +4,7 @@ use super::{
     network::{Batch, Subject},
     tensors::{image, numbers},
 };
-use crate::{Error, Result};
+use crate::{Error, Place, Result};
 use mtpret_engine::{
     autograd::{Mode, Tape},
     gpu::{Program, Recording},
@@ -124,8 +124,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn refused(&self, problem: String) -> Error {
-        Error::request(self.path.display().to_string(), problem)
+    fn refused(&self, name: &str, expected: impl Into<String>, found: String) -> Error {
+        Error::request(Place::from(self.path).item(name), expected, found, "correct it")
     }
     /// The longest first axis of tensors whose name begins so.
     fn most(&self, name: &str) -> usize {
@@ -136,13 +136,11 @@ impl Reader<'_> {
     fn boxes(&self, name: &str) -> Result<Vec<f64>> {
         let (tensor, values) = numbers(self.inputs, name, self.path)?;
         if tensor.shape.len() != 2 || tensor.shape[1] != 4 {
-            return Err(self.refused(format!("expected `{name}` [R, 4], found {:?}", tensor.shape)));
+            return Err(self.refused(name, "[R, 4]", format!("{:?}", tensor.shape)));
         }
         let area = |b: &[f64]| b[2] > b[0] && b[3] > b[1] && b.iter().all(|v| v.is_finite());
         if let Some(b) = values.chunks(4).find(|b| !area(b)) {
-            return Err(
-                self.refused(format!("expected boxes x1 < x2, y1 < y2 in `{name}`, found {b:?}"))
-            );
+            return Err(self.refused(name, "boxes x1 < x2, y1 < y2", format!("{b:?}")));
         }
         Ok(values)
     }
@@ -159,13 +157,11 @@ impl Reader<'_> {
     fn labels(&self, name: &str, count: usize, classes: usize) -> Result<Vec<f64>> {
         let (tensor, values) = numbers(self.inputs, name, self.path)?;
         if tensor.shape != [count] {
-            let found = &tensor.shape;
-            return Err(self.refused(format!("expected `{name}` [{count}], found {found:?}")));
+            return Err(self.refused(name, format!("[{count}]"), format!("{:?}", tensor.shape)));
         }
         if let Some(v) = values.iter().find(|v| !(1.0..classes as f64).contains(*v)) {
-            let problem =
-                format!("expected labels from 1 to {} in `{name}`, found {v}", classes - 1);
-            return Err(self.refused(problem));
+            let expected = format!("labels from 1 to {}", classes - 1);
+            return Err(self.refused(name, expected, v.to_string()));
         }
         Ok(values.iter().map(|v| v - 1.0).collect())
     }
@@ -180,9 +176,8 @@ impl Reader<'_> {
                 let name = format!("rpn.sampled_{kind}{at}.{i}");
                 for place in numbers(self.inputs, &name, self.path)?.1 {
                     if !(0.0..count as f64).contains(&place) {
-                        let problem =
-                            format!("expected anchors below {count} in `{name}`, found {place}");
-                        return Err(self.refused(problem));
+                        let expected = format!("anchors below {count}");
+                        return Err(self.refused(&name, expected, place.to_string()));
                     }
                     chosen.data[i * count + place as usize] = value;
                     places.data[i * most + drawn] = place;

@@ -4,7 +4,7 @@ use super::{
     detection,
     tensors::{image, numbers},
 };
-use crate::{Error, Result};
+use crate::{Error, Place, Result};
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
     ops::dice_loss::DiceLoss,
@@ -14,7 +14,7 @@ use mtpret_engine::{
 use mtpret_pipeline::{
     models::{
         DeepLab, FasterRcnn,
-        catalogue::{AUX, Architecture, Network, Options},
+        catalogue::{AUX, Architecture, HeadOptions, Network},
         deeplab, faster_rcnn,
     },
     train::Device,
@@ -24,7 +24,7 @@ use std::{collections::BTreeMap, path::Path};
 
 /// What a DeepLab or a Faster R-CNN can be told.
 #[derive(clap::Args)]
-pub struct Settings {
+pub struct NetworkSettings {
     /// DeepLab: image pixels for one of the last features: 8, 16 or 32.
     #[arg(long, default_value_t = 8)]
     pub output_stride: usize,
@@ -60,37 +60,39 @@ pub enum Norm {
     Frozen,
 }
 
-impl Settings {
+impl NetworkSettings {
     /// The options of a network whose weights have an auxiliary head, or not.
-    fn options(&self, aux: bool) -> Result<Options> {
-        let refused = |problem: String| Error::request("command line", problem);
+    fn options(&self, aux: bool) -> Result<HeadOptions> {
+        let refused = |flag: &str, expected: &str, found: String| {
+            Error::request(flag, expected, found, "correct it or leave it out")
+        };
         if ![8, 16, 32].contains(&self.output_stride) {
-            let found = self.output_stride;
-            return Err(refused(format!("--output-stride: expected 8, 16 or 32, found {found}")));
+            let found = self.output_stride.to_string();
+            return Err(refused("--output-stride", "8, 16 or 32", found));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            let found = self.dropout;
-            return Err(refused(format!("--dropout: expected from 0 to below 1, found {found}")));
+            let found = self.dropout.to_string();
+            return Err(refused("--dropout", "from 0 to below 1", found));
         }
         let (preset, faster_rcnn) = match self.preset {
             Preset::Torchvision => (
-                deeplab::Options::torchvision(self.output_stride),
-                faster_rcnn::Options::TORCHVISION,
+                deeplab::DeepLabOptions::torchvision(self.output_stride),
+                faster_rcnn::FasterRcnnOptions::TORCHVISION,
             ),
-            Preset::Paddle => {
-                (deeplab::Options::paddle(self.output_stride), faster_rcnn::Options::PADDLE)
-            }
+            Preset::Paddle => (
+                deeplab::DeepLabOptions::paddle(self.output_stride),
+                faster_rcnn::FasterRcnnOptions::PADDLE,
+            ),
         };
         let rates = match self.rates.as_deref() {
             None => preset.rates,
             Some(&[a, b, c]) if a * b * c > 0 => [a, b, c],
             Some(found) => {
-                let problem = format!("--rates: expected three numbers above 0, found {found:?}");
-                return Err(refused(problem));
+                return Err(refused("--rates", "three numbers above 0", format!("{found:?}")));
             }
         };
-        let deeplab = deeplab::Options { rates, dropout: self.dropout, aux, ..preset };
-        Ok(Options { deeplab, faster_rcnn })
+        let deeplab = deeplab::DeepLabOptions { rates, dropout: self.dropout, aux, ..preset };
+        Ok(HeadOptions { deeplab, faster_rcnn })
     }
     /// How batch norm behaves in the training of a network.
     fn mode(&self, network: &Network) -> Mode {
@@ -116,8 +118,8 @@ pub fn of_one_length(batch: Batch, path: &Path) -> Result<Batch> {
     }
     let found: Vec<String> =
         batch.iter().map(|(name, array)| format!("{} of `{name}`", samples(array))).collect();
-    let problem = format!("expected as many targets as images, found {}", found.join(" and "));
-    Err(Error::request(path.display().to_string(), problem))
+    let (expected, found) = ("as many targets as images", found.join(" and "));
+    Err(Error::request(path, expected, found, "write one for each"))
 }
 
 /// A network with the weights of a file.
@@ -141,19 +143,20 @@ impl Subject {
     pub fn new(
         gpu: &Device,
         name: &str,
-        settings: &Settings,
+        settings: &NetworkSettings,
         classes: Option<usize>,
         found: &File,
         anchored: bool,
     ) -> Result<Self> {
-        let architecture = Architecture::named(name).ok_or_else(|| unknown(name))?;
+        let architecture = Architecture::named(name)?;
         let last = architecture.kind.last();
         let rows = found.tensors.get(last).and_then(|t| t.shape.first()).copied();
         let least = if name.starts_with("fasterrcnn_") { 2 } else { 1 };
         let classes = classes.or(rows).filter(|n| *n >= least).ok_or_else(|| {
-            let remedy = "pass weights of a whole network, or --classes for another head";
-            let problem = format!("expected {last} with at least {least} rows, found {rows:?}");
-            Error::weights(found.path.display().to_string(), problem, remedy)
+            let mend = "pass weights of a whole network, or --classes for another head";
+            let outputs = classes.or(rows).map_or("none".into(), |n| n.to_string());
+            let place = Place::from(&found.path).item(last);
+            Error::weights(place, format!("at least {least} rows"), outputs, mend)
         })?;
         let root = Scope::root();
         let options = settings.options(found.tensors.contains_key(AUX))?;
@@ -194,7 +197,9 @@ impl Subject {
         let (tensor, mut values) = numbers(inputs, name, path)?;
         let (labels, classes) = (self.classes, tensor.as_i64().is_some());
         let segments = matches!(self.network, Network::DeepLab(_));
-        let refused = |problem: String| Error::request(path.display().to_string(), problem);
+        let refused = |expected: String, found: String| {
+            Error::request(Place::from(path).item(name), expected, found, "correct it")
+        };
         let (kind, shape) = match (segments, classes, &tensor.shape[..]) {
             (false, true, &[n]) => ("classes", vec![n, 1]),
             (false, false, &[n, l]) if l == labels => ("labels", vec![n, l]),
@@ -207,17 +212,17 @@ impl Subject {
                     true => "int64 [N, H, W]".into(),
                 };
                 let kind = if classes { "int64" } else { "float" };
-                return Err(refused(format!("expected `{name}` {wanted}, found {kind} {found:?}")));
+                return Err(refused(wanted, format!("{kind} {found:?}")));
             }
         };
         if classes && let Some(v) = values.iter().find(|v| **v >= labels as f64) {
-            return Err(refused(format!("expected classes below {labels} in `{name}`, found {v}")));
+            return Err(refused(format!("classes below {labels}"), v.to_string()));
         }
         if segments
             && !classes
             && let Some(v) = values.iter().find(|v| !(0.0..=1.0).contains(*v))
         {
-            return Err(refused(format!("expected `{name}` from 0 to 1, found {v}")));
+            return Err(refused("from 0 to 1".into(), v.to_string()));
         }
         values.iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = -1.0);
         Ok((kind, Array::new(&shape, values)))
@@ -298,10 +303,4 @@ impl Trainable for OnTensors<'_> {
     fn optimizer(&self) -> Optimizer {
         self.optimizer.clone()
     }
-}
-
-/// The fault of a name that no network has.
-fn unknown(name: &str) -> Error {
-    let names = Architecture::names();
-    Error::request("command line", format!("NAME: expected one of {names}, found `{name}`"))
 }

@@ -2,13 +2,13 @@
 
 use super::{
     detection,
-    network::{Settings, Subject},
+    network::{NetworkSettings, Subject},
     run_steps,
     tensors::image,
 };
 use crate::{
     Error, Result,
-    commands::{external::tensors::tensors, options::DeviceArgs},
+    commands::{external::tensors::tensors, options::DeviceArgs, posed, unread},
 };
 use mtpret_engine::{
     autograd::{Mode, Tape},
@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, requires = "mode")]
     grad: bool,
     #[command(flatten)]
-    settings: Settings,
+    settings: NetworkSettings,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -81,20 +81,8 @@ enum Pass {
 /// No such network.
 pub fn depth(name: &str) -> Result<Depth> {
     Depth::named(name).ok_or_else(|| {
-        let problem = format!("NAME: expected resnet18 or resnet50, found `{name}`");
-        Error::request("command line", problem)
+        Error::request("NAME", "resnet18 or resnet50", format!("`{name}`"), "pass one of them")
     })
-}
-
-/// The fault of what was asked for, as a malformed request (exit code 2).
-pub fn posed(fault: Error) -> Error {
-    match fault {
-        Error::Config { place, problem, remedy } | Error::Weights { place, problem, remedy } => {
-            Error::request(place, format!("{problem}; {remedy}"))
-        }
-        Error::Shape { op, problem } => Error::request(op, problem),
-        other => other,
-    }
 }
 
 /// The weights that a request names.
@@ -102,12 +90,7 @@ pub fn posed(fault: Error) -> Error {
 /// # Errors
 /// The file is missing, or holds no weights.
 pub fn load(path: &Path) -> Result<weights::File> {
-    weights::open(path).map_err(|fault| match fault {
-        Error::Io { path, source, remedy } => {
-            Error::request(path.display().to_string(), format!("{source}; {remedy}"))
-        }
-        other => other,
-    })
+    weights::open(path).map_err(unread)
 }
 
 /// Runs the command.

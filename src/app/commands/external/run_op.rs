@@ -1,12 +1,15 @@
 //! `mtpret run-op`: one op, posed and checked by any other program.
 
-use crate::{Error, Result, commands::options::DeviceArgs};
+use crate::{
+    Error, Place, Result,
+    commands::{options::DeviceArgs, posed, unread},
+};
 use mtpret_engine::{
     gpu::Variant,
     ops::{External, Outputs, SUITES, case},
     tensor::Array,
 };
-use mtpret_pipeline::weights::checkpoint::{self, Data, HostTensor, Tensors};
+use mtpret_pipeline::weights::checkpoint::{self, Elements, HostTensor, Tensors};
 use std::path::{Path, PathBuf};
 
 /// Run one op on tensors from a safetensors file, in PyTorch's layouts.
@@ -66,19 +69,21 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::ops::Suite)> {
-    let place = path.display().to_string();
-    let (tensors, metadata) = checkpoint::read(path, None)
-        .map_err(|e| Error::request(&place, format!("expected a safetensors file: {e}")))?;
+    let (tensors, metadata) = checkpoint::read(path, None).map_err(|e| unread(posed(e)))?;
+    let place = Place::from(path);
     let name = metadata.get("op").ok_or_else(|| {
-        Error::request(&place, "expected the op's name under `op` in the metadata, found none")
+        let expected = "the op's name under `op` in the metadata";
+        Error::request(&place, expected, "none", "`mtpret run-op --list` has all names")
     })?;
     let suite = SUITES.iter().find(|s| s.name == name).ok_or_else(|| {
         let known: Vec<_> = SUITES.iter().map(|s| s.name).collect();
-        Error::request(&place, format!("op: expected one of {}, found `{name}`", known.join(", ")))
+        let expected = format!("one of {}", known.join(", "));
+        Error::request(place.clone().item("op"), expected, format!("`{name}`"), "write one of them")
     })?;
     let attributes = metadata.get("attrs").map_or("{}", String::as_str);
     let attributes = serde_json::from_str(attributes).map_err(|e| {
-        Error::request(&place, format!("attrs: expected a JSON object, found `{attributes}` ({e})"))
+        let found = format!("`{attributes}` ({e})");
+        Error::request(place.clone().item("attrs"), "a JSON object", found, "write it as one")
     })?;
     let names = |variants: &[Variant]| variants.iter().map(|v| v.name()).collect::<Vec<_>>();
     let known = suite.signature.variants;
@@ -87,21 +92,18 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::o
         Some(asked) => {
             let variant = Variant::named(asked).filter(|variant| known.contains(variant));
             Some(variant.ok_or_else(|| {
-                let known = names(known).join(", ");
-                let problem = format!("variant: expected all or one of {known}, found `{asked}`");
-                Error::request(&place, problem)
+                let expected = format!("all or one of {}", names(known).join(", "));
+                Error::request("--variant", expected, format!("`{asked}`"), "pass one of them")
             })?)
         }
     };
     let gpu = args.device.open()?.gpu;
     let offered = suite.signature.offered(gpu.caps());
     if let Some(asked) = variant.filter(|asked| !offered.contains(asked)) {
-        let problem = format!(
-            "variant: expected one that {} can run, {}, found `{asked}`",
-            gpu.info().name,
-            names(&offered).join(", ")
-        );
-        return Err(Error::request(&place, problem));
+        let (adapter, offered) = (&gpu.info().name, names(&offered).join(", "));
+        let expected = format!("one that {adapter} can run, {offered}");
+        let found = format!("`{asked}`");
+        return Err(Error::request("--variant", expected, found, "pass one of them"));
     }
     let external = External {
         gpu,
@@ -140,9 +142,9 @@ fn every_variant(mut external: External, suite: &mtpret_engine::ops::Suite) -> R
 
 fn array(tensor: &HostTensor) -> Array {
     let data = match &tensor.data {
-        Data::F32(v) => v.iter().map(|v| f64::from(*v)).collect(),
-        Data::I64(v) => v.iter().map(|v| *v as f64).collect(),
-        Data::U8(v) => v.iter().map(|v| f64::from(*v)).collect(),
+        Elements::F32(v) => v.iter().map(|v| f64::from(*v)).collect(),
+        Elements::I64(v) => v.iter().map(|v| *v as f64).collect(),
+        Elements::U8(v) => v.iter().map(|v| f64::from(*v)).collect(),
     };
     Array::new(&tensor.shape, data)
 }

@@ -1,13 +1,13 @@
 //! `mtpret run-steps`: training steps on given weights and batches, to be checked by any other program.
 
 use super::{
-    network::{Batch, Settings, Subject, of_one_length},
+    network::{Batch, NetworkSettings, Subject, of_one_length},
     run_model,
     tensors::image,
 };
 use crate::{
     Error, Result,
-    commands::{external::tensors::tensors, options::DeviceArgs},
+    commands::{external::tensors::tensors, options::DeviceArgs, posed},
 };
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
@@ -20,14 +20,12 @@ use mtpret_pipeline::{
     train::{
         Device,
         config::{self, L2sp, Moco, Optim},
+        schedule::{Progress, Schedule, Span},
         stages::{
             contrastive::Contrastive,
-            moco::{Contrast, MocoLearner},
+            moco::{Contrast, MocoModel},
         },
-        step::{
-            optimizer::Update,
-            schedule::{Progress, Schedule, Span},
-        },
+        step::optimizer::Update,
     },
     weights::{self, arenas, checkpoint::Tensors},
 };
@@ -65,7 +63,7 @@ pub struct Args {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
-    network: Settings,
+    network: NetworkSettings,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -121,7 +119,7 @@ impl Hyper {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct StepRow {
     step: usize,
     loss: f32,
     losses: serde_json::Map<String, serde_json::Value>,
@@ -134,7 +132,7 @@ struct Row {
 /// # Errors
 /// Weights or batches that do not fit.
 pub fn run(args: &Args) -> Result<()> {
-    train(args).map_err(run_model::posed)
+    train(args).map_err(posed)
 }
 
 fn train(args: &Args) -> Result<()> {
@@ -153,9 +151,8 @@ fn train(args: &Args) -> Result<()> {
         Network::FasterRcnn(_) => Kind::Detect,
     };
     if learnt != args.task {
-        let problem =
-            format!("--task: expected one that is learnt by {}, found another", args.name);
-        return Err(Error::request("command line", problem));
+        let expected = format!("one that is learnt by {}", args.name);
+        return Err(Error::request("--task", expected, "another", "pass that of the network"));
     }
     let update = Update::new(&settings.optim, held.then_some(&settings.l2sp));
     let layout = &subject.train.network.weights.layout;
@@ -175,23 +172,23 @@ fn moco(
     found: &weights::File,
 ) -> Result<()> {
     let depth = run_model::depth(&args.name)?;
-    let place = args.batches.display().to_string();
     let queue = batches.get("queue").filter(|q| q.shape.len() == 2);
     let (Some(start), Some(shape)) = (queue.and_then(|q| q.as_f32()), queue.map(|q| &q.shape))
     else {
-        return Err(Error::request(place, "expected `queue` [D, K] in f32, found none"));
+        let (expected, mend) = ("a tensor `queue` [D, K] in f32", "write the keys to begin with");
+        return Err(Error::request(&args.batches, expected, "none", mend));
     };
     let [dim, keys] = [shape[0], shape[1]];
     let projection = match found.tensors.contains_key("fc.0.weight") {
         true => Projection::Mlp,
         false => Projection::Linear,
     };
-    let learner = MocoLearner::new(gpu, depth, [dim, keys], projection, 0)?;
-    arenas::load(gpu, &learner.query.network, found)?;
-    learner.loaded(gpu);
+    let model = MocoModel::new(gpu, depth, [dim, keys], projection, 0)?;
+    arenas::load(gpu, &model.query.network, found)?;
+    model.loaded(gpu);
     let start = Array::new(&[dim, keys], start.iter().map(|v| f64::from(*v)).collect());
     let rows = start.permuted(&[1, 0]).padded();
-    gpu.write(&learner.queue.data, bytemuck::cast_slice(&rows));
+    gpu.write(&model.queue.data, bytemuck::cast_slice(&rows));
     let contrast = Contrast {
         temperature: settings.moco.temperature as f32,
         ema: settings.moco.momentum as f32,
@@ -206,16 +203,16 @@ fn moco(
     };
     let record = |batch: &Batch| {
         let shape = batch["view1"].shape.clone();
-        Stepper::new(gpu, &OnViews { moco: &learner, contrast, shape, update })
+        Stepper::new(gpu, &OnViews { moco: &model, contrast, shape, update })
     };
-    let trace = Trace { gpu, args, settings, state: &learner.query };
+    let trace = Trace { gpu, args, settings, state: &model.query };
     trace.steps(count(batches, "view1."), &["contrast"], batch, record)
 }
 
 /// The training step of momentum contrast on views from a file.
 pub struct OnViews<'a> {
     /// The encoders and the queue.
-    pub moco: &'a MocoLearner,
+    pub moco: &'a MocoModel,
     /// The contrastive task.
     pub contrast: Contrast,
     /// Of a view, `[N, H, W, 3]`.
@@ -311,18 +308,18 @@ impl Trace<'_> {
         }
         self.write(&rows)
     }
-    fn row(&self, step: usize, lr: f64, losses: Vec<(&'static str, f64)>) -> Result<Row> {
+    fn row(&self, step: usize, lr: f64, losses: Vec<(&'static str, f64)>) -> Result<StepRow> {
         let loss = losses.iter().map(|(_, loss)| loss).sum::<f64>() as f32;
         let losses = losses.into_iter().map(|(name, loss)| (name.to_owned(), loss.into()));
         let gradients = self.gpu.read(&self.state.gradients.data)?;
         let gradients: Vec<f32> = bytemuck::pod_collect_to_vec(&gradients);
         let grad_norm = gradients.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-        Ok(Row { step, loss, losses: losses.collect(), lr, grad_norm })
+        Ok(StepRow { step, loss, losses: losses.collect(), lr, grad_norm })
     }
-    fn write(&self, rows: &[Row]) -> Result<()> {
+    fn write(&self, rows: &[StepRow]) -> Result<()> {
         if rows.is_empty() {
-            let place = self.args.batches.display().to_string();
-            return Err(Error::request(place, "expected batches numbered from 0, found none"));
+            let (expected, mend) = ("batches numbered from 0", "name their tensors so, as x.0");
+            return Err(Error::request(&self.args.batches, expected, "none", mend));
         }
         if let Some(path) = &self.args.save_weights {
             let network = arenas::network(self.gpu, &self.state.network)?;

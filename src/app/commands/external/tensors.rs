@@ -1,6 +1,6 @@
 //! Tensors of a request: numbers and images by name.
 
-use crate::{Error, Result};
+use crate::{Error, Place, Result, commands::unread};
 use mtpret_engine::tensor::Array;
 use mtpret_pipeline::weights::checkpoint::{self, HostTensor, Tensors};
 use std::path::Path;
@@ -14,14 +14,17 @@ pub fn numbers<'a>(
     name: &str,
     path: &Path,
 ) -> Result<(&'a HostTensor, Vec<f64>)> {
-    let place = path.display().to_string();
+    let mend = "write it in f32 or int64";
     let tensor = inputs
         .get(name)
-        .ok_or_else(|| Error::request(&place, format!("expected a tensor `{name}`, found none")))?;
+        .ok_or_else(|| Error::request(path, format!("a tensor `{name}`"), "none", mend))?;
     let values = match (tensor.as_f32(), tensor.as_i64()) {
         (Some(v), _) => v.iter().map(|v| f64::from(*v)).collect(),
         (_, Some(v)) => v.iter().map(|v| *v as f64).collect(),
-        _ => return Err(Error::request(place, format!("expected `{name}` in f32 or int64"))),
+        _ => {
+            let place = Place::from(path).item(name);
+            return Err(Error::request(place, "f32 or int64", "bytes", mend));
+        }
     };
     Ok((tensor, values))
 }
@@ -35,8 +38,8 @@ pub fn image(inputs: &Tensors, name: &str, path: &Path) -> Result<Array> {
     let (n, c, h, w) = match tensor.shape[..] {
         [n, c @ (1 | 3), h, w] if n * h * w > 0 => (n, c, h, w),
         _ => {
-            let problem = format!("expected `{name}` [N, 3 or 1, H, W], found {:?}", tensor.shape);
-            return Err(Error::request(path.display().to_string(), problem));
+            let (place, found) = (Place::from(path).item(name), format!("{:?}", tensor.shape));
+            return Err(Error::request(place, "[N, 3 or 1, H, W]", found, "write images so"));
         }
     };
     let planes = Array::new(&[n, c, h, w], values).permuted(&[0, 2, 3, 1]);
@@ -45,9 +48,9 @@ pub fn image(inputs: &Tensors, name: &str, path: &Path) -> Result<Array> {
 }
 
 /// The tensors of a safetensors file that a request names.
+///
+/// # Errors
+/// The file is missing, or is none.
 pub fn tensors(path: &Path) -> Result<Tensors> {
-    let read = checkpoint::read(path, None);
-    let fault =
-        |e| Error::request(path.display().to_string(), format!("expected a safetensors file: {e}"));
-    Ok(read.map_err(fault)?.0)
+    Ok(checkpoint::read(path, None).map_err(unread)?.0)
 }

@@ -1,10 +1,11 @@
-//! `mtpret evaluate`: the figures of a fine-tuned network again.
+//! `mtpret evaluate`: the metrics of a fine-tuned network, measured again.
 
 use crate::{
     Error, Result,
     commands::{
+        inference::figures::show,
         options::DeviceArgs,
-        stages::{finetuned, network, show},
+        trained::{finetuned, network},
         watch::Console,
     },
 };
@@ -71,10 +72,10 @@ fn alike(config: &Finetune, learned: &Labels, found: &Labels) -> Result<()> {
     if learned == found {
         return Ok(());
     }
-    let words = |l: &Labels| format!("{:?} {:?}", l.kind, l.names).to_lowercase();
-    let problem = format!("expected labels {}, found {}", words(learned), words(found));
-    let remedy = "name a data set of the labels that the network learned";
-    Err(Error::data(format!("--data, {}", config.task), problem, remedy))
+    let describe = |l: &Labels| format!("{:?} {:?}", l.kind, l.names).to_lowercase();
+    let expected = format!("labels {}", describe(learned));
+    let mend = "name a data set of the labels that the network learned";
+    Err(Error::data(format!("--data, {}", config.task), expected, describe(found), mend))
 }
 
 /// Runs the command.
@@ -87,8 +88,9 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.data {
         Some(folder) => config.sources().into_iter().for_each(|s| *s = s.at(folder)),
         None if bundled => {
-            let problem = "expected the folder of the films to measure on, found none";
-            return Err(Error::config("--data", problem, "name it: a bundle keeps no place"));
+            let expected = "the folder of the films to measure on";
+            let mend = "name it: a bundle keeps no place";
+            return Err(Error::config("--data", expected, "none", mend));
         }
         None => {}
     }
@@ -103,8 +105,8 @@ pub fn run(args: &Args) -> Result<()> {
         Part::Test => (&set.test, ""),
     };
     let watch = Console::new(args.json)?;
-    let (gpu, learner) = network(&args.run, &config, &*task, &args.device)?;
-    let mut inference = learner.inference(&gpu, &*task, 0)?;
+    let (gpu, model) = network(&args.run, &config, &*task, &args.device)?;
+    let mut inference = model.inference(&gpu, &*task, 0)?;
     let folder = match (&args.output, bundled) {
         (Some(folder), _) => folder.clone(),
         (None, true) => args.run.with_extension("evaluation"),

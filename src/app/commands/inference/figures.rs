@@ -7,14 +7,14 @@ use mtpret_pipeline::{
 };
 
 /// A figure, undefined or not, and its 95 % interval.
-pub type Figure = (Option<f64>, Option<[f64; 2]>);
+pub type MetricValue = (Option<f64>, Option<[f64; 2]>);
 
 /// Figures of one task.
 pub struct Figures {
     /// What each column is called.
     pub titles: &'static [&'static str],
     /// A name (a label, a class) and its figures.
-    pub rows: Vec<(String, Vec<Figure>)>,
+    pub rows: Vec<(String, Vec<MetricValue>)>,
     /// What is positive, where a task of two classes is one label.
     pub positive: Option<String>,
 }
@@ -96,14 +96,24 @@ impl Figures {
     /// The columns of a table whose first is called `first`.
     pub fn columns(&self, first: &str) -> Vec<Column> {
         let numbers = self.titles.iter().map(|title| Column::numbers(*title, None));
-        std::iter::once(Column::words(first)).chain(numbers).collect()
+        std::iter::once(Column::text(first)).chain(numbers).collect()
     }
     /// A row of that table.
-    pub fn row(&self, first: &str, figures: &[Figure]) -> Vec<Cell> {
+    pub fn row(&self, first: &str, figures: &[MetricValue]) -> Vec<Cell> {
         // A class has fewer figures than their mean.
         let missing = self.titles.len() - figures.len();
         let cells = figures.iter().map(|(value, interval)| Cell::interval(*value, *interval, 3));
-        let none = std::iter::repeat_n(Cell::words(""), missing);
-        std::iter::once(Cell::words(first)).chain(cells).chain(none).collect()
+        let none = std::iter::repeat_n(Cell::text(""), missing);
+        std::iter::once(Cell::text(first)).chain(cells).chain(none).collect()
     }
+}
+
+/// Figures as a table, or as JSON.
+pub(in crate::commands) fn show(json: bool, task: &str, scores: &Scores) {
+    if json {
+        println!("{}", serde_json::to_string(scores).expect("scores are plain data"));
+        return;
+    }
+    let table = Figures::of(scores).table();
+    println!("{task}, {} films\n{}", scores.images(), table.to_text());
 }

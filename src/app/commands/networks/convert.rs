@@ -1,6 +1,6 @@
 //! `mtpret convert`: weights from one kind of file to another.
 
-use crate::{Error, Result};
+use crate::{Error, Place, Result};
 use mtpret_pipeline::{
     models::catalogue,
     weights::{
@@ -54,9 +54,9 @@ pub fn run(args: &Args) -> Result<()> {
         Some("safetensors") => false,
         Some("pth" | "pt") => true,
         _ => {
-            let problem = "expected a name in .safetensors, .pth or .pt".to_owned();
-            let place = args.to.display().to_string();
-            return Err(Error::config(place, problem, "add one of them to the name"));
+            let expected = "a name in .safetensors, .pth or .pt";
+            let found = args.to.extension().map_or("none".into(), |e| format!(".{}", e.display()));
+            return Err(Error::config(&args.to, expected, found, "add one of them to the name"));
         }
     };
     let file = weights::open(&args.from)?;
@@ -67,15 +67,15 @@ pub fn run(args: &Args) -> Result<()> {
     let (count, numbers) = (tensors.len(), numbers(&tensors));
     // Words speak of the network as it was: of its labels, of how films are prepared for it.
     let changed = args.backbone || args.channels.is_some();
-    let words = if pytorch || changed { Metadata::new() } else { file.metadata.clone() };
+    let metadata = if pytorch || changed { Metadata::new() } else { file.metadata.clone() };
     let left_out = [
         ("tensors", file.tensors.len() + file.others.len() - count),
-        ("words of metadata", file.metadata.len() - words.len()),
+        ("entries of metadata", file.metadata.len() - metadata.len()),
     ];
     if pytorch {
         weights::save_pytorch(&args.to, tensors)?;
     } else {
-        weights::save(&args.to, tensors, words)?;
+        weights::save(&args.to, tensors, metadata)?;
     }
     println!("{}: {count} tensors, {numbers} numbers", args.to.display());
     for (what, count) in left_out.into_iter().filter(|(_, count)| *count > 0) {
@@ -104,9 +104,10 @@ fn backbone(file: &File) -> Result<Tensors> {
 fn over(channels: usize, mut tensors: Tensors, file: &File) -> Result<Tensors> {
     let name = tensors.iter().find(|(name, tensor)| stem::is(name, &tensor.shape));
     let Some(name) = name.map(|(name, _)| name.clone()) else {
-        let problem = "--channels: expected a first convolution conv1.weight over 1 or 3 channels, found none";
-        let remedy = "look with `mtpret inspect` what the file holds";
-        return Err(Error::weights(file.path.display().to_string(), problem, remedy));
+        let place = Place::from(&file.path).item("--channels");
+        let expected = "a first convolution conv1.weight over 1 or 3 channels";
+        let mend = "look with `mtpret inspect` what the file holds";
+        return Err(Error::weights(place, expected, "none", mend));
     };
     if let Some(tensor) = tensors.remove(&name) {
         tensors.insert(name, stem::over(channels, tensor));

@@ -5,7 +5,7 @@ use mtpret_pipeline::{
     export::onnx,
     onnx::{
         OPSET,
-        proto::{Dimension, Model, ValueInfo},
+        proto::{Dimension, ModelProto, ValueInfo},
         write,
     },
 };
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// What goes in and what comes out, with their shapes.
-fn signature(model: &Model) -> String {
+fn signature(model: &ModelProto) -> String {
     let graph = model.graph.as_ref().expect("a model that was just drawn has a graph");
     let extent = |d: &Dimension| match (d.value, &d.name) {
         (Some(value), _) => value.to_string(),

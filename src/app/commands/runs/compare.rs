@@ -1,12 +1,9 @@
 //! `mtpret runs compare`: figures, curves and configurations of runs side by side.
 
-use super::found::Found;
+use super::found::RunFolder;
 use crate::{
     Error, Result,
-    commands::{
-        inference::figures::Figures,
-        runs::report::{column_name, part_names},
-    },
+    commands::{inference::figures::Figures, runs::report::part_names, trained::column_name},
     report::{
         chart::{self, Axis, LineChart, Panel, Series},
         html::{Block, Report},
@@ -45,11 +42,10 @@ pub fn run(args: &Args) -> Result<()> {
     let mut runs = Vec::new();
     for folder in &args.runs {
         if !super::found::MARKS.iter().any(|mark| folder.join(mark).is_file()) {
-            let problem = "expected the folder of a run, found none";
-            let remedy = "name one that `mtpret runs list` shows";
-            return Err(Error::data(folder.display().to_string(), problem, remedy));
+            let mend = "name one that `mtpret runs list` shows";
+            return Err(Error::data(folder, "the folder of a run", "none", mend));
         }
-        runs.push((column_name(folder, &args.runs), Found::read(folder)));
+        runs.push((column_name(folder, &args.runs), RunFolder::read(folder)));
     }
     let folder = args.output.as_ref().unwrap_or(&args.runs[0]);
     fs::create_dir_all(folder)
@@ -85,31 +81,31 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// A column for each run.
-fn columns(first: &str, runs: &[(String, Found)]) -> Vec<Column> {
-    let named = runs.iter().map(|(name, _)| Column::words(name));
-    std::iter::once(Column::words(first)).chain(named).collect()
+fn columns(first: &str, runs: &[(String, RunFolder)]) -> Vec<Column> {
+    let named = runs.iter().map(|(name, _)| Column::text(name));
+    std::iter::once(Column::text(first)).chain(named).collect()
 }
 
 /// What each run is, and its figures.
-fn facts(runs: &[(String, Found)]) -> Table {
+fn facts(runs: &[(String, RunFolder)]) -> Table {
     let mut table = Table::new(columns("", runs));
-    let mut row = |name: &str, cell: &dyn Fn(&Found) -> Cell| {
+    let mut row = |name: &str, cell: &dyn Fn(&RunFolder) -> Cell| {
         let cells: Vec<Cell> = runs.iter().map(|(_, run)| cell(run)).collect();
         if cells.iter().any(|cell| !cell.text.is_empty()) {
-            table.push(std::iter::once(Cell::words(name)).chain(cells).collect());
+            table.push(std::iter::once(Cell::text(name)).chain(cells).collect());
         }
     };
-    row("stage", &|run| Cell::words(run.stage()));
-    row("task", &|run| Cell::words(run.task()));
-    row("started (UTC)", &|run| Cell::words(run.began()));
-    row("steps", &|run| Cell::words(run.steps()));
-    row("state", &|run| Cell::words(run.state.words()));
-    row("adapter", &|run| Cell::words(run.adapter()));
+    row("stage", &|run| Cell::text(run.stage()));
+    row("task", &|run| Cell::text(run.task()));
+    row("started (UTC)", &|run| Cell::text(run.began()));
+    row("steps", &|run| Cell::text(run.steps()));
+    row("state", &|run| Cell::text(run.state.describe()));
+    row("adapter", &|run| Cell::text(run.adapter()));
     let last =
-        |run: &Found, key: &str| run.metrics.iter().rev().find_map(|line| line[key].as_f64());
+        |run: &RunFolder, key: &str| run.metrics.iter().rev().find_map(|line| line[key].as_f64());
     let number = |value: Option<f64>, decimals| match value {
         Some(_) => Cell::number(value, decimals),
-        None => Cell::words(""),
+        None => Cell::text(""),
     };
     row("last loss", &|run| number(last(run, "loss"), 4));
     row("films a second, median", &|run| number(median(run, "images_per_second"), 1));
@@ -135,31 +131,30 @@ fn facts(runs: &[(String, Found)]) -> Table {
             let (value, interval) = values.get(at)?;
             Some(Cell::interval(*value, *interval, 3))
         };
-        let cells = figures.iter().map(|f| cell(f).unwrap_or(Cell::words("")));
-        table
-            .push(std::iter::once(Cell::words(format!("{title}, {label}"))).chain(cells).collect());
+        let cells = figures.iter().map(|f| cell(f).unwrap_or(Cell::text("")));
+        table.push(std::iter::once(Cell::text(format!("{title}, {label}"))).chain(cells).collect());
     }
-    let untested = |run: &Found| run.scores.is_none() && run.figure.is_some();
+    let untested = |run: &RunFolder| run.scores.is_none() && run.figure.is_some();
     if runs.iter().any(|(_, run)| untested(run)) {
-        let cell = |run: &Found| match &run.figure {
+        let cell = |run: &RunFolder| match &run.figure {
             Some(figure) if untested(run) => figure.cell(),
-            _ => Cell::words(""),
+            _ => Cell::text(""),
         };
         let cells = runs.iter().map(|(_, run)| cell(run));
-        table.push(std::iter::once(Cell::words("last figure")).chain(cells).collect());
+        table.push(std::iter::once(Cell::text("last figure")).chain(cells).collect());
     }
     table
 }
 
 /// The value in the middle of those that a key had.
-fn median(run: &Found, key: &str) -> Option<f64> {
+fn median(run: &RunFolder, key: &str) -> Option<f64> {
     let mut values: Vec<f64> = run.metrics.iter().filter_map(|line| line[key].as_f64()).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
 /// Keys of the configurations that differ, and their values. A section or a source that some runs lack is one row.
-fn differences(runs: &[(String, Found)]) -> Table {
+fn differences(runs: &[(String, RunFolder)]) -> Table {
     let mut flat = Vec::new();
     for (_, run) in runs {
         let mut keys = BTreeMap::new();
@@ -185,8 +180,8 @@ fn differences(runs: &[(String, Found)]) -> Table {
     for key in all {
         let values: Vec<Option<&String>> = flat.iter().map(|keys| keys.get(key)).collect();
         if values.iter().any(|value| *value != values[0]) {
-            let cells = values.into_iter().map(|v| Cell::words(v.map_or("–", String::as_str)));
-            table.push(std::iter::once(Cell::words(key)).chain(cells).collect());
+            let cells = values.into_iter().map(|v| Cell::text(v.map_or("–", String::as_str)));
+            table.push(std::iter::once(Cell::text(key)).chain(cells).collect());
         }
     }
     table
@@ -219,7 +214,7 @@ fn flatten(key: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) 
 }
 
 /// Pictures of what the runs told of: losses, rates, pretraining's monitor, figures of validation.
-fn panels(runs: &[(String, Found)]) -> Vec<Panel> {
+fn panels(runs: &[(String, RunFolder)]) -> Vec<Panel> {
     let panel = |title: &str, x: &str, y: Axis, points: &dyn Fn(&Value) -> Option<[f64; 2]>| {
         let series = runs.iter().map(|(name, run)| Series {
             name: name.clone(),

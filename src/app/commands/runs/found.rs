@@ -1,4 +1,4 @@
-//! A run as its folder tells of it, whole or not.
+//! A run folder as `mtpret runs` lists it, whether the run is finished or not.
 
 use crate::report::table::Cell;
 use chrono::DateTime;
@@ -30,7 +30,7 @@ pub(in crate::commands) enum State {
 }
 
 impl State {
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Finished => "finished".into(),
             Self::Unfinished => "unfinished".into(),
@@ -41,7 +41,7 @@ impl State {
 
 /// The figure that says most of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::commands) struct Figure {
+pub(in crate::commands) struct MainFigure {
     /// Such as `AUC` on the test part, `validation AUC`, `kNN AUC`, `loss`.
     pub name: String,
     pub value: Option<f64>,
@@ -49,15 +49,15 @@ pub(in crate::commands) struct Figure {
     pub interval: Option<[f64; 2]>,
 }
 
-impl Figure {
+impl MainFigure {
     pub fn cell(&self) -> Cell {
         let number = Cell::interval(self.value, self.interval, 3);
-        Cell::words(format!("{} {}", self.name, number.text))
+        Cell::text(format!("{} {}", self.name, number.text))
     }
 }
 
 /// A run as its folder tells of it.
-pub(in crate::commands) struct Found {
+pub(in crate::commands) struct RunFolder {
     pub folder: PathBuf,
     pub state: State,
     /// `pretrain`, `multitask`, `finetune`, `demo` or `reproduce`.
@@ -67,7 +67,7 @@ pub(in crate::commands) struct Found {
     pub started: Option<u64>,
     /// Steps done and steps in all.
     step: Option<[u64; 2]>,
-    pub figure: Option<Figure>,
+    pub figure: Option<MainFigure>,
     adapter: Option<String>,
     /// Its configuration.
     pub config: toml::Table,
@@ -77,7 +77,7 @@ pub(in crate::commands) struct Found {
     pub scores: Option<Scores>,
 }
 
-impl Found {
+impl RunFolder {
     /// Reads what there is; what cannot be read makes the run a broken one.
     pub fn read(folder: &Path) -> Self {
         let mut faults = Vec::new();
@@ -186,7 +186,7 @@ impl Found {
         json!({
             "run": self.folder, "stage": self.stage, "tasks": self.tasks, "started": self.started,
             "step": self.step.map(|[done, _]| done), "steps": self.step.map(|[_, all]| all),
-            "state": self.state.words(), "adapter": self.adapter,
+            "state": self.state.describe(), "adapter": self.adapter,
             "figure": figure.map(|f| json!({ "name": f.name, "value": f.value, "interval": f.interval })),
         })
     }
@@ -234,10 +234,10 @@ fn first_event(folder: &Path) -> Option<u64> {
 }
 
 /// The main figure on the test part, else the last of validation or of pretraining's monitor, else the last loss.
-fn figure(scores: Option<&Scores>, metrics: &[Value]) -> Option<Figure> {
+fn figure(scores: Option<&Scores>, metrics: &[Value]) -> Option<MainFigure> {
     let main = |name: String, scores: &Scores| {
         let (value, interval) = scores.main();
-        Figure { name, value, interval }
+        MainFigure { name, value, interval }
     };
     let title = |scores: &Scores| scores.name(Metric::Main);
     let validated = || {
@@ -248,11 +248,11 @@ fn figure(scores: Option<&Scores>, metrics: &[Value]) -> Option<Figure> {
     let monitored = || {
         let line = metrics.iter().rev().find(|line| line["knn_auc"].is_f64())?;
         let interval = serde_json::from_value(line["knn_interval"].clone()).ok();
-        Some(Figure { name: "kNN AUC".into(), value: line["knn_auc"].as_f64(), interval })
+        Some(MainFigure { name: "kNN AUC".into(), value: line["knn_auc"].as_f64(), interval })
     };
     let lost = || {
         let loss = metrics.iter().rev().find_map(|line| line["loss"].as_f64())?;
-        Some(Figure { name: "loss".into(), value: Some(loss), interval: None })
+        Some(MainFigure { name: "loss".into(), value: Some(loss), interval: None })
     };
     let tested = scores.map(|scores| main(title(scores).to_owned(), scores));
     tested.or_else(validated).or_else(monitored).or_else(lost)

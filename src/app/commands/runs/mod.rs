@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     report::table::{Cell, Column, Table},
 };
-use found::Found;
+use found::RunFolder;
 use std::path::{Path, PathBuf};
 
 /// List runs, or compare some of them.
@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: RunsCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Command {
+enum RunsCommand {
     List(List),
     Compare(compare::Args),
 }
@@ -45,8 +45,8 @@ struct List {
 /// A folder that is not there, or runs that cannot be compared.
 pub fn run(args: &Args) -> Result<()> {
     match &args.command {
-        Command::List(args) => list(args),
-        Command::Compare(args) => compare::run(args),
+        RunsCommand::List(args) => list(args),
+        RunsCommand::Compare(args) => compare::run(args),
     }
 }
 
@@ -54,28 +54,27 @@ fn list(args: &List) -> Result<()> {
     let mut folders = Vec::new();
     below(&args.folder, &mut folders)
         .map_err(|e| Error::io(&args.folder, e, "name a folder of runs"))?;
-    let mut runs: Vec<Found> = folders.iter().map(|folder| Found::read(folder)).collect();
+    let mut runs: Vec<RunFolder> = folders.iter().map(|folder| RunFolder::read(folder)).collect();
     runs.sort_by_key(|run| run.started);
     if args.json {
         runs.iter().for_each(|run| println!("{}", run.json()));
         return Ok(());
     }
     if runs.is_empty() {
-        let problem = "expected the folders of runs in it, found none";
-        let remedy = "name the folder that --run was given, or one above it";
-        return Err(Error::data(args.folder.display().to_string(), problem, remedy));
+        let mend = "name the folder that --run was given, or one above it";
+        return Err(Error::data(&args.folder, "the folders of runs in it", "none", mend));
     }
-    let titles = ["run", "stage", "task", "started (UTC)"].map(Column::words);
-    let last = ["state", "figure", "adapter"].map(Column::words);
+    let titles = ["run", "stage", "task", "started (UTC)"].map(Column::text);
+    let last = ["state", "figure", "adapter"].map(Column::text);
     let columns = titles.into_iter().chain([Column::numbers("steps", None)]).chain(last);
     let mut table = Table::new(columns.collect());
     for run in &runs {
         let name = run.folder.strip_prefix(&args.folder).unwrap_or(&run.folder);
         let name = if name.as_os_str().is_empty() { &run.folder } else { name };
-        let words = [name.display().to_string(), run.stage().into(), run.task(), run.began()];
-        let figure = run.figure.as_ref().map_or(Cell::words(""), |f| f.cell());
-        let last = [Cell::words(run.state.words()), figure, Cell::words(run.adapter())];
-        let first = words.map(Cell::words).into_iter().chain([Cell::words(run.steps())]);
+        let texts = [name.display().to_string(), run.stage().into(), run.task(), run.began()];
+        let figure = run.figure.as_ref().map_or(Cell::text(""), |f| f.cell());
+        let last = [Cell::text(run.state.describe()), figure, Cell::text(run.adapter())];
+        let first = texts.map(Cell::text).into_iter().chain([Cell::text(run.steps())]);
         table.push(first.chain(last).collect());
     }
     print!("{}", table.to_text());

@@ -6,25 +6,21 @@ pub mod preview;
 pub mod reproduce;
 
 use super::{
-    inference::figures::Figures,
-    options::{DeviceArgs, Folders, Settings},
+    inference::figures::show,
+    options::{Folders, Settings},
     stages::preview::{ByHeart, overfit, preview},
     watch::Console,
 };
-use crate::Result;
+use crate::{Error, Result};
 use mtpret_pipeline::{
     data,
-    export::bundle,
     train::{
         self, Device,
         config::{self, Stage},
         estimate::dry_run,
         run::Run,
         stages::finetune,
-        step::learner::{Learner, depth},
-        tasks::{Scores, Task},
     },
-    weights,
 };
 use std::path::{Path, PathBuf};
 
@@ -100,8 +96,8 @@ pub struct Pretrain {
 /// Example: mtpret multitask multitask/resnet18 --weights runs/moco --run runs/mt
 #[derive(clap::Args)]
 pub struct Multitask {
-    /// Learn so many training films of each task by heart, unturned: the losses of all tasks fall toward 0. Larger batches
-    /// are made as small. (Contrast has no such check: a film learnt by heart is its own neighbour in the queue.)
+    /// Overfit the first N training films of each task, without augmentation: the losses of all tasks fall toward 0. Larger batches
+    /// are made as small. (Contrast has no such check: a film that is overfitted is its own neighbour in the queue.)
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(2..))]
     overfit: Option<u16>,
     #[command(flatten)]
@@ -116,7 +112,7 @@ pub struct Multitask {
 /// Example: mtpret finetune finetune/resnet18 --weights runs/mt --run runs/pneumonia
 #[derive(clap::Args)]
 pub struct Finetune {
-    /// Learn so many training films by heart, unturned, and measure on the same: a network and a rate that can
+    /// Overfit the first N training films, without augmentation, and measure on the same: a network and a rate that can
     /// learn reach AUC 1, Dice 0.98 or AP50 0.95 soon. Larger batches are made as small.
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(2..))]
     overfit: Option<u16>,
@@ -202,31 +198,10 @@ pub fn finetune(args: &Finetune) -> Result<()> {
     Ok(())
 }
 
-/// Figures as a table, or as JSON.
-pub(in crate::commands) fn show(json: bool, task: &str, scores: &Scores) {
-    if json {
-        println!("{}", serde_json::to_string(scores).expect("scores are plain data"));
-        return;
+/// The interruption of a part as one of its run, which is what can be gone on with.
+fn of_whole(error: Error, run: &Run) -> Error {
+    match error {
+        Error::Interrupted(_) => Error::Interrupted(run.folder.clone()),
+        other => other,
     }
-    let table = Figures::of(scores).table();
-    println!("{task}, {} films\n{}", scores.images(), table.to_text());
-}
-
-/// The configuration of a fine-tuned run or bundle.
-pub(in crate::commands) fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
-    let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
-    bundle::config(run, &settings)
-}
-
-/// The network of a fine-tuned run or bundle, with its weights.
-pub(in crate::commands) fn network(
-    run: &Path,
-    config: &config::Finetune,
-    task: &dyn Task,
-    device: &DeviceArgs,
-) -> Result<(Device, Learner)> {
-    let gpu = device.open()?;
-    let learner = Learner::new(&gpu, depth(config.model.backbone), &[task], false, 0)?;
-    learner.load(&gpu, 0, &weights::of(run))?;
-    Ok((gpu, learner))
 }

@@ -1,15 +1,14 @@
-//! What comes before a stage: a dry run, and a few films learnt by heart.
+//! Checks before a stage: a dry run, and overfitting a few films.
 
 use crate::{
     Result,
-    commands::watch::span,
     report::table::{Cell, Column, Table},
 };
 use mtpret_pipeline::{
     data,
     train::{
         config::{self, Augment},
-        estimate::dry_run::DryRun,
+        estimate::{dry_run::DryRun, span},
     },
 };
 
@@ -26,20 +25,20 @@ pub fn preview(json: bool, dry_runs: &[DryRun]) -> Result<()> {
     }
     let titles = ["films", "steps an epoch", "first epoch", "a later one", "epochs", "in all"];
     let columns = titles.map(|title| Column::numbers(title, None));
-    let mut table = Table::new(std::iter::once(Column::words("")).chain(columns).collect());
+    let mut table = Table::new(std::iter::once(Column::text("")).chain(columns).collect());
     let mut seconds = 0.0;
     for one in dry_runs {
         let all = one.seconds(one.epochs);
         seconds += all;
         let number = |n: u64| Cell::number(Some(n as f64), 0);
         table.push(vec![
-            Cell::words(one.name.as_str()),
+            Cell::text(one.name.as_str()),
             number(one.films as u64),
             number(one.steps),
-            Cell::words(span(one.first_epoch_seconds)),
-            Cell::words(span(one.epoch_seconds)),
+            Cell::text(span(one.first_epoch_seconds)),
+            Cell::text(span(one.epoch_seconds)),
             number(one.epochs),
-            Cell::words(span(all)),
+            Cell::text(span(all)),
         ]);
     }
     let mib = dry_runs.iter().map(|one| one.mib).max().unwrap_or(0);
@@ -48,7 +47,7 @@ pub fn preview(json: bool, dry_runs: &[DryRun]) -> Result<()> {
     Ok(())
 }
 
-/// The sections that learning by heart changes.
+/// The sections that overfitting changes.
 pub struct ByHeart<'a> {
     pub source: &'a mut [data::Source],
     pub augment: &'a mut Augment,

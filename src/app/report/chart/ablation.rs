@@ -1,13 +1,13 @@
 //! Steps of a method and what each changes: dots, and arrows from one to another.
 
 use super::{
-    Anchor, BAND, Canvas, Estimate, GRID, INK, Place, RULE, SOFT, axis::Axis, head_height, shorten,
+    Anchor, BAND, Canvas, Estimate, GRID, INK, RULE, Rect, SOFT, axis::Axis, head_height, shorten,
 };
 use crate::report::fixed;
 
 /// A step: what it is called and its figure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct AblationStep {
     /// Such as an initialisation, or what was left out.
     pub name: String,
     /// The figure, `None` where there is none.
@@ -24,7 +24,7 @@ pub struct AblationChart {
     /// The vertical axis; more is better.
     pub axis: Axis,
     /// From left to right.
-    pub steps: Vec<Step>,
+    pub steps: Vec<AblationStep>,
     /// Places after the decimal point of figures and differences.
     pub decimals: usize,
 }
@@ -40,13 +40,13 @@ pub(super) fn height(_: &AblationChart, width: f64) -> f64 {
     head_height(&KEYS, width) + 14.0 + PLOT + FOOT
 }
 
-pub(super) fn draw(chart: &AblationChart, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &AblationChart, canvas: &mut Canvas, place: Rect) {
     canvas.head(place, &chart.title, &KEYS, |canvas, s, [x, y]| {
         let (from, to) = if s == 0 { (y + 7.0, y - 7.0) } else { (y - 7.0, y + 7.0) };
         arrow(canvas, x + 8.0, from, to);
     });
     let y = place.y + head_height(&KEYS, place.width) + 14.0;
-    let plot = Place { x: place.x + MARGIN, y, width: place.width - MARGIN - 4.0, height: PLOT };
+    let plot = Rect { x: place.x + MARGIN, y, width: place.width - MARGIN - 4.0, height: PLOT };
     let shown = |e: &Estimate| chart.axis.position(e.value).is_some();
     let positions = chart
         .steps
@@ -67,8 +67,8 @@ pub(super) fn draw(chart: &AblationChart, canvas: &mut Canvas, place: Place) {
     }
     canvas.line([plot.x, plot.bottom()], [plot.right(), plot.bottom()], RULE, "");
     let at = [place.x + 12.0, plot.y + plot.height / 2.0];
-    let turned = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
-    canvas.text(at, Anchor::Middle, SOFT, &turned, &chart.axis.title);
+    let rotated = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
+    canvas.text(at, Anchor::Middle, SOFT, &rotated, &chart.axis.title);
 
     let width = plot.width / chart.steps.len().max(1) as f64;
     let to_x = |s: usize| plot.x + (s as f64 + 0.5) * width;

@@ -1,6 +1,6 @@
 //! Lengths with a name each: such as seconds by kernel.
 
-use super::{Anchor, Canvas, GRID, INK, Place, SOFT, colour, head_height, shorten, text_width};
+use super::{Anchor, Canvas, GRID, INK, Rect, SOFT, colour, head_height, shorten, text_width};
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) fn height(chart: &BarChart, _: f64) -> f64 {
     head_height(&[], 0.0) + chart.bars.len().max(1) as f64 * ROW + 8.0
 }
 
-pub(super) fn draw(chart: &BarChart, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &BarChart, canvas: &mut Canvas, place: Rect) {
     canvas.head(place, &chart.title, &[], |_, _, _| {});
     let top = place.y + head_height(&[], place.width);
     let widest = |text: fn(&Bar) -> &str, size| {
@@ -53,10 +53,10 @@ pub(super) fn draw(chart: &BarChart, canvas: &mut Canvas, place: Place) {
         let name = shorten(&bar.name, left - 10.0, 12.0);
         let baseline = y + ROW / 2.0 + 4.0;
         canvas.text([place.x, baseline], Anchor::Start, INK, "font-size=\"12\"", &name);
-        let whole = Place { x: place.x + left, y: y + (ROW - BAR) / 2.0, width: room, height: BAR };
+        let whole = Rect { x: place.x + left, y: y + (ROW - BAR) / 2.0, width: room, height: BAR };
         canvas.rectangle(whole, GRID);
         let share = if bar.value.is_finite() { (bar.value / most).clamp(0.0, 1.0) } else { 0.0 };
-        canvas.rectangle(Place { width: (room * share).max(1.0), ..whole }, colour(0));
+        canvas.rectangle(Rect { width: (room * share).max(1.0), ..whole }, colour(0));
         let style = "font-variant-numeric=\"tabular-nums\"";
         canvas.text([place.right(), baseline], Anchor::End, SOFT, style, &bar.text);
     }

@@ -5,14 +5,14 @@ use crate::report::escape;
 
 /// A rectangle of the picture.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Rect {
     pub x: f64,
     pub y: f64,
     pub width: f64,
     pub height: f64,
 }
 
-impl Place {
+impl Rect {
     pub fn right(&self) -> f64 {
         self.x + self.width
     }
@@ -61,7 +61,7 @@ impl Canvas {
         ));
     }
 
-    pub fn rectangle(&mut self, Place { x, y, width, height }: Place, fill: &str) {
+    pub fn rectangle(&mut self, Rect { x, y, width, height }: Rect, fill: &str) {
         self.element(format_args!(
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
              fill=\"{fill}\"/>"
@@ -115,7 +115,7 @@ impl Canvas {
     /// Title and legend from the top of `place`; both take [`head_height`].
     pub fn head(
         &mut self,
-        place: Place,
+        place: Rect,
         title: &str,
         names: &[&str],
         key: impl Fn(&mut Self, usize, [f64; 2]),

@@ -1,7 +1,7 @@
 //! Dots with whiskers in upright groups: such as the AUC of each disease, by initialisation.
 
 use super::{
-    Anchor, BAND, Canvas, Estimate, GRID, INK, IntervalChart, Place, RULE, SOFT, colour,
+    Anchor, BAND, Canvas, Estimate, GRID, INK, IntervalChart, RULE, Rect, SOFT, colour,
     head_height, shorten,
 };
 use crate::report::fixed;
@@ -21,13 +21,13 @@ pub(super) fn height(chart: &IntervalChart, width: f64) -> f64 {
     head_height(&names(chart), width) + 12.0 + PLOT + FOOT
 }
 
-pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Rect) {
     let names = names(chart);
     canvas.head(place, &chart.title, &names, |canvas, s, [x, y]| {
         canvas.mark(s, [x + 8.0, y], 4.6, "");
     });
     let y = place.y + head_height(&names, place.width) + 12.0;
-    let plot = Place { x: place.x + MARGIN, y, width: place.width - MARGIN - 4.0, height: PLOT };
+    let plot = Rect { x: place.x + MARGIN, y, width: place.width - MARGIN - 4.0, height: PLOT };
     let known = chart.groups.iter().flat_map(|g| g.estimates.iter().take(names.len()).flatten());
     let positions = known
         .filter(|e| chart.axis.position(e.value).is_some())
@@ -47,7 +47,7 @@ pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
     for (g, it) in chart.groups.iter().enumerate() {
         let x = plot.x + g as f64 * group;
         if g % 2 == 0 {
-            canvas.rectangle(Place { x, width: group, ..plot }, BAND);
+            canvas.rectangle(Rect { x, width: group, ..plot }, BAND);
         }
         let at = [x + group / 2.0 + 4.0, plot.bottom() + 16.0];
         let style = format!("font-size=\"12\" transform=\"rotate(-32 {:.1} {:.1})\"", at[0], at[1]);
@@ -60,8 +60,8 @@ pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
     }
     canvas.line([plot.x, plot.bottom()], [plot.right(), plot.bottom()], RULE, "");
     let at = [place.x + 12.0, plot.y + plot.height / 2.0];
-    let turned = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
-    canvas.text(at, Anchor::Middle, SOFT, &turned, &chart.axis.title);
+    let rotated = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
+    canvas.text(at, Anchor::Middle, SOFT, &rotated, &chart.axis.title);
 
     let step = (group - 8.0).max(1.0) / names.len().max(1) as f64;
     let radius = (step * 0.42).clamp(1.6, 4.6);

@@ -1,7 +1,7 @@
 //! Dots with whiskers, one row per series within a band per group.
 
 use super::{
-    Anchor, BAND, Canvas, Estimate, GRID, INK, IntervalChart, Place, RULE, SOFT, colour,
+    Anchor, BAND, Canvas, Estimate, GRID, INK, IntervalChart, RULE, Rect, SOFT, colour,
     head_height, shorten, text_width,
 };
 use crate::report::fixed;
@@ -27,7 +27,7 @@ pub(super) fn height(chart: &IntervalChart, width: f64) -> f64 {
     head_height(&names(chart), width) + chart.groups.len().max(1) as f64 * band(chart) + FOOT
 }
 
-pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Rect) {
     let names = names(chart);
     canvas.head(place, &chart.title, &names, |canvas, s, [x, y]| {
         whisker(canvas, s, [x, x + 8.0, x + 16.0], y, "");
@@ -35,7 +35,7 @@ pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
     let top = place.y + head_height(&names, place.width);
     let longest = chart.groups.iter().map(|g| text_width(&g.name, 12.0)).fold(0.0, f64::max);
     let margin = longest.min(place.width * 0.3) + 24.0;
-    let plot = Place {
+    let plot = Rect {
         x: place.x + margin,
         y: top,
         width: (place.width - margin - FIGURES).max(40.0),
@@ -44,7 +44,7 @@ pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Place) {
     for (g, group) in chart.groups.iter().enumerate() {
         let y = top + g as f64 * band(chart);
         if g % 2 == 0 {
-            canvas.rectangle(Place { y, height: band(chart), ..place }, BAND);
+            canvas.rectangle(Rect { y, height: band(chart), ..place }, BAND);
         }
         let name = shorten(&group.name, margin - 24.0, 12.0);
         let at = [place.x + 10.0, y + band(chart) / 2.0 + 4.0];

@@ -1,7 +1,7 @@
 //! How often a figure lies where: such as the Dice of each film.
 
 use super::{
-    Anchor, BAND, Canvas, GRID, Place, RULE, SOFT, axis::Axis, colour, head_height, text_width,
+    Anchor, BAND, Canvas, GRID, RULE, Rect, SOFT, axis::Axis, colour, head_height, text_width,
 };
 
 /// A histogram, one series beside another in each bin.
@@ -38,13 +38,13 @@ fn counts(values: &[f64]) -> [usize; BINS] {
     counts
 }
 
-pub(super) fn draw(chart: &Histogram, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &Histogram, canvas: &mut Canvas, place: Rect) {
     let names = names(chart);
     canvas.head(place, &chart.title, &names, |canvas, s, [x, y]| {
-        canvas.rectangle(Place { x, y: y - 6.0, width: 12.0, height: 12.0 }, colour(s));
+        canvas.rectangle(Rect { x, y: y - 6.0, width: 12.0, height: 12.0 }, colour(s));
     });
     let y = place.y + head_height(&names, place.width) + 22.0;
-    let mut plot = Place { x: place.x, y, width: place.width, height: PLOT };
+    let mut plot = Rect { x: place.x, y, width: place.width, height: PLOT };
     let counted: Vec<_> = chart.series.iter().map(|(_, values)| counts(values)).collect();
     let most = counted.iter().flatten().copied().max().unwrap_or(0);
     let scale = Axis::linear("").scale([0.0, most as f64].into_iter(), 4, true);
@@ -70,7 +70,7 @@ pub(super) fn draw(chart: &Histogram, canvas: &mut Canvas, place: Place) {
         for (b, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             let height = plot.height * scale.fraction(*count as f64);
             let x = plot.x + b as f64 * bin + 1.0 + s as f64 * bar;
-            canvas.rectangle(Place { x, y: plot.bottom() - height, width: bar, height }, colour(s));
+            canvas.rectangle(Rect { x, y: plot.bottom() - height, width: bar, height }, colour(s));
         }
     }
     canvas.line([plot.x, plot.bottom()], [plot.right(), plot.bottom()], RULE, "");

@@ -1,7 +1,7 @@
 //! Lines over training.
 
 use super::{
-    Anchor, Canvas, GRID, LineChart, Place, RULE, SOFT, Series,
+    Anchor, Canvas, GRID, LineChart, RULE, Rect, SOFT, Series,
     axis::{Axis, Scale},
     colour, head_height, text_width,
 };
@@ -19,7 +19,7 @@ pub(super) fn height(chart: &LineChart, width: f64) -> f64 {
     head_height(&names(chart), width) + 22.0 + (width * 0.5).clamp(190.0, 260.0) + 42.0
 }
 
-pub(super) fn draw(chart: &LineChart, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &LineChart, canvas: &mut Canvas, place: Rect) {
     let names = names(chart);
     canvas.head(place, &chart.title, &names, |canvas, s, [x, y]| {
         canvas.line([x, y], [x + 16.0, y], colour(s), &format!("stroke-width=\"3\" {}", dash(s)));
@@ -29,7 +29,7 @@ pub(super) fn draw(chart: &LineChart, canvas: &mut Canvas, place: Place) {
     let all = || positions.iter().flatten();
     let top = place.y + head_height(&names, place.width) + 22.0;
     let mut plot =
-        Place { x: place.x, y: top, width: place.width, height: place.bottom() - 42.0 - top };
+        Rect { x: place.x, y: top, width: place.width, height: place.bottom() - 42.0 - top };
     let mut x = chart.x.scale(all().map(|p| p[0]), (plot.width / 75.0) as usize, false);
     // Between whole numbers, such as epochs, there is nothing to mark.
     if let Some(x) = &mut x
@@ -76,7 +76,7 @@ fn shown(series: &Series, x: &Axis, y: &Axis) -> Vec<[f64; 2]> {
     series.points.iter().filter_map(|p| Some([x.position(p[0])?, y.position(p[1])?])).collect()
 }
 
-fn axes(chart: &LineChart, canvas: &mut Canvas, plot: Place, [x, y]: [&Scale; 2], place: Place) {
+fn axes(chart: &LineChart, canvas: &mut Canvas, plot: Rect, [x, y]: [&Scale; 2], place: Rect) {
     for (position, text) in &y.ticks {
         let at = plot.bottom() - plot.height * y.fraction(*position);
         canvas.line([plot.x, at], [plot.right(), at], GRID, "");

@@ -1,6 +1,6 @@
 //! What is true against what was said: a confusion matrix.
 
-use super::{Anchor, Canvas, INK, Place, SOFT, head_height, shorten, text_width};
+use super::{Anchor, Canvas, INK, Rect, SOFT, head_height, shorten, text_width};
 
 /// Counts by row (what is true) and column (what was said).
 #[derive(Debug, Clone, PartialEq)]
@@ -19,35 +19,35 @@ const MOST: f64 = 0.55;
 /// Above the cells: what columns are, and their names.
 const HEAD: f64 = 44.0;
 
-struct Layout {
+struct MatrixLayout {
     /// Of the names of rows.
     left: f64,
     cell: [f64; 2],
 }
 
-fn layout(chart: &Matrix, width: f64) -> Layout {
+fn layout(chart: &Matrix, width: f64) -> MatrixLayout {
     let widest = chart.names.iter().map(|name| text_width(name, 12.0)).fold(0.0, f64::max);
     let left = widest.min(width * 0.35) + 34.0;
     let count = chart.names.len().max(1) as f64;
     let across = ((width - left) / count).clamp(18.0, 110.0);
-    Layout { left, cell: [across, (across * 0.7).clamp(22.0, 56.0)] }
+    MatrixLayout { left, cell: [across, (across * 0.7).clamp(22.0, 56.0)] }
 }
 
 pub(super) fn height(chart: &Matrix, width: f64) -> f64 {
-    let Layout { cell, .. } = layout(chart, width);
+    let MatrixLayout { cell, .. } = layout(chart, width);
     head_height(&[], width) + HEAD + chart.names.len().max(1) as f64 * cell[1] + 8.0
 }
 
-pub(super) fn draw(chart: &Matrix, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &Matrix, canvas: &mut Canvas, place: Rect) {
     canvas.head(place, &chart.title, &[], |_, _, _| {});
-    let Layout { left, cell: [width, height] } = layout(chart, place.width);
+    let MatrixLayout { left, cell: [width, height] } = layout(chart, place.width);
     let [x, y] = [place.x + left, place.y + head_height(&[], place.width) + HEAD];
     let across = chart.names.len() as f64 * width;
     canvas.text([x + across / 2.0, y - 28.0], Anchor::Middle, SOFT, "", "said by the network");
     let down = chart.names.len() as f64 * height;
     let at = [place.x + 10.0, y + down / 2.0];
-    let turned = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
-    canvas.text(at, Anchor::Middle, SOFT, &turned, "true");
+    let rotated = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
+    canvas.text(at, Anchor::Middle, SOFT, &rotated, "true");
     for (n, name) in chart.names.iter().enumerate() {
         let at = [x + (n as f64 + 0.5) * width, y - 8.0];
         let short = shorten(name, width - 4.0, 12.0);

@@ -16,7 +16,7 @@ mod lines;
 mod matrix;
 mod unit;
 
-pub use ablation::{AblationChart, Step};
+pub use ablation::{AblationChart, AblationStep};
 pub use axis::Axis;
 pub use bars::{Bar, BarChart};
 pub use histogram::Histogram;
@@ -24,7 +24,7 @@ pub use matrix::Matrix;
 pub use unit::{Curve, Reference, UnitChart};
 
 use super::escape;
-use canvas::{Anchor, Canvas, Place, colour, head_height, shorten, text_width};
+use canvas::{Anchor, Canvas, Rect, colour, head_height, shorten, text_width};
 
 /// Width of a file of pictures.
 pub(super) const WIDTH: f64 = 900.0;
@@ -152,7 +152,7 @@ impl Panel {
         }
     }
 
-    fn draw(&self, canvas: &mut Canvas, place: Place) {
+    fn draw(&self, canvas: &mut Canvas, place: Rect) {
         match self {
             Self::Lines(chart) => lines::draw(chart, canvas, place),
             Self::Intervals(chart) => dots::draw(chart, canvas, place),
@@ -180,7 +180,7 @@ pub fn svg(panels: &[Panel], columns: usize) -> String {
         let height = row.iter().map(|panel| panel.height(width)).fold(0.0, f64::max);
         for (column, panel) in row.iter().enumerate() {
             let x = column as f64 * (width + GAP);
-            panel.draw(&mut canvas, Place { x, y, width, height });
+            panel.draw(&mut canvas, Rect { x, y, width, height });
         }
         y += height + GAP;
     }
@@ -199,7 +199,7 @@ pub(super) fn column_width(columns: usize) -> f64 {
 pub(super) fn drawing(panel: &Panel, width: f64) -> String {
     let height = panel.height(width);
     let mut canvas = Canvas::default();
-    panel.draw(&mut canvas, Place { x: 0.0, y: 0.0, width, height });
+    panel.draw(&mut canvas, Rect { x: 0.0, y: 0.0, width, height });
     element([width, height], panel.title(), &canvas.0)
 }
 

@@ -1,6 +1,6 @@
 //! Curves in a unit square: ROC, precision over recall, calibration.
 
-use super::{Anchor, Canvas, Estimate, GRID, Place, RULE, SOFT, axis::Axis, colour, head_height};
+use super::{Anchor, Canvas, Estimate, GRID, RULE, Rect, SOFT, axis::Axis, colour, head_height};
 use crate::report::fixed;
 
 /// One curve.
@@ -79,7 +79,7 @@ pub(super) fn height(chart: &UnitChart, width: f64) -> f64 {
     head_height(&names(chart), width) + 8.0 + side(width) + FOOT
 }
 
-pub(super) fn draw(chart: &UnitChart, canvas: &mut Canvas, place: Place) {
+pub(super) fn draw(chart: &UnitChart, canvas: &mut Canvas, place: Rect) {
     let names = names(chart);
     canvas.head(place, &chart.title, &names, |canvas, s, [x, y]| {
         canvas.line([x, y], [x + 16.0, y], colour(s), "stroke-width=\"3\"");
@@ -89,7 +89,7 @@ pub(super) fn draw(chart: &UnitChart, canvas: &mut Canvas, place: Place) {
     });
     let side = side(place.width);
     let y = place.y + head_height(&names, place.width) + 8.0;
-    let plot = Place { x: place.x + MARGIN, y, width: side, height: side };
+    let plot = Rect { x: place.x + MARGIN, y, width: side, height: side };
     let to_place = |[x, y]: [f64; 2]| {
         [plot.x + plot.width * x.clamp(0.0, 1.0), plot.bottom() - plot.height * y.clamp(0.0, 1.0)]
     };
@@ -118,8 +118,8 @@ pub(super) fn draw(chart: &UnitChart, canvas: &mut Canvas, place: Place) {
     let [middle, bottom] = to_place([0.5, 0.0]);
     canvas.text([middle, bottom + 36.0], Anchor::Middle, SOFT, "", &chart.axes[0]);
     let at = [place.x + 12.0, plot.y + plot.height / 2.0];
-    let turned = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
-    canvas.text(at, Anchor::Middle, SOFT, &turned, &chart.axes[1]);
+    let rotated = format!("transform=\"rotate(-90 {:.1} {:.1})\"", at[0], at[1]);
+    canvas.text(at, Anchor::Middle, SOFT, &rotated, &chart.axes[1]);
 }
 
 fn draw_curve(

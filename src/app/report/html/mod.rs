@@ -52,7 +52,7 @@ pub enum Block {
         /// Below the films.
         caption: String,
         /// What the colours on them mean.
-        keys: Vec<Key>,
+        keys: Vec<LegendEntry>,
         /// The films.
         films: Vec<Shot>,
     },
@@ -80,7 +80,7 @@ pub struct Tile {
 
 /// What a colour on a film means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct LegendEntry {
     /// The colour as CSS writes it.
     pub colour: String,
     /// Whether it is the colour of a dashed line.

@@ -1,6 +1,6 @@
 //! Each block as HTML.
 
-use super::{Block, Key, Shot, Tile};
+use super::{Block, LegendEntry, Shot, Tile};
 use crate::report::{
     chart::{self, NARROW, Panel},
     escape,
@@ -107,11 +107,11 @@ fn shot(shot: &Shot) -> String {
     )
 }
 
-fn legend(keys: &[Key]) -> String {
+fn legend(keys: &[LegendEntry]) -> String {
     if keys.is_empty() {
         return String::new();
     }
-    let key = |key: &Key| {
+    let key = |key: &LegendEntry| {
         let line = if key.dashed { "dashed" } else { "solid" };
         format!(
             "<li><span style=\"border: 3px {line} {}\"></span>{}</li>\n",

@@ -1,12 +1,13 @@
 //! Films with what was found on them, as PNG: contours, areas, boxes, attention.
 
 mod layer;
+pub mod seen;
 mod sheet;
 mod text;
 
-pub use sheet::{Cell, Row, Sheet};
+pub use sheet::{Sheet, SheetCell, SheetRow};
 
-use super::html::Key;
+use super::html::LegendEntry;
 use image::{
     EncodableLayout, GrayImage, ImageBuffer, ImageFormat, Luma, PixelWithColorType, Rgb, RgbImage,
     imageops,
@@ -64,19 +65,19 @@ impl Outcome {
 
 /// What the colours of [`Picture::segmentation`] mean, for a page.
 #[must_use]
-pub fn mask_keys() -> Vec<Key> {
+pub fn mask_keys() -> Vec<LegendEntry> {
     vec![key(GREEN, false, "reference"), key(RED, false, "prediction")]
 }
 
 /// What the colours of [`Picture::detection`] mean, for a page.
 #[must_use]
-pub fn box_keys() -> Vec<Key> {
+pub fn box_keys() -> Vec<LegendEntry> {
     let of = |outcome: Outcome| key(outcome.colour(), outcome == Outcome::Missed, outcome.name());
     Outcome::JUDGED.map(of).into()
 }
 
-fn key(Rgb([r, g, b]): Rgb<u8>, dashed: bool, text: &'static str) -> Key {
-    Key { colour: format!("rgb({r} {g} {b})"), dashed, text }
+fn key(Rgb([r, g, b]): Rgb<u8>, dashed: bool, text: &'static str) -> LegendEntry {
+    LegendEntry { colour: format!("rgb({r} {g} {b})"), dashed, text }
 }
 
 /// The bytes of a picture's PNG file.

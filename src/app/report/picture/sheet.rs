@@ -22,7 +22,7 @@ const TALL: f32 = 1.3;
 
 /// A picture of a sheet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
+pub struct SheetCell {
     /// The film and what lies over it.
     pub picture: Picture,
     /// Below the picture, such as a probability or a Dice; may be empty.
@@ -33,11 +33,11 @@ pub struct Cell {
 
 /// A row of a sheet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct SheetRow {
     /// Above the row, such as what is true of the film; may be empty.
     pub name: String,
     /// One a column, `None` where there is none.
-    pub cells: Vec<Option<Cell>>,
+    pub cells: Vec<Option<SheetCell>>,
 }
 
 /// A labelled grid of pictures. Its legend says what the colours in it mean.
@@ -48,7 +48,7 @@ pub struct Sheet {
     /// Above the columns, such as initialisations.
     pub columns: Vec<String>,
     /// From top to bottom.
-    pub rows: Vec<Row>,
+    pub rows: Vec<SheetRow>,
     /// At the bottom, such as where the films come from; may be empty.
     pub note: String,
     /// Pixels across a picture.
@@ -56,7 +56,7 @@ pub struct Sheet {
 }
 
 /// An entry of a legend.
-enum Key {
+enum LegendKey {
     Line(Rgb<u8>, &'static str),
     Area(Rgb<u8>, &'static str),
     Box(Outcome),
@@ -126,24 +126,24 @@ impl Sheet {
         sheet
     }
 
-    fn pictures(&self, row: &Row) -> Vec<Option<RgbImage>> {
+    fn pictures(&self, row: &SheetRow) -> Vec<Option<RgbImage>> {
         let cell = self.cell.max(16);
         let tall = (cell as f32 * TALL) as u32;
-        let draw = |c: &Option<Cell>| c.as_ref().map(|c| c.picture.draw(cell, tall));
+        let draw = |c: &Option<SheetCell>| c.as_ref().map(|c| c.picture.draw(cell, tall));
         row.cells.iter().take(self.columns.len().max(1)).map(draw).collect()
     }
 
     /// What the colours mean that the pictures have, and where each entry stands: x and line.
-    fn legend(&self, width: f32) -> Vec<(Key, [f32; 2])> {
+    fn legend(&self, width: f32) -> Vec<(LegendKey, [f32; 2])> {
         let cells = self.rows.iter().flat_map(|row| row.cells.iter().flatten());
         let layers: Vec<&Layer> = cells.flat_map(|cell| &cell.picture.layers).collect();
         let has = |kind: fn(&Layer) -> bool| layers.iter().any(|layer| kind(layer));
         let mut keys = Vec::new();
         if has(|l| matches!(l, Layer::Contour(_))) {
-            keys.push(Key::Line(GREEN, "reference"));
+            keys.push(LegendKey::Line(GREEN, "reference"));
         }
         if has(|l| matches!(l, Layer::Area(_))) {
-            keys.push(Key::Area(RED, "prediction"));
+            keys.push(LegendKey::Area(RED, "prediction"));
         }
         let unjudged = |b: &MarkedBox| b.outcome == Outcome::Unjudged;
         let mut boxes = layers.iter().filter_map(|layer| match layer {
@@ -151,16 +151,16 @@ impl Sheet {
             _ => None,
         });
         if boxes.clone().any(|boxes| !boxes.iter().any(unjudged)) {
-            keys.extend(Outcome::JUDGED.map(Key::Box));
+            keys.extend(Outcome::JUDGED.map(LegendKey::Box));
         }
         if boxes.any(|boxes| boxes.iter().any(unjudged)) {
-            keys.push(Key::Box(Outcome::Unjudged));
+            keys.push(LegendKey::Box(Outcome::Unjudged));
         }
         if has(|l| matches!(l, Layer::Heat(_))) {
-            keys.push(Key::Heat);
+            keys.push(LegendKey::Heat);
         }
         let (mut x, mut line) = (0.0, 0.0);
-        let place = |key: Key| {
+        let place = |key: LegendKey| {
             let entry = key.width();
             if x > 0.0 && x + entry > width {
                 (x, line) = (0.0, line + 1.0);
@@ -182,13 +182,13 @@ impl Sheet {
     }
 }
 
-impl Row {
+impl SheetRow {
     fn has_captions(&self) -> bool {
         self.cells.iter().flatten().any(|cell| !cell.caption.is_empty())
     }
 }
 
-impl Key {
+impl LegendKey {
     fn text(&self) -> &'static str {
         match self {
             Self::Line(_, text) | Self::Area(_, text) => text,

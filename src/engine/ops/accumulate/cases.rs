@@ -1,6 +1,6 @@
 use super::Accumulate;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -52,7 +52,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), 1 + random.below(4))
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = Accumulate { scale: external.attribute("scale", 1.0)? };
@@ -60,8 +60,7 @@ pub fn run(external: &External) -> Result<Outputs> {
     let up = |a: &Array| Tensor::upload(&external.gpu, &flat(a));
     let (given, y) = (up(x)?, external.tensors.get("y"));
     if let Some(y) = y.filter(|y| y.shape != x.shape) {
-        let problem = format!("expected x and y alike, found {:?} and {:?}", x.shape, y.shape);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("x and y alike", format!("{:?} and {:?}", x.shape, y.shape)));
     }
     let sum = up(y.unwrap_or(x))?;
     let (_, program) = external.gpu.eager(|rec| match y {

@@ -44,8 +44,8 @@ impl Accumulate {
     fn launch(&self, rec: &Recording, kernel: &Kernel<Params>, x: &Slice, y: &Slice) -> Result<()> {
         if !x.bytes.is_multiple_of(16) || x.bytes != y.bytes {
             let lengths = [x.bytes, y.bytes];
-            let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
-            return Err(Error::shape("accumulate", problem));
+            let found = format!("{lengths:?} bytes");
+            return Err(Error::shape("accumulate", "one length in whole vec4", found));
         }
         let most = rec.gpu.most_bound();
         for (x, y) in x.parts(most).zip(y.parts(most)) {

@@ -1,6 +1,6 @@
 use super::Add;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -38,13 +38,12 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape)
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());
     let (a, b) = (external.tensor("a")?, external.tensor("b")?);
     if a.shape != b.shape {
-        let problem = format!("expected a and b alike, found {:?} and {:?}", a.shape, b.shape);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("a and b alike", format!("{:?} and {:?}", a.shape, b.shape)));
     }
     let dy = external.tensors.get("dy").map(flat);
     let (y, [da, db]) = external.apply(&Add, [&flat(a), &flat(b)], dy.as_ref(), [true; 2])?;

@@ -28,8 +28,7 @@ impl Op<2> for Add {
     fn forward(&self, rec: &Recording, [a, b]: [&Tensor; 2]) -> Result<(Tensor, ())> {
         if a.shape != b.shape || a.format != b.format {
             let (a, b) = ((&a.shape, a.format), (&b.shape, b.format));
-            let problem = format!("expected b like a {a:?}, found {b:?}");
-            return Err(Error::shape("add", problem));
+            return Err(Error::shape("add", format!("b like a {a:?}"), format!("{b:?}")));
         }
         let y = Tensor::of(rec, a.format, &a.shape);
         let quads = a.rows() * a.quads();

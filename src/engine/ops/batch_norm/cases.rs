@@ -1,6 +1,6 @@
 use super::{BatchNorm, reference::Equation};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Program, Recording, Variant},
     ops::{
         Case, External, Outputs, Reference, Report, Signature,
@@ -195,15 +195,15 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", shape, random.below(4) > 0, groups, then)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.image("x")?;
     let c = x.shape[3];
     let vector = |name: &str| -> Result<Array> {
         let v = external.tensor(name)?;
         if v.shape != [c] {
-            let problem = format!("expected `{name}` of shape [{c}], found {:?}", v.shape);
-            return Err(Error::request(&external.place, problem));
+            let expected = format!("`{name}` of shape [{c}]");
+            return Err(external.refused(expected, format!("{:?}", v.shape)));
         }
         Ok(v.clone())
     };

@@ -81,17 +81,14 @@ impl BatchNorm {
     fn extent(&self, x: &Tensor) -> Result<(usize, usize)> {
         let groups = if self.training { self.groups } else { 1 };
         if groups == 0 || !x.shape[0].is_multiple_of(groups) {
-            let problem =
-                format!("expected a batch of {groups} equal groups, found {} films", x.shape[0]);
-            return Err(Error::shape("batch_norm", problem));
+            let expected = format!("a batch of {groups} equal groups");
+            return Err(Error::shape("batch_norm", expected, format!("{} films", x.shape[0])));
         }
         let rows = x.rows() / groups;
         if self.training && rows < 2 {
-            let problem = format!(
-                "expected more than 1 value a channel in training, x is {:?} in {groups} groups",
-                x.shape
-            );
-            return Err(Error::shape("batch_norm", problem));
+            let found = format!("x {:?} in {groups} groups", x.shape);
+            let expected = "more than 1 value a channel in training";
+            return Err(Error::shape("batch_norm", expected, found));
         }
         Ok((groups, rows))
     }
@@ -131,14 +128,13 @@ impl BatchNorm {
     ) -> Result<(Tensor, Saved)> {
         let c = x.channels();
         if [weight, bias, &self.running[0], &self.running[1]].iter().any(|t| t.shape != [c]) {
-            let problem =
-                format!("expected a weight of x's {c} channels, found {:?}", weight.shape);
-            return Err(Error::shape("batch_norm", problem));
+            let expected = format!("a weight of x's {c} channels");
+            return Err(Error::shape("batch_norm", expected, format!("{:?}", weight.shape)));
         }
         if let Some(other) = residual.filter(|r| r.shape != x.shape || r.format != x.format) {
             let (of_x, of_r) = ((&x.shape, x.format), (&other.shape, other.format));
-            let problem = format!("expected a residual like x {of_x:?}, found {of_r:?}");
-            return Err(Error::shape("batch_norm", problem));
+            let expected = format!("a residual like x {of_x:?}");
+            return Err(Error::shape("batch_norm", expected, format!("{of_r:?}")));
         }
         let moments = self.moments(rec, x, weight)?;
         let y = Tensor::of(rec, x.format, &x.shape);

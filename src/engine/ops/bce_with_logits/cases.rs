@@ -1,6 +1,6 @@
 use super::BceWithLogits;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -77,16 +77,15 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &[size(random, 600), size(random, 70)], usual)
 }
 
-/// Runs a posed problem; any number of axes. Where `mask` is 0, the target is missing, as it is where
+/// Runs a problem from outside; any number of axes. Where `mask` is 0, the target is missing, as it is where
 /// it is negative.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("logits")?;
     let alike = |name: &str| {
         let a = external.tensor(name)?;
         if a.shape != x.shape {
-            let problem =
-                format!("expected `{name}` like logits {:?}, found {:?}", x.shape, a.shape);
-            return Err(Error::request(&external.place, problem));
+            let expected = format!("`{name}` like logits {:?}", x.shape);
+            return Err(external.refused(expected, format!("{:?}", a.shape)));
         }
         Ok(a)
     };

@@ -35,9 +35,8 @@ impl Op<2> for BceWithLogits {
 
     fn forward(&self, rec: &Recording, [x, t]: [&Tensor; 2]) -> Result<(Tensor, Gradient)> {
         if x.shape != t.shape {
-            let problem =
-                format!("expected a target like logits {:?}, found {:?}", x.shape, t.shape);
-            return Err(Error::shape("bce_with_logits", problem));
+            let expected = format!("a target like logits {:?}", x.shape);
+            return Err(Error::shape("bce_with_logits", expected, format!("{:?}", t.shape)));
         }
         let total = x.rows() * x.quads();
         // About eight vec4s a thread, since the sum over a workgroup costs as much as they do.

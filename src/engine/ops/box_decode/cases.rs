@@ -1,6 +1,6 @@
 use super::BoxCoder;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{
         Case, External, Outputs, Report, Signature,
@@ -63,12 +63,11 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", BoxCoder { weights }, shape, of, 3.0)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (deltas, at) = (external.ranked("deltas", 2)?, external.ranked("proposals", 2)?);
     if deltas.shape != at.shape || at.shape[1] != 4 {
-        let problem = format!("expected [n, 4] twice, found {:?}, {:?}", deltas.shape, at.shape);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("[n, 4] twice", format!("{:?}, {:?}", deltas.shape, at.shape)));
     }
     let op = BoxCoder { weights: external.attribute("weights", [1.0; 4])? };
     let one = |a: &Array| Array::new(&[1, a.shape[0], 4], a.data.clone());

@@ -46,10 +46,9 @@ impl BoxCoder {
         let (a, b) = match (&deltas.shape[..], &proposals.shape[..]) {
             (&[a, b, 4], &[of_a, of_b, 4]) if fits(of_a, a) && fits(of_b, b) => (of_a, of_b),
             (d, p) => {
-                let problem = format!(
-                    "expected deltas [A, B, 4] and proposals alike or 1, found {d:?}, {p:?}"
-                );
-                return Err(Error::shape("box_decode", problem));
+                let found = format!("{d:?}, {p:?}");
+                let expected = "deltas [A, B, 4] and proposals alike or 1";
+                return Err(Error::shape("box_decode", expected, found));
             }
         };
         let y = Tensor::new(rec, &deltas.shape);

@@ -1,6 +1,6 @@
 use super::BoxCoder;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -67,12 +67,12 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", BoxCoder { weights }, size(random, 1000))
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (to, at) = (external.ranked("reference", 2)?, external.ranked("proposals", 2)?);
     if to.shape != at.shape || to.shape[1] != 4 {
-        let problem = format!("expected boxes [n, 4] twice, found {:?}, {:?}", to.shape, at.shape);
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?}, {:?}", to.shape, at.shape);
+        return Err(external.refused("boxes [n, 4] twice", found));
     }
     let op = BoxCoder { weights: external.attribute("weights", [1.0; 4])? };
     Ok(vec![("y".to_owned(), solve(&external.gpu, op, to, at)?)])

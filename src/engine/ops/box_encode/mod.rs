@@ -43,11 +43,8 @@ impl BoxCoder {
         proposals: &Tensor,
     ) -> Result<Tensor> {
         if references.shape != proposals.shape || references.channels() != 4 {
-            let problem = format!(
-                "expected references and proposals […, 4], found {:?} and {:?}",
-                references.shape, proposals.shape
-            );
-            return Err(Error::shape("box_encode", problem));
+            let found = format!("{:?} and {:?}", references.shape, proposals.shape);
+            return Err(Error::shape("box_encode", "references and proposals […, 4]", found));
         }
         let y = Tensor::new(rec, &references.shape);
         let [wx, wy, ww, wh] = self.weights;

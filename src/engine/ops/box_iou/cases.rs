@@ -1,6 +1,6 @@
 use super::BoxIou;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -69,12 +69,11 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [of_a, r, size(random, 65), size(random, 65)])
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (a, b) = (external.ranked("a", 2)?, external.ranked("b", 2)?);
     if a.shape[1] != 4 || b.shape[1] != 4 {
-        let problem = format!("expected boxes of 4, found {:?} and {:?}", a.shape, b.shape);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("boxes of 4", format!("{:?} and {:?}", a.shape, b.shape)));
     }
     let one = |a: &Array| Array::new(&[1, a.shape[0], 4], a.data.clone());
     let y = solve(&external.gpu, &one(a), &one(b))?.resized(2, b.shape[0]);

@@ -51,9 +51,6 @@ impl BoxIou {
 }
 
 fn misfit(a: &Tensor, b: &Tensor) -> Error {
-    let problem = format!(
-        "expected a [R or 1, N, 4] and b [R, M, 4], none empty, found {:?} and {:?}",
-        a.shape, b.shape
-    );
-    Error::shape("box_iou", problem)
+    let found = format!("{:?} and {:?}", a.shape, b.shape);
+    Error::shape("box_iou", "a [R or 1, N, 4] and b [R, M, 4], none empty", found)
 }

@@ -1,6 +1,6 @@
 use super::ClipBoxes;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -84,7 +84,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, axes, random.below(4) > 0)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let op = ClipBoxes {
         least_score: external.attribute("least_score", DETECTIONS.least_score)?,
@@ -95,10 +95,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         true => Some(external.ranked("extents", 2)?),
         false => None,
     };
-    let out = solve(&external.gpu, op, inputs, extents).map_err(|e| match e {
-        Error::Shape { problem, .. } => Error::request(&external.place, problem),
-        other => other,
-    })?;
-    let [boxes, scores] = out;
+    let out = solve(&external.gpu, op, inputs, extents);
+    let [boxes, scores] = out.map_err(|e| external.blame(e))?;
     Ok(vec![("boxes".to_owned(), boxes), ("scores".to_owned(), scores)])
 }

@@ -50,13 +50,10 @@ impl ClipBoxes {
             _ => false,
         };
         if !fits || extents.is_some_and(|e| e.shape[1..] != [2]) {
-            let problem = format!(
-                "expected boxes [R, K, 4], scores [R, K], extents [N, 2], found {:?}, {:?}, {:?}",
-                boxes.shape,
-                scores.shape,
-                extents.map(|e| &e.shape)
-            );
-            return Err(Error::shape("clip_boxes", problem));
+            let found =
+                format!("{:?}, {:?}, {:?}", boxes.shape, scores.shape, extents.map(|e| &e.shape));
+            let expected = "boxes [R, K, 4], scores [R, K], extents [N, 2]";
+            return Err(Error::shape("clip_boxes", expected, found));
         }
         let (y, kept) = (Tensor::new(rec, &boxes.shape), Tensor::new(rec, &scores.shape));
         let p = Params {

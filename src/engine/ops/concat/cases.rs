@@ -1,6 +1,6 @@
 use super::Concat;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -58,7 +58,7 @@ fn applied<const N: usize>(external: &External, x: &[Array]) -> Result<Outputs> 
     Ok(out)
 }
 
-/// Runs a posed problem: images `x0`, `x1`, … `[N, Cᵢ, H, W]`, up to eight.
+/// Runs a problem from outside: images `x0`, `x1`, … `[N, Cᵢ, H, W]`, up to eight.
 pub fn run(external: &External) -> Result<Outputs> {
     let given = (0..).take_while(|i| external.tensors.contains_key(&format!("x{i}"))).count();
     let image = |i: usize| Ok(nhwc(external.ranked(&format!("x{i}"), 4)?));
@@ -72,9 +72,6 @@ pub fn run(external: &External) -> Result<Outputs> {
         6 => applied::<6>(external, &x),
         7 => applied::<7>(external, &x),
         8 => applied::<8>(external, &x),
-        n => {
-            let problem = format!("expected one to eight images `x0`, `x1`, …, found {n}");
-            Err(Error::request(&external.place, problem))
-        }
+        n => Err(external.refused("one to eight images `x0`, `x1`, …", n.to_string())),
     }
 }

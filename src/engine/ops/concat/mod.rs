@@ -35,8 +35,8 @@ impl<const N: usize> Op<N> for Concat {
         let others = |shape: &[usize]| shape[..shape.len() - 1].to_vec();
         let empty = shapes.iter().any(|s| s.is_empty() || s.contains(&0));
         if N == 0 || empty || shapes.iter().any(|s| others(s) != others(&shapes[0])) {
-            let problem = format!("expected axes that are equal but for the last (x: {shapes:?})");
-            return Err(Error::shape("concat", problem));
+            let found = format!("x {shapes:?}");
+            return Err(Error::shape("concat", "axes that are equal but for the last", found));
         }
         let mut shape = others(&shapes[0]);
         shape.push(x.iter().map(|x| x.channels()).sum());

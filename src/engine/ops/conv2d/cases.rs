@@ -1,6 +1,6 @@
 use super::{Conv2d, VARIANTS};
 use crate::{
-    Error, Result,
+    Result,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -103,7 +103,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", conv, (x, kernel, size(random, 70)), random.below(2) == 0)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let conv = Conv2d {
         stride: external.attribute("stride", [1, 1])?,
@@ -111,24 +111,25 @@ pub fn run(external: &External) -> Result<Outputs> {
         dilation: external.attribute("dilation", [1, 1])?,
     };
     if conv.stride.contains(&0) || conv.dilation.contains(&0) {
-        return Err(Error::request(&external.place, "expected stride and dilation of at least 1"));
+        let found = format!("{:?} and {:?}", conv.stride, conv.dilation);
+        return Err(external.refused("stride and dilation of at least 1", found));
     }
     let (x, w) = (external.image("x")?, external.ranked("w", 4)?);
     let [k, c, r, s] = w.shape[..] else { unreachable!("four axes were asked for") };
     if x.shape[3] != c {
-        let problem = format!("w expects {c} input channels, x has {}", x.shape[3]);
-        return Err(Error::request(&external.place, problem));
+        let expected = format!("x of w's {c} input channels");
+        return Err(external.refused(expected, x.shape[3].to_string()));
     }
     if conv.output([x.shape[1], x.shape[2]], [r, s]).is_none() {
-        return Err(Error::request(&external.place, "the kernel does not fit into the image"));
+        let expected = format!("a kernel within the image {:?}", &x.shape[1..3]);
+        return Err(external.refused(expected, format!("{:?}", [r, s])));
     }
     let w = w.permuted(&[2, 3, 1, 0]).resized(2, c.next_multiple_of(4));
     let dy = external.image_dy()?;
     let mut out = Outputs::new();
     let (y, [dx, dw, db]) = match external.tensors.get("b") {
         Some(b) if b.shape != [k] => {
-            let problem = format!("expected b of shape [{k}], found {:?}", b.shape);
-            return Err(Error::request(&external.place, problem));
+            return Err(external.refused(format!("b of shape [{k}]"), format!("{:?}", b.shape)));
         }
         Some(b) => external.apply::<3, _>(&conv, [&x, &w, b], dy.as_ref(), [true; 3])?,
         None => {

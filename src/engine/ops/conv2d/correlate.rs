@@ -1,6 +1,6 @@
 //! The loop behind a convolution and its input gradient: sums over taps at offsets.
 
-use super::{kernel::Kernel, op::Conv2d};
+use super::{kernel::SumKernel, op::Conv2d};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
@@ -71,7 +71,7 @@ struct Factors<'a> {
     w: &'a Tensor,
     bias: Option<&'a Tensor>,
     /// w is `[taps, K, C]`, see [`turns`].
-    turned: bool,
+    transposed: bool,
     /// Independent products: the images and the weights are of so many planes, one after another.
     planes: usize,
     /// What the launch stands for, if that is not what it computes.
@@ -81,7 +81,7 @@ struct Factors<'a> {
 /// y of a convolution.
 pub(super) fn forward(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     conv: &Conv2d,
     x: &Tensor,
     w: &Tensor,
@@ -99,23 +99,24 @@ pub(super) fn forward(
         w_first: 0,
         w_tap: 1,
     };
-    let factors = Factors { x, w, bias, turned: false, planes: 1, flops: None };
+    let factors = Factors { x, w, bias, transposed: false, planes: 1, flops: None };
     launch(rec, kernel, [axis(0), axis(1)], &factors, y)
 }
 
 /// dx of a convolution: one launch for each of the s² phases of its stride.
 pub(super) fn grad_input(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     conv: &Conv2d,
     w: &Tensor,
     dy: &Tensor,
     dx: &Tensor,
 ) -> Result<()> {
-    let turned = kernel.turns();
-    let transposed = (!turned).then(|| transpose(rec, w)).transpose()?;
-    let w_read = transposed.as_ref().unwrap_or(w);
-    let factors = Factors { x: dy, w: w_read, bias: None, turned, planes: 1, flops: None };
+    let transposes = kernel.transposes();
+    let copy = (!transposes).then(|| transpose(rec, w)).transpose()?;
+    let w_read = copy.as_ref().unwrap_or(w);
+    let factors =
+        Factors { x: dy, w: w_read, bias: None, transposed: transposes, planes: 1, flops: None };
     for h in 0..conv.stride[0].min(dx.shape[1]) {
         for s in 0..conv.stride[1].min(dx.shape[2]) {
             let axes = [phase(conv, 0, h, dx, w), phase(conv, 1, s, dx, w)];
@@ -148,23 +149,23 @@ fn phase(conv: &Conv2d, i: usize, first: usize, dx: &Tensor, w: &Tensor) -> Axis
 }
 
 /// y `[planes, 1, rows, K]` = x `[planes, 1, rows, C]` · w `[planes, 1, C⌈4⌉, K]`, plane by plane; or w is
-/// `[planes, 1, K⌈4⌉, C]`, if the kernel [turns](Kernel::turns) it.
+/// `[planes, 1, K⌈4⌉, C]`, if the kernel [turns](SumKernel::turns) it.
 ///
 /// `flops` is what it stands for.
 pub(super) fn multiply(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     x: &Tensor,
     w: &Tensor,
-    turned: bool,
+    transposed: bool,
     flops: usize,
 ) -> Result<Tensor> {
     let [planes, _, rows, _] = x.axes();
-    let k = if turned { w.shape[2] } else { w.shape[3] };
+    let k = if transposed { w.shape[2] } else { w.shape[3] };
     let y = Tensor::new(rec, &[planes, 1, rows, k]);
     let axis =
         |outputs| Axis { outputs, y_step: 1, x_step: 1, taps: 1, w_tap: 1, ..Axis::default() };
-    let factors = Factors { x, w, bias: None, turned, planes, flops: Some(flops) };
+    let factors = Factors { x, w, bias: None, transposed, planes, flops: Some(flops) };
     launch(rec, kernel, [axis(1), axis(rows)], &factors, &y)?;
     Ok(y)
 }
@@ -182,12 +183,12 @@ pub(super) fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
 
 fn launch(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     [h, v]: [Axis; 2],
     factors: &Factors,
     y: &Tensor,
 ) -> Result<()> {
-    let Factors { x, w, bias, turned, planes, flops } = *factors;
+    let Factors { x, w, bias, transposed, planes, flops } = *factors;
     let ([n, x_h, x_w, c], [_, y_h, y_w, k]) = (x.axes(), y.axes());
     let (h, v) = (h.trimmed(x_h), v.trimmed(x_w));
     let images = n / planes;
@@ -235,16 +236,18 @@ fn launch(
         [gx, gy, (planes * y.quads().div_ceil(quads_of_tile)) as u32]
     };
     match kernel {
-        Kernel::Subgroup => {
-            let constants = x.constants(&[bias, ("TURNED", u32::from(turned))]);
+        SumKernel::Subgroup => {
+            let constants = x.constants(&[bias, ("TRANSPOSED", u32::from(transposed))]);
             rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16, 16), cost)
         }
-        Kernel::Shared { size } => {
+        SumKernel::Shared { size } => {
             let grid = tiles(64 * size as usize, 16 * size as usize);
             rec.launch(&SHARED, &x.constants(&[bias, ("SIZE", size)]), p, &slices, grid, cost)
         }
-        Kernel::Coop => rec.launch(&COOP, &x.constants(&[bias]), p, &slices, tiles(64, 16), cost),
-        Kernel::Plain => {
+        SumKernel::Coop => {
+            rec.launch(&COOP, &x.constants(&[bias]), p, &slices, tiles(64, 16), cost)
+        }
+        SumKernel::Plain => {
             let grid = Gpu::grid(rows * y.quads());
             rec.launch(&PLAIN, &x.constants(&[bias]), p, &slices, grid, cost)
         }

@@ -2,7 +2,7 @@
 
 /// The kernel that multiplies and adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kernel {
+pub(super) enum SumKernel {
     /// A thread an output quad.
     Plain,
     /// Register tiles that eight lanes share by broadcasts.
@@ -16,9 +16,9 @@ pub(super) enum Kernel {
     },
 }
 
-impl Kernel {
+impl SumKernel {
     /// Whether it reads weights in either order, so that nobody needs to transpose them.
-    pub(super) fn turns(self) -> bool {
+    pub(super) fn transposes(self) -> bool {
         self == Self::Subgroup
     }
 }

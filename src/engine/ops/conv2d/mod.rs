@@ -36,20 +36,16 @@ impl Conv2d {
     ) -> Result<Tensor> {
         let ([n, h, width, c], [r, s, w_c, k]) = (x.axes(), w.axes());
         if c.next_multiple_of(4) != w_c {
-            let problem = format!(
-                "w expects {w_c} input channels, x has {c} (x: {:?}, w: {:?})",
-                x.shape, w.shape
-            );
-            return Err(Error::shape("conv2d", problem));
+            let expected = format!("x of w's {w_c} input channels (w: {:?})", w.shape);
+            return Err(Error::shape("conv2d", expected, format!("{c} (x: {:?})", x.shape)));
         }
         if x.format != w.format {
-            let problem =
-                format!("expected x and w in one format, found {:?} and {:?}", x.format, w.format);
-            return Err(Error::shape("conv2d", problem));
+            let found = format!("{:?} and {:?}", x.format, w.format);
+            return Err(Error::shape("conv2d", "x and w in one format", found));
         }
         let Some([p, q]) = self.output([h, width], [r, s]) else {
-            let problem = format!("expected a kernel within x {:?}, found {:?}", x.shape, w.shape);
-            return Err(Error::shape("conv2d", problem));
+            let expected = format!("a kernel within x {:?}", x.shape);
+            return Err(Error::shape("conv2d", expected, format!("{:?}", w.shape)));
         };
         let y = Tensor::of(rec, x.format, &[n, p, q, k]);
         let Way { kernel, tiles } = self.way(rec, Pass::Forward, x, w, [n, p, q]);

@@ -1,13 +1,13 @@
 //! Which kernels compute a convolution.
 
 use super::{
-    kernel::{Kernel, Pass},
+    kernel::{Pass, SumKernel},
     op::Conv2d,
     winograd::Tiles,
 };
 use crate::{
     Result,
-    gpu::{Caps, Gpu, Matrices, Pose, Problem, Recording, Variant},
+    gpu::{Caps, Gpu, Matrices, Problem, Recorder, Recording, Variant},
     tensor::{Array, Format, Tensor},
 };
 
@@ -27,7 +27,7 @@ pub fn offered(variant: Variant, caps: &Caps) -> bool {
 
 /// How one pass is computed: a kernel, within Winograd's transforms or not.
 pub(super) struct Way {
-    pub kernel: Kernel,
+    pub kernel: SumKernel,
     pub tiles: Option<Tiles>,
 }
 
@@ -67,14 +67,14 @@ impl Conv2d {
             kernels: VARIANTS.iter().copied().filter(able).collect(),
             default,
             half: format == Format::F16 && pass != Pass::GradWeight,
-            pose: Box::new(move |gpu| conv.pose(gpu, pass, &shapes, format)),
+            prepare: Box::new(move |gpu| conv.prepare(gpu, pass, &shapes, format)),
         });
         let kernel = match chosen {
-            Variant::Plain => Kernel::Plain,
-            Variant::Subgroup | Variant::Winograd => Kernel::Subgroup,
-            Variant::Shared | Variant::WinogradShared => Kernel::Shared { size: 1 },
-            Variant::Wide => Kernel::Shared { size: 2 },
-            Variant::Coop => Kernel::Coop,
+            Variant::Plain => SumKernel::Plain,
+            Variant::Subgroup | Variant::Winograd => SumKernel::Subgroup,
+            Variant::Shared | Variant::WinogradShared => SumKernel::Shared { size: 1 },
+            Variant::Wide => SumKernel::Shared { size: 2 },
+            Variant::Coop => SumKernel::Coop,
         };
         let tiles = chosen.is_winograds().then(|| tiles.by(kernel));
         Way { kernel, tiles }
@@ -98,13 +98,13 @@ impl Conv2d {
         h * w
     }
     /// The pass on random tensors of these shapes of x and w.
-    fn pose(
+    fn prepare(
         self,
         gpu: &Gpu,
         pass: Pass,
         (x, w): &(Vec<usize>, Vec<usize>),
         format: Format,
-    ) -> Result<Pose> {
+    ) -> Result<Recorder> {
         let random =
             |shape: &[usize], seed| Tensor::upload_as(gpu, format, &Array::random(shape, seed));
         let [p, q] = self.output([x[1], x[2]], [w[0], w[1]]).unwrap_or([1; 2]);

@@ -1,6 +1,6 @@
 //! Gradients of a convolution's weights and bias.
 
-use super::{kernel::Kernel, op::Conv2d};
+use super::{kernel::SumKernel, op::Conv2d};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
@@ -29,7 +29,7 @@ params! { struct Bias { rows: u32, quads: u32 } }
 /// dw of a convolution.
 pub(super) fn grad_weight(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     conv: &Conv2d,
     x: &Tensor,
     w: &Tensor,
@@ -45,7 +45,7 @@ pub(super) fn grad_weight(
 /// `flops` is what it stands for.
 pub(super) fn multiply(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     x: &Tensor,
     dy: &Tensor,
     flops: usize,
@@ -62,7 +62,7 @@ pub(super) fn multiply(
 /// in a fixed order.
 fn launch(
     rec: &Recording,
-    kernel: Kernel,
+    kernel: SumKernel,
     conv: &Conv2d,
     [x, dy]: [&Tensor; 2],
     planes: usize,
@@ -77,10 +77,10 @@ fn launch(
     // Quads of rows and of columns in a tile, the least pixels worth a part, and how many workgroups keep
     // the adapter busy.
     let (tile, k_tile, least, enough): (usize, usize, usize, usize) = match kernel {
-        Kernel::Subgroup => (4, 16, 256, 16),
-        Kernel::Shared { size } => (16 * size as usize, 16 * size as usize, 128, 512),
-        Kernel::Coop => (16, 16, 128, 512),
-        Kernel::Plain => (1, 16, 64, 256),
+        SumKernel::Subgroup => (4, 16, 256, 16),
+        SumKernel::Shared { size } => (16 * size as usize, 16 * size as usize, 128, 512),
+        SumKernel::Coop => (16, 16, 128, 512),
+        SumKernel::Plain => (1, 16, 64, 256),
     };
     let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));
     let parts = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least)).max(1);
@@ -118,12 +118,12 @@ fn launch(
     let [gx, gy, _] = fold(tiles * parts);
     let grid = [gx, gy, (planes * k_tiles) as u32];
     match kernel {
-        Kernel::Subgroup => rec.launch(&SUBGROUP, &x.constants(&[]), p, &slices, grid, cost)?,
-        Kernel::Shared { size } => {
+        SumKernel::Subgroup => rec.launch(&SUBGROUP, &x.constants(&[]), p, &slices, grid, cost)?,
+        SumKernel::Shared { size } => {
             rec.launch(&SHARED, &x.constants(&[("SIZE", size)]), p, &slices, grid, cost)?
         }
-        Kernel::Coop => rec.launch(&COOP, &x.constants(&[]), p, &slices, grid, cost)?,
-        Kernel::Plain => {
+        SumKernel::Coop => rec.launch(&COOP, &x.constants(&[]), p, &slices, grid, cost)?,
+        SumKernel::Plain => {
             let grid = Gpu::grid(parts * row_quads * dy.quads());
             rec.launch(&PLAIN, &x.constants(&[]), p, &slices, grid, cost)?
         }

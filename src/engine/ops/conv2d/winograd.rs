@@ -38,7 +38,7 @@ const MOVE: usize = 28;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
     /// What multiplies them.
-    kernel: kernel::Kernel,
+    kernel: kernel::SumKernel,
     m: usize,
     dilation: usize,
     images: usize,
@@ -55,7 +55,7 @@ impl Tiles {
         let tiles = [2, 4].map(|m| {
             let (down, across) = (p.div_ceil(m), q.div_ceil(m));
             let tiles =
-                Self { kernel: kernel::Kernel::Subgroup, m, dilation, images, down, across };
+                Self { kernel: kernel::SumKernel::Subgroup, m, dilation, images, down, across };
             let (count, points) = (tiles.count(), tiles.side() * tiles.side());
             let moved = points * count * (c + k) + (points + 9) * c * k;
             (tiles, points * count.next_multiple_of(16) * c * k + MOVE * moved)
@@ -67,7 +67,7 @@ impl Tiles {
         conv.padding.map(|padding| -((padding / self.dilation) as isize))
     }
     /// The same, multiplied by a kernel.
-    pub(super) fn by(self, kernel: kernel::Kernel) -> Self {
+    pub(super) fn by(self, kernel: kernel::SumKernel) -> Self {
         Self { kernel, ..self }
     }
     /// The same for matrices of weights: each a tile of its own.
@@ -163,20 +163,22 @@ pub(super) fn convolve(
     let points = tiles.side() * tiles.side();
     let values = spread(rec, tiles, x, first)?;
     // The input gradient exchanges inputs and outputs of w: in the kernel, or before it.
-    let transposed =
-        (flipped && !tiles.kernel.turns()).then(|| correlate::transpose(rec, w)).transpose()?;
-    let turned = flipped && tiles.kernel.turns();
-    let w = transposed.as_ref().unwrap_or(w);
+    let exchanged = (flipped && !tiles.kernel.transposes())
+        .then(|| correlate::transpose(rec, w))
+        .transpose()?;
+    let transposed = flipped && tiles.kernel.transposes();
+    let w = exchanged.as_ref().unwrap_or(w);
     let [_, _, w_c, w_k] = w.axes();
     let weights = Tensor::new(rec, &[points, 1, w_c, w_k]);
     let flat = tiles.flat(w_c);
     let matrix = tiles.evaluation(3);
-    let (from, to) = (Place::planes(w, 3), Place::planes(&weights, tiles.side()));
+    let (from, to) = (TilePlace::planes(w, 3), TilePlace::planes(&weights, tiles.side()));
     transform(rec, &flat, &matrix, (w, from), None, (&weights, to), flipped)?;
     let flops = 2 * 9 * y.rows() * w_c * w_k;
-    let sums = correlate::multiply(rec, tiles.kernel, &values, &weights, turned, flops)?;
+    let sums = correlate::multiply(rec, tiles.kernel, &values, &weights, transposed, flops)?;
     let matrix = tiles.interpolation(tiles.m);
-    let (from, to) = (Place::planes(&sums, tiles.side()), Place::image(y, tiles, tiles.m, [0; 2]));
+    let (from, to) =
+        (TilePlace::planes(&sums, tiles.side()), TilePlace::image(y, tiles, tiles.m, [0; 2]));
     transform(rec, tiles, &matrix, (&sums, from), bias, (y, to), false)
 }
 
@@ -193,14 +195,14 @@ pub(super) fn grad_weight(
     let values = spread(rec, tiles, x, first)?;
     let gradients = Tensor::new(rec, &[points, 1, tiles.count(), dy.channels()]);
     let (from, to) =
-        (Place::image(dy, tiles, tiles.m, [0; 2]), Place::planes(&gradients, tiles.side()));
+        (TilePlace::image(dy, tiles, tiles.m, [0; 2]), TilePlace::planes(&gradients, tiles.side()));
     let matrix = tiles.evaluation(tiles.m);
     transform(rec, tiles, &matrix, (dy, from), None, (&gradients, to), false)?;
     let flops = 2 * 9 * dy.rows() * x.channels() * dy.channels();
     let sums = weight::multiply(rec, tiles.kernel, &values, &gradients, flops)?;
     let dw = Tensor::new(rec, &w.shape);
     let flat = tiles.flat(w.shape[2]);
-    let (from, to) = (Place::planes(&sums, tiles.side()), Place::planes(&dw, 3));
+    let (from, to) = (TilePlace::planes(&sums, tiles.side()), TilePlace::planes(&dw, 3));
     transform(rec, &flat, &tiles.interpolation(3), (&sums, from), None, (&dw, to), false)?;
     Ok(dw)
 }
@@ -209,14 +211,15 @@ pub(super) fn grad_weight(
 fn spread(rec: &Recording, tiles: &Tiles, x: &Tensor, first: [isize; 2]) -> Result<Tensor> {
     let points = tiles.side() * tiles.side();
     let values = Tensor::new(rec, &[points, 1, tiles.count(), x.channels()]);
-    let (from, to) = (Place::image(x, tiles, tiles.m, first), Place::planes(&values, tiles.side()));
+    let (from, to) =
+        (TilePlace::image(x, tiles, tiles.m, first), TilePlace::planes(&values, tiles.side()));
     transform(rec, tiles, &tiles.expansion(), (x, from), None, (&values, to), false)?;
     Ok(values)
 }
 
 /// Where the elements of tiles lie, in quads.
 #[derive(Default)]
-struct Place {
+struct TilePlace {
     tile: usize,
     image: usize,
     row: usize,
@@ -227,7 +230,7 @@ struct Place {
     dilation: usize,
 }
 
-impl Place {
+impl TilePlace {
     /// Windows of images, `step` pixels apart.
     fn image(image: &Tensor, tiles: &Tiles, step: usize, first: [isize; 2]) -> Self {
         let ([_, h, w, _], quads) = (image.axes(), image.quads());
@@ -255,9 +258,9 @@ fn transform(
     rec: &Recording,
     tiles: &Tiles,
     matrix: &Array,
-    (x, from): (&Tensor, Place),
+    (x, from): (&Tensor, TilePlace),
     bias: Option<&Tensor>,
-    (y, to): (&Tensor, Place),
+    (y, to): (&Tensor, TilePlace),
     flipped: bool,
 ) -> Result<()> {
     let (quads, count) = (y.quads(), tiles.count());

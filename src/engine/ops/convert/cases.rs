@@ -1,6 +1,6 @@
 use super::Convert;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Op, Outputs, Reference, Report, Signature, case::size},
     tensor::{Array, Format, Philox, Tensor},
@@ -76,11 +76,11 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &[size(random, 40), size(random, 40), size(random, 40)], 1.0)
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     if x.data.is_empty() {
-        return Err(Error::request(&external.place, "expected numbers in `x`, found none"));
+        return Err(external.refused("numbers in `x`", "none"));
     }
     let tensor = Tensor::upload(&external.gpu, &Array::new(&[x.data.len()], x.data.clone()))?;
     let (y, program) = external.gpu.eager(|rec| {

@@ -1,6 +1,6 @@
-use super::{Cosine, misfit};
+use super::{Cosine, fit};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -57,12 +57,10 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [size(random, 40), size(random, 70), size(random, 150)], 1.0)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (a, b) = (external.tensor("a")?, external.tensor("b")?);
-    if let Some(problem) = misfit(&a.shape, &b.shape) {
-        return Err(Error::request(&external.place, problem));
-    }
+    fit(&a.shape, &b.shape).map_err(|e| external.blame(e))?;
     let op = Cosine { eps: external.attribute("eps", 1e-8)? };
     let y = solve(&external.gpu, op, a, b)?.resized(1, b.shape[0]);
     Ok(vec![("y".to_owned(), y)])

@@ -39,9 +39,7 @@ impl Cosine {
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
     pub fn forward(&self, rec: &Recording, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        if let Some(problem) = misfit(&a.shape, &b.shape) {
-            return Err(Error::shape("cosine", problem));
-        }
+        fit(&a.shape, &b.shape)?;
         let (rows, columns) = (a.rows(), b.rows());
         let y = Tensor::new(rec, &[rows, columns]);
         let p = Params {
@@ -60,9 +58,12 @@ impl Cosine {
     }
 }
 
-/// Why a and b do not fit one another.
-fn misfit(a: &[usize], b: &[usize]) -> Option<String> {
+/// Errs where a and b do not fit one another.
+fn fit(a: &[usize], b: &[usize]) -> Result<()> {
     let fit = a.len() == 2 && b.len() == 2 && a[1] == b[1];
     let full = [a, b].iter().all(|shape| shape.iter().all(|axis| *axis > 0));
-    (!fit || !full).then(|| format!("expected a [N, D] and b [M, D], found {a:?} and {b:?}"))
+    if fit && full {
+        return Ok(());
+    }
+    Err(Error::shape("cosine", "a [N, D] and b [M, D]", format!("{a:?} and {b:?}")))
 }

@@ -1,6 +1,6 @@
 use super::CrossEntropy;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -86,23 +86,19 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &[size(random, 600), size(random, 200)], usual)
 }
 
-/// Runs a posed problem: `target` holds whole numbers `[N]`.
+/// Runs a problem from outside: `target` holds whole numbers `[N]`.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.ranked("logits", 2)?;
     let t = external.ranked("target", 1)?;
     let [n, l] = x.shape[..] else { unreachable!("two axes were asked for") };
     if t.shape != [n] {
-        let problem = format!("expected `target` of shape [{n}], found {:?}", t.shape);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused(format!("`target` of shape [{n}]"), format!("{:?}", t.shape)));
     }
     let ignored = external.attribute("ignore_index", -100_i64)? as f64;
     let class = |(row, t): (usize, &f64)| match *t {
         t if t == ignored => Ok(-1.0),
         t if t.fract() == 0.0 && (0.0..l as f64).contains(&t) => Ok(t),
-        t => {
-            let problem = format!("expected `target[{row}]` from 0 to {}, found {t}", l - 1);
-            Err(Error::request(&external.place, problem))
-        }
+        t => Err(external.refused(format!("`target[{row}]` from 0 to {}", l - 1), t.to_string())),
     };
     let t = t.data.iter().enumerate().map(class).collect::<Result<_>>()?;
     let (dloss, t) = (external.dloss(), Array::new(&[n, 1], t));

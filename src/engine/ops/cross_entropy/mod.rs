@@ -37,11 +37,8 @@ impl Op<2> for CrossEntropy {
     fn forward(&self, rec: &Recording, [x, t]: [&Tensor; 2]) -> Result<(Tensor, Gradient)> {
         let others = |x: &Tensor| x.shape[..x.shape.len() - 1].to_vec();
         if x.shape.len() < 2 || t.shape.len() < 2 || others(x) != others(t) || t.channels() != 1 {
-            let problem = format!(
-                "expected logits […, L] and target […, 1] (logits: {:?}, target: {:?})",
-                x.shape, t.shape
-            );
-            return Err(Error::shape("cross_entropy", problem));
+            let found = format!("{:?} and {:?}", x.shape, t.shape);
+            return Err(Error::shape("cross_entropy", "logits […, L] and target […, 1]", found));
         }
         let (rows, classes, quads) = (x.rows(), x.channels(), x.quads());
         let (lanes, grid) = teams(rows, quads);

@@ -1,6 +1,6 @@
 use super::{Classes, DiceLoss, Reduce};
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -94,9 +94,8 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", dice, [size(random, 5), size(random, 65), size(random, 65)], usual)
 }
 
-/// Runs a posed problem: logits and target `[N, 1, H, W]`.
+/// Runs a problem from outside: logits and target `[N, 1, H, W]`.
 pub fn run(external: &External) -> Result<Outputs> {
-    let refused = |problem: String| Error::request(&external.place, problem);
     let named = |name: &str, default: &str| external.attribute(name, default.to_owned());
     let dice = DiceLoss {
         smooth: external.attribute("smooth", 1.0)?,
@@ -104,22 +103,20 @@ pub fn run(external: &External) -> Result<Outputs> {
             "image" => Reduce::Image,
             "batch" => Reduce::Batch,
             other => {
-                return Err(refused(format!("expected `reduce` image or batch, found {other}")));
+                return Err(external.refused("`reduce` image or batch", other));
             }
         },
         classes: match named("classes", "foreground")?.as_str() {
             "foreground" => Classes::Foreground,
             "all" => Classes::All,
             other => {
-                return Err(refused(format!(
-                    "expected `classes` foreground or all, found {other}"
-                )));
+                return Err(external.refused("`classes` foreground or all", other));
             }
         },
     };
     let (x, t) = (external.image("logits")?, nhwc(external.ranked("target", 4)?));
     if let Some(t) = t.data.iter().find(|t| !(0.0..=1.0).contains(*t)) {
-        return Err(refused(format!("expected `target` from 0 to 1, found {t}")));
+        return Err(external.refused("`target` from 0 to 1", t.to_string()));
     }
     let (loss, [dx, _]) =
         external.apply(&dice, [&x, &t], external.dloss().as_ref(), [true, false])?;

@@ -76,11 +76,8 @@ impl Op<2> for DiceLoss {
 
     fn forward(&self, rec: &Recording, [x, t]: [&Tensor; 2]) -> Result<(Tensor, Saved)> {
         if x.shape != t.shape || x.shape.len() != 4 || x.channels() != 1 || x.rows() == 0 {
-            let problem = format!(
-                "expected logits and target [N, H, W, 1] (logits: {:?}, target: {:?})",
-                x.shape, t.shape
-            );
-            return Err(Error::shape("dice_loss", problem));
+            let found = format!("{:?} and {:?}", x.shape, t.shape);
+            return Err(Error::shape("dice_loss", "logits and target [N, H, W, 1]", found));
         }
         let items = match self.reduce {
             Reduce::Image => x.shape[0],

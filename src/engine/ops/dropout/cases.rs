@@ -1,6 +1,6 @@
 use super::Dropout;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Op, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
@@ -71,13 +71,12 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, &[size(random, 20), size(random, 20), size(random, 40)])
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = Dropout { p: external.attribute("p", 0.5)?, layer: external.attribute("layer", 0)? };
     if !(0.0..1.0).contains(&op.p) {
-        let problem = format!("expected `p` from 0 to below 1, found {}", op.p);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("`p` from 0 to below 1", op.p.to_string()));
     }
     let seed: u64 = external.attribute("seed", 0)?;
     let step = Step {

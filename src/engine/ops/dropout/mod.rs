@@ -49,8 +49,7 @@ impl Op<2> for Dropout {
 
     fn forward(&self, rec: &Recording, [x, step]: [&Tensor; 2]) -> Result<(Tensor, Tensor)> {
         if !(0.0..1.0).contains(&self.p) {
-            let problem = format!("expected p from 0 to below 1, found {}", self.p);
-            return Err(Error::shape("dropout", problem));
+            return Err(Error::shape("dropout", "p from 0 to below 1", self.p.to_string()));
         }
         Ok((self.launch(rec, x, step)?, step.clone()))
     }

@@ -1,6 +1,6 @@
 use super::Ema;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -49,12 +49,11 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), momentum)
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let (k, q) = (external.tensor("k")?, external.tensor("q")?);
     if k.shape != q.shape {
-        let problem = format!("expected k and q alike, found {:?} and {:?}", k.shape, q.shape);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("k and q alike", format!("{:?} and {:?}", k.shape, q.shape)));
     }
     let op = Ema { momentum: external.attribute("m", 0.999)? };
     let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());

@@ -37,8 +37,8 @@ impl Ema {
     pub fn step(&self, rec: &Recording, k: &Slice, q: &Slice) -> Result<()> {
         if !k.bytes.is_multiple_of(16) || k.bytes != q.bytes {
             let lengths = [k.bytes, q.bytes];
-            let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
-            return Err(Error::shape("ema", problem));
+            let found = format!("{lengths:?} bytes");
+            return Err(Error::shape("ema", "one length in whole vec4", found));
         }
         // More than the adapter binds at once is averaged in several launches.
         let most = rec.gpu.most_bound();

@@ -1,6 +1,6 @@
 use super::{Gather, elements, reference};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{
         Case, External, Outputs, Report, Signature,
@@ -85,16 +85,14 @@ pub fn random(random: &mut Philox) -> Case {
     }
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, i) = (external.tensor("x")?, external.ranked("indices", 2)?);
     let [a, b] = [x.shape.first(), i.shape.first()].map(|axis| axis.copied().unwrap_or(0));
     if !(2..=3).contains(&x.shape.len()) || (a != b && a != 1 && b != 1) {
-        let problem = format!(
-            "expected x [R or 1, L, D] or [R or 1, L] and indices [R or 1, k], found {:?} and {:?}",
-            x.shape, i.shape
-        );
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?} and {:?}", x.shape, i.shape);
+        let expected = "x [R or 1, L, D] or [R or 1, L] and indices [R or 1, k]";
+        return Err(external.refused(expected, found));
     }
     if x.shape.len() == 2 {
         let y = solve(&external.gpu, x, i)?.resized(1, i.shape[1]);

@@ -128,11 +128,8 @@ fn common(x: &Tensor, indices: &Tensor) -> Result<(usize, usize)> {
 }
 
 fn misfit(x: &Tensor, indices: &Tensor) -> Error {
-    let problem = format!(
-        "expected x [R or 1, L, D] and indices [R or 1, k], found {:?} and {:?}",
-        x.shape, indices.shape
-    );
-    Error::shape("gather", problem)
+    let found = format!("{:?} and {:?}", x.shape, indices.shape);
+    Error::shape("gather", "x [R or 1, L, D] and indices [R or 1, k]", found)
 }
 
 fn cost(x: &Tensor, k: usize) -> Cost {

@@ -35,7 +35,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", shape)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.image("x")?;
     let dy = external.tensors.get("dy");

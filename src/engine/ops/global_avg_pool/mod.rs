@@ -32,8 +32,8 @@ impl Op<1> for GlobalAvgPool {
         let image @ [n, h, w, c] = x.axes();
         let pixels = h * w;
         if pixels == 0 {
-            let problem = format!("expected at least one pixel (x: {:?})", x.shape);
-            return Err(Error::shape("global_avg_pool", problem));
+            let found = format!("x {:?}", x.shape);
+            return Err(Error::shape("global_avg_pool", "at least one pixel", found));
         }
         let y = Tensor::new(rec, &[n, c]);
         let total = n * y.quads();

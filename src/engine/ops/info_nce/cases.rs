@@ -1,6 +1,6 @@
-use super::{InfoNce, enqueue, misfit, reference::enqueued};
+use super::{InfoNce, enqueue, fit, reference::enqueued};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Program, Recording, Variant},
     ops::{
         Case, External, Outputs, Report, Signature,
@@ -27,10 +27,10 @@ fn unit_rows(a: &mut Array) {
 }
 
 fn case(why: &str, n: usize, d: usize, keys: usize, temperature: f32) -> Case {
-    posed(why, n, d, keys, temperature, |x, _| x.iter_mut().for_each(unit_rows))
+    problem(why, n, d, keys, temperature, |x, _| x.iter_mut().for_each(unit_rows))
 }
 
-fn posed(
+fn problem(
     why: &str,
     n: usize,
     d: usize,
@@ -109,8 +109,8 @@ pub fn cases() -> Vec<Case> {
         case("odd sizes, two blocks of queries", 13, 37, 331, 0.2),
         case("more channels than one block of lanes holds", 9, 137, 65, 0.2),
         case("MoCo's dimension and a queue of many chunks", 16, 128, 8201, 0.2),
-        posed("a loss close to 0", 8, 128, 100, 0.07, found),
-        posed("logits that overflow an exponential", 5, 16, 300, 1.0, long),
+        problem("a loss close to 0", 8, 128, 100, 0.07, found),
+        problem("logits that overflow an exponential", 5, 16, 300, 1.0, long),
         cosines(11, 128, 77),
         enqueuing("keys that wrap", 7, 128, 20, 18),
         enqueuing("keys that fill the queue, odd channels", 6, 5, 6, 0),
@@ -126,16 +126,13 @@ pub fn random(random: &mut Philox) -> Case {
     }
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
-    let refused = |problem: String| Err(Error::request(&external.place, problem));
     let [q, k, queue] = [external.tensor("q")?, external.tensor("k")?, external.tensor("queue")?];
-    if let Some(problem) = misfit(&q.shape, &k.shape, &queue.shape) {
-        return refused(problem);
-    }
+    fit(&q.shape, &k.shape, &queue.shape).map_err(|e| external.blame(e))?;
     let temperature: f32 = external.attribute("temperature", 0.2)?;
     if temperature.is_nan() || temperature <= 0.0 {
-        return refused(format!("expected `temperature` above 0, found {temperature}"));
+        return Err(external.refused("`temperature` above 0", temperature.to_string()));
     }
     let dloss = external.dloss();
     let needs = [true, false, false];

@@ -8,7 +8,7 @@ pub use cases::{SIGNATURE, cases, random, run};
 use super::Op;
 use crate::{
     Error, Result,
-    gpu::{Cost, Gpu, Kernel, Pose, Problem, Recording, Variant},
+    gpu::{Cost, Gpu, Kernel, Problem, Recorder, Recording, Variant},
     kernel, params,
     tensor::{Array, Tensor},
 };
@@ -56,9 +56,7 @@ impl Op<3> for InfoNce {
     type Saved = Saved;
 
     fn forward(&self, rec: &Recording, [q, k, queue]: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
-        if let Some(problem) = misfit(&q.shape, &k.shape, &queue.shape) {
-            return Err(Error::shape("info_nce", problem));
-        }
+        fit(&q.shape, &k.shape, &queue.shape)?;
         let p = self.params(q, queue);
         let cost = |flops| Cost { flops, shape: shape(q, queue) };
         let logits = self.logits(rec, q, queue)?;
@@ -138,12 +136,12 @@ impl InfoNce {
             },
             default: if able && caps.software { Variant::Subgroup } else { Variant::Plain },
             half: false,
-            pose: Box::new(move |gpu| op.pose(gpu, &shapes)),
+            prepare: Box::new(move |gpu| op.prepare(gpu, &shapes)),
         });
         kernel == Variant::Subgroup
     }
     /// Loss and gradient of random unit vectors of these shapes.
-    fn pose(self, gpu: &Gpu, shapes: &[Vec<usize>; 3]) -> Result<Pose> {
+    fn prepare(self, gpu: &Gpu, shapes: &[Vec<usize>; 3]) -> Result<Recorder> {
         let unit = |shape: &Vec<usize>| {
             let length = (shape[1] as f64 / 3.0).sqrt();
             Tensor::upload(gpu, &Array::random(shape, shape[0] as u64).map(|v| v / length))
@@ -175,9 +173,8 @@ impl InfoNce {
 /// Errs if the shapes do not fit or N exceeds K. He et al. 2020, algorithm 1.
 pub fn enqueue(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor) -> Result<()> {
     if keys.channels() != queue.channels() || keys.rows() > queue.rows() {
-        let problem =
-            format!("expected keys that fit a queue {:?}, found {:?}", queue.shape, keys.shape);
-        return Err(Error::shape("info_nce/enqueue", problem));
+        let expected = format!("keys that fit a queue {:?}", queue.shape);
+        return Err(Error::shape("info_nce/enqueue", expected, format!("{:?}", keys.shape)));
     }
     let (quads, size) = (keys.quads(), keys.rows() * keys.quads());
     let p = Enqueue { size: size as u32, quads: quads as u32, keys: queue.rows() as u32 };
@@ -186,13 +183,15 @@ pub fn enqueue(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor) ->
     rec.launch(&ENQUEUE, &[], p, &slices, Gpu::grid(size), cost)
 }
 
-/// Why q, k and the queue do not fit one another.
-fn misfit(q: &[usize], k: &[usize], queue: &[usize]) -> Option<String> {
+/// Errs where q, k and the queue do not fit one another.
+fn fit(q: &[usize], k: &[usize], queue: &[usize]) -> Result<()> {
     let fit = q.len() == 2 && q == k && queue.len() == 2 && queue[1] == q[1];
     let full = [q, queue].iter().all(|shape| shape.iter().all(|axis| *axis > 0));
-    (!fit || !full).then(|| {
-        format!("expected q and k [N, D] and queue [K, D], found {q:?}, {k:?} and {queue:?}")
-    })
+    if fit && full {
+        return Ok(());
+    }
+    let found = format!("{q:?}, {k:?} and {queue:?}");
+    Err(Error::shape("info_nce", "q and k [N, D] and queue [K, D]", found))
 }
 
 fn chunks(p: &Params) -> usize {

@@ -1,6 +1,6 @@
 use super::Join;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -40,12 +40,12 @@ pub fn random(random: &mut Philox) -> Case {
     Case::new("random", Join, shapes, Setup::default())
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let [a, b] = [external.tensor("a")?, external.tensor("b")?];
     if a.shape.len() < 2 || b.shape.len() < 2 || a.shape[0] != b.shape[0] {
-        let problem = format!("expected a and b [N, …, C], found {:?} and {:?}", a.shape, b.shape);
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?} and {:?}", a.shape, b.shape);
+        return Err(external.refused("a and b [N, …, C]", found));
     }
     let dy: Option<&Array> = external.tensors.get("dy");
     let (y, [da, db]) = external.apply(&Join, [a, b], dy, [true; 2])?;

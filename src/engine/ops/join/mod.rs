@@ -48,8 +48,8 @@ impl<const N: usize> Op<N> for Join {
         let images = parts[0].shape[0];
         if parts.iter().any(|x| x.shape.len() < 2 || x.shape[0] != images) {
             let shapes: Vec<_> = parts.iter().map(|x| &x.shape).collect();
-            let problem = format!("expected parts [N, …, C] of as many images, found {shapes:?}");
-            return Err(Error::shape("join", problem));
+            let found = format!("{shapes:?}");
+            return Err(Error::shape("join", "parts [N, …, C] of as many images", found));
         }
         let total = parts.iter().map(|x| numbers(&x.shape)).sum();
         let y = Tensor::new(rec, &[images, total]);

@@ -1,6 +1,6 @@
 use super::L2Normalize;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -56,12 +56,11 @@ pub fn random(random: &mut Philox) -> Case {
     Case::new("random", L2Normalize { eps: 1e-12 }, [shape], setup)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let eps: f32 = external.attribute("eps", 1e-12)?;
     if eps <= 0.0 {
-        let problem = format!("expected `eps` above 0, found {eps}");
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("`eps` above 0", eps.to_string()));
     }
     let x = external.ranked("x", 2)?;
     let dy = external.tensors.get("dy");

@@ -50,8 +50,7 @@ impl Op<1> for L2Normalize {
 
     fn forward(&self, rec: &Recording, [x]: [&Tensor; 1]) -> Result<(Tensor, Tensor)> {
         if self.eps.is_nan() || self.eps <= 0.0 {
-            let problem = format!("expected eps above 0, found {}", self.eps);
-            return Err(Error::shape("l2_normalize", problem));
+            return Err(Error::shape("l2_normalize", "eps above 0", self.eps.to_string()));
         }
         let y = Tensor::new(rec, &x.shape);
         self.launch(rec, &FORWARD, x, &[&x.data, &y.data])?;

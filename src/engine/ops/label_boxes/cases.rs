@@ -1,6 +1,6 @@
 use super::LabelBoxes;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -73,13 +73,10 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", axes, random.below(101))
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let inputs =
         [external.tensor("matches")?, external.tensor("places")?, external.tensor("classes")?];
-    let out = solve(&external.gpu, inputs).map_err(|e| match e {
-        Error::Shape { problem, .. } => Error::request(&external.place, problem),
-        other => other,
-    })?;
+    let out = solve(&external.gpu, inputs).map_err(|e| external.blame(e))?;
     Ok(["matched", "labels", "weights"].map(str::to_owned).into_iter().zip(out).collect())
 }

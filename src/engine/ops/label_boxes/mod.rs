@@ -90,9 +90,6 @@ impl LabelBoxes {
 }
 
 fn misfit(matches: &Tensor, places: &Tensor, classes: &Tensor) -> Error {
-    let problem = format!(
-        "expected matches [N, A], places [N, S] and classes [N, G], found {:?}, {:?}, {:?}",
-        matches.shape, places.shape, classes.shape
-    );
-    Error::shape("label_boxes", problem)
+    let found = format!("{:?}, {:?}, {:?}", matches.shape, places.shape, classes.shape);
+    Error::shape("label_boxes", "matches [N, A], places [N, S] and classes [N, G]", found)
 }

@@ -60,8 +60,7 @@ impl Tensors {
             r.start < r.end && [r.start, r.end].iter().all(|b| b.is_multiple_of(16))
         };
         if ranges.is_empty() || !ranges.iter().all(whole) {
-            let problem = format!("expected ranges of whole vec4s, found {ranges:?}");
-            return Err(Error::shape("lars", problem));
+            return Err(Error::shape("lars", "ranges of whole vec4s", format!("{ranges:?}")));
         }
         let (mut stretches, mut tensors) = (Vec::new(), Vec::new());
         for (tensor, range) in ranges.iter().enumerate() {
@@ -102,11 +101,8 @@ impl Lars {
     ) -> Result<()> {
         let lengths = [w, g, v].map(|s| s.bytes);
         if lengths != [w.bytes; 3] || w.bytes < tensors.bytes {
-            let problem = format!(
-                "expected one length of at least {} bytes, found {lengths:?}",
-                tensors.bytes
-            );
-            return Err(Error::shape("lars", problem));
+            let expected = format!("one length of at least {} bytes", tensors.bytes);
+            return Err(Error::shape("lars", expected, format!("{lengths:?}")));
         }
         let [stretches, count] = [&tensors.stretches, &tensors.tensors].map(|s| s.bytes / 16);
         let partials = rec.transient(tensors.stretches.bytes);

@@ -1,6 +1,6 @@
 use super::LevelBoxes;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -68,7 +68,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, [size(random, 4), size(random, 700)])
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let op = LevelBoxes {
         first: external.attribute("first", PYRAMID.first)?,
@@ -76,11 +76,8 @@ pub fn run(external: &External) -> Result<Outputs> {
     };
     let boxes = external.ranked("boxes", 3)?;
     if boxes.shape[2] != 4 || !(1..=16).contains(&op.maps) {
-        let problem = format!(
-            "expected boxes [N, K, 4] and `maps` from 1 to 16, found {:?} and {}",
-            boxes.shape, op.maps
-        );
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?} and {}", boxes.shape, op.maps);
+        return Err(external.refused("boxes [N, K, 4] and `maps` from 1 to 16", found));
     }
     Ok(vec![("y".to_owned(), solve(&external.gpu, op, boxes)?)])
 }

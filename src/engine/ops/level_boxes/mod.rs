@@ -41,8 +41,8 @@ impl LevelBoxes {
     /// Boxes of another shape.
     pub fn forward(&self, rec: &Recording, boxes: &Tensor) -> Result<Tensor> {
         let &[n, k, 4] = &boxes.shape[..] else {
-            let problem = format!("expected boxes [N, K, 4], found {:?}", boxes.shape);
-            return Err(Error::shape("level_boxes", problem));
+            let found = format!("{:?}", boxes.shape);
+            return Err(Error::shape("level_boxes", "boxes [N, K, 4]", found));
         };
         let y = Tensor::new(rec, &[n, k]);
         let p = Params {

@@ -1,6 +1,6 @@
 use super::Linear;
 use crate::{
-    Error, Result,
+    Result,
     ops::{
         Case, External, Outputs, Signature,
         case::{Setup, size},
@@ -38,23 +38,20 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 33), size(random, 200), size(random, 140))
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, w) = (external.ranked("x", 2)?, external.ranked("w", 2)?);
     let [o, i] = w.shape[..] else { unreachable!("two axes were asked for") };
     let b = external.tensors.get("b").cloned().unwrap_or_else(|| Array::zeros(&[o]));
     if x.shape[1] != i || b.shape != [o] {
-        let problem = format!(
-            "expected x [N, {i}] and b [{o}] for w [{o}, {i}], found x {:?} and b {:?}",
-            x.shape, b.shape
-        );
-        return Err(Error::request(&external.place, problem));
+        let expected = format!("x [N, {i}] and b [{o}] for w [{o}, {i}]");
+        return Err(external.refused(expected, format!("x {:?} and b {:?}", x.shape, b.shape)));
     }
-    let turned = w.permuted(&[1, 0]).resized(0, i.next_multiple_of(4));
-    let turned = Array::new(&[1, 1, i.next_multiple_of(4), o], turned.data);
+    let transposed = w.permuted(&[1, 0]).resized(0, i.next_multiple_of(4));
+    let transposed = Array::new(&[1, 1, i.next_multiple_of(4), o], transposed.data);
     let dy = external.tensors.contains_key("dy").then(|| external.ranked("dy", 2)).transpose()?;
     let needs = [true, true, external.tensors.contains_key("b")];
-    let (y, [dx, dw, db]) = external.apply(&Linear, [x, &turned, &b], dy, needs)?;
+    let (y, [dx, dw, db]) = external.apply(&Linear, [x, &transposed, &b], dy, needs)?;
     let mut out = vec![("y".to_owned(), y)];
     out.extend(dx.map(|g| ("dx".to_owned(), g)));
     out.extend(dw.map(|g| {

@@ -8,7 +8,7 @@ pub use cases::{SIGNATURE, cases, random, run};
 use super::{Op, conv2d::Conv2d};
 use crate::{Error, Result, gpu::Recording, tensor::Tensor};
 
-/// `y = x · w + b`, as `torch.nn.functional.linear` with w turned.
+/// `y = x · w + b`, as `torch.nn.functional.linear` with w transposed.
 ///
 /// Shapes: x `[N, I]`, w `[1, 1, I⌈4⌉, O]`, b `[O]` → y `[N, O]`. Errs if I differs.
 /// Cost: 2·N·I·O flop each for y, dx and dw.
@@ -37,11 +37,10 @@ impl Op<3> for Linear {
     fn forward(&self, rec: &Recording, [x, w, b]: [&Tensor; 3]) -> Result<(Tensor, Self::Saved)> {
         let [_, _, i, o] = w.axes();
         if x.shape.len() != 2 || x.channels().next_multiple_of(4) != i || b.shape != [o] {
-            let problem = format!(
-                "x, w and b do not fit (x: {:?}, w: [{i}, {o}], b: {:?})",
-                x.shape, b.shape
-            );
-            return Err(Error::shape("linear", problem));
+            let expected =
+                format!("x [N, {} to {i}] and b [{o}] for w [{i}, {o}]", i.saturating_sub(3));
+            let found = format!("x {:?} and b {:?}", x.shape, b.shape);
+            return Err(Error::shape("linear", expected, found));
         }
         let x = pixels(x);
         let name = || name("forward", &x, w);

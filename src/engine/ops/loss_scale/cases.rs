@@ -1,6 +1,6 @@
 use super::{GROWTH, LossScale};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
@@ -66,11 +66,11 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), &[1.0, f64::INFINITY, 1.0])
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let (g, scale) = (external.tensor("g")?, external.attribute("scale", 1024.0)?);
     if !(scale > 0.0) {
-        return Err(Error::request(&external.place, "expected a scale above 0"));
+        return Err(external.refused("a scale above 0", scale.to_string()));
     }
     let gpu = &external.gpu;
     let tensor = Tensor::upload(gpu, &Array::new(&[g.data.len()], g.data.clone()))?;

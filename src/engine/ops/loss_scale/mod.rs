@@ -40,11 +40,9 @@ impl LossScale {
     /// A slice of another length.
     pub fn unscale(&self, rec: &Recording, gradients: &Slice, state: &Tensor) -> Result<()> {
         if !gradients.bytes.is_multiple_of(16) || state.shape != [4] {
-            let problem = format!(
-                "expected gradients in whole vec4 and a state [4], found {} bytes and {:?}",
-                gradients.bytes, state.shape
-            );
-            return Err(Error::shape("loss_scale", problem));
+            let found = format!("{} bytes and {:?}", gradients.bytes, state.shape);
+            let expected = "gradients in whole vec4 and a state [4]";
+            return Err(Error::shape("loss_scale", expected, found));
         }
         for part in gradients.parts(rec.gpu.most_bound()) {
             let quads = part.bytes as usize / 16;

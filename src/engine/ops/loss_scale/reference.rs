@@ -1,15 +1,15 @@
 use super::LossScale;
 
-/// Scale, good steps in a row and steps skipped.
-pub(super) type Scale = (f64, u32, u32);
+/// ScaleState, good steps in a row and steps skipped.
+pub(super) type ScaleState = (f64, u32, u32);
 
 impl LossScale {
     /// Gradients divided by the scale, whether weights move, and the scale after the step.
     pub(super) fn reference(
         &self,
         g: &[f64],
-        (scale, good, skipped): Scale,
-    ) -> (Vec<f64>, bool, Scale) {
+        (scale, good, skipped): ScaleState,
+    ) -> (Vec<f64>, bool, ScaleState) {
         let g: Vec<f64> = g.iter().map(|v| v / scale).collect();
         let finite = g.iter().all(|v| v.is_finite());
         let next = match (finite, good + 1 >= self.growth) {

@@ -1,6 +1,6 @@
 use super::MatchBoxes;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -92,7 +92,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, axes, random.below(2) == 0)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let op = MatchBoxes {
         high: external.attribute("high", RPN.high)?,
@@ -101,9 +101,6 @@ pub fn run(external: &External) -> Result<Outputs> {
     };
     let boxes = external.tensor("boxes")?;
     let inputs = [boxes, external.tensor("corners")?, external.tensor("classes")?];
-    let matches = solve(&external.gpu, op, inputs).map_err(|e| match e {
-        Error::Shape { problem, .. } => Error::request(&external.place, problem),
-        other => other,
-    })?;
+    let matches = solve(&external.gpu, op, inputs).map_err(|e| external.blame(e))?;
     Ok(vec![("matches".to_owned(), matches)])
 }

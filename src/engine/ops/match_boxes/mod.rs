@@ -59,12 +59,9 @@ impl MatchBoxes {
         classes: &Tensor,
     ) -> Result<Tensor> {
         let fault = || {
-            let problem = format!(
-                "expected boxes [A, 4] or [N, A, 4], corners [N, G, 4], classes [N, G], found \
-                 {:?}, {:?}, {:?}",
-                boxes.shape, corners.shape, classes.shape
-            );
-            Error::shape("match_boxes", problem)
+            let found = format!("{:?}, {:?}, {:?}", boxes.shape, corners.shape, classes.shape);
+            let expected = "boxes [A, 4] or [N, A, 4], corners [N, G, 4], classes [N, G]";
+            Error::shape("match_boxes", expected, found)
         };
         let (&[images, truths, 4], &[n, g]) = (&corners.shape[..], &classes.shape[..]) else {
             return Err(fault());

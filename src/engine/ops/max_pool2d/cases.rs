@@ -1,6 +1,6 @@
 use super::MaxPool2d;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Op, Outputs, Report, Signature,
@@ -110,12 +110,11 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", pool, shape)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let kernel: Option<[usize; 2]> = external.attribute("kernel", None)?;
-    let kernel = kernel.ok_or_else(|| {
-        Error::request(&external.place, "expected an attribute `kernel`, a list of two numbers")
-    })?;
+    let kernel = kernel
+        .ok_or_else(|| external.refused("an attribute `kernel`, a list of two numbers", "none"))?;
     let pool = MaxPool2d {
         kernel,
         stride: external.attribute("stride", kernel)?,
@@ -123,12 +122,10 @@ pub fn run(external: &External) -> Result<Outputs> {
     };
     let x = external.image("x")?;
     if pool.output([x.shape[1], x.shape[2]]).is_none() {
-        let problem = format!(
-            "expected a window in the image, a stride of at least 1 and padding of at most half the \
-             kernel, found {:?} and {pool:?}",
-            external.tensor("x")?.shape
-        );
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?} and {pool:?}", external.tensor("x")?.shape);
+        let expected = "a window in the image, a stride of at least 1 and padding of at most half \
+                        the kernel";
+        return Err(external.refused(expected, found));
     }
     let (y, [dx]) = external.apply(&pool, [&x], external.image_dy()?.as_ref(), [true])?;
     let mut out = vec![("y".to_owned(), nchw(&y))];

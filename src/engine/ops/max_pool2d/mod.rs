@@ -106,8 +106,8 @@ impl Op<1> for MaxPool2d {
     fn forward(&self, rec: &Recording, [x]: [&Tensor; 1]) -> Result<(Tensor, Origin)> {
         let image @ [n, h, w, c] = x.axes();
         let Some([p, q]) = self.output([h, w]) else {
-            let problem = format!("expected a window within x {:?}, found {self:?}", x.shape);
-            return Err(Error::shape("max_pool2d", problem));
+            let expected = format!("a window within x {:?}", x.shape);
+            return Err(Error::shape("max_pool2d", expected, format!("{self:?}")));
         };
         let y = Tensor::of(rec, x.format, &[n, p, q, c]);
         let pixel = Tensor::new(rec, &y.shape);

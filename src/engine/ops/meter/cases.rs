@@ -1,6 +1,6 @@
 use super::{Meter, PARTS, add, reference::metered};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
@@ -82,15 +82,15 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [size(random, 40), 1 + random.below(PARTS)], &[])
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let loss = external.tensor("loss")?;
     let parts = match loss.shape[..] {
         [_] => 1,
         [_, parts @ 1..=PARTS] => parts,
         ref found => {
-            let problem = format!("expected `loss` [S] or [S, 1 to {PARTS}], found {found:?}");
-            return Err(Error::request(&external.place, problem));
+            let expected = format!("`loss` [S] or [S, 1 to {PARTS}]");
+            return Err(external.refused(expected, format!("{found:?}")));
         }
     };
     let losses: Vec<f32> = loss.data.iter().map(|v| *v as f32).collect();

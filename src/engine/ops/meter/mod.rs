@@ -60,8 +60,8 @@ pub fn add(rec: &Recording, parts: &[Tensor], meter: &Tensor, step: &Tensor) -> 
     let fit = single && (1..=PARTS).contains(&parts.len());
     if !fit || meter.shape != [size_of::<Meter>() / 4] {
         let found = (parts.iter().map(|part| &part.shape).collect::<Vec<_>>(), &meter.shape);
-        let problem = format!("expected 1 to {PARTS} parts [1] and a meter [8], found {found:?}");
-        return Err(Error::shape("meter", problem));
+        let expected = format!("1 to {PARTS} parts [1] and a meter [8]");
+        return Err(Error::shape("meter", expected, format!("{found:?}")));
     }
     let count = parts.len();
     let part = |at: usize| &parts[at.min(count - 1)].data;

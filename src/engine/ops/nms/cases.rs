@@ -1,6 +1,6 @@
 use super::{MOST, Nms};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{
         Case, External, Op, Outputs, Report, Signature,
@@ -105,17 +105,17 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", shape, 2 + random.below(40), 0.25 * random.below(4) as f64, random.below(4))
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let (boxes, scores) = (external.ranked("boxes", 2)?, external.ranked("scores", 1)?);
     let n = scores.shape[0];
-    let refused = |problem: String| Err(Error::request(&external.place, problem));
     if boxes.shape != [n, 4] {
-        return refused(format!("expected boxes [{n}, 4] as scores are, found {:?}", boxes.shape));
+        let expected = format!("boxes [{n}, 4] as scores are");
+        return Err(external.refused(expected, format!("{:?}", boxes.shape)));
     }
     // What top_k sorts at once.
     if n > 2048.min(MOST) {
-        return refused(format!("expected at most 2048 boxes, found {n}"));
+        return Err(external.refused("at most 2048 boxes", n.to_string()));
     }
     let op = Nms { threshold: external.attribute("iou_threshold", 0.5)? };
     let one = |a: &Array, shape: &[usize]| {

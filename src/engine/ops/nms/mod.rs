@@ -58,12 +58,11 @@ impl Nms {
                 (rows, count)
             }
             (boxes, scores) => {
-                let problem = format!(
-                    "expected boxes [R, K, 4], scores [R, K] and classes alike with K from 1 to {MOST}, \
-                     found {boxes:?}, {scores:?} and {:?}",
-                    classes.map(|c| &c.shape)
+                let expected = format!(
+                    "boxes [R, K, 4], scores [R, K] and classes alike with K from 1 to {MOST}"
                 );
-                return Err(Error::shape("nms", problem));
+                let found = format!("{boxes:?}, {scores:?} and {:?}", classes.map(|c| &c.shape));
+                return Err(Error::shape("nms", expected, found));
             }
         };
         let words = count.div_ceil(32);

@@ -1,6 +1,6 @@
 use super::NtXent;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -47,16 +47,13 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 33), 1 + size(random, 70), temperature)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let z = external.ranked("z", 2)?;
     let op = NtXent { temperature: external.attribute("temperature", 0.1)? };
     if z.shape[0] % 2 != 0 || op.temperature.is_nan() || op.temperature <= 0.0 {
-        let problem = format!(
-            "expected z [2N, D] and `temperature` above 0, found {:?} and {}",
-            z.shape, op.temperature
-        );
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?} and {}", z.shape, op.temperature);
+        return Err(external.refused("z [2N, D] and `temperature` above 0", found));
     }
     let (loss, [dz]) = external.apply(&op, [z], external.dloss().as_ref(), [true])?;
     let mut out = vec![("loss".to_owned(), loss)];

@@ -57,8 +57,7 @@ impl Op<1> for NtXent {
     fn forward(&self, rec: &Recording, [z]: [&Tensor; 1]) -> Result<(Tensor, Saved)> {
         let rows = z.rows();
         if z.shape.len() != 2 || rows == 0 || !rows.is_multiple_of(2) {
-            let problem = format!("expected z [2N, D], found {:?}", z.shape);
-            return Err(Error::shape("nt_xent", problem));
+            return Err(Error::shape("nt_xent", "z [2N, D]", format!("{:?}", z.shape)));
         }
         let (unit, _) = NORMALIZE.forward(rec, [z])?;
         let (logits, targets) = (Tensor::new(rec, &[rows, rows]), Tensor::new(rec, &[rows, 1]));

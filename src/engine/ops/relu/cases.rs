@@ -36,7 +36,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape)
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());
     let x = external.tensor("x")?;

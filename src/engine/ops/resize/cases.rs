@@ -1,6 +1,6 @@
-use super::{Mode, Resize};
+use super::{Interpolation, Resize};
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -17,10 +17,10 @@ pub const SIGNATURE: Signature = Signature {
     variants: &[Variant::Plain],
 };
 
-const BILINEAR: Mode = Mode::Bilinear { align_corners: false };
-const ALIGNED: Mode = Mode::Bilinear { align_corners: true };
+const BILINEAR: Interpolation = Interpolation::Bilinear { align_corners: false };
+const ALIGNED: Interpolation = Interpolation::Bilinear { align_corners: true };
 
-fn case(why: &str, mode: Mode, shape: [usize; 4], size: [usize; 2]) -> Case {
+fn case(why: &str, mode: Interpolation, shape: [usize; 4], size: [usize; 2]) -> Case {
     Case::new(why, Resize { size, mode }, [shape.to_vec()], Setup::default())
 }
 
@@ -30,10 +30,10 @@ pub fn cases() -> Vec<Case> {
         case("one element", BILINEAR, [1, 1, 1, 1], [1, 1]),
         case("DeepLab's logits at output stride 16", BILINEAR, [2, 8, 8, 1], [128, 128]),
         case("DeepLab's image pooling, broadcast", BILINEAR, [2, 1, 1, 256], [8, 8]),
-        case("FPN's way down", Mode::Nearest, [2, 7, 5, 256], [14, 10]),
-        case("FPN's way down, odd sizes", Mode::Nearest, [1, 13, 16, 18], [25, 32]),
-        case("nearest, fewer pixels", Mode::Nearest, [1, 17, 23, 5], [4, 23]),
-        case("nearest, one pixel", Mode::Nearest, [1, 9, 7, 3], [1, 1]),
+        case("FPN's way down", Interpolation::Nearest, [2, 7, 5, 256], [14, 10]),
+        case("FPN's way down, odd sizes", Interpolation::Nearest, [1, 13, 16, 18], [25, 32]),
+        case("nearest, fewer pixels", Interpolation::Nearest, [1, 17, 23, 5], [4, 23]),
+        case("nearest, one pixel", Interpolation::Nearest, [1, 9, 7, 3], [1, 1]),
         case("the same size", BILINEAR, [2, 9, 7, 6], [9, 7]),
         case("fewer pixels", BILINEAR, [1, 33, 20, 7], [7, 11]),
         case("one axis up, one down", BILINEAR, [1, 5, 31, 9], [16, 13]),
@@ -47,25 +47,26 @@ pub fn cases() -> Vec<Case> {
 
 /// A problem of random shape.
 pub fn random(random: &mut Philox) -> Case {
-    let mode = [BILINEAR, ALIGNED, Mode::Nearest][random.below(3)];
+    let mode = [BILINEAR, ALIGNED, Interpolation::Nearest][random.below(3)];
     let shape = [size(random, 3), size(random, 20), size(random, 20), size(random, 33)];
     case("random", mode, shape, [size(random, 33), size(random, 33)])
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
-    let refused = |problem: String| Error::request(&external.place, problem);
     let size: Option<[usize; 2]> = external.attribute("size", None)?;
     let size = size.ok_or_else(|| {
-        refused("expected an attribute `size`, a list of height and width in pixels".into())
+        external.refused("an attribute `size`, a list of height and width in pixels", "none")
     })?;
     let align_corners = external.attribute("align_corners", false)?;
     let mode = match external.attribute("mode", "bilinear".to_owned())?.as_str() {
-        "bilinear" => Mode::Bilinear { align_corners },
-        "nearest" if !align_corners => Mode::Nearest,
-        "nearest" => return Err(refused("nearest has no corners to align".into())),
+        "bilinear" => Interpolation::Bilinear { align_corners },
+        "nearest" if !align_corners => Interpolation::Nearest,
+        "nearest" => {
+            return Err(external.refused("`align_corners` false in mode nearest", "true"));
+        }
         other => {
-            return Err(refused(format!("expected `mode` bilinear or nearest, found {other}")));
+            return Err(external.refused("`mode` bilinear or nearest", other));
         }
     };
     let (op, x) = (Resize { size, mode }, external.image("x")?);

@@ -24,7 +24,7 @@ params! {
 
 /// How pixels between pixels are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum Interpolation {
     /// From the four pixels around, by the area that each is near to.
     Bilinear {
         /// The centres of the corner pixels keep their places; else the corners of the image do.
@@ -48,7 +48,7 @@ pub struct Resize {
     /// Height P and width Q of the output.
     pub size: [usize; 2],
     /// How pixels between pixels are made.
-    pub mode: Mode,
+    pub mode: Interpolation,
 }
 
 /// The longest axis: twice its square, the places' common denominator, fits into 31 bits.
@@ -59,10 +59,12 @@ impl Resize {
     fn places(&self, pixels: usize, outputs: usize) -> [i32; 3] {
         let (pixels, outputs) = (pixels as i32, outputs as i32);
         match self.mode {
-            Mode::Bilinear { align_corners: false } => [2 * pixels, pixels - outputs, 2 * outputs],
-            Mode::Bilinear { align_corners: true } if outputs == 1 => [0, 0, 1],
-            Mode::Bilinear { align_corners: true } => [pixels - 1, 0, outputs - 1],
-            Mode::Nearest => [pixels, 0, outputs],
+            Interpolation::Bilinear { align_corners: false } => {
+                [2 * pixels, pixels - outputs, 2 * outputs]
+            }
+            Interpolation::Bilinear { align_corners: true } if outputs == 1 => [0, 0, 1],
+            Interpolation::Bilinear { align_corners: true } => [pixels - 1, 0, outputs - 1],
+            Interpolation::Nearest => [pixels, 0, outputs],
         }
     }
     /// Whether images of this size can be resized.
@@ -94,7 +96,7 @@ impl Resize {
             first_w,
             whole_w,
         };
-        let linear = u32::from(self.mode != Mode::Nearest);
+        let linear = u32::from(self.mode != Interpolation::Nearest);
         let flops = 8 * y.iter().product::<usize>() as u64 * u64::from(linear);
         let cost = Cost { flops, shape: format!("{x:?} to {y:?}") };
         rec.launch(kernel, &[("LINEAR", linear)], p, &slices, Gpu::grid(threads), cost)
@@ -108,9 +110,8 @@ impl Op<1> for Resize {
     fn forward(&self, rec: &Recording, [x]: [&Tensor; 1]) -> Result<(Tensor, [usize; 4])> {
         let image @ [n, h, w, c] = x.axes();
         if !self.fits([h, w]) {
-            let problem =
-                format!("expected sizes from 1 to {LONGEST} (x: {:?}, {self:?})", x.shape);
-            return Err(Error::shape("resize", problem));
+            let found = format!("x {:?}, {self:?}", x.shape);
+            return Err(Error::shape("resize", format!("sizes from 1 to {LONGEST}"), found));
         }
         let y = Tensor::new(rec, &[n, self.size[0], self.size[1], c]);
         self.launch(rec, &FORWARD, [image, y.axes()], [&x.data, &y.data], &y)?;

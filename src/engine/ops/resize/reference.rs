@@ -1,4 +1,4 @@
-use super::{Mode, Resize};
+use super::{Interpolation, Resize};
 use crate::{ops::Reference, tensor::Array};
 
 impl Resize {
@@ -6,11 +6,11 @@ impl Resize {
     fn between(&self, at: usize, pixels: usize, outputs: usize) -> (usize, usize, f64) {
         let (at, scale) = (at as f64, pixels as f64 / outputs as f64);
         let place = match self.mode {
-            Mode::Nearest => return (at as usize * pixels / outputs, 0, 0.0),
-            Mode::Bilinear { align_corners: true } => {
+            Interpolation::Nearest => return (at as usize * pixels / outputs, 0, 0.0),
+            Interpolation::Bilinear { align_corners: true } => {
                 at * (pixels as f64 - 1.0) / f64::max(1.0, outputs as f64 - 1.0)
             }
-            Mode::Bilinear { align_corners: false } => ((at + 0.5) * scale - 0.5).max(0.0),
+            Interpolation::Bilinear { align_corners: false } => ((at + 0.5) * scale - 0.5).max(0.0),
         };
         // A place may be rounded to just beyond the last pixel.
         let first = (place as usize).min(pixels - 1);

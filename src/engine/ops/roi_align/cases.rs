@@ -1,6 +1,6 @@
 use super::RoiAlign;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -110,13 +110,14 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, map, size(random, 17))
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
-    let refused = |problem: String| Err(Error::request(&external.place, problem));
     let (x, rois) = (external.image("x")?, external.ranked("rois", 2)?);
     let output: Option<[usize; 2]> = external.attribute("output_size", None)?;
     let Some(output) = output.filter(|pair| pair.iter().all(|bins| *bins > 0)) else {
-        return refused("expected an attribute `output_size`, two numbers of at least 1".into());
+        let found = output.map_or("none".into(), |pair| format!("{pair:?}"));
+        let expected = "an attribute `output_size`, two numbers of at least 1";
+        return Err(external.refused(expected, found));
     };
     let ratio: i64 = external.attribute("sampling_ratio", 0)?;
     let op = RoiAlign {
@@ -128,7 +129,8 @@ pub fn run(external: &External) -> Result<Outputs> {
     let images = x.shape[0];
     let known = |image: f64| image >= 0.0 && image < images as f64 && image.fract() == 0.0;
     if rois.shape[1] != 5 || !rois.data.chunks(5).all(|roi| known(roi[0])) {
-        return refused(format!("expected rois [R, 5] of {images} images, found {:?}", rois.shape));
+        let expected = format!("rois [R, 5] of {images} images");
+        return Err(external.refused(expected, format!("{:?}", rois.shape)));
     }
     // Every image gets as many places as there are rois; each roi lies in its own image's.
     let count = rois.shape[0];
@@ -145,7 +147,8 @@ pub fn run(external: &External) -> Result<Outputs> {
     if let Some(dy) = &dy
         && dy.shape != [count, of_roi[0], of_roi[1], of_roi[2]]
     {
-        return refused(format!("expected dy like y, of {count} rois, found {:?}", dy.shape));
+        let expected = format!("dy like y, of {count} rois");
+        return Err(external.refused(expected, format!("{:?}", dy.shape)));
     }
     let dy = dy.map(|dy| {
         let mut all = Array::zeros(&[images * count, of_roi[0], of_roi[1], of_roi[2]]);

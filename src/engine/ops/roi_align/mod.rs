@@ -75,9 +75,12 @@ pub struct Regions {
 }
 
 impl RoiAlign {
-    /// Why the inputs do not fit, or their maps' axes.
-    fn fit(&self, x: &[&Tensor]) -> Result<Vec<[usize; 4]>, String> {
-        let [maps @ .., rois, levels] = x else { return Err("expected maps, rois, levels".into()) };
+    /// The maps' axes, if the inputs fit.
+    fn fit(&self, x: &[&Tensor]) -> Result<Vec<[usize; 4]>> {
+        let [maps @ .., rois, levels] = x else {
+            let found = format!("{} tensors", x.len());
+            return Err(Error::shape("roi_align", "maps, rois, levels", found));
+        };
         let axes: Vec<[usize; 4]> =
             maps.iter().filter_map(|m| m.shape[..].try_into().ok()).collect();
         let (n, c) = axes.first().map_or((0, 0), |[n, _, _, c]| (*n, *c));
@@ -87,10 +90,9 @@ impl RoiAlign {
         let bins = self.output.iter().all(|b| *b > 0);
         if !alike || !of_rois || !counted || !bins || levels.shape != rois.shape[..2] {
             let shapes: Vec<_> = x.iter().map(|t| &t.shape).collect();
-            return Err(format!(
-                "expected {} maps [N, H, W, C], rois [N, K, 4] and levels [N, K], found {shapes:?}",
-                self.scales.len()
-            ));
+            let of = self.scales.len();
+            let expected = format!("{of} maps [N, H, W, C], rois [N, K, 4] and levels [N, K]");
+            return Err(Error::shape("roi_align", expected, format!("{shapes:?}")));
         }
         Ok(axes)
     }
@@ -110,7 +112,7 @@ impl<const N: usize> Op<N> for RoiAlign {
     type Saved = Regions;
 
     fn forward(&self, rec: &Recording, x: [&Tensor; N]) -> Result<(Tensor, Regions)> {
-        let maps = self.fit(&x).map_err(|problem| Error::shape("roi_align", problem))?;
+        let maps = self.fit(&x)?;
         let (rois, levels) = (x[N - 2], x[N - 1]);
         let channels = maps[0][3];
         let y = Tensor::new(rec, &[rois.rows(), self.output[0], self.output[1], channels]);

@@ -1,6 +1,6 @@
 use super::SampleBoxes;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
@@ -88,7 +88,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, axes, [matched, random.below(101 - matched)])
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let matches = external.ranked("matches", 2)?;
     let op = SampleBoxes {
@@ -97,7 +97,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         stream: external.attribute("stream", RPN.stream)?,
     };
     if op.size == 0 {
-        return Err(Error::request(&external.place, "expected `size` from 1, found 0"));
+        return Err(external.refused("`size` from 1", "0"));
     }
     let seed: u64 = external.attribute("seed", 0)?;
     let step = Step {

@@ -53,8 +53,8 @@ impl SampleBoxes {
     /// Matches that have not two axes.
     pub fn forward(&self, rec: &Recording, matches: &Tensor, step: &Tensor) -> Result<Sample> {
         let &[n, boxes] = &matches.shape[..] else {
-            let problem = format!("expected matches [N, A], found {:?}", matches.shape);
-            return Err(Error::shape("sample_boxes", problem));
+            let found = format!("{:?}", matches.shape);
+            return Err(Error::shape("sample_boxes", "matches [N, A]", found));
         };
         let sample = Sample {
             chosen: Tensor::new(rec, &matches.shape),

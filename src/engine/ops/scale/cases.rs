@@ -1,6 +1,6 @@
 use super::Scale;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -34,13 +34,12 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape)
 }
 
-/// Runs a posed problem; x with any number of axes.
+/// Runs a problem from outside; x with any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());
     let (x, s) = (external.tensor("x")?, flat(external.tensor("s")?));
     if s.shape != [1] {
-        let problem = format!("expected one number in `s`, found {}", s.data.len());
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("one number in `s`", s.data.len().to_string()));
     }
     let dy = external.tensors.get("dy").map(flat);
     let (y, [dx, _]) = external.apply(&Scale, [&flat(x), &s], dy.as_ref(), [true, false])?;

@@ -30,8 +30,7 @@ impl Op<2> for Scale {
 
     fn forward(&self, rec: &Recording, [x, s]: [&Tensor; 2]) -> Result<(Tensor, Tensor)> {
         if s.shape != [1] {
-            let problem = format!("expected s of shape [1], found {:?}", s.shape);
-            return Err(Error::shape("scale", problem));
+            return Err(Error::shape("scale", "s of shape [1]", format!("{:?}", s.shape)));
         }
         let y = Tensor::new(rec, &x.shape);
         let quads = x.rows() * x.quads();

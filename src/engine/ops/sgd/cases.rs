@@ -1,6 +1,6 @@
 use super::Sgd;
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
@@ -76,14 +76,14 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), op, anchored)
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let w = external.tensor("w")?;
     let flat = |name: &str| {
         let a = external.tensor(name)?;
         if a.shape != w.shape {
-            let problem = format!("expected `{name}` like w {:?}, found {:?}", w.shape, a.shape);
-            return Err(Error::request(&external.place, problem));
+            let expected = format!("`{name}` like w {:?}", w.shape);
+            return Err(external.refused(expected, format!("{:?}", a.shape)));
         }
         Ok(Array::new(&[a.data.len()], a.data.clone()))
     };

@@ -52,8 +52,8 @@ impl Sgd {
     ) -> Result<()> {
         let lengths = [Some(w), Some(g), Some(v), anchor].map(|s| s.map_or(w.bytes, |s| s.bytes));
         if !w.bytes.is_multiple_of(16) || lengths != [w.bytes; 4] {
-            let problem = format!("expected one length in whole vec4, found {lengths:?} bytes");
-            return Err(Error::shape("sgd", problem));
+            let found = format!("{lengths:?} bytes");
+            return Err(Error::shape("sgd", "one length in whole vec4", found));
         }
         let quads = w.bytes as usize / 16;
         let p = Params {

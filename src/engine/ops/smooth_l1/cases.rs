@@ -1,6 +1,6 @@
 use super::SmoothL1;
 use crate::{
-    Error, Result,
+    Result,
     gpu::Variant,
     ops::{
         Case, External, Outputs, Signature,
@@ -67,25 +67,23 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, [size(random, 600), size(random, 33)], weighted)
 }
 
-/// Runs a posed problem; any number of axes.
+/// Runs a problem from outside; any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, t) = (external.tensor("x")?, external.tensor("target")?);
     if x.shape != t.shape {
-        let problem = format!("expected `target` like x {:?}, found {:?}", x.shape, t.shape);
-        return Err(Error::request(&external.place, problem));
+        let expected = format!("`target` like x {:?}", x.shape);
+        return Err(external.refused(expected, format!("{:?}", t.shape)));
     }
     let op = SmoothL1 { beta: external.attribute("beta", USUAL.beta)? };
     if op.beta.is_nan() || op.beta < 0.0 {
-        let problem = format!("expected `beta` of at least 0, found {}", op.beta);
-        return Err(Error::request(&external.place, problem));
+        return Err(external.refused("`beta` of at least 0", op.beta.to_string()));
     }
     let n = x.data.len();
     let weight = match external.attribute("reduction", "mean".to_owned())?.as_str() {
         "sum" => 1.0,
         "mean" => 1.0 / n as f64,
         other => {
-            let problem = format!("expected `reduction` sum or mean, found {other}");
-            return Err(Error::request(&external.place, problem));
+            return Err(external.refused("`reduction` sum or mean", other));
         }
     };
     let flat = |a: &Array| Array::new(&[n, 1], a.data.clone());

@@ -37,11 +37,9 @@ impl Op<3> for SmoothL1 {
 
     fn forward(&self, rec: &Recording, [x, t, w]: [&Tensor; 3]) -> Result<(Tensor, Tensor)> {
         if x.shape != t.shape || w.channels() != 1 || w.rows() != x.rows() || x.shape.len() < 2 {
-            let problem = format!(
-                "expected x and target [M, C] and weights [M, 1] (x: {:?}, target: {:?}, weights: {:?})",
-                x.shape, t.shape, w.shape
-            );
-            return Err(Error::shape("smooth_l1", problem));
+            let found = format!("{:?}, {:?} and {:?}", x.shape, t.shape, w.shape);
+            let expected = "x and target [M, C] and weights [M, 1]";
+            return Err(Error::shape("smooth_l1", expected, found));
         }
         let total = x.rows() * x.quads();
         // About eight vec4s a thread, since the sum over a workgroup costs as much as they do.

@@ -48,7 +48,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [size(random, 600), size(random, 70)], 8.0)
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     Ok(vec![("y".to_owned(), solve(&external.gpu, external.tensor("x")?)?)])
 }

@@ -1,6 +1,6 @@
 use super::{LOWEST, TopK};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Tensor},
@@ -97,16 +97,13 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape, size(random, 300), kinds[random.below(4)])
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = TopK { k: external.attribute("k", 1)? };
     if x.shape.len() < 2 || !(1..=2048).contains(&op.k) || x.data.iter().any(|v| v.is_nan()) {
-        let problem = format!(
-            "expected x [R, …] without NaN and `k` from 1 to 2048, found {:?} and k = {}",
-            x.shape, op.k
-        );
-        return Err(Error::request(&external.place, problem));
+        let found = format!("{:?} and k = {}", x.shape, op.k);
+        return Err(external.refused("x [R, …] without NaN and `k` from 1 to 2048", found));
     }
     let [values, indices] = solve(&external.gpu, op, x)?.map(|a| a.resized(1, op.k));
     Ok(vec![("values".to_owned(), values), ("indices".to_owned(), indices)])

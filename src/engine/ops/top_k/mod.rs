@@ -50,12 +50,9 @@ impl TopK {
         let count: usize = x.shape.iter().skip(1).product();
         let fits = x.shape.len() > 1 && rows * count > 0 && count < 1 << 24;
         if !fits || !(1..=MOST).contains(&k) {
-            let problem = format!(
-                "expected x [R, …] with rows of 1 to 2^24 numbers and k from 1 to {MOST}, found {:?} and \
-                 k = {k}",
-                x.shape
-            );
-            return Err(Error::shape("top_k", problem));
+            let expected =
+                format!("x [R, …] with rows of 1 to 2^24 numbers and k from 1 to {MOST}");
+            return Err(Error::shape("top_k", expected, format!("{:?} and k = {k}", x.shape)));
         }
         let out = [Tensor::new(rec, &[rows, k]), Tensor::new(rec, &[rows, k])];
         let p = Row {

@@ -1,6 +1,6 @@
 use super::{View, Warp, marks};
 use crate::{
-    Error, Result,
+    Result,
     gpu::{Gpu, Recording, Variant},
     ops::{Case, External, Outputs, Report, Signature, case::size},
     tensor::{Array, Philox, Step, Tensor},
@@ -102,13 +102,12 @@ pub fn random(random: &mut Philox) -> Case {
     }
 }
 
-/// Runs a posed problem.
+/// Runs a problem from outside.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.ranked("x", 4)?;
     let [n, h, w] = [x.shape[0], x.shape[2], x.shape[3]];
-    let refused = |problem: String| Err(Error::request(&external.place, problem));
     if x.shape[1] != 1 || x.data.is_empty() {
-        return refused(format!("expected x [N, 1, H, W], found {:?}", x.shape));
+        return Err(external.refused("x [N, 1, H, W]", format!("{:?}", x.shape)));
     }
     let op = Warp {
         mean: external.attribute("mean", STILL.mean)?,
@@ -119,7 +118,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         view: external.attribute("view", 0)?,
     };
     if op.std.is_nan() || op.std <= 0.0 {
-        return refused(format!("expected `std` above 0, found {}", op.std));
+        return Err(external.refused("`std` above 0", op.std.to_string()));
     }
     let seed: u64 = external.attribute("seed", 0)?;
     let step = Step {

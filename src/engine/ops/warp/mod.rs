@@ -74,8 +74,8 @@ impl Warp {
         step: &Tensor,
     ) -> Result<Tensor> {
         if pixels.shape != [n * h * w] || n * h * w == 0 {
-            let problem = format!("expected {n} films of {h} × {w}, found {:?}", pixels.shape);
-            return Err(Error::shape("warp", problem));
+            let expected = format!("{n} films of {h} × {w}");
+            return Err(Error::shape("warp", expected, format!("{:?}", pixels.shape)));
         }
         let views = self.views(rec, n, step)?;
         let y = Tensor::new(rec, &[n, h, w, 3]);

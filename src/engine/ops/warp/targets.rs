@@ -30,8 +30,8 @@ impl Warp {
     ) -> Result<Tensor> {
         let packed = mask.shape == [n * h * w];
         if n * h * w == 0 || (!packed && mask.shape != [n, h * w]) {
-            let problem = format!("expected {n} masks of {h} × {w}, found {:?}", mask.shape);
-            return Err(Error::shape("warp", problem));
+            let expected = format!("{n} masks of {h} × {w}");
+            return Err(Error::shape("warp", expected, format!("{:?}", mask.shape)));
         }
         let views = self.views(rec, n, step)?;
         let y = Tensor::new(rec, &[n, h, w, 1]);
@@ -62,8 +62,8 @@ impl Warp {
     ) -> Result<[Tensor; 2]> {
         let count = boxes.channels() / 5;
         if n * count == 0 || boxes.shape != [n, 5 * count] {
-            let problem = format!("expected boxes [{n}, G·5], found {:?}", boxes.shape);
-            return Err(Error::shape("warp", problem));
+            let expected = format!("boxes [{n}, G·5]");
+            return Err(Error::shape("warp", expected, format!("{:?}", boxes.shape)));
         }
         let views = self.views(rec, n, step)?;
         let (corners, classes) = (Tensor::new(rec, &[n, count, 4]), Tensor::new(rec, &[n, count]));

@@ -1,11 +1,10 @@
-//! A data set in numbers.
+//! Statistics of a data set.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{Entry, parted};
+use super::{AuditedFilm, parted};
 use crate::data::{Annotation, Dataset, Kind, Source};
 
 /// Least, middle and greatest.
@@ -58,21 +57,21 @@ pub struct Census {
 
 impl Census {
     /// Of a set whose readable films are `films`.
-    pub(super) fn of(source: &Source, dataset: &Dataset, films: &[&Entry]) -> Self {
+    pub(super) fn of(source: &Source, dataset: &Dataset, films: &[&AuditedFilm]) -> Self {
         let mut encodings = BTreeMap::new();
         for entry in films {
-            *encodings.entry(entry.look.words()).or_insert(0) += 1;
+            *encodings.entry(entry.look.describe()).or_insert(0) += 1;
         }
         let mut patients: Vec<&str> =
             parted(dataset).map(|(_, film)| film.patient.as_str()).collect();
         patients.sort_unstable();
         patients.dedup();
         // Pixels of a large film count for more, as they would in one sum over all of them.
-        let pixels = |entry: &&Entry| (entry.look.size[0] * entry.look.size[1]) as f64;
+        let pixels = |entry: &&AuditedFilm| (entry.look.size[0] * entry.look.size[1]) as f64;
         let weights: Vec<f64> = films.iter().map(pixels).collect();
         let means: Vec<f64> = films.iter().map(|entry| entry.look.mean).collect();
         let mean = average(&means, &weights);
-        let square = |e: &&Entry| e.look.deviation.powi(2) + (e.look.mean - mean).powi(2);
+        let square = |e: &&AuditedFilm| e.look.deviation.powi(2) + (e.look.mean - mean).powi(2);
         let squares: Vec<f64> = films.iter().map(square).collect();
         let alike = vec![1.0; films.len()];
         let middle = average(&means, &alike);

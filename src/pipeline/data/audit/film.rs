@@ -1,4 +1,4 @@
-//! What an audit keeps of a film: numbers, and what tells it again.
+//! Statistics and hashes of one film, for an audit.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use image_hasher::{HashAlg, HasherConfig};
 
 use crate::data::film::{
     decode::examine,
-    image::{Encoding, bytes},
+    image::{Encoding, Misfit, bytes},
 };
 
 /// Side of the picture by which films are compared, pixels.
@@ -47,7 +47,7 @@ impl Look {
     }
 
     /// The encoding in words.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let Encoding { format, bits, channels, palette, .. } = self.encoding;
         let colour = match channels {
             _ if palette => "palette",
@@ -61,7 +61,7 @@ impl Look {
 }
 
 /// Decodes a film and looks at it.
-pub(in crate::data) fn look(path: &Path) -> Result<Look, String> {
+pub(in crate::data) fn look(path: &Path) -> Result<Look, Misfit> {
     let bytes = bytes(path)?;
     let (film, encoding) = examine(&bytes)?;
     let count = film.pixels.len() as f64;
@@ -72,7 +72,7 @@ pub(in crate::data) fn look(path: &Path) -> Result<Look, String> {
     let small = film.resize(HASHED, HASHED);
     let grey = small.pixels.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();
     let grey = GrayImage::from_raw(HASHED as u32, HASHED as u32, grey)
-        .ok_or("a picture of another size")?;
+        .ok_or_else(|| Misfit::new("a picture of its size", "another"))?;
     let hasher = HasherConfig::new().hash_size(16, 16).hash_alg(HashAlg::Gradient).to_hasher();
     let hash = hasher.hash_image(&grey);
     let mut likeness = [0; WORDS];

@@ -1,11 +1,13 @@
-//! The same film in two places, by its bytes or by its looks.
+//! Duplicate films: equal files, or pictures that look alike (perceptual hash).
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use rayon::prelude::*;
 
-use super::{Entry, Finding, Level, Readable, finding, short};
+use super::{AuditedFilm, Finding, Level, Readable, finding, short};
 use crate::data::{Annotation, Part};
 
 /// Bits of 256 that may differ between two encodings of one film; two films of one patient differ in more.
@@ -21,7 +23,7 @@ enum Same {
 }
 
 /// Findings on films that are in two places: an error where it makes figures false.
-pub(in crate::data) fn twice(entries: &[Entry], sets: &[Readable]) -> Vec<Finding> {
+pub(in crate::data) fn twice(entries: &[AuditedFilm], sets: &[Readable]) -> Vec<Finding> {
     let mut pairs = by_bytes(entries);
     pairs.extend(by_looks(entries));
     // A set that serves several purposes has the same files each time, which are no copies.
@@ -44,7 +46,7 @@ pub(in crate::data) fn twice(entries: &[Entry], sets: &[Readable]) -> Vec<Findin
 }
 
 /// Pairs of entries with the same bytes; of several, each with the first.
-fn by_bytes(entries: &[Entry]) -> Vec<(usize, usize, Same)> {
+fn by_bytes(entries: &[AuditedFilm]) -> Vec<(usize, usize, Same)> {
     let mut first: HashMap<([u8; 32], usize), usize> = HashMap::new();
     let mut sets: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
     let mut pairs = Vec::new();
@@ -63,7 +65,7 @@ fn by_bytes(entries: &[Entry]) -> Vec<(usize, usize, Same)> {
 }
 
 /// Pairs of entries that look the same and have other bytes.
-fn by_looks(entries: &[Entry]) -> Vec<(usize, usize, Same)> {
+fn by_looks(entries: &[AuditedFilm]) -> Vec<(usize, usize, Same)> {
     let same = |a: usize, b: usize| {
         let (one, other) = (&entries[a].look, &entries[b].look);
         one.content != other.content
@@ -75,7 +77,7 @@ fn by_looks(entries: &[Entry]) -> Vec<(usize, usize, Same)> {
 }
 
 /// Whether stage 1 sees, without its label, a film that another set reports on.
-fn leaks(entries: &[Entry], sets: &[Readable], a: usize, b: usize) -> bool {
+fn leaks(entries: &[AuditedFilm], sets: &[Readable], a: usize, b: usize) -> bool {
     let one = |a: usize, b: usize| {
         let (seen, reported) = (&entries[a], &entries[b]);
         sets[seen.set].0.pretraining
@@ -85,15 +87,19 @@ fn leaks(entries: &[Entry], sets: &[Readable], a: usize, b: usize) -> bool {
     one(a, b) || one(b, a)
 }
 
-fn judged(entries: &[Entry], sets: &[Readable], (a, b, same): (usize, usize, Same)) -> Finding {
+fn judged(
+    entries: &[AuditedFilm],
+    sets: &[Readable],
+    (a, b, same): (usize, usize, Same),
+) -> Finding {
     let (one, other) = (&entries[a], &entries[b]);
-    let name = |entry: &Entry| sets[entry.set].0.source.name.clone();
-    let part = |entry: &Entry| format!("{:?}", entry.part).to_lowercase();
+    let name = |entry: &AuditedFilm| sets[entry.set].0.source.name.clone();
+    let part = |entry: &AuditedFilm| format!("{:?}", entry.part).to_lowercase();
     let alike = match same {
         Same::Bytes => "the same bytes as",
         Same::Looks => "looks the same as",
     };
-    let root = |entry: &Entry| &sets[entry.set].0.source.root;
+    let root = |entry: &AuditedFilm| &sets[entry.set].0.source.root;
     let place = other.sample.path.display().to_string();
     let at = format!("{} {}, {}", name(one), short(&one.sample.path, root(one)), part(one));
     let said = |level, what, end: &str| {
@@ -105,7 +111,7 @@ fn judged(entries: &[Entry], sets: &[Readable], (a, b, same): (usize, usize, Sam
         let end = "pretraining sees a test film, without its label: leave it out, or say so beside the figures";
         return said(Level::Warning, "test film in pretraining", end);
     }
-    let pretraining = |entry: &Entry| sets[entry.set].0.pretraining;
+    let pretraining = |entry: &AuditedFilm| sets[entry.set].0.pretraining;
     if one.set != other.set {
         let across = one.part != other.part && !pretraining(one) && !pretraining(other);
         return match across && [one.part, other.part].contains(&Part::Test) {
@@ -119,7 +125,7 @@ fn judged(entries: &[Entry], sets: &[Readable], (a, b, same): (usize, usize, Sam
             }
         };
     }
-    let labels = |entry: &Entry| match &entry.sample.target {
+    let labels = |entry: &AuditedFilm| match &entry.sample.target {
         Annotation::Labels(labels) => labels.iter().map(|v| v.to_bits()).collect(),
         _ => Vec::new(),
     };

@@ -6,9 +6,11 @@ mod likeness;
 mod pictures;
 mod studies;
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,9 +21,9 @@ use super::{
         split::{Flaw, SHARED_PATIENT},
         split_file,
     },
-    film::mask::mask,
+    film::{image::Misfit, mask::mask},
 };
-use crate::{Error, Result};
+use crate::{Error, Fault, Result};
 
 use census::classes;
 pub use census::{Census, Spread};
@@ -75,7 +77,7 @@ pub struct Subject {
 }
 
 /// A film of a data set under audit.
-struct Entry<'a> {
+struct AuditedFilm<'a> {
     set: usize,
     part: Part,
     sample: &'a Sample,
@@ -95,24 +97,24 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
         .collect();
     let looks = looks(films.iter().map(|(.., film)| film.path.as_path()), progress);
     let wrong = |&(set, _, sample): &(usize, Part, &'_ Sample)| {
-        let (what, problem) = match &looks[sample.path.as_path()] {
-            Err(problem) => ("unreadable film", problem.clone()),
+        let (what, misfit) = match &looks[sample.path.as_path()] {
+            Err(misfit) => ("unreadable film", misfit.clone()),
             // A mask can only be held against a film that can be read.
             Ok(look) => ("unusable annotation", annotated(sample, look.size).err()?),
         };
         let name = &sets[set].0.source.name;
-        Some(finding(Level::Error, what, name, sample.path.display(), problem))
+        Some(finding(Level::Error, what, name, sample.path.display(), misfit.to_string()))
     };
     findings.par_extend(films.par_iter().filter_map(wrong));
     let mut entries = Vec::new();
     for &(set, part, sample) in &films {
         if let Ok(look) = &looks[sample.path.as_path()] {
-            entries.push(Entry { set, part, sample, look });
+            entries.push(AuditedFilm { set, part, sample, look });
         }
     }
     let mut censuses = Vec::new();
     for (at, (subject, dataset)) in sets.iter().enumerate() {
-        let of_set: Vec<&Entry> = entries.iter().filter(|entry| entry.set == at).collect();
+        let of_set: Vec<&AuditedFilm> = entries.iter().filter(|entry| entry.set == at).collect();
         // A set that serves several purposes is the same films each time.
         let root = |other: &(&Subject, Dataset)| other.0.source.root == subject.source.root;
         if !sets[..at].iter().any(root) {
@@ -172,19 +174,20 @@ fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
     if strict == *source {
         return Vec::new();
     }
-    let words = |flaw: &Flaw| (flaw.what, flaw.error.to_string());
-    let known: HashSet<_> = known.iter().map(words).collect();
+    let key = |flaw: &Flaw| (flaw.what, flaw.error.to_string());
+    let known: HashSet<_> = known.iter().map(key).collect();
     // Strictness may leave no data set at all, which says nothing about the one that is used.
     let Ok((_, flaws)) = strict.survey() else { return Vec::new() };
-    let new = flaws.iter().filter(|flaw| !known.contains(&words(flaw)));
+    let new = flaws.iter().filter(|flaw| !known.contains(&key(flaw)));
     let warned = new.map(|flaw| {
         let mut warned = refused(Level::Warning, &source.name, flaw.what, &flaw.error);
-        if let Error::Data { problem, .. } = &flaw.error {
+        if let Error::Data(fault) = &flaw.error {
             let instead = match flaw.what {
                 SHARED_PATIENT => "here the films are divided again by patient",
                 _ => "here it is left out",
             };
-            warned.problem = format!("{problem}; {instead}");
+            let Fault { expected, found, .. } = &**fault;
+            warned.problem = format!("expected {expected}, found {found}; {instead}");
         }
         warned
     });
@@ -195,7 +198,7 @@ fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
 fn looks<'a>(
     paths: impl Iterator<Item = &'a Path>,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> HashMap<&'a Path, Result<Look, String>> {
+) -> HashMap<&'a Path, Result<Look, Misfit>> {
     let mut paths: Vec<&Path> = paths.collect();
     paths.sort_unstable();
     paths.dedup();
@@ -220,13 +223,13 @@ fn finding(
 
 /// What a reader refused.
 fn refused(level: Level, set: &str, what: &'static str, error: &Error) -> Finding {
-    let (place, problem) = match error {
-        Error::Data { place, problem, remedy } | Error::Config { place, problem, remedy } => {
-            (place.clone(), format!("{problem}; {remedy}"))
+    match error.fault() {
+        Some(Fault { place, expected, found, mend }) => {
+            let problem = format!("expected {expected}, found {found}; {mend}");
+            finding(level, what, set, place, problem)
         }
-        other => (String::new(), other.to_string()),
-    };
-    finding(level, what, set, place, problem)
+        None => finding(level, what, set, "", error.to_string()),
+    }
 }
 
 fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
@@ -236,16 +239,12 @@ fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
 }
 
 /// Whether what is known of a film fits it.
-fn annotated(sample: &Sample, size: [usize; 2]) -> Result<(), String> {
+fn annotated(sample: &Sample, size: [usize; 2]) -> Result<(), Misfit> {
     match &sample.target {
         Annotation::Mask(_) | Annotation::Polygons { .. } => {
             let inside = mask(&sample.target, size)?;
             let empty = !inside.contains(&1) && matches!(sample.target, Annotation::Mask(_));
-            if empty {
-                Err("expected some foreground in its mask, found none".into())
-            } else {
-                Ok(())
-            }
+            if empty { Err(Misfit::new("some foreground in its mask", "none")) } else { Ok(()) }
         }
         Annotation::Boxes { size: annotated, .. } => super::film::fit::upright(*annotated, size),
         Annotation::Labels(_) => Ok(()),

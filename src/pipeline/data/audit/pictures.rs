@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Entry, Finding, Level, finding};
+use super::{AuditedFilm, Finding, Level, finding};
 
 /// The paper's mean of the pixels of its pretraining films, and how far a set may be from it without a word.
 const PAPER_MEAN: (f64, f64) = (122.786, 40.0);
@@ -12,8 +12,8 @@ const BLANK: f64 = 2.0;
 const DARK: f64 = 64.0;
 
 /// What is unusual about the readable films of a set.
-pub(in crate::data) fn of_films(set: &str, films: &[&Entry]) -> Vec<Finding> {
-    let blank = |entry: &&&Entry| entry.look.deviation < BLANK && !is_dark(entry);
+pub(in crate::data) fn of_films(set: &str, films: &[&AuditedFilm]) -> Vec<Finding> {
+    let blank = |entry: &&&AuditedFilm| entry.look.deviation < BLANK && !is_dark(entry);
     let blank = films.iter().filter(blank);
     let blank = blank.map(|entry| {
         let problem = format!("expected a film, found grey {:.0} all over", entry.look.mean);
@@ -27,16 +27,16 @@ pub(in crate::data) fn of_films(set: &str, films: &[&Entry]) -> Vec<Finding> {
 fn together(
     (level, what): (Level, &'static str),
     set: &str,
-    films: &[&Entry],
-    fits: impl Fn(&Entry) -> bool,
-    problem: impl Fn(&[&&Entry]) -> String,
+    films: &[&AuditedFilm],
+    fits: impl Fn(&AuditedFilm) -> bool,
+    problem: impl Fn(&[&&AuditedFilm]) -> String,
 ) -> Option<Finding> {
-    let found: Vec<&&Entry> = films.iter().filter(|entry| fits(entry)).collect();
+    let found: Vec<&&AuditedFilm> = films.iter().filter(|entry| fits(entry)).collect();
     let place = found.first()?.sample.path.display();
     Some(finding(level, what, set, place, problem(&found)))
 }
 
-fn inverted(set: &str, films: &[&Entry]) -> Option<Finding> {
+fn inverted(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     together(
         (Level::Note, "inverted films"),
         set,
@@ -53,12 +53,12 @@ fn inverted(set: &str, films: &[&Entry]) -> Option<Finding> {
 }
 
 /// Whether a film shows something, but far below white.
-fn is_dark(entry: &Entry) -> bool {
+fn is_dark(entry: &AuditedFilm) -> bool {
     let [darkest, brightest] = entry.look.range;
     brightest <= DARK && brightest - darkest >= 1.0
 }
 
-fn dark(set: &str, films: &[&Entry]) -> Option<Finding> {
+fn dark(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     together((Level::Warning, "dark films"), set, films, is_dark, |found| {
         let most = found.iter().map(|entry| entry.look.range[1]).fold(0.0, f64::max);
         let exceed = if found.len() == 1 { "exceeds" } else { "exceed" };
@@ -71,8 +71,8 @@ fn dark(set: &str, films: &[&Entry]) -> Option<Finding> {
 }
 
 /// Films of another depth than most of their set.
-fn depths(set: &str, films: &[&Entry]) -> Option<Finding> {
-    let deep = |entry: &Entry| entry.look.encoding.bits > 8;
+fn depths(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
+    let deep = |entry: &AuditedFilm| entry.look.encoding.bits > 8;
     let count = films.iter().filter(|entry| deep(entry)).count();
     let rare = count * 2 <= films.len();
     together(
@@ -92,7 +92,7 @@ fn depths(set: &str, films: &[&Entry]) -> Option<Finding> {
 }
 
 /// Films whose name says another format than their bytes.
-fn names(set: &str, films: &[&Entry]) -> Option<Finding> {
+fn names(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     together(
         (Level::Note, "wrong file name"),
         set,
@@ -120,7 +120,7 @@ fn said(path: &Path) -> Option<&'static str> {
     }
 }
 
-fn grey(set: &str, films: &[&Entry]) -> Option<Finding> {
+fn grey(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     let mean = films.iter().map(|e| e.look.mean).sum::<f64>() / films.len().max(1) as f64;
     let far = !films.is_empty() && (mean - PAPER_MEAN.0).abs() > PAPER_MEAN.1;
     far.then(|| {

@@ -8,11 +8,8 @@ use crate::{
     Error, Result,
     data::{
         Format, Source,
-        formats::{
-            csv_table::Table,
-            folder::unwrap_archive,
-            walk::{file_name, relative},
-        },
+        formats::{csv_table::Table, folder::unwrap_archive},
+        walk::{file_name, relative},
     },
 };
 
@@ -133,8 +130,8 @@ fn film(root: &Path, cells: &[String]) -> Result<(), Fault> {
         Some(film) if film.is_file() => Ok(()),
         _ => {
             let problem = format!("expected the film {path}, found none");
-            let remedy = "complete the download, or go on without it";
-            Err((Level::Warning, "missing film", format!("{problem}; {remedy}")))
+            let mend = "complete the download, or go on without it";
+            Err((Level::Warning, "missing film", format!("{problem}; {mend}")))
         }
     }
 }

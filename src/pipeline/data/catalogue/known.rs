@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Known, Note, Purpose, Use};
-use crate::data::{Class, Format, Policy, Shape, Source, Split, Uncertain};
+use super::{Known, Note, Use};
+use crate::data::{
+    AnnotationShape, Class, Format, Policy, Source, Split, Uncertain, dataset::roots::Purpose,
+};
 
 const fn classify(settings: fn(&mut Source)) -> Use {
     Use { purpose: Purpose::Classify, metric: "auc", settings }
@@ -112,8 +114,8 @@ pub const KNOWN: &[Known] = &[
                 s.images = "images".into();
                 s.positive = Some("Fractured".into());
             }),
-            detect(|s| fracatlas(s, Shape::Boxes)),
-            segment(|s| fracatlas(s, Shape::Mask)),
+            detect(|s| fracatlas(s, AnnotationShape::Boxes)),
+            segment(|s| fracatlas(s, AnnotationShape::Mask)),
         ],
     },
     Known {
@@ -307,7 +309,7 @@ fn tuberculosis(s: &mut Source) {
     s.positive = Some("tuberculosis".into());
 }
 
-fn fracatlas(s: &mut Source, shape: Shape) {
+fn fracatlas(s: &mut Source, shape: AnnotationShape) {
     s.format = Some(Format::Coco);
     s.images = "images".into();
     s.annotations = vec!["Annotations/COCO JSON/COCO_fracture_masks.json".into()];

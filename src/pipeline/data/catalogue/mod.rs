@@ -2,29 +2,12 @@
 
 mod known;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::Source;
+use super::{Purpose, Roots, Source};
 use crate::{Error, Result, did_you_mean};
 
 pub use known::KNOWN;
-
-/// What a data set is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Purpose {
-    /// Classes or findings.
-    Classify,
-    /// Masks.
-    Segment,
-    /// Boxes.
-    Detect,
-    /// Films alone, for pretraining.
-    Pretrain,
-}
 
 /// A data set that the program knows.
 #[derive(Debug)]
@@ -76,7 +59,8 @@ impl Known {
             let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
             Error::config(
                 "known",
-                format!("expected one of {}, found {name:?}", names.join(", ")),
+                format!("one of {}", names.join(", ")),
+                format!("{name:?}"),
                 did_you_mean(name, &names),
             )
         })
@@ -103,31 +87,15 @@ impl Known {
             let wanted = format!("{:?}", purpose.unwrap_or(Purpose::Pretrain)).to_lowercase();
             Error::config(
                 format!("known = {:?}, task", self.name),
-                format!("expected one of {}, found {wanted}", has.join(", ")),
+                format!("one of {}", has.join(", ")),
+                wanted,
                 "choose another task or another data set",
             )
         })
     }
 }
 
-/// Where data sets lie: one by one, or side by side in a folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roots {
-    /// The folder of a data set, by its name in the catalogue.
-    #[serde(flatten)]
-    pub sets: BTreeMap<String, PathBuf>,
-    /// Folders that hold data sets side by side, the first sought first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub folders: Vec<PathBuf>,
-}
-
 impl Roots {
-    /// The folder that the environment variable `MTPRET_DATA` names.
-    pub fn from_env() -> Self {
-        let folders = std::env::var_os("MTPRET_DATA").map(PathBuf::from).into_iter().collect();
-        Self { folders, ..Self::default() }
-    }
-
     /// The folder of a known data set.
     ///
     /// # Errors
@@ -142,15 +110,15 @@ impl Roots {
         places.find(|place| place.is_dir()).ok_or_else(|| {
             let sought: Vec<String> =
                 self.folders.iter().map(|folder| folder.display().to_string()).collect();
-            let sought = match sought.as_slice() {
-                [] => "no folder of data sets is named".to_string(),
-                some => format!("found none below {}", some.join(", ")),
+            let found = match sought.as_slice() {
+                [] => "no folder of data sets to seek it in".to_string(),
+                some => format!("none below {}", some.join(", ")),
             };
             Error::data(
                 format!("data set {}", known.name),
-                format!("expected its folder {}, {sought}", known.folders.join(" or ")),
-                "name the folder that holds the data sets by --data or MTPRET_DATA, or this one \
-                 under [roots]",
+                format!("its folder {}", known.folders.join(" or ")),
+                found,
+                "name the folder of the data sets in MTPRET_DATA, or this one under [roots]",
             )
         })
     }

@@ -3,7 +3,8 @@
 pub mod class;
 pub mod patient;
 pub mod portable;
-mod read;
+pub mod roots;
 pub mod source;
 pub mod split;
 pub mod split_file;
+pub mod uncertain;

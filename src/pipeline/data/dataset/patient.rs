@@ -1,6 +1,6 @@
-//! The patient that a path tells.
+//! The patient identifier in a path.
 
-use crate::data::{film::dicom, formats::walk::stem};
+use crate::data::{film::dicom, walk::stem};
 use std::path::Path;
 
 /// The patient of a film below `folder`, by its path or its DICOM header; any film that does not tell counts as a patient of its own.

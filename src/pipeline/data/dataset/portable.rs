@@ -14,6 +14,16 @@ impl Source {
         }
         source
     }
+    /// The keys of this source that are not at their default, as a configuration has them.
+    pub fn own_keys(&self) -> toml::Table {
+        let table = |source: &Self| toml::Table::try_from(source).expect("a source is plain data");
+        let plain = Self { known: self.known.clone(), format: self.format, ..Self::named("") };
+        let plain = table(&plain);
+        let own = |(key, value): &(String, toml::Value)| {
+            plain.get(key) != Some(value) || ["known", "format"].contains(&key.as_str())
+        };
+        table(self).into_iter().filter(own).collect()
+    }
     /// This source without its root, which [`Source::at`] gives again. A path that led out of the root is kept by its
     /// last name, so that the file can be put into the root of another machine.
     pub fn portable(&self) -> Self {

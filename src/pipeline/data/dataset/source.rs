@@ -1,15 +1,13 @@
-//! What a user writes about a data set.
+//! The configuration of a data set: where it lies, how it is read and divided.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::class::Class;
 use crate::{
     Error, Result,
-    data::{Kind, Labels, Purpose, formats::uncertain::Uncertain},
+    data::{Kind, Labels, Purpose, dataset::uncertain::Uncertain},
 };
 
 /// How the films and labels of a data set lie on disk.
@@ -41,7 +39,7 @@ pub enum Format {
 /// What is wanted of an annotation that holds boxes and outlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Shape {
+pub enum AnnotationShape {
     /// The boxes.
     #[default]
     Boxes,
@@ -125,7 +123,7 @@ pub struct Source {
     pub annotations: Vec<PathBuf>,
     /// `coco`: whether boxes or masks are wanted. Default `boxes`.
     #[serde(default)]
-    pub shape: Shape,
+    pub shape: AnnotationShape,
     /// `coco`, `voc`: a folder below `root` whose films have nothing on them where no annotation
     /// names them.
     #[serde(default)]
@@ -209,7 +207,7 @@ impl Source {
             classes: Vec::new(),
             only: BTreeMap::new(),
             annotations: Vec::new(),
-            shape: Shape::default(),
+            shape: AnnotationShape::default(),
             negatives: None,
             masks: Vec::new(),
             partial: false,
@@ -255,7 +253,7 @@ impl Source {
             ("classes", !self.classes.is_empty(), &[Csv, Suffix, Masks, Coco, Voc, Yolo]),
             ("annotations", !self.annotations.is_empty(), &[Coco, Voc, Yolo]),
             ("negatives", self.negatives.is_some(), &[Coco, Voc]),
-            ("shape", self.shape != Shape::default(), &[Coco, Yolo]),
+            ("shape", self.shape != AnnotationShape::default(), &[Coco, Yolo]),
             ("masks", !self.masks.is_empty(), &[Masks]),
             ("partial", self.partial, &[Csv, Masks, Coco, Voc, Openi]),
             ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix, Openi]),
@@ -263,32 +261,32 @@ impl Source {
     }
 
     pub(in crate::data) fn check(&self) -> Result<Format> {
-        let wrong = |key: &str, problem: String, remedy: &str| {
-            Err(Error::config(format!("data set {}, {key}", self.name), problem, remedy))
+        let wrong = |key: &str, expected: String, found: String, mend: &str| {
+            Err(Error::config(format!("data set {}, {key}", self.name), expected, found, mend))
         };
         let Some(format) = self.format else {
-            return wrong("format", "expected a format, found none".into(), "add it, or known");
+            return wrong("format", "a format".into(), "none".into(), "add it, or known");
         };
         for (key, share) in [("val_share", self.val_share), ("test_share", self.test_share)] {
             if !(0.0..1.0).contains(&share) {
-                let problem = format!("expected a share from 0 to below 1, found {share}");
-                return wrong(key, problem, "write 0.1 for a tenth");
+                let expected = "a share from 0 to below 1".into();
+                return wrong(key, expected, share.to_string(), "write 0.1 for a tenth");
             }
         }
         if self.val_share + self.test_share >= 1.0 {
             let sum = self.val_share + self.test_share;
-            let problem = format!(
-                "expected val_share and test_share below 1 together, found {sum}: nothing is left to train"
-            );
-            return wrong("test_share", problem, "lower one of them");
+            let expected = "val_share and test_share below 1 together".into();
+            let found = format!("{sum}: nothing is left to train");
+            return wrong("test_share", expected, found, "lower one of them");
         }
         let special = self.special();
         let foreign = special.iter().find(|(_, set, users)| *set && !users.contains(&format));
         if let Some((key, _, users)) = foreign {
             let format = format!("{format:?}").to_lowercase();
-            let problem = format!("expected no such key beside format = \"{format}\", found it");
+            let expected = format!("no such key beside format = \"{format}\"");
             let last = format!("{:?}", users[0]).to_lowercase();
-            return wrong(key, problem, &format!("remove it, or set format = \"{last}\""));
+            let mend = format!("remove it, or set format = \"{last}\"");
+            return wrong(key, expected, "it".into(), &mend);
         }
         let needed = match format {
             Format::Csv => {
@@ -304,21 +302,19 @@ impl Source {
             Format::Voc => Some(("annotations", self.annotations.is_empty(), "name the folder")),
             Format::Folder | Format::Nih | Format::Yolo | Format::Openi => None,
         };
-        if let Some((key, true, remedy)) = needed {
+        if let Some((key, true, mend)) = needed {
             let format = format!("{format:?}").to_lowercase();
             let article = if key.ends_with('s') { "" } else { "a " };
-            return wrong(
-                key,
-                format!("expected {article}{key}, which the format {format} needs, found none"),
-                remedy,
-            );
+            let expected = format!("{article}{key}, which the format {format} needs");
+            return wrong(key, expected, "none".into(), mend);
         }
         let films = self.films();
         let absent = [&self.root, &films].into_iter().find(|folder| !folder.is_dir());
         if let Some(absent) = absent {
             return Err(Error::data(
-                absent.display().to_string(),
-                format!("expected the folder of data set {}, found none", self.name),
+                absent,
+                format!("the folder of data set {}", self.name),
+                "none",
                 "correct root, or download the data set there",
             ));
         }

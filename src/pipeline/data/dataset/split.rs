@@ -1,12 +1,14 @@
 //! Training, validation and test without a patient in two of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+};
 
 use super::split_file;
 use crate::{
-    Error, Result,
-    data::{Annotation, Dataset, Kind, Labels, Sample, Source, Split, formats::walk::EXTENSIONS},
+    Error, Place, Result,
+    data::{Annotation, Dataset, Kind, Labels, Sample, Source, Split, walk::EXTENSIONS},
 };
 use serde::Serialize;
 
@@ -46,7 +48,7 @@ pub(in crate::data) struct Row {
     /// The part that the data set gives; `None` where it gives none.
     pub part: Option<Part>,
     /// File, or table and line, for errors.
-    pub place: String,
+    pub place: Place,
 }
 
 /// What a reader found.
@@ -82,8 +84,9 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
     let Listing { labels, rows, missing, unlabelled, mut flaws } = listing;
     if rows.is_empty() {
         let none = Error::data(
-            source.root.display().to_string(),
-            format!("expected films ({}), found none", EXTENSIONS.join(", ")),
+            &source.root,
+            format!("films ({})", EXTENSIONS.join(", ")),
+            "none",
             "correct root, or see that the download is unpacked",
         );
         return Err(flaws.into_iter().next().map_or(none, |flaw| flaw.error));
@@ -144,13 +147,14 @@ fn spread(labels: &Labels, films: Vec<Sample>, count: usize) -> Vec<Sample> {
 
 /// Each film once; a second row of it is a flaw.
 fn once(rows: Vec<Row>, flaws: &mut Vec<Flaw>) -> Vec<Row> {
-    let mut first: HashMap<PathBuf, String> = HashMap::new();
+    let mut first: HashMap<PathBuf, Place> = HashMap::new();
     let mut kept = Vec::new();
     for row in rows {
         if let Some(seen) = first.get(&row.sample.path) {
             let error = Error::data(
                 row.place.clone(),
-                format!("film {} is already at {seen}", row.sample.path.display()),
+                "each film once",
+                format!("{} here and at {seen}", row.sample.path.display()),
                 "remove one of the two rows",
             );
             flaws.push(Flaw::new("film listed twice", error));
@@ -172,13 +176,8 @@ fn check_patients(rows: &[Row], flaws: &mut Vec<Flaw>) {
             let name = |r: &Row| format!("{:?}", r.part.unwrap_or(Part::Train)).to_lowercase();
             let error = Error::data(
                 row.place.clone(),
-                format!(
-                    "patient {} is in {} here and in {} at {}",
-                    row.sample.patient,
-                    name(row),
-                    name(seen),
-                    seen.place
-                ),
+                format!("patient {} in one part", row.sample.patient),
+                format!("it in {} here and in {} at {}", name(row), name(seen), seen.place),
                 "set split = \"patient\" to divide again by patient, or split = \"unchecked\" \
                  to keep the division as it is",
             );
@@ -240,26 +239,30 @@ fn stratum(labels: &Labels, target: &Annotation) -> u32 {
 }
 
 fn check_train(source: &Source, dataset: &Dataset) -> Result<()> {
-    let lacks = |what: &str, remedy: &str| {
+    let lacks = |expected: String, mend: &str| {
         Err(Error::data(
-            source.root.display().to_string(),
+            &source.root,
+            expected,
             format!(
-                "{what} for training: of {} films {} are for validation and {} for test",
+                "none: of {} films {} are for validation and {} for test",
                 dataset.train.len() + dataset.val.len() + dataset.test.len(),
                 dataset.val.len(),
                 dataset.test.len()
             ),
-            remedy,
+            mend,
         ))
     };
     if dataset.train.is_empty() {
-        return lacks("no film is left", "add films of more patients, or lower the shares");
+        return lacks(
+            "films for training".into(),
+            "add films of more patients, or lower the shares",
+        );
     }
     if dataset.labels.kind == Kind::Classes {
         for (class, name) in dataset.labels.names.iter().enumerate() {
             if !dataset.train.iter().any(|s| s.target.labels() == [class as f32]) {
-                let what = format!("no film of class {name} is left");
-                return lacks(&what, "add films of this class to the training part");
+                let expected = format!("films of class {name} for training");
+                return lacks(expected, "add films of this class to the training part");
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A division of a data set in a file of its own, so that others can have the same.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -100,9 +102,10 @@ pub fn needs_division(source: &Source) -> Result<()> {
         return Ok(());
     }
     Err(Error::data(
-        source.root.display().to_string(),
-        "expected a division of the set's own (folders train and test, lists, a column), found none",
-        "leave --official out to divide it by patient",
+        &source.root,
+        "a division of the set's own (folders train and test, lists, a column)",
+        "none",
+        "divide it by patient",
     ))
 }
 
@@ -150,9 +153,10 @@ pub(in crate::data) fn apply(
     let (film, part) = (table.column(HEADER[0])?, table.column(HEADER[1])?);
     let mut parts: HashMap<&str, Part> = HashMap::new();
     for (line, cells) in &table.rows {
-        let problem = format!("expected train, val or test, found {:?}", cells[part]);
-        let named = Part::named(&cells[part])
-            .ok_or_else(|| Error::data(table.place(*line), problem, "write one of these"))?;
+        let named = Part::named(&cells[part]).ok_or_else(|| {
+            let found = format!("{:?}", cells[part]);
+            Error::data(table.place(*line), "train, val or test", found, "write one of these")
+        })?;
         parts.insert(&cells[film], named);
     }
     let mut met = HashSet::new();
@@ -160,9 +164,10 @@ pub(in crate::data) fn apply(
     for row in rows {
         let name = relative(&row.sample.path, &source.root);
         let Some(&part) = parts.get(name.as_str()) else {
-            let problem = format!("expected {name} in {}, found none", table.path.display());
-            let remedy = "write the splits anew: mtpret data splits";
-            flaws.push(Flaw::new("film without part", Error::data(row.place, problem, remedy)));
+            let expected = format!("{name} in {}", table.path.display());
+            let mend = "write the splits anew: mtpret data splits";
+            let error = Error::data(row.place, expected, "none", mend);
+            flaws.push(Flaw::new("film without part", error));
             continue;
         };
         met.insert(name);
@@ -171,10 +176,11 @@ pub(in crate::data) fn apply(
     let absent = |cells: &[String]| !met.contains(&cells[film]);
     if let Some((line, cells)) = table.rows.iter().find(|(_, cells)| absent(cells)) {
         let count = table.rows.iter().filter(|(_, cells)| absent(cells)).count();
-        let problem =
-            format!("expected the film {} in the data set, found none ({count} such)", cells[film]);
-        let remedy = "restore the films, or write the splits anew";
-        flaws.push(Flaw::new("missing film", Error::data(table.place(*line), problem, remedy)));
+        let expected = format!("the film {} in the data set", cells[film]);
+        let (found, mend) =
+            (format!("none ({count} such)"), "restore the films, or write the splits anew");
+        let error = Error::data(table.place(*line), expected, found, mend);
+        flaws.push(Flaw::new("missing film", error));
     }
     Ok(kept)
 }
@@ -185,12 +191,9 @@ pub(in crate::data) fn verify(source: &Source, file: &Path) -> Result<()> {
     let Some(first) = changed.first() else { return Ok(()) };
     let file = source.root.join(file);
     Err(Error::data(
-        first.display().to_string(),
-        format!(
-            "expected the film that {} was written for, found other bytes ({} such films)",
-            file.display(),
-            changed.len()
-        ),
+        first,
+        format!("the film that {} was written for", file.display()),
+        format!("other bytes ({} such films)", changed.len()),
         "restore the films, or write the splits anew: mtpret data splits",
     ))
 }

@@ -1,19 +1,21 @@
 //! An image file becomes a grey film on the 0-255 scale.
 
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::{
+    io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
-use image::codecs::{bmp::BmpDecoder, png::PngDecoder, tiff::TiffDecoder};
-use image::{DynamicImage, ImageDecoder, ImageError, Limits};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
+use image::{
+    DynamicImage, ImageDecoder, ImageError, Limits,
+    codecs::{bmp::BmpDecoder, png::PngDecoder, tiff::TiffDecoder},
+};
+use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
 
 use super::{
     dicom,
-    image::{Encoding, Fault, Film, MAX_PIXELS, MAX_SIDE, bytes, check_size, fault_at, luma},
+    image::{Encoding, Film, MAX_PIXELS, MAX_SIDE, Misfit, bytes, check_size, fault_at, luma},
     orientation::Orientation,
 };
 use crate::Result;
@@ -48,24 +50,23 @@ pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Film> {
     examine(bytes).map(|(film, _)| film).map_err(|fault| fault_at(name, fault))
 }
 
-pub(in crate::data) fn read(path: &Path) -> Result<Film, Fault> {
+pub(in crate::data) fn read(path: &Path) -> Result<Film, Misfit> {
     Ok(examine(&bytes(path)?)?.0)
 }
 
 /// The film that the bytes of an image file hold, and how.
-pub(in crate::data) fn examine(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+pub(in crate::data) fn examine(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
     // A decoder that panics on a damaged file must cost this film alone, not the run.
     let upright = || {
         let (film, encoding) = as_stored(bytes)?;
         Ok((Orientation::of(bytes).upright(film), encoding))
     };
-    catch_unwind(AssertUnwindSafe(upright))
-        .unwrap_or_else(|_| Err("its data are damaged beyond what the decoder can follow".into()))
+    catch_unwind(AssertUnwindSafe(upright)).unwrap_or_else(|_| Err(Misfit::damaged()))
 }
 
-fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
     match bytes {
-        [] => Err("expected an image, found an empty file".into()),
+        [] => Err(Misfit::new("an image", "an empty file")),
         // First, for DICOM's preamble may be the start of a TIFF.
         _ if dicom::is_marked(bytes) => dicom::film(bytes),
         [0xff, 0xd8, 0xff, ..] => jpeg(bytes),
@@ -83,9 +84,9 @@ fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
             image_crate("BMP", bits.filter(|n| *n <= 8), BmpDecoder::new(Cursor::new(bytes)))
         }
         _ if dicom::is_dicom(bytes) => dicom::film(bytes),
-        _ => Err(format!(
-            "expected JPEG, PNG, BMP, TIFF or DICOM, found a file that begins with {:02x?}",
-            &bytes[..bytes.len().min(4)]
+        _ => Err(Misfit::new(
+            "JPEG, PNG, BMP, TIFF or DICOM",
+            format!("a file that begins with {:02x?}", &bytes[..bytes.len().min(4)]),
         )),
     }
 }
@@ -98,27 +99,29 @@ fn limits() -> Limits {
     limits
 }
 
-fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(MAX_SIDE)
         .set_max_height(MAX_SIDE);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|e| format!("not a whole JPEG: {e}"))?;
-    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
+    decoder.decode_headers().map_err(|e| Misfit::not_whole("JPEG", e))?;
+    let (width, height) =
+        decoder.dimensions().ok_or_else(|| Misfit::new("the size of a JPEG", "none"))?;
     check_size(width, height)?;
     // The Y of YCbCr is BT.601 luma already; everything else goes through RGB.
     let grey = matches!(decoder.input_colorspace(), Some(ColorSpace::Luma | ColorSpace::YCbCr));
     let out = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(out));
-    let data = decoder.decode().map_err(|e| format!("not a whole JPEG: {e}"))?;
+    let data = decoder.decode().map_err(|e| Misfit::not_whole("JPEG", e))?;
     let pixels: Vec<f32> = if grey {
         data.iter().map(|&v| f32::from(v)).collect()
     } else {
         data.as_chunks::<3>().0.iter().map(|p| luma(p.map(f32::from))).collect()
     };
     if pixels.len() != width * height {
-        return Err(format!("expected {width}x{height} pixels, found {}", pixels.len()));
+        let expected = format!("{width}x{height} pixels");
+        return Err(Misfit::new(expected, pixels.len().to_string()));
     }
     let channels = decoder.input_colorspace().map_or(1, |space| space.num_components() as u8);
     Ok((Film { width, height, pixels }, Encoding::new("JPEG", 8, channels)))
@@ -129,8 +132,8 @@ fn image_crate<D: ImageDecoder>(
     format: &'static str,
     palette: Option<u16>,
     decoder: Result<D, ImageError>,
-) -> Result<(Film, Encoding), Fault> {
-    let fault = |e: ImageError| format!("not a whole image: {e}");
+) -> Result<(Film, Encoding), Misfit> {
+    let fault = |e: ImageError| Misfit::not_whole("image", e);
     let mut decoder = decoder.map_err(fault)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
@@ -144,7 +147,7 @@ fn image_crate<D: ImageDecoder>(
     Ok((Film { width, height, pixels: grey(&image)? }, encoding))
 }
 
-fn grey(image: &DynamicImage) -> Result<Vec<f32>, Fault> {
+fn grey(image: &DynamicImage) -> Result<Vec<f32>, Misfit> {
     /// Any channel type and count: `scale` brings a channel to 0-255.
     fn flat<T: Copy, const N: usize>(
         data: &[T],
@@ -167,7 +170,8 @@ fn grey(image: &DynamicImage) -> Result<Vec<f32>, Fault> {
             flat(i, word, |[r, g, b, a]| over_black(luma([r, g, b]), a))
         }
         other => {
-            return Err(format!("expected 8 or 16 bits a channel, found {:?}", other.color()));
+            let found = format!("{:?}", other.color());
+            return Err(Misfit::new("8 or 16 bits a channel", found));
         }
     })
 }

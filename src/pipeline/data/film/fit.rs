@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{decode::read, image::Fault, mask::mask};
+use super::{decode::read, image::Misfit, mask::mask};
 use crate::data::{Annotation, Film, Sample};
 
 /// How a film comes to the size of the input.
@@ -48,7 +48,7 @@ impl Fitted {
     /// thresholded again at one half. So it stays aligned with the film to a fraction of a pixel
     /// and keeps its area, where taking the nearest pixel would shift edges by up to half a pixel
     /// of the input and lose what is thinner than one.
-    pub fn read(sample: &Sample, fit: Fit, input: [usize; 2]) -> Result<Self, Fault> {
+    pub fn read(sample: &Sample, fit: Fit, input: [usize; 2]) -> Result<Self, Misfit> {
         let film = read(&sample.path)?;
         let size = [film.width, film.height];
         let extent = fit.extent(size, input);
@@ -78,13 +78,11 @@ impl Fitted {
 pub(in crate::data) fn upright(
     annotated: [usize; 2],
     [width, height]: [usize; 2],
-) -> Result<(), Fault> {
+) -> Result<(), Misfit> {
     // Any other difference is a film that was reduced, whose annotation scales with it.
     if annotated == [height, width] && width != height {
-        return Err(format!(
-            "expected the annotated image upright, {width}x{height}, found it turned, \
-             {height}x{width}"
-        ));
+        let expected = format!("the annotated image upright, {width}x{height}");
+        return Err(Misfit::new(expected, format!("it turned, {height}x{width}")));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A grey film, how files hold it, and what reading one shares.
 
 use crate::{Error, Result};
-use std::path::Path;
+use std::{fmt, path::Path};
 
 /// Pixels a side that are decoded at most.
 pub const MAX_SIDE: usize = 30_000;
@@ -46,38 +46,62 @@ impl Encoding {
     }
 }
 
-/// What is wrong with a file, without its name.
-pub(in crate::data) type Fault = String;
+/// What is wrong with a file, without its name; reads `expected {expected}, found {found}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::data) struct Misfit {
+    pub expected: String,
+    pub found: String,
+}
 
-pub(in crate::data) fn fault_at(path: &Path, fault: Fault) -> Error {
+impl Misfit {
+    pub(in crate::data) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { expected: expected.into(), found: found.into() }
+    }
+    /// Of a file that its decoder refuses.
+    pub(in crate::data) fn not_whole(what: &str, why: impl fmt::Display) -> Self {
+        Self::new(format!("a whole {what}"), format!("one that its decoder refuses ({why})"))
+    }
+    /// Of a file on which its decoder panics.
+    pub(in crate::data) fn damaged() -> Self {
+        Self::new("a whole image", "data damaged beyond what the decoder can follow")
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+pub(in crate::data) fn fault_at(path: &Path, misfit: Misfit) -> Error {
     Error::data(
-        path.display().to_string(),
-        fault,
+        path,
+        misfit.expected,
+        misfit.found,
         "replace the file by a whole JPEG, PNG, BMP, TIFF or DICOM, or leave it out",
     )
 }
 
 /// The bytes of an image file.
-pub(in crate::data) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
-    let about = std::fs::metadata(path).map_err(|e| format!("expected an image file, {e}"))?;
+pub(in crate::data) fn bytes(path: &Path) -> Result<Vec<u8>, Misfit> {
+    let about = std::fs::metadata(path).map_err(|e| Misfit::new("an image file", e.to_string()))?;
     if !about.is_file() {
-        return Err("expected an image file, found something else than a file".into());
+        return Err(Misfit::new("an image file", "something else than a file"));
     }
     if about.len() > MAX_BYTES {
-        return Err(format!("expected at most {MAX_BYTES} bytes, found {}", about.len()));
+        let expected = format!("at most {MAX_BYTES} bytes");
+        return Err(Misfit::new(expected, about.len().to_string()));
     }
-    std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))
+    std::fs::read(path).map_err(|e| Misfit::new("a file that can be read", e.to_string()))
 }
 
-pub(in crate::data) fn check_size(width: usize, height: usize) -> Result<(), Fault> {
+pub(in crate::data) fn check_size(width: usize, height: usize) -> Result<(), Misfit> {
     if width == 0 || height == 0 {
-        return Err(format!("expected at least one pixel, found {width}x{height}"));
+        return Err(Misfit::new("at least one pixel", format!("{width}x{height}")));
     }
     if width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS {
-        return Err(format!(
-            "expected at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all, \
-             found {width}x{height}"
-        ));
+        let expected = format!("at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all");
+        return Err(Misfit::new(expected, format!("{width}x{height}")));
     }
     Ok(())
 }

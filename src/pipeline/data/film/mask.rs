@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{decode::read, fit::upright, image::Fault};
+use super::{decode::read, fit::upright, image::Misfit};
 use crate::{
     Error, Result,
     data::{Annotation, Sample},
@@ -23,21 +23,22 @@ impl Sample {
     /// [`Error::Data`] naming the film if it has no mask, if the mask cannot be read or is of
     /// another size, or if its values are not those of a mask.
     pub fn mask(&self, size: [usize; 2]) -> Result<Vec<u8>> {
-        mask(&self.target, size).map_err(|fault| {
-            let place = self.path.display().to_string();
-            Error::data(place, fault, "correct the mask, or leave the film out")
+        mask(&self.target, size).map_err(|Misfit { expected, found }| {
+            Error::data(&self.path, expected, found, "correct the mask, or leave the film out")
         })
     }
 }
 
 /// The mask of a film of `size` pixels: 1 is foreground.
-pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result<Vec<u8>, Fault> {
+pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result<Vec<u8>, Misfit> {
     let mut union = vec![0; size[0] * size[1]];
     match annotation {
         Annotation::Mask(paths) => {
             for path in paths {
-                let fault = |why: Fault| format!("its mask {}: {why}", path.display());
-                add_file(path, size, &mut union).map_err(fault)?;
+                let of_mask = |Misfit { expected, found }| {
+                    Misfit::new(format!("{expected} in its mask {}", path.display()), found)
+                };
+                add_file(path, size, &mut union).map_err(of_mask)?;
             }
         }
         Annotation::Polygons { size: annotated, polygons } => {
@@ -50,30 +51,28 @@ pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result
             }
         }
         Annotation::Labels(_) | Annotation::Boxes { .. } => {
-            return Err("expected a film with a mask, found one without".into());
+            return Err(Misfit::new("a film with a mask", "one without"));
         }
     }
     Ok(union)
 }
 
-fn add_file(path: &Path, size: [usize; 2], union: &mut [u8]) -> Result<(), Fault> {
+fn add_file(path: &Path, size: [usize; 2], union: &mut [u8]) -> Result<(), Misfit> {
     let mask = read(path)?;
     if [mask.width, mask.height] != size {
-        return Err(format!(
-            "expected the film's size {}x{}, found {}x{}",
-            size[0], size[1], mask.width, mask.height
-        ));
+        let expected = format!("the film's size {}x{}", size[0], size[1]);
+        return Err(Misfit::new(expected, format!("{}x{}", mask.width, mask.height)));
     }
     let most = mask.pixels.iter().fold(0.0f32, |most, v| most.max(*v));
     if most > 0.0 && most <= THRESHOLD {
-        return Err(format!("expected 0 for background and 255 for foreground, found 0 to {most}"));
+        let expected = "0 for background and 255 for foreground";
+        return Err(Misfit::new(expected, format!("0 to {most}")));
     }
     let between = mask.pixels.iter().filter(|v| (64.0..=191.0).contains(*v)).count();
     if between as f64 > BETWEEN * mask.pixels.len() as f64 {
         let percent = 100 * between / mask.pixels.len();
-        return Err(format!(
-            "expected 0 and 255, found values between in {percent}% of the pixels"
-        ));
+        let found = format!("values between in {percent}% of the pixels");
+        return Err(Misfit::new("0 and 255", found));
     }
     for (to, value) in union.iter_mut().zip(mask.pixels) {
         *to |= u8::from(value > THRESHOLD);

@@ -1,8 +1,10 @@
 //! How EXIF says that a picture is to be turned or mirrored before it is looked at (tag 274).
 
-use std::io::{BufRead, BufReader, Cursor, Seek};
-use std::ops::Sub;
-use std::path::Path;
+use std::{
+    io::{BufRead, BufReader, Cursor, Seek},
+    ops::Sub,
+    path::Path,
+};
 
 use crate::data::Film;
 

@@ -1,9 +1,10 @@
 //! Resizing in f32, without a detour through bytes.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    images::{Image, ImageRef},
+};
 
-use super::image::Fault;
 use crate::data::Film;
 
 impl Film {
@@ -21,7 +22,7 @@ impl Film {
         Film { width, height, pixels }
     }
 
-    fn convolve(&self, width: usize, height: usize, out: &mut [f32]) -> Result<(), Fault> {
+    fn convolve(&self, width: usize, height: usize, out: &mut [f32]) -> Result<(), String> {
         let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
         let fault = |e: &dyn std::error::Error| e.to_string();
         let from = ImageRef::new(

@@ -1,18 +1,22 @@
 //! What the readers of boxes share: classes, checks, and the films that annotations name.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
-use super::walk::{file_name, films_below, relative, stem};
+use mtpret_engine::error::Place;
+
 use crate::{
     Error, Result,
     data::{
-        Annotation, Sample, Shape, Source,
+        Annotation, AnnotationShape, Sample, Source,
         dataset::{
             class::{Class, names},
             patient::told,
             split::{Flaw, Row},
         },
+        walk::{file_name, films_below, relative, stem},
     },
     did_you_mean,
 };
@@ -38,14 +42,15 @@ impl<'a> Classes<'a> {
     }
 
     /// The index of the class that `word` means.
-    pub(in crate::data) fn index(&mut self, place: &str, word: &str) -> Result<usize> {
+    pub(in crate::data) fn index(&mut self, place: &Place, word: &str) -> Result<usize> {
         if let Some(known) = self.given.iter().position(|class| class.any(|w| w == word)) {
             return Ok(known);
         }
         if !self.given.is_empty() {
             return Err(Error::data(
                 place,
-                format!("expected one of the classes {}, found {word:?}", self.names.join(", ")),
+                format!("one of the classes {}", self.names.join(", ")),
+                format!("{word:?}"),
                 did_you_mean(word, &self.names),
             ));
         }
@@ -58,23 +63,24 @@ impl<'a> Classes<'a> {
 
 /// `x1 y1 x2 y2` if it is a box of an image of `size`, clipped by what rounding carried over.
 pub(in crate::data) fn checked(
-    place: &str,
+    place: &Place,
     corners: [f32; 4],
     size: [usize; 2],
 ) -> Result<[f32; 4]> {
     let [x1, y1, x2, y2] = corners;
-    let fault = |problem: String| {
-        Err(Error::data(place, problem, "correct the box, or remove it from the annotations"))
+    let fault = |expected: &str| {
+        let found = format!("the corners {x1} {y1} and {x2} {y2}");
+        let mend = "correct the box, or remove it from the annotations";
+        Err(Error::data(place, expected, found, mend))
     };
-    let found = format!("found the corners {x1} {y1} and {x2} {y2}");
     if !corners.iter().all(|v| v.is_finite()) {
-        return fault(format!("expected numbers, {found}"));
+        return fault("numbers");
     }
     if x2 < x1 || y2 < y1 {
-        return fault(format!("expected the second corner right of and below the first, {found}"));
+        return fault("the second corner right of and below the first");
     }
     if x2 == x1 || y2 == y1 {
-        return fault(format!("expected a box of some width and height, {found}"));
+        return fault("a box of some width and height");
     }
     let [width, height] = size.map(|side| side as f32);
     let within = |v: f32, side: f32| v >= -ROUNDING && v <= side + ROUNDING;
@@ -82,31 +88,32 @@ pub(in crate::data) fn checked(
         .map(|(v, side)| if within(v, side) { Some(v.clamp(0.0, side)) } else { None });
     match clipped {
         [Some(x1), Some(y1), Some(x2), Some(y2)] if x1 < x2 && y1 < y2 => Ok([x1, y1, x2, y2]),
-        _ => fault(format!("expected a box within the image of {width}x{height}, {found}")),
+        _ => fault(&format!("a box within the image of {width}x{height}")),
     }
 }
 
 /// An outline `x y x y ...` if it is one of an image of `size`.
 pub(in crate::data) fn outline(
-    place: &str,
+    place: &Place,
     numbers: &[f32],
     size: [usize; 2],
 ) -> Result<Vec<[f32; 2]>> {
-    let fault = |problem: String| {
-        Err(Error::data(place, problem, "correct the outline, or remove it from the annotations"))
+    let fault = |expected: &str, found: String| {
+        let mend = "correct the outline, or remove it from the annotations";
+        Err(Error::data(place, expected, found, mend))
     };
     if numbers.len() < 6 || !numbers.len().is_multiple_of(2) {
-        let found = numbers.len();
-        return fault(format!("expected x and y of three corners or more, found {found} numbers"));
+        let found = format!("{} numbers", numbers.len());
+        return fault("x and y of three corners or more", found);
     }
     let corners = numbers.as_chunks::<2>().0;
     let within = |v: f32, side: usize| v >= -ROUNDING && v <= side as f32 + ROUNDING;
     match corners.iter().find(|[x, y]| !within(*x, size[0]) || !within(*y, size[1])) {
         None => Ok(corners.to_vec()),
-        Some([x, y]) => fault(format!(
-            "expected an outline within the image of {}x{}, found the corner {x} {y}",
-            size[0], size[1]
-        )),
+        Some([x, y]) => fault(
+            &format!("an outline within the image of {}x{}", size[0], size[1]),
+            format!("the corner {x} {y}"),
+        ),
     }
 }
 
@@ -134,12 +141,14 @@ impl Films {
 
     /// The film that `name` means: a path below the folder, or the name of one film anywhere in
     /// it, with its extension or without; `None` if there is none.
-    pub(in crate::data) fn find(&self, place: &str, name: &str) -> Result<Option<PathBuf>> {
-        let fault = |problem: String, remedy: &str| Err(Error::data(place, problem, remedy));
+    pub(in crate::data) fn find(&self, place: &Place, name: &str) -> Result<Option<PathBuf>> {
         let Some(inside) = relative(name) else {
-            let problem =
-                format!("expected a film below {}, found {name:?}", self.folder.display());
-            return fault(problem, "write the path relative to images, without ..");
+            return Err(Error::data(
+                place,
+                format!("a film below {}", self.folder.display()),
+                format!("{name:?}"),
+                "write the path relative to images, without ..",
+            ));
         };
         let path = self.folder.join(&inside);
         if self.holds(&path) {
@@ -153,19 +162,22 @@ impl Films {
         match found.as_slice() {
             [] => Ok(None),
             [only] => Ok(Some((*only).clone())),
-            [one, other, ..] => {
-                let (one, other) = (one.display(), other.display());
-                fault(format!("{name} is both {one} and {other}"), "write its folder too")
-            }
+            [one, other, ..] => Err(Error::data(
+                place,
+                format!("one film {name}"),
+                format!("both {} and {}", one.display(), other.display()),
+                "write its folder too",
+            )),
         }
     }
 }
 
 /// The flaw of an annotation whose film is not there.
-pub(in crate::data) fn no_film(source: &Source, place: &str, name: &str) -> Flaw {
+pub(in crate::data) fn no_film(source: &Source, place: &Place, name: &str) -> Flaw {
     let error = Error::data(
         place,
-        format!("expected the film {name} below {}, found no such file", source.films().display()),
+        format!("the film {name} below {}", source.films().display()),
+        "no such file",
         "correct images, or set partial = true to leave out what is not there",
     );
     Flaw::new("missing film", error)
@@ -190,11 +202,11 @@ pub(in crate::data) struct Marks {
 /// A film and its marks in an image of `size`, as the source wants them.
 pub(in crate::data) fn row(source: &Source, path: PathBuf, size: [usize; 2], marks: Marks) -> Row {
     let target = match source.shape {
-        Shape::Boxes => Annotation::Boxes { size, boxes: marks.boxes },
-        Shape::Mask => Annotation::Polygons { size, polygons: marks.polygons },
+        AnnotationShape::Boxes => Annotation::Boxes { size, boxes: marks.boxes },
+        AnnotationShape::Mask => Annotation::Polygons { size, polygons: marks.polygons },
     };
     let patient = patient_of(&path, &source.films());
-    let place = path.display().to_string();
+    let place = Place::from(&path);
     Row { sample: Sample { path, patient, target }, part: None, place }
 }
 

@@ -1,19 +1,20 @@
 //! COCO JSON: boxes and outlines (<https://cocodataset.org/#format-data>).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
+use mtpret_engine::error::Place;
 use serde_json::Value;
 
-use super::{
-    boxes::{Classes, Films, Marks, checked, negatives, no_film, outline, row},
-    walk::stem,
-};
+use super::boxes::{Classes, Films, Marks, checked, negatives, no_film, outline, row};
 use crate::{
     Error, Result,
     data::{
-        BoxLabel, Kind, Labels, Shape, Source,
+        AnnotationShape, BoxLabel, Kind, Labels, Source,
         dataset::split::{Flaw, Listing, Part, Row},
+        walk::stem,
     },
 };
 
@@ -26,7 +27,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     for file in &source.annotations {
         let path = source.root.join(file);
         let part = Part::in_name(&stem(&path));
-        let images = File::read(&path)?.images(source.shape, &mut classes, &mut flaws)?;
+        let images = CocoFile::read(&path)?.images(source.shape, &mut classes, &mut flaws)?;
         for image in images {
             let film = match films.find(&image.place, &image.name) {
                 Ok(film) => film,
@@ -47,42 +48,41 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     }
     rows.extend(negatives(source, &rows)?);
     let labels = match source.shape {
-        Shape::Boxes => Labels { kind: Kind::Boxes, names: classes.names },
-        Shape::Mask => source.mask_labels(),
+        AnnotationShape::Boxes => Labels { kind: Kind::Boxes, names: classes.names },
+        AnnotationShape::Mask => source.mask_labels(),
     };
     Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
 /// An image and what is on it.
 struct Image {
-    place: String,
+    place: Place,
     name: String,
     size: [usize; 2],
     marks: Marks,
 }
 
 /// A whole file.
-struct File {
-    name: String,
+struct CocoFile {
+    path: PathBuf,
     json: Value,
 }
 
-impl File {
+impl CocoFile {
     fn read(path: &Path) -> Result<Self> {
-        let remedy = "see that the annotations exist and may be read";
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, remedy))?;
-        let name = path.display().to_string();
+        let mend = "see that the annotations exist and may be read";
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
         let json = serde_json::from_str(&text).map_err(|e| {
-            let place = format!("{name}:{}", e.line());
-            Error::data(place, format!("not JSON: {e}"), "download the file again")
+            let place = Place::from(path).line(e.line() as u64);
+            Error::data(place, "JSON", e.to_string(), "download the file again")
         })?;
-        Ok(Self { name, json })
+        Ok(Self { path: path.into(), json })
     }
 
     /// The images in the order of the file; what is wrong with single marks goes to `flaws`.
     fn images(
         &self,
-        shape: Shape,
+        shape: AnnotationShape,
         classes: &mut Classes,
         flaws: &mut Vec<Flaw>,
     ) -> Result<Vec<Image>> {
@@ -90,7 +90,7 @@ impl File {
         for (at, entry) in self.entries("images")?.enumerate() {
             let id = entry.id()?;
             if let Some(first) = numbers.insert(id.clone(), at) {
-                return Err(entry.fault(format!("its id {id} is already at images[{first}]")));
+                return Err(entry.fault("an id of its own", format!("{id}, as at images[{first}]")));
             }
             let size = [entry.side("width")?, entry.side("height")?];
             let name = entry.text("file_name")?.to_string();
@@ -98,30 +98,28 @@ impl File {
         }
         let categories = self.categories(shape, classes)?;
         let mut seen = HashSet::new();
-        let mut mark = |entry: &Entry| -> Result<()> {
+        let mut mark = |entry: &JsonEntry| -> Result<()> {
             let id = entry.id()?;
             if !seen.insert(id.clone()) {
-                return Err(entry.fault(format!("its id {id} is already at one above")));
+                return Err(entry.fault("an id of its own", format!("{id}, as at one above")));
             }
             let image = entry.get("image_id")?;
             let Some(&at) = numbers.get(&image.to_string()) else {
-                return Err(entry.fault(format!("expected an image of id {image}, found none")));
+                return Err(entry.fault(format!("an image of id {image}"), "none"));
             };
             let category = entry.get("category_id")?;
             let Some(&class) = categories.get(&category.to_string()) else {
-                return Err(
-                    entry.fault(format!("expected a category of id {category}, found none"))
-                );
+                return Err(entry.fault(format!("a category of id {category}"), "none"));
             };
             let image: &mut Image = &mut images[at];
             match shape {
-                Shape::Boxes => {
+                AnnotationShape::Boxes => {
                     // Looked up here, so that a category without boxes may be any.
                     let class = classes.index(&entry.place, class)?;
                     let corners = entry.corners(image.size)?;
                     image.marks.boxes.push(BoxLabel { corners, class });
                 }
-                Shape::Mask => image.marks.polygons.extend(entry.polygons(image.size)?),
+                AnnotationShape::Mask => image.marks.polygons.extend(entry.polygons(image.size)?),
             }
             Ok(())
         };
@@ -133,50 +131,55 @@ impl File {
     }
 
     /// The names of the categories by id; without classes of the source they all become classes.
-    fn categories(&self, shape: Shape, classes: &mut Classes) -> Result<BTreeMap<String, &str>> {
+    fn categories(
+        &self,
+        shape: AnnotationShape,
+        classes: &mut Classes,
+    ) -> Result<BTreeMap<String, &str>> {
         let mut names = BTreeMap::new();
         for entry in self.entries("categories")? {
             let (id, name) = (entry.id()?, entry.text("name")?);
             if names.insert(id.clone(), name).is_some() {
-                return Err(entry.fault(format!("its id {id} is already at one above")));
+                return Err(entry.fault("an id of its own", format!("{id}, as at one above")));
             }
-            if shape == Shape::Boxes && !classes.given() {
+            if shape == AnnotationShape::Boxes && !classes.given() {
                 classes.index(&entry.place, name)?;
             }
         }
         Ok(names)
     }
 
-    fn entries(&self, list: &str) -> Result<impl Iterator<Item = Entry<'_>>> {
+    fn entries(&self, list: &str) -> Result<impl Iterator<Item = JsonEntry<'_>>> {
         let Some(entries) = self.json.get(list).and_then(Value::as_array) else {
             return Err(Error::data(
-                self.name.clone(),
-                format!("expected the list {list}, found none"),
+                &self.path,
+                format!("the list {list}"),
+                "none",
                 "name a COCO file with images, annotations and categories",
             ));
         };
-        let place = format!("{}, {list}", self.name);
-        let entry = move |(at, json)| Entry { place: format!("{place}[{at}]"), json };
+        let place = move |at: usize| Place::from(&self.path).item(format!("{list}[{at}]"));
+        let entry = move |(at, json)| JsonEntry { place: place(at), json };
         Ok(entries.iter().enumerate().map(entry))
     }
 }
 
 /// One entry of a list, with its place.
-struct Entry<'a> {
-    place: String,
+struct JsonEntry<'a> {
+    place: Place,
     json: &'a Value,
 }
 
-impl<'a> Entry<'a> {
-    fn fault(&self, problem: String) -> Error {
-        Error::data(self.place.clone(), problem, "correct this entry, or remove it")
+impl<'a> JsonEntry<'a> {
+    fn fault(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        Error::data(&self.place, expected, found, "correct this entry, or remove it")
     }
 
     fn get(&self, key: &str) -> Result<&'a Value> {
         self.json.get(key).filter(|value| !value.is_null()).ok_or_else(|| {
             let found = self.json.as_object().into_iter().flat_map(|entry| entry.keys());
             let found = found.map(String::as_str).collect::<Vec<_>>().join(", ");
-            self.fault(format!("expected the key {key}, found {found}"))
+            self.fault(format!("the key {key}"), found)
         })
     }
 
@@ -186,33 +189,32 @@ impl<'a> Entry<'a> {
 
     fn text(&self, key: &str) -> Result<&'a str> {
         let value = self.get(key)?;
-        value.as_str().ok_or_else(|| self.fault(format!("expected text as {key}, found {value}")))
+        value.as_str().ok_or_else(|| self.fault(format!("text as {key}"), value.to_string()))
     }
 
     fn side(&self, key: &str) -> Result<usize> {
         let value = self.get(key)?;
         let side = value.as_f64().filter(|v| *v >= 1.0 && v.fract() == 0.0 && *v < 1e9);
         side.map(|v| v as usize)
-            .ok_or_else(|| self.fault(format!("expected pixels as {key}, found {value}")))
+            .ok_or_else(|| self.fault(format!("pixels as {key}"), value.to_string()))
     }
 
     fn numbers(&self, value: &Value) -> Result<Vec<f32>> {
         let numbers = value.as_array().map(|list| list.iter().map(|v| Some(v.as_f64()? as f32)));
         numbers
             .and_then(Iterator::collect)
-            .ok_or_else(|| self.fault(format!("expected a list of numbers, found {value}")))
+            .ok_or_else(|| self.fault("a list of numbers", value.to_string()))
     }
 
     /// The box as `x1 y1 x2 y2`.
     fn corners(&self, size: [usize; 2]) -> Result<[f32; 4]> {
         let crowd = self.json.get("iscrowd").and_then(Value::as_u64).unwrap_or(0);
         if crowd != 0 {
-            return Err(self.fault("expected a box around one thing, found a crowd".into()));
+            return Err(self.fault("a box around one thing", "a crowd"));
         }
         let numbers = self.numbers(self.get("bbox")?)?;
         let [x, y, width, height] = numbers[..] else {
-            let found = numbers.len();
-            return Err(self.fault(format!("expected four numbers as bbox, found {found}")));
+            return Err(self.fault("four numbers as bbox", numbers.len().to_string()));
         };
         checked(&self.place, [x, y, x + width, y + height], size)
     }
@@ -220,17 +222,15 @@ impl<'a> Entry<'a> {
     fn polygons(&self, size: [usize; 2]) -> Result<Vec<Vec<[f32; 2]>>> {
         let value = self.get("segmentation")?;
         if value.is_object() {
-            let problem = "expected outlines as segmentation, found a run-length code";
             return Err(Error::data(
-                self.place.clone(),
-                problem,
+                &self.place,
+                "outlines as segmentation",
+                "a run-length code",
                 "convert it to polygons, or give the masks as image files (format = \"masks\")",
             ));
         }
         match value.as_array().map(Vec::as_slice) {
-            None | Some([]) => {
-                Err(self.fault(format!("expected outlines as segmentation, found {value}")))
-            }
+            None | Some([]) => Err(self.fault("outlines as segmentation", value.to_string())),
             Some(outlines) => outlines
                 .iter()
                 .map(|numbers| outline(&self.place, &self.numbers(numbers)?, size))

@@ -1,7 +1,10 @@
 //! A CSV file in memory.
 
-use crate::{Error, Result, did_you_mean};
 use std::path::{Path, PathBuf};
+
+use mtpret_engine::error::Place;
+
+use crate::{Error, Result, did_you_mean};
 
 /// A CSV file in memory.
 pub struct Table {
@@ -51,8 +54,8 @@ impl Table {
     }
 
     /// File and line, for errors.
-    pub fn place(&self, line: u64) -> String {
-        format!("{}:{line}", self.path.display())
+    pub fn place(&self, line: u64) -> Place {
+        Place::from(&self.path).line(line)
     }
 
     /// The place of a column.
@@ -60,7 +63,8 @@ impl Table {
         self.header.iter().position(|column| column == name).ok_or_else(|| {
             Error::data(
                 self.place(1),
-                format!("expected a column {name}, found {}", self.header.join(", ")),
+                format!("a column {name}"),
+                self.header.join(", "),
                 did_you_mean(name, &self.header),
             )
         })
@@ -68,17 +72,18 @@ impl Table {
 }
 
 fn csv_fault(path: &Path, error: csv::Error) -> Error {
-    let line = error.position().map_or(String::new(), |at| format!(":{}", at.line()));
-    let place = format!("{}{line}", path.display());
+    let line = error.position().map(csv::Position::line);
+    let place = Place { line, ..Place::from(path) };
     match error.into_kind() {
         csv::ErrorKind::Io(source) => {
             Error::io(path, source, "see that the table exists and may be read")
         }
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Error::data(
             place,
-            format!("expected {expected_len} cells as in the header, found {len}"),
+            format!("{expected_len} cells as in the header"),
+            len.to_string(),
             "put cells that hold commas in double quotes",
         ),
-        other => Error::data(place, format!("not a table: {other:?}"), "save it as UTF-8 CSV"),
+        other => Error::data(place, "a table in CSV", format!("{other:?}"), "save it as UTF-8 CSV"),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::walk::{EXTENSIONS, file_name, films_below, list};
+use mtpret_engine::error::Place;
+
 use crate::{
     Error, Result,
     data::{
@@ -11,6 +12,7 @@ use crate::{
             patient::patient,
             split::{Flaw, Listing, Part, Row},
         },
+        walk::{EXTENSIONS, file_name, films_below, list},
     },
 };
 
@@ -71,8 +73,9 @@ fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
         let (classes, films) = list(folder)?;
         if classes.is_empty() && !films.is_empty() {
             return Err(Error::data(
-                folder.display().to_string(),
-                format!("expected a folder per class, found {} films", films.len()),
+                folder,
+                "a folder per class",
+                format!("{} films", films.len()),
                 "set labelled = false to take them without labels",
             ));
         }
@@ -83,8 +86,9 @@ fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
     match names.as_slice() {
         [_, _, ..] => Ok(names),
         found => Err(Error::data(
-            parts[0].1.display().to_string(),
-            format!("expected two class folders or more, found {found:?}"),
+            &parts[0].1,
+            "two class folders or more",
+            format!("{found:?}"),
             "put the films of each class in a folder of its own, or set labelled = false",
         )),
     }
@@ -92,8 +96,9 @@ fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
 
 fn empty_class(folder: &Path) -> Error {
     Error::data(
-        folder.display().to_string(),
-        format!("expected films of this class ({}), found none", EXTENSIONS.join(", ")),
+        folder,
+        format!("films of this class ({})", EXTENSIONS.join(", ")),
+        "none",
         "add films, or remove the folder",
     )
 }
@@ -106,9 +111,5 @@ pub(in crate::data) fn row(
     target: Vec<f32>,
 ) -> Row {
     let patient = patient(&source.films(), &path);
-    Row {
-        place: path.display().to_string(),
-        part,
-        sample: Sample { path, patient, target: target.into() },
-    }
+    Row { place: Place::from(&path), part, sample: Sample { path, patient, target: target.into() } }
 }

@@ -9,7 +9,5 @@ pub mod openi;
 pub mod pairs;
 pub mod suffix;
 pub mod table;
-pub mod uncertain;
 pub mod voc;
-pub mod walk;
 pub mod yolo;

@@ -1,17 +1,19 @@
 //! NIH ChestX-ray14 (Wang et al., CVPR 2017).
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
-
-use super::{
-    csv_table::Table,
-    walk::{file_name, films_below, relative},
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
 };
+
+use mtpret_engine::error::Place;
+
+use super::csv_table::Table;
 use crate::{
     Error, Result,
     data::{
         Kind, Labels, Sample, Source, Split,
         dataset::split::{Flaw, Listing, Part, Row},
+        walk::{file_name, films_below, relative},
     },
     did_you_mean,
 };
@@ -45,11 +47,8 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
         if table.header.get(at).map(String::as_str) != Some(name) {
             return Err(Error::data(
                 table.place(1),
-                format!(
-                    "expected column {} to be {name}, found {:?}",
-                    at + 1,
-                    table.header.get(at)
-                ),
+                format!("column {} to be {name}", at + 1),
+                format!("{:?}", table.header.get(at)),
                 "use the Data_Entry_2017 table as it is published",
             ));
         }
@@ -62,15 +61,15 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let row = |line: u64, cells: &[String]| -> Result<Option<Row>> {
         let place = table.place(line);
         let [image, labels, .., patient] = cells.get(..4).unwrap_or_default() else {
-            let problem = format!("expected 11 cells or more, found {}", cells.len());
-            return Err(Error::data(place, problem, "download the table again"));
+            let found = cells.len().to_string();
+            return Err(Error::data(place, "11 cells or more", found, "download the table again"));
         };
         if relative(image).is_none_or(|path| path.components().count() != 1) {
-            let problem = format!("expected the bare name of an image, found {image:?}");
-            return Err(Error::data(place, problem, "write the file name alone"));
+            let (expected, found) = ("the bare name of an image", format!("{image:?}"));
+            return Err(Error::data(place, expected, found, "write the file name alone"));
         }
         if patient.is_empty() {
-            return Err(Error::data(place, "expected a patient, found a blank", "fill it in"));
+            return Err(Error::data(place, "a patient", "a blank", "fill it in"));
         }
         let target = target(&place, labels, &names)?;
         let Some(path) = on_disk.get(image) else { return Ok(None) };
@@ -88,8 +87,9 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     }
     if rows.is_empty() && flaws.is_empty() {
         return Err(Error::data(
-            source.root.display().to_string(),
-            format!("expected images that {} lists, found none", table.path.display()),
+            &source.root,
+            format!("images that {} lists", table.path.display()),
+            "none",
             "unpack the images anywhere below root",
         ));
     }
@@ -101,11 +101,11 @@ fn table_path(source: &Source) -> Result<PathBuf> {
     if let Some(table) = &source.table {
         return Ok(source.root.join(table));
     }
-    let remedy = "name the table with the key table";
+    let mend = "name the table with the key table";
     let mut found = Vec::new();
     let entries = std::fs::read_dir(&source.root);
-    for entry in entries.map_err(|e| Error::io(&source.root, e, remedy))? {
-        let path = entry.map_err(|e| Error::io(&source.root, e, remedy))?.path();
+    for entry in entries.map_err(|e| Error::io(&source.root, e, mend))? {
+        let path = entry.map_err(|e| Error::io(&source.root, e, mend))?.path();
         let name = file_name(&path);
         if name.starts_with("Data_Entry") && name.ends_with(".csv") {
             found.push(path);
@@ -114,9 +114,10 @@ fn table_path(source: &Source) -> Result<PathBuf> {
     match found.as_slice() {
         [only] => Ok(only.clone()),
         _ => Err(Error::data(
-            source.root.display().to_string(),
-            format!("expected one table Data_Entry*.csv, found {}", found.len()),
-            remedy,
+            &source.root,
+            "one table Data_Entry*.csv",
+            found.len().to_string(),
+            mend,
         )),
     }
 }
@@ -130,7 +131,8 @@ fn findings(source: &Source) -> Result<Vec<String>> {
     {
         return Err(Error::config(
             format!("data set {}, label_columns", source.name),
-            format!("expected findings of ChestX-ray14, found {odd:?}"),
+            "findings of ChestX-ray14",
+            format!("{odd:?}"),
             did_you_mean(odd, &NIH_LABELS),
         ));
     }
@@ -141,12 +143,13 @@ fn findings(source: &Source) -> Result<Vec<String>> {
 }
 
 /// 1 for each of `names` that the cell, `A|B|C` or `No Finding`, holds.
-fn target(place: &str, cell: &str, names: &[String]) -> Result<Vec<f32>> {
+fn target(place: &Place, cell: &str, names: &[String]) -> Result<Vec<f32>> {
     let found: Vec<&str> = cell.split('|').filter(|word| *word != "No Finding").collect();
     if let Some(odd) = found.iter().find(|word| !NIH_LABELS.contains(word)) {
         return Err(Error::data(
             place,
-            format!("expected findings of ChestX-ray14 or No Finding, found {odd:?}"),
+            "findings of ChestX-ray14 or No Finding",
+            format!("{odd:?}"),
             did_you_mean(odd, &NIH_LABELS),
         ));
     }
@@ -160,16 +163,14 @@ struct Lists {
 }
 
 impl Lists {
-    fn part(&self, place: &str, image: &str) -> Result<Part> {
+    fn part(&self, place: &Place, image: &str) -> Result<Part> {
         match (self.train_val.contains(image), self.test.contains(image)) {
             (true, false) => Ok(Part::Train),
             (false, true) => Ok(Part::Test),
             (both, _) => Err(Error::data(
                 place,
-                format!(
-                    "expected {image} in train_val_list.txt or test_list.txt, found it in {}",
-                    if both { "both" } else { "neither" }
-                ),
+                format!("{image} in train_val_list.txt or test_list.txt"),
+                format!("it in {}", if both { "both" } else { "neither" }),
                 "download the lists again, or set split = \"patient\"",
             )),
         }

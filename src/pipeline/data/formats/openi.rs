@@ -1,18 +1,22 @@
 //! Indiana University's chest films (OpenI; Demner-Fushman et al. 2016), as NLM's archives (`ecgen-radiology/*.xml` and films)
 //! or as Kaggle's tables (`indiana_reports.csv`, `indiana_projections.csv`).
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
+use mtpret_engine::error::Place;
 use roxmltree::Document;
 
-use super::{boxes::Films, csv_table::Table, walk::file_name};
+use super::{boxes::Films, csv_table::Table};
 use crate::{
     Error, Result,
     data::{
         Kind, Labels, Sample, Source,
         dataset::split::{Flaw, Listing, Row},
+        walk::file_name,
     },
 };
 
@@ -24,7 +28,7 @@ const CLASSES: [&str; 2] = ["normal", "abnormal"];
 struct Study {
     patient: String,
     abnormal: Option<bool>,
-    films: Vec<(String, String)>,
+    films: Vec<(Place, String)>,
 }
 
 /// Reads a [`crate::data::Format::Openi`] source. Films whose report nobody indexed count as unlabelled.
@@ -80,10 +84,10 @@ fn abnormal<'a>(mut headings: impl Iterator<Item = &'a str>) -> Option<bool> {
 }
 
 fn from_xml(folder: &Path) -> Result<Vec<Study>> {
-    let remedy = "unpack NLMCXR_reports again";
+    let mend = "unpack NLMCXR_reports again";
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
-        .map_err(|e| Error::io(folder, e, remedy))?;
+        .map_err(|e| Error::io(folder, e, mend))?;
     paths.retain(|p| {
         p.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"))
             && !file_name(p).starts_with('.')
@@ -91,10 +95,10 @@ fn from_xml(folder: &Path) -> Result<Vec<Study>> {
     paths.sort();
     let mut studies = Vec::new();
     for path in paths {
-        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e, remedy))?;
+        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e, mend))?;
         let document = Document::parse(&text).map_err(|e| {
-            let place = format!("{}:{}", path.display(), e.pos().row);
-            Error::data(place, format!("not XML: {e}"), remedy)
+            let place = Place::from(&path).line(e.pos().row.into());
+            Error::data(place, "XML", e.to_string(), mend)
         })?;
         let all =
             |tag: &'static str| document.descendants().filter(move |node| node.has_tag_name(tag));
@@ -103,10 +107,10 @@ fn from_xml(folder: &Path) -> Result<Vec<Study>> {
             all("MeSH").flat_map(|mesh| mesh.children()).filter(|n| n.has_tag_name("major"));
         let films = all("parentImage").filter_map(|image| {
             let line = document.text_pos_at(image.range().start).row;
-            Some((format!("{}:{line}", path.display()), image.attribute("id")?.to_string()))
+            Some((Place::from(&path).line(line.into()), image.attribute("id")?.to_string()))
         });
         studies.push(Study {
-            patient: id.map_or_else(|| super::walk::stem(&path), str::to_string),
+            patient: id.map_or_else(|| crate::data::walk::stem(&path), str::to_string),
             abnormal: abnormal(headings.filter_map(|node| node.text())),
             films: films.collect(),
         });
@@ -129,8 +133,8 @@ fn from_tables(root: &Path) -> Result<Vec<Study>> {
     for (line, cells) in &films.rows {
         let place = films.place(*line);
         let Some(&at) = by_uid.get(&cells[uid]) else {
-            let problem = format!("expected a report of uid {}, found none", cells[uid]);
-            return Err(Error::data(place, problem, "download indiana_reports.csv again"));
+            let expected = format!("a report of uid {}", cells[uid]);
+            return Err(Error::data(place, expected, "none", "download indiana_reports.csv again"));
         };
         studies[at].films.push((place, cells[name].clone()));
     }

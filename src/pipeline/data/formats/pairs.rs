@@ -1,9 +1,12 @@
 //! A film and its mask, or masks, in image files.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
-use super::walk::{file_name, films_below, list, stem};
+use mtpret_engine::error::Place;
+
 use crate::{
     Error, Result,
     data::{
@@ -12,6 +15,7 @@ use crate::{
             patient::patient,
             split::{Flaw, Listing, Row},
         },
+        walk::{file_name, films_below, list, stem},
     },
 };
 
@@ -21,7 +25,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let mut stems = HashSet::new();
     for path in films_below(&source.films())? {
         let stem = stem(&path);
-        let place = path.display().to_string();
+        let place = Place::from(&path);
         match masks(source, &stem) {
             Ok(masks) => {
                 let patient = patient(&source.films(), &path);
@@ -32,10 +36,8 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
             Err(pattern) => {
                 let error = Error::data(
                     place,
-                    format!(
-                        "expected its mask {}, found no such file",
-                        pattern.replace("{}", &stem)
-                    ),
+                    format!("its mask {}", pattern.replace("{}", &stem)),
+                    "no such file",
                     "add the mask, or set partial = true to leave out films without one",
                 );
                 flaws.push(Flaw::new("missing mask", error));
@@ -75,8 +77,9 @@ fn check_orphans(source: &Source, stems: &HashSet<String>, flaws: &mut Vec<Flaw>
             let mut could_be = patterns().filter_map(film).peekable();
             if could_be.peek().is_some() && !could_be.any(|film| stems.contains(&film)) {
                 let error = Error::data(
-                    mask.display().to_string(),
-                    format!("expected its film below {}, found none", source.films().display()),
+                    &mask,
+                    format!("its film below {}", source.films().display()),
+                    "none",
                     "add the film or remove the mask, or set partial = true to leave it out",
                 );
                 flaws.push(Flaw::new("mask without film", error));

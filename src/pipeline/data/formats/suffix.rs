@@ -1,9 +1,6 @@
 //! Films whose names, or the names of whose folders, end in their class.
 
-use super::{
-    folder::{parts, row},
-    walk::{file_name, films_below, stem},
-};
+use super::folder::{parts, row};
 use crate::{
     Error, Result,
     data::{
@@ -12,6 +9,7 @@ use crate::{
             class::names,
             split::{Flaw, Listing},
         },
+        walk::{file_name, films_below, stem},
     },
 };
 use std::path::Path;
@@ -43,7 +41,7 @@ fn class(source: &Source, top: &Path, film: &Path) -> Result<usize> {
     told.ok_or_else(|| {
         let words: Vec<&str> =
             source.classes.iter().flat_map(|c| c.words.iter().map(String::as_str)).collect();
-        let problem = format!("expected a film or folder that ends in one of {}", words.join(", "));
-        Error::data(film.display().to_string(), problem, "rename it, or add its ending to a class")
+        let expected = format!("a film or folder that ends in one of {}", words.join(", "));
+        Error::data(film, expected, "neither", "rename it, or add its ending to a class")
     })
 }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use mtpret_engine::error::Place;
+
 use super::{
     boxes::{Films, no_film},
     csv_table::Table,
-    uncertain::Policy,
-    walk::relative,
 };
 use crate::{
     Error, Result,
@@ -16,7 +16,9 @@ use crate::{
             class::{class_of_cell, names},
             patient::patient,
             split::{Flaw, Listing, Part, Row},
+            uncertain::Policy,
         },
+        walk::relative,
     },
     did_you_mean,
 };
@@ -30,12 +32,9 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let more = listing(source, test, &films, Some(Part::Test))?;
     if more.labels != all.labels {
         return Err(Error::data(
-            source.root.join(test).display().to_string(),
-            format!(
-                "expected the labels of the other table, {}, found {}",
-                all.labels.names.join(", "),
-                more.labels.names.join(", ")
-            ),
+            &source.root.join(test),
+            format!("the labels of the other table, {}", all.labels.names.join(", ")),
+            more.labels.names.join(", "),
             "give both tables the same labels",
         ));
     }
@@ -70,7 +69,7 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
         let patient = match patients.map(|column| cells[column].as_str()) {
             None => patient(&source.films(), &path),
             Some("") => {
-                return Err(Error::data(place, "expected a patient, found a blank", "fill it in"));
+                return Err(Error::data(place, "a patient", "a blank", "fill it in"));
             }
             Some(cell) => cell.to_string(),
         };
@@ -91,11 +90,12 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
 }
 
 /// The file that a cell means, or the place where it was first sought.
-fn film(source: &Source, films: &Films, place: &str, cell: &str) -> Result<PathBuf> {
+fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<PathBuf> {
     let inside = relative(cell).ok_or_else(|| {
         Error::data(
             place,
-            format!("expected a path below {}, found {cell:?}", source.films().display()),
+            format!("a path below {}", source.films().display()),
+            format!("{cell:?}"),
             "write the path relative to root, without ..",
         )
     })?;
@@ -111,28 +111,30 @@ fn film(source: &Source, films: &Films, place: &str, cell: &str) -> Result<PathB
     Ok(films.find(place, cell)?.unwrap_or(path))
 }
 
-fn part(place: &str, cell: &str) -> Result<Part> {
+fn part(place: &Place, cell: &str) -> Result<Part> {
     Part::named(cell).ok_or_else(|| {
         Error::data(
             place,
-            format!("expected train, val or test, found {cell:?}"),
+            "train, val or test",
+            format!("{cell:?}"),
             "correct the cell, or leave split_column out to divide by patient",
         )
     })
 }
 
 /// The target of each row, `None` for a row without a class.
-type Targets = Vec<Result<Option<Vec<f32>>>>;
+type TargetRows = Vec<Result<Option<Vec<f32>>>>;
 
 /// The labels of a table and the target of each row.
-fn labels(source: &Source, table: &Table) -> Result<(Labels, Targets)> {
+fn labels(source: &Source, table: &Table) -> Result<(Labels, TargetRows)> {
     let columns = if source.labelled { source.label_columns.as_slice() } else { &[] };
     let at = columns.iter().map(|name| table.column(name)).collect::<Result<Vec<_>>>()?;
     if !source.classes.is_empty() {
         let [column] = at[..] else {
             return Err(Error::config(
                 format!("data set {}, label_columns", source.name),
-                format!("expected the one column that holds the classes, found {}", at.len()),
+                "the one column that holds the classes",
+                at.len().to_string(),
                 "name one column, or leave classes out",
             ));
         };
@@ -160,7 +162,8 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, Targets)> {
             found(name, &cells[column]).ok_or_else(|| {
                 Error::data(
                     table.place(*line),
-                    format!("expected 0, 1 or blank for {name}, found {:?}", cells[column]),
+                    format!("0, 1 or blank for {name}"),
+                    format!("{:?}", cells[column]),
                     "write a blank where it is not known",
                 )
             })
@@ -184,7 +187,8 @@ fn check_uncertain(source: &Source) -> Result<()> {
     foreign.map_or(Ok(()), |name| {
         Err(Error::config(
             format!("data set {}, uncertain", source.name),
-            format!("expected names of label_columns, found {name}"),
+            "names of label_columns",
+            name,
             did_you_mean(name, &source.label_columns),
         ))
     })
@@ -204,7 +208,7 @@ fn blank(cell: &str) -> bool {
 }
 
 /// One column of words, sorted by name, or of whole numbers, sorted by value.
-fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Targets)> {
+fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, TargetRows)> {
     let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
     let number = |cell: &str| cell.parse::<i64>().ok();
     let known = || cells().filter(|(_, cell)| !blank(cell));
@@ -213,7 +217,8 @@ fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Targets)
         let expected = if numbers { "a whole number" } else { "a word" };
         return Err(Error::data(
             table.place(*line),
-            format!("expected {expected} for {name} as in the rows above, found {odd:?}"),
+            format!("{expected} for {name} as in the rows above"),
+            format!("{odd:?}"),
             "write all classes as words or all as whole numbers",
         ));
     }
@@ -223,7 +228,8 @@ fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, Targets)
     if let [only] = names.as_slice() {
         return Err(Error::data(
             table.place(1),
-            format!("expected two classes or more in {name}, found {only} alone"),
+            format!("two classes or more in {name}"),
+            format!("{only} alone"),
             "name another column, or none to take the films without labels",
         ));
     }

@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use mtpret_engine::error::Place;
 use roxmltree::{Document, Node};
 
-use super::{
-    boxes::{Classes, Films, Marks, checked, negatives, no_film, row},
-    walk::{file_name, stem},
-};
+use super::boxes::{Classes, Films, Marks, checked, negatives, no_film, row};
 use crate::{
     Error, Result,
     data::{
         BoxLabel, Kind, Labels, Source,
         dataset::split::{Flaw, Listing, Row},
+        walk::{file_name, stem},
     },
 };
 
@@ -23,7 +22,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
     for folder in &source.annotations {
         for path in documents(&source.root.join(folder))? {
-            let place = path.display().to_string();
+            let place = Place::from(&path);
             let found = image(&path, &mut classes)
                 .and_then(|image| Ok((films.find(&place, &image.0)?, image)));
             match found {
@@ -61,10 +60,10 @@ fn sort(names: &mut [String], rows: &mut [Row], source: &Source) {
 }
 
 fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
-    let remedy = "name the folder of the XML files";
+    let mend = "name the folder of the XML files";
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e, remedy))? {
-        let path = entry.map_err(|e| Error::io(folder, e, remedy))?.path();
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e, mend))? {
+        let path = entry.map_err(|e| Error::io(folder, e, mend))?.path();
         let xml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"));
         if xml && !file_name(&path).starts_with('.') {
             found.push(path);
@@ -72,19 +71,18 @@ fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     if found.is_empty() {
-        let place = folder.display().to_string();
-        return Err(Error::data(place, "expected XML files, found none", remedy));
+        return Err(Error::data(folder, "XML files", "none", mend));
     }
     Ok(found)
 }
 
 /// The film's name, the size of the annotated image, and its boxes.
 fn image(path: &Path, classes: &mut Classes) -> Result<(String, [usize; 2], Marks)> {
-    let remedy = "see that the annotations exist and may be read";
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, remedy))?;
+    let mend = "see that the annotations exist and may be read";
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
     let document = Document::parse(&text).map_err(|e| {
-        let place = format!("{}:{}", path.display(), e.pos().row);
-        Error::data(place, format!("not XML: {e}"), "download the file again")
+        let place = Place::from(path).line(e.pos().row.into());
+        Error::data(place, "XML", e.to_string(), "download the file again")
     })?;
     let root = Element { node: document.root_element(), path };
     let name = match root.child("filename") {
@@ -117,20 +115,20 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    fn place(&self) -> String {
+    fn place(&self) -> Place {
         let line = self.node.document().text_pos_at(self.node.range().start).row;
-        format!("{}:{line}", self.path.display())
+        Place::from(self.path).line(line.into())
     }
 
-    fn fault(&self, problem: String) -> Error {
-        Error::data(self.place(), problem, "correct this element, or remove the file")
+    fn fault(&self, expected: String, found: impl Into<String>) -> Error {
+        Error::data(self.place(), expected, found, "correct this element, or remove the file")
     }
 
     fn child(&self, name: &str) -> Result<Self> {
         let node = self.node.children().find(|node| node.has_tag_name(name));
         let node = node.ok_or_else(|| {
             let tag = self.node.tag_name().name();
-            self.fault(format!("expected the element {name} in {tag}, found none"))
+            self.fault(format!("the element {name} in {tag}"), "none")
         })?;
         Ok(Self { node, ..*self })
     }
@@ -138,13 +136,13 @@ impl<'a> Element<'a> {
     fn text(&self) -> Result<&'a str> {
         let text = self.node.text().map(str::trim).filter(|text| !text.is_empty());
         let tag = self.node.tag_name().name();
-        text.ok_or_else(|| self.fault(format!("expected text in {tag}, found none")))
+        text.ok_or_else(|| self.fault(format!("text in {tag}"), "none"))
     }
 
     fn number(&self) -> Result<f32> {
         let text = self.text()?;
         let tag = self.node.tag_name().name();
-        text.parse().map_err(|_| self.fault(format!("expected a number in {tag}, found {text:?}")))
+        text.parse().map_err(|_| self.fault(format!("a number in {tag}"), format!("{text:?}")))
     }
 
     fn side(&self) -> Result<usize> {
@@ -153,6 +151,6 @@ impl<'a> Element<'a> {
             return Ok(side as usize);
         }
         let tag = self.node.tag_name().name();
-        Err(self.fault(format!("expected pixels in {tag}, found {side}")))
+        Err(self.fault(format!("pixels in {tag}"), side.to_string()))
     }
 }

@@ -1,19 +1,20 @@
 //! YOLO text files: boxes or outlines in shares of the film's sides (<https://docs.ultralytics.com/datasets>).
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use mtpret_engine::error::Place;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::{
-    boxes::{Classes, Marks, checked, outline, row},
-    walk::{file_name, films_below, stem},
-};
+use super::boxes::{Classes, Marks, checked, outline, row};
 use crate::{
     Error, Result,
     data::{
-        BoxLabel, Kind, Labels, Shape, Source,
+        AnnotationShape, BoxLabel, Kind, Labels, Source,
         dataset::split::{Flaw, Listing, Part, Row},
+        walk::{file_name, films_below, stem},
     },
 };
 
@@ -27,7 +28,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let named = names(source)?;
     let mut classes = Classes::new(source);
     if !classes.given() {
-        let place = source.root.display().to_string();
+        let place = Place::from(&source.root);
         named.iter().try_for_each(|name| classes.index(&place, name).map(|_| ()))?;
     }
     let (mut rows, mut flaws) = (Vec::new(), Vec::new());
@@ -45,14 +46,15 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     }
     if texts == 0 && flaws.is_empty() {
         return Err(Error::data(
-            source.root.display().to_string(),
-            "expected a text file of boxes for some film, found none",
+            &source.root,
+            "a text file of boxes for some film",
+            "none",
             "name their folder by annotations = [\"labels\"]",
         ));
     }
     let labels = match source.shape {
-        Shape::Boxes => Labels { kind: Kind::Boxes, names: classes.names },
-        Shape::Mask => source.mask_labels(),
+        AnnotationShape::Boxes => Labels { kind: Kind::Boxes, names: classes.names },
+        AnnotationShape::Mask => source.mask_labels(),
     };
     Ok(Listing { labels, rows, missing: 0, unlabelled: 0, flaws })
 }
@@ -89,19 +91,18 @@ fn names(source: &Source) -> Result<Vec<String>> {
         return Ok(read(&list)?.lines().map(|line| line.trim().to_string()).collect());
     }
     let Some(file) = yaml(&source.root) else { return Ok(Vec::new()) };
-    let fault = |problem: String| {
-        let remedy = "write it as names: [one, two]";
-        Err(Error::data(file.display().to_string(), problem, remedy))
+    let fault = |expected: &str, found: String| {
+        Err(Error::data(&file, expected, found, "write it as names: [one, two]"))
     };
     let documents = match YamlLoader::load_from_str(&read(&file)?) {
         Ok(documents) => documents,
-        Err(e) => return fault(format!("not YAML: {e}")),
+        Err(e) => return fault("YAML", e.to_string()),
     };
     let names = documents.first().map(|document| &document["names"]);
     let words: Vec<&Yaml> = match names {
         Some(Yaml::Array(list)) => list.iter().collect(),
         Some(Yaml::Hash(numbered)) => numbered.values().collect(),
-        _ => return fault("expected the key names, found none".into()),
+        _ => return fault("the key names", "none".into()),
     };
     let word = |yaml: &Yaml| match yaml {
         Yaml::String(text) | Yaml::Real(text) => text.clone(),
@@ -123,26 +124,27 @@ pub(in crate::data) fn yaml(root: &Path) -> Option<PathBuf> {
 
 /// What the lines `class cx cy width height` and `class x y x y x y …` of a text file mark.
 fn marks(source: &Source, path: &Path, named: &[String], classes: &mut Classes) -> Result<Marks> {
-    let remedy = "see that it may be read";
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e, remedy))?;
+    let mend = "see that it may be read";
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
     let mut marks = Marks::default();
     for (line, words) in
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).enumerate()
     {
-        let place = format!("{}:{}", path.display(), line + 1);
+        let place = Place::from(path).line(line as u64 + 1);
         let Some((class, numbers)) = words.split_first() else { continue };
-        let fault =
-            |problem: String| Error::data(&place, problem, "correct the line, or remove it");
-        let number = |word: &&str| {
-            word.parse::<f32>().map_err(|_| fault(format!("expected a number, found {word:?}")))
+        let fault = |expected: &str, found: String| {
+            Error::data(&place, expected, found, "correct the line, or remove it")
         };
+        let number =
+            |word: &&str| word.parse::<f32>().map_err(|_| fault("a number", format!("{word:?}")));
         let numbers = numbers.iter().map(number).collect::<Result<Vec<f32>>>()?;
         let name = match class.parse::<usize>().ok().map(|number| (number, named.get(number))) {
             Some((_, Some(name))) => name.clone(),
             Some((number, None)) if named.is_empty() => number.to_string(),
             _ => {
                 let most = named.len().saturating_sub(1);
-                return Err(fault(format!("expected a class from 0 to {most}, found {class:?}")));
+                let expected = format!("a class from 0 to {most}");
+                return Err(fault(&expected, format!("{class:?}")));
             }
         };
         let corners = match numbers[..] {
@@ -153,8 +155,8 @@ fn marks(source: &Source, path: &Path, named: &[String], classes: &mut Classes) 
             _ => outline(&place, &numbers, FRAME)?,
         };
         match source.shape {
-            Shape::Mask => marks.polygons.push(corners),
-            Shape::Boxes => {
+            AnnotationShape::Mask => marks.polygons.push(corners),
+            AnnotationShape::Boxes => {
                 let side = |axis: usize, pick: fn(f32, f32) -> f32| {
                     corners.iter().map(|corner| corner[axis]).reduce(pick).unwrap_or(0.0)
                 };
@@ -162,9 +164,8 @@ fn marks(source: &Source, path: &Path, named: &[String], classes: &mut Classes) 
                 let around = [left, top, side(0, f32::max), side(1, f32::max)];
                 // The check's slack is of pixels: here a hundredth of a side is what rounding may carry over.
                 if let Some(beyond) = around.iter().find(|v| !(-0.01..=1.01).contains(*v)) {
-                    return Err(fault(format!(
-                        "expected shares from 0 to 1, found a box that reaches {beyond}"
-                    )));
+                    let found = format!("a box that reaches {beyond}");
+                    return Err(fault("shares from 0 to 1", found));
                 }
                 let class = classes.index(&place, &name)?;
                 marks.boxes.push(BoxLabel { corners: checked(&place, around, FRAME)?, class });

@@ -2,24 +2,28 @@
 
 mod tables;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    Annotation, Class, Format, Sample, Shape, Source, Split,
-    catalogue::{KNOWN, Known, Purpose},
+    Annotation, AnnotationShape, Class, Format, Sample, Source, Split,
+    catalogue::{KNOWN, Known},
     dataset::split::{Part, SHARED_PATIENT},
-    formats::{
-        csv_table::Table,
+    formats::{csv_table::Table, yolo},
+};
+use crate::{
+    Result,
+    data::{
+        dataset::roots::Purpose,
         walk::{file_name, films_below, list, stem},
-        yolo,
     },
 };
-use crate::Result;
 
 /// A data set that was recognised.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct RecognisedSet {
     /// How to read it. Of a set that serves several purposes there is one for each.
     pub source: Source,
     /// What it is, in words.
@@ -34,7 +38,7 @@ const DEPTH: usize = 3;
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
-pub fn detect(root: &Path) -> Result<Vec<Found>> {
+pub fn detect(root: &Path) -> Result<Vec<RecognisedSet>> {
     let mut found = Vec::new();
     search(root, DEPTH, &mut found)?;
     if found.is_empty() && !films_below(root)?.is_empty() {
@@ -45,7 +49,7 @@ pub fn detect(root: &Path) -> Result<Vec<Found>> {
 }
 
 /// Looks at a folder and, where nothing is recognised in it, at the folders in it.
-fn search(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<()> {
+fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<()> {
     if let Some(known) = known(folder) {
         found.extend(known);
         return Ok(());
@@ -83,16 +87,16 @@ fn signed(folder: &Path) -> Option<&'static Known> {
 }
 
 /// The known data set in `folder`, once for each purpose.
-fn known(folder: &Path) -> Option<Vec<Found>> {
+fn known(folder: &Path) -> Option<Vec<RecognisedSet>> {
     let known = signed(folder)?;
     let one = |used: &super::Use| {
         let mut source = Source::known(known.name, known.name, Some(used.purpose));
         source.root = folder.to_path_buf();
         let purpose = format!("{:?}", used.purpose).to_lowercase();
         readable(source)
-            .map(|source| Found { source, what: format!("{}, to {purpose}", known.title) })
+            .map(|source| RecognisedSet { source, what: format!("{}, to {purpose}", known.title) })
     };
-    let found: Vec<Found> = known.uses.iter().filter_map(one).collect();
+    let found: Vec<RecognisedSet> = known.uses.iter().filter_map(one).collect();
     (!found.is_empty()).then_some(found)
 }
 
@@ -134,13 +138,13 @@ fn readable(source: Source) -> Option<Source> {
 }
 
 /// What recognises a layout.
-type Layout = fn(&Path) -> Result<Option<Found>>;
+type Layout = fn(&Path) -> Result<Option<RecognisedSet>>;
 
 /// Layouts that files tell which only they have.
 const ANNOTATED: [Layout; 5] = [coco, yolo_texts, voc, masks, tables::table];
 
 /// The usual layout that `folder` has.
-fn layout(folder: &Path) -> Result<Option<Found>> {
+fn layout(folder: &Path) -> Result<Option<RecognisedSet>> {
     match first(&ANNOTATED, folder)? {
         None => first(&[class_folders], folder),
         found => Ok(found),
@@ -148,21 +152,21 @@ fn layout(folder: &Path) -> Result<Option<Found>> {
 }
 
 /// The first of these layouts that `folder` has and that can be read.
-fn first(layouts: &[Layout], folder: &Path) -> Result<Option<Found>> {
+fn first(layouts: &[Layout], folder: &Path) -> Result<Option<RecognisedSet>> {
     for attempt in layouts {
-        if let Some(Found { source, what }) = attempt(folder)?
+        if let Some(RecognisedSet { source, what }) = attempt(folder)?
             && let Some(source) = readable(source)
         {
-            return Ok(Some(Found { source, what }));
+            return Ok(Some(RecognisedSet { source, what }));
         }
     }
     Ok(None)
 }
 
 /// The same annotations for masks, where they hold outlines and no mere boxes.
-fn outlines(boxed: &Found) -> Option<Found> {
+fn outlines(boxed: &RecognisedSet) -> Option<RecognisedSet> {
     let name = format!("{}-masks", boxed.source.name);
-    let source = Source { name, shape: Shape::Mask, ..boxed.source.clone() };
+    let source = Source { name, shape: AnnotationShape::Mask, ..boxed.source.clone() };
     let (dataset, flaws) = source.survey().ok()?;
     let drawn = |film: &Sample| match &film.target {
         Annotation::Polygons { polygons, .. } => polygons.iter().any(|corners| !upright(corners)),
@@ -170,7 +174,7 @@ fn outlines(boxed: &Found) -> Option<Found> {
     };
     let mut films = dataset.train.iter().chain(&dataset.val).chain(&dataset.test);
     (flaws.is_empty() && films.any(drawn))
-        .then(|| Found { source, what: format!("{}, outlines as masks", boxed.what) })
+        .then(|| RecognisedSet { source, what: format!("{}, outlines as masks", boxed.what) })
 }
 
 /// Whether an outline is a rectangle that stands upright.
@@ -199,7 +203,7 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
-fn coco(folder: &Path) -> Result<Option<Found>> {
+fn coco(folder: &Path) -> Result<Option<RecognisedSet>> {
     let places = [folder.to_path_buf(), folder.join("annotations"), folder.join("Annotations")];
     let is_coco = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -219,10 +223,10 @@ fn coco(folder: &Path) -> Result<Option<Found>> {
         source.annotations.retain(parted);
     }
     let what = format!("COCO JSON ({} files)", source.annotations.len());
-    Ok(Some(Found { source, what }))
+    Ok(Some(RecognisedSet { source, what }))
 }
 
-fn yolo_texts(folder: &Path) -> Result<Option<Found>> {
+fn yolo_texts(folder: &Path) -> Result<Option<RecognisedSet>> {
     let parts = ["", "train", "val", "valid"].map(|part| folder.join(part));
     let text = |place: &PathBuf| {
         let texts = files(&place.join("labels"), "txt");
@@ -237,11 +241,11 @@ fn yolo_texts(folder: &Path) -> Result<Option<Found>> {
     let yaml = yolo::yaml(folder).is_some();
     Ok(texts.then(|| {
         let what = format!("YOLO text files{}", if yaml { " with a YAML of classes" } else { "" });
-        Found { source: source(folder, Format::Yolo), what }
+        RecognisedSet { source: source(folder, Format::Yolo), what }
     }))
 }
 
-fn voc(folder: &Path) -> Result<Option<Found>> {
+fn voc(folder: &Path) -> Result<Option<RecognisedSet>> {
     let is_voc = |place: &PathBuf| {
         let first = files(place, "xml").into_iter().next();
         first.is_some_and(|f| fs::read_to_string(f).is_ok_and(|text| text.contains("<annotation")))
@@ -251,13 +255,13 @@ fn voc(folder: &Path) -> Result<Option<Found>> {
     let Some(place) = places.into_iter().find(is_voc) else { return Ok(None) };
     let mut source = source(folder, Format::Voc);
     source.annotations = vec![below(folder, &place)];
-    Ok(Some(Found { source, what: "Pascal VOC XML".into() }))
+    Ok(Some(RecognisedSet { source, what: "Pascal VOC XML".into() }))
 }
 
 /// Words of the names of folders that hold masks.
 const MASKS: [&str; 5] = ["mask", "label", "annotation", "segmentation", "groundtruth"];
 
-fn masks(folder: &Path) -> Result<Option<Found>> {
+fn masks(folder: &Path) -> Result<Option<RecognisedSet>> {
     let inside = list(folder)?.0;
     let of_masks = |path: &&PathBuf| {
         let name = file_name(path).to_lowercase();
@@ -286,14 +290,14 @@ fn masks(folder: &Path) -> Result<Option<Found>> {
             if usable {
                 let what =
                     format!("films in {} and masks in {}", file_name(films), file_name(masks));
-                return Ok(Some(Found { source, what }));
+                return Ok(Some(RecognisedSet { source, what }));
             }
         }
     }
     Ok(None)
 }
 
-fn class_folders(folder: &Path) -> Result<Option<Found>> {
+fn class_folders(folder: &Path) -> Result<Option<RecognisedSet>> {
     let (inside, films) = list(folder)?;
     let parts: Vec<&PathBuf> =
         inside.iter().filter(|f| Part::named(&file_name(f)).is_some()).collect();
@@ -314,25 +318,29 @@ fn class_folders(folder: &Path) -> Result<Option<Found>> {
         }
     }
     let source = source(folder, Format::Folder);
-    Ok(Some(Found { source, what: format!("a folder for each class: {}", names.join(", ")) }))
+    Ok(Some(RecognisedSet {
+        source,
+        what: format!("a folder for each class: {}", names.join(", ")),
+    }))
 }
 
 /// Names of folders that are no classes.
 const NOT_CLASSES: [&str; 6] = ["images", "labels", "masks", "mask", "annotations", "imgs"];
 
 /// Films without labels, for pretraining.
-fn films_alone(folder: &Path) -> Found {
+fn films_alone(folder: &Path) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
     source.labelled = false;
     source.split = Split::Patient;
     (source.val_share, source.test_share) = (0.0, 0.0);
-    Found { source, what: "films without labels, to pretrain".into() }
+    RecognisedSet { source, what: "films without labels, to pretrain".into() }
 }
 
 /// Gives sources of one name a number each; a known set's other purposes are told in the name.
-fn name_apart(found: &mut [Found]) {
+fn name_apart(found: &mut [RecognisedSet]) {
     for at in 1..found.len() {
-        let taken = |name: &str, before: &[Found]| before.iter().any(|f| f.source.name == name);
+        let taken =
+            |name: &str, before: &[RecognisedSet]| before.iter().any(|f| f.source.name == name);
         let (before, rest) = found.split_at_mut(at);
         let one = &mut rest[0].source;
         let purpose = one.task.map(|purpose: Purpose| format!("-{purpose:?}").to_lowercase());

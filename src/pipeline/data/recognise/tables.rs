@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Found, Source, Table, below, class, files, source};
+use super::{RecognisedSet, Source, Table, below, class, files, source};
 use crate::{
     Result,
     data::{Format, Kind, Policy, Uncertain, dataset::split::Part},
@@ -14,7 +14,7 @@ const ROWS: usize = 50;
 const CLASSES: usize = 20;
 
 /// A table that names films, with what its columns mean.
-pub(in crate::data) fn table(folder: &Path) -> Result<Option<Found>> {
+pub(in crate::data) fn table(folder: &Path) -> Result<Option<RecognisedSet>> {
     let tables = files(folder, "csv");
     // Only who has a table is asked for all films.
     let films = if tables.is_empty() { return Ok(None) } else { films(folder)? };
@@ -40,7 +40,7 @@ pub(in crate::data) fn table(folder: &Path) -> Result<Option<Found>> {
                 "a table, {}: {usual}",
                 source.table.as_deref().unwrap_or(Path::new("")).display()
             );
-            return Ok(Some(Found { source, what }));
+            return Ok(Some(RecognisedSet { source, what }));
         }
     }
     Ok(None)
@@ -48,7 +48,7 @@ pub(in crate::data) fn table(folder: &Path) -> Result<Option<Found>> {
 
 /// The names of all films below a folder, with extension and without.
 fn films(folder: &Path) -> Result<std::collections::HashSet<String>> {
-    use crate::data::formats::walk::{file_name, films_below, stem};
+    use crate::data::walk::{file_name, films_below, stem};
     Ok(films_below(folder)?.iter().flat_map(|film| [file_name(film), stem(film)]).collect())
 }
 

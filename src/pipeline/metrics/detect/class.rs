@@ -1,4 +1,4 @@
-//! One class: which detections find a box, and what precision follows from that.
+//! Detections of one class matched to boxes, and the precision that follows.
 
 use super::{BoxPredictions, mean};
 
@@ -73,7 +73,7 @@ fn greedy(overlaps: &[Vec<f64>], truths: &[([f64; 4], bool)], iou: f64) -> Vec<O
 
 /// A detection that counts.
 #[derive(Clone, Copy)]
-struct Ranked {
+struct RankedDetection {
     score: f64,
     image: usize,
     /// Whether it finds a box.
@@ -81,15 +81,15 @@ struct Ranked {
 }
 
 /// One class on all images, its detections matched at every threshold.
-pub(crate) struct Class {
+pub(crate) struct ClassMatches {
     /// Boxes to be found on each image.
     boxes: Vec<u64>,
     /// For each threshold the detections by falling score, without those that find a crowd and
     /// those below the last right one, which no precision depends on.
-    ranked: Vec<Vec<Ranked>>,
+    ranked: Vec<Vec<RankedDetection>>,
 }
 
-impl Class {
+impl ClassMatches {
     pub(crate) fn of(predictions: &BoxPredictions, class: usize) -> Self {
         let mut found = vec![Vec::new(); predictions.images];
         for d in predictions.detections.iter().filter(|d| d.class == class) {
@@ -109,7 +109,7 @@ impl Class {
                 let matches = greedy(&overlaps, truths, threshold(t));
                 ranked.extend(scores.iter().zip(matches).filter_map(|(&score, truth)| {
                     let crowd = truth.is_some_and(|truth| truths[truth].1);
-                    (!crowd).then_some(Ranked { score, image, right: truth.is_some() })
+                    (!crowd).then_some(RankedDetection { score, image, right: truth.is_some() })
                 }));
             }
         }
@@ -179,7 +179,7 @@ struct Curve(Vec<[f64; 2]>);
 impl Curve {
     /// From detections by falling score. A copy of a detection ranks beside it, so that precision
     /// rises from one copy of a right one to the next, and one point stands for all.
-    fn new(ranked: &[Ranked], boxes: u64, times: &[u64]) -> Self {
+    fn new(ranked: &[RankedDetection], boxes: u64, times: &[u64]) -> Self {
         let (mut right, mut wrong) = (0, 0);
         let mut points: Vec<[f64; 2]> = Vec::new();
         for detection in ranked {

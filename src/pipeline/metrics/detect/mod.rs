@@ -11,7 +11,7 @@ use super::{
     bootstrap::{Bootstrap, Intervals, check_patients},
     mean,
 };
-use class::Class;
+use class::ClassMatches;
 use mtpret_engine::error::{Error, Result};
 
 /// A box that is there.
@@ -129,7 +129,7 @@ impl BoxPredictions<'_> {
     pub fn scores(&self, settings: Bootstrap) -> Result<DetectScores> {
         self.validate()?;
         let all = 0..self.names.len();
-        let classes: Vec<Class> = all.map(|class| Class::of(self, class)).collect();
+        let classes: Vec<ClassMatches> = all.map(|class| ClassMatches::of(self, class)).collect();
         let measure = |times: &[u64]| measure(&classes, times);
         let once = vec![1; self.images];
         Ok(DetectScores {
@@ -152,7 +152,7 @@ impl BoxPredictions<'_> {
         self.validate()?;
         let once = vec![1; self.images];
         let curve = |(number, name): (usize, &String)| {
-            (name.clone(), Class::of(self, number).curve50(&once))
+            (name.clone(), ClassMatches::of(self, number).curve50(&once))
         };
         Ok(self.names.iter().enumerate().map(curve).collect())
     }
@@ -175,7 +175,8 @@ impl BoxPredictions<'_> {
             true => Ok(()),
             false => Err(Error::data(
                 place,
-                format!("expected the number of {what} below {limit}, found {found}"),
+                format!("the number of {what} below {limit}"),
+                found.to_string(),
                 "count from 0",
             )),
         };
@@ -185,7 +186,8 @@ impl BoxPredictions<'_> {
             None => Ok(()),
             Some(found) => Err(Error::data(
                 place,
-                format!("expected finite numbers, found {found}"),
+                "finite numbers",
+                found.to_string(),
                 "look for a diverged training run",
             )),
         }
@@ -193,7 +195,7 @@ impl BoxPredictions<'_> {
 }
 
 /// The values of [`DetectMeasures::from_values`] with image `i` counted `times[i]` times.
-fn measure(classes: &[Class], times: &[u64]) -> Vec<Option<f64>> {
+fn measure(classes: &[ClassMatches], times: &[u64]) -> Vec<Option<f64>> {
     let each: Vec<_> = classes.iter().map(|class| class.precision(times)).collect();
     let of = |figure: fn(&class::Precision) -> f64| {
         mean(each.iter().map(|class| class.as_ref().map(figure)))

@@ -8,7 +8,7 @@ use mtpret_engine::{
         add::Add,
         conv2d,
         max_pool2d::MaxPool2d,
-        resize::{Mode, Resize},
+        resize::{Interpolation, Resize},
     },
     tensor::{Init, Scope},
 };
@@ -49,7 +49,7 @@ impl Pyramid {
         for i in (0..3).rev() {
             let lateral = self.inner[i].forward(tape, &nn::leave(tape, &features[i])?)?;
             let [_, h, w, _] = lateral.value.axes();
-            let nearest = Resize { size: [h, w], mode: Mode::Nearest };
+            let nearest = Resize { size: [h, w], mode: Interpolation::Nearest };
             above = tape.apply(Add, [&lateral, &tape.apply(nearest, [&above])?])?;
             maps.push(self.layer[i].forward(tape, &above)?);
         }

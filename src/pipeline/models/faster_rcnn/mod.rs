@@ -15,7 +15,7 @@ use mtpret_engine::{
     autograd::{Tape, Var},
     tensor::{Scope, Tensor},
 };
-pub use options::{Boxes, Detections, Options, Sampling};
+pub use options::{Boxes, Detections, FasterRcnnOptions, Sampling};
 
 use fpn::Pyramid;
 use roi::{Candidates, RoiHeads};
@@ -28,14 +28,19 @@ pub struct FasterRcnn {
     pyramid: Pyramid,
     rpn: Rpn,
     roi_heads: RoiHeads,
-    options: Options,
+    options: FasterRcnnOptions,
 }
 
 impl FasterRcnn {
     /// What its losses are called, in their order.
     pub const LOSSES: [&'static str; 4] = ["objectness", "rpn_box", "class", "box"];
     /// Declares `backbone.fpn`, `rpn` and `roi_heads` in `scope`. `classes` counts the background.
-    pub fn new(scope: &Scope, backbone: &Rc<ResNet>, classes: usize, options: Options) -> Self {
+    pub fn new(
+        scope: &Scope,
+        backbone: &Rc<ResNet>,
+        classes: usize,
+        options: FasterRcnnOptions,
+    ) -> Self {
         Self {
             backbone: backbone.clone(),
             pyramid: Pyramid::new(&scope.at("backbone").at("fpn"), backbone.depth),

@@ -4,7 +4,7 @@ use mtpret_engine::{ops::sample_boxes::Sample, tensor::Tensor};
 
 /// Where implementations differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Options {
+pub struct FasterRcnnOptions {
     /// Proposals of a level before suppression, in training and in detection.
     pub per_level: [usize; 2],
     /// Proposals of an image after suppression, in training and in detection.
@@ -21,7 +21,7 @@ pub struct Options {
     pub aligned: bool,
 }
 
-impl Options {
+impl FasterRcnnOptions {
     /// `torchvision.models.detection.fasterrcnn_resnet50_fpn`.
     pub const TORCHVISION: Self = Self {
         per_level: [2000, 1000],

@@ -1,6 +1,6 @@
 //! The box head: what a proposal is, and where exactly.
 
-use super::{Boxes, Detections, Options, fpn::CHANNELS};
+use super::{Boxes, Detections, FasterRcnnOptions, fpn::CHANNELS};
 use crate::Result;
 use mtpret_engine::{
     autograd::{Tape, Var},
@@ -51,12 +51,12 @@ pub struct RoiHeads {
     bbox_pred: Linear,
     /// Classes with the background, which is 0.
     classes: usize,
-    options: Options,
+    options: FasterRcnnOptions,
 }
 
 impl RoiHeads {
     /// Declares `box_head` and `box_predictor` in `scope`; `classes` counts the background.
-    pub fn new(scope: &Scope, classes: usize, options: Options) -> Self {
+    pub fn new(scope: &Scope, classes: usize, options: FasterRcnnOptions) -> Self {
         let (head, predictor) = (scope.at("box_head"), scope.at("box_predictor"));
         Self {
             fc6: Linear::of_image(head.at("fc6"), [BINS, BINS, CHANNELS], HIDDEN),
@@ -179,7 +179,11 @@ impl RoiHeads {
 }
 
 /// From which of four maps of these heights a box of an image of this `height` is read, and how.
-pub fn reading(options: &Options, heights: [usize; 4], height: usize) -> (LevelBoxes, RoiAlign) {
+pub fn reading(
+    options: &FasterRcnnOptions,
+    heights: [usize; 4],
+    height: usize,
+) -> (LevelBoxes, RoiAlign) {
     // A map's scale is the power of two nearest to its share of the image.
     let levels = heights.map(|map| (map as f32 / height as f32).log2().round());
     let align = RoiAlign {

@@ -1,7 +1,7 @@
 //! Region proposal network (Ren et al. 2015): which anchors hold something, and where it lies.
 
 use super::{
-    Boxes, Options,
+    Boxes, FasterRcnnOptions,
     anchors::{ANCHORS, Anchors},
     fpn::CHANNELS,
 };
@@ -137,7 +137,7 @@ impl Scored {
         &self,
         rec: &Recording,
         extents: &Tensor,
-        options: &Options,
+        options: &FasterRcnnOptions,
         training: bool,
     ) -> Result<Tensor> {
         let [per_level, most] = options.proposals(training);

@@ -1,4 +1,4 @@
-//! All three stages in one file, as `mtpret demo` runs them.
+//! The configuration of `mtpret demo`: all three stages in one file.
 
 use super::{
     kinds::{Classify, Detect, Metric, Segment},
@@ -41,13 +41,13 @@ pub struct Demo {
     pub finetune: DemoFinetune,
     /// What fine-tuning on single tasks has of its own, by source.
     #[serde(default)]
-    pub target: BTreeMap<String, Target>,
+    pub target: BTreeMap<String, DemoTarget>,
 }
 
 /// What fine-tuning on one target has of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Target {
+pub struct DemoTarget {
     /// Passes over its training part.
     pub epochs: Option<usize>,
     /// Highest learning rate.
@@ -136,7 +136,12 @@ impl DemoMultitask {
 
 impl DemoFinetune {
     /// The stage on the source named `task`, which may have keys of its own.
-    pub(in crate::train) fn stage(self, task: &str, special: Target, shared: Shared) -> Finetune {
+    pub(in crate::train) fn stage(
+        self,
+        task: &str,
+        special: DemoTarget,
+        shared: Shared,
+    ) -> Finetune {
         Finetune {
             seed: shared.seed,
             epochs: special.epochs.unwrap_or(self.epochs),
@@ -215,9 +220,9 @@ impl Stage for Demo {
         self.multitask(None).validate().map_err(|fault| below("multitask", fault))?;
         let known = |name: &&String| self.multitask.tasks.contains(name);
         if let Some(name) = self.target.keys().find(|name| !known(name)) {
-            let problem = format!("expected a task of multitask.tasks, found `{name}`");
-            let remedy = "add it there, or take this out";
-            return Err(Error::config(format!("target.{name}"), problem, remedy));
+            let (place, found) = (format!("target.{name}"), format!("`{name}`"));
+            let mend = "add it there, or take this out";
+            return Err(Error::config(place, "a task of multitask.tasks", found, mend));
         }
         let finetune = |task: &String| self.finetune(task, None).validate();
         let mut tasks = self.multitask.tasks.iter();
@@ -226,13 +231,10 @@ impl Stage for Demo {
 }
 
 /// The fault of a stage, in the place where a [`Demo`] has its keys.
-fn below(section: &str, fault: Error) -> Error {
-    match fault {
-        Error::Config { place, problem, remedy } => {
-            // An example names the key as well.
-            let remedy = remedy.replace("--set ", &format!("--set {section}."));
-            Error::config(format!("{section}.{place}"), problem, remedy)
-        }
-        other => other,
-    }
+fn below(section: &str, error: Error) -> Error {
+    let Error::Config(mut fault) = error else { return error };
+    fault.place = format!("{section}.{}", fault.place).into();
+    // An example names the key as well.
+    fault.mend = fault.mend.replace("for example ", &format!("for example {section}."));
+    Error::Config(fault)
 }

@@ -1,6 +1,6 @@
-//! What differs by kind of task: sections of classification, segmentation and detection, figures to choose by.
+//! Configuration sections that depend on the kind of task: classification, segmentation, detection.
 
-use super::sections::within;
+use super::sections::{Data, within};
 use crate::{Error, Result, data::Fit};
 use serde::{Deserialize, Serialize};
 
@@ -157,9 +157,8 @@ impl Segment {
         within("segment.smooth", self.smooth, 0.0..=1000.0, 1.0)?;
         within("segment.loss_weight", self.loss_weight, 1e-4..=1e4, 1.0)?;
         if ![8, 16, 32].contains(&self.output_stride) {
-            let problem = format!("expected 8, 16 or 32, found {}", self.output_stride);
-            let remedy = "for example --set segment.output_stride=16";
-            return Err(Error::config("segment.output_stride", problem, remedy));
+            let (key, found) = ("segment.output_stride", self.output_stride.to_string());
+            return Err(Error::config(key, "8, 16 or 32", found, format!("for example {key}=16")));
         }
         Ok(())
     }
@@ -173,4 +172,17 @@ impl Detect {
         within("detect.sampled", self.sampled, 4..=2048, 512)?;
         within("detect.loss_weight", self.loss_weight, 1e-4..=1e4, 1.0)
     }
+}
+
+/// How films of each kind of task become batches.
+#[derive(Clone, Copy)]
+pub struct TaskSettings<'a> {
+    /// What all kinds share, and the size of classification's films.
+    pub data: &'a Data,
+    /// Of tasks with classes.
+    pub classify: Classify,
+    /// Of tasks with masks.
+    pub segment: &'a Option<Segment>,
+    /// Of tasks with boxes.
+    pub detect: &'a Option<Detect>,
 }

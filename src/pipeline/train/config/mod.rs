@@ -1,25 +1,25 @@
 //! Configuration: one plain struct a stage, read from a complete TOML file. No number has
 //! a default in code; `configs/` holds them all, and the binary carries a copy of it.
 
-mod demo;
-mod kinds;
+pub(in crate::train) mod demo;
+pub(in crate::train) mod kinds;
 mod multitask;
-mod reproduce;
-mod sections;
+pub(in crate::train) mod sections;
 mod stages;
 
-pub use demo::{Demo, DemoFinetune, DemoMultitask, DemoPretrain, Target};
+pub use demo::{Demo, DemoFinetune, DemoMultitask, DemoPretrain, DemoTarget};
 pub use kinds::{
     Binary, Classify, Detect, DetectorNorm, DiceClasses, DiceReduce, Metric, Preset, Segment,
+    TaskSettings,
 };
 pub use multitask::{Anchor, AnchorAt, L2sp, Multitask, Scope, Visit};
-pub use reproduce::{Column, Init, Reproduce};
 pub use sections::{Augment, Backbone, Data, KeyBn, Log, Moco, Model, Monitor, Optim, Simclr};
 pub use stages::{Finetune, Method, Pretrain, Stage};
 
 use crate::{Error, Result, nearest};
+use mtpret_engine::error::Place;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{borrow::Cow, fs, io, path::Path};
+use std::{borrow::Cow, fmt, fs, io, path::Path};
 use toml::{
     Table, Value,
     de::{DeTable, DeValue},
@@ -53,17 +53,18 @@ pub fn builtin(name: &str) -> Option<&'static str> {
 /// An unreadable file; a key that is unknown (the nearest known one is named), missing, of the
 /// wrong type or out of range; each with the line or the override it stands in.
 pub fn load<T: Stage>(path: &Path, overrides: &[String]) -> Result<T> {
-    parse(&read(path)?, &path.display().to_string(), overrides)
+    parse(&read(path)?, path, overrides)
 }
 
-/// As [`load`], from a text that stands at `place`.
+/// As [`load`], from a text that stands at `place`: a file, or an item of one.
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse<T: Stage>(text: &str, place: &str, overrides: &[String]) -> Result<T> {
-    let value: T = toml::from_str(text).map_err(|fault| explain(&fault, place, Some(text)))?;
+pub fn parse<T: Stage>(text: &str, place: impl Into<Place>, overrides: &[String]) -> Result<T> {
+    let place = place.into();
+    let value: T = toml::from_str(text).map_err(|fault| explain(&fault, &place, Some(text)))?;
     let value = set(value, overrides)?;
-    value.validate().map_err(|fault| locate(fault, place, text, overrides))?;
+    value.validate().map_err(|fault| locate(fault, &place, text, overrides))?;
     Ok(value)
 }
 
@@ -72,10 +73,12 @@ pub fn parse<T: Stage>(text: &str, place: &str, overrides: &[String]) -> Result<
 /// # Errors
 /// A value that TOML cannot express: a path that is not UTF-8, an integer above `i64::MAX`.
 pub fn resolved<T: Serialize>(value: &T) -> Result<String> {
-    toml::to_string(value).map_err(|fault| {
-        let problem = format!("expected what TOML can express, found that it cannot: {fault}");
-        Error::config("config.resolved.toml", problem, "rename paths to plain UTF-8")
-    })
+    toml::to_string(value).map_err(|fault| inexpressible("config.resolved.toml", &fault))
+}
+
+fn inexpressible(place: &str, fault: &dyn fmt::Display) -> Error {
+    let found = format!("that it cannot: {fault}");
+    Error::config(place, "what TOML can express", found, "rename paths to plain UTF-8")
 }
 
 /// `value` with each override `a.b=c` put in. `c` is a TOML value, and a string where it parses as
@@ -84,25 +87,23 @@ pub fn resolved<T: Serialize>(value: &T) -> Result<String> {
 /// # Errors
 /// An override without `=`, of an unknown key or of the wrong type; the place is the override.
 pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> Result<T> {
-    let express = |fault: &dyn std::fmt::Display| {
-        Error::config("--set", fault.to_string(), "rename paths to plain UTF-8")
-    };
-    let mut tree = Value::try_from(&value).map_err(|fault| express(&fault))?;
+    let place = "configuration";
+    let mut tree = Value::try_from(&value).map_err(|fault| inexpressible(place, &fault))?;
     let mut latest = match portable(&mut tree, false) {
-        true => tree.clone().try_into().map_err(|fault| express(&fault))?,
+        true => tree.clone().try_into().map_err(|fault| inexpressible(place, &fault))?,
         false => value,
     };
     let mut fault: Option<(String, Error)> = None;
     for pair in overrides {
-        let place = format!("--set {pair}");
+        let place = Place::from(format!("override {pair}"));
         let Some((key, text)) = pair.split_once('=') else {
-            let problem = "expected KEY=VALUE, found no `=`";
-            return Err(Error::config(place, problem, "for example --set optim.lr=0.01"));
+            let mend = "for example optim.lr=0.01";
+            return Err(Error::config(place, "KEY=VALUE", "no `=`", mend));
         };
         let Some(slot) = slot(&mut tree, key.trim()) else {
-            let problem = format!("expected the path of a key, found `{}`", key.trim());
-            let remedy = "write it as a config.resolved.toml has it, `source.0.root` for lists";
-            return Err(Error::config(place, problem, remedy));
+            let found = format!("`{}`", key.trim());
+            let mend = "write it as a config.resolved.toml has it, `source.0.root` for lists";
+            return Err(Error::config(place, "the path of a key", found, mend));
         };
         *slot = word(text.trim());
         portable(&mut tree, false);
@@ -193,10 +194,10 @@ fn read(path: &Path) -> Result<Cow<'static, str>> {
 }
 
 /// The fault that serde found, with the line where `text` is given.
-fn explain(fault: &toml::de::Error, place: &str, text: Option<&str>) -> Error {
+fn explain(fault: &toml::de::Error, place: &Place, text: Option<&str>) -> Error {
     let place = match text.zip(fault.span()) {
-        Some((text, span)) => format!("{place}:{}", line(text, span.start)),
-        None => place.to_owned(),
+        Some((text, span)) => on_line(place, line(text, span.start)),
+        None => place.clone(),
     };
     let message = fault.message();
     // serde quotes what it found first, then everything it knows.
@@ -206,44 +207,76 @@ fn explain(fault: &toml::de::Error, place: &str, text: Option<&str>) -> Error {
     let nearest = nearest(found, known.iter().copied());
     match (message.split_once(" `"), nearest) {
         (Some(("unknown field", _)), Some(nearest)) => {
-            let problem = format!("expected one of {}, found the key `{found}`", known.join(", "));
-            Error::config(place, problem, format!("the nearest known key is `{nearest}`"))
+            let (expected, found) = (one_of(&known), format!("the key `{found}`"));
+            Error::config(place, expected, found, format!("the nearest known key is `{nearest}`"))
         }
         (Some(("unknown variant", _)), Some(nearest)) => {
-            let problem = format!("expected one of {}, found `{found}`", known.join(", "));
-            Error::config(place, problem, format!("the nearest known word is `{nearest}`"))
-        }
-        _ if message.contains("escape") => {
-            let problem = message.split_whitespace().collect::<Vec<_>>().join(" ");
-            let remedy = "write paths with / or in single quotes: within \"…\" a backslash stands for itself only if it is doubled";
-            Error::config(place, problem, remedy)
+            let (expected, found) = (one_of(&known), format!("`{found}`"));
+            Error::config(place, expected, found, format!("the nearest known word is `{nearest}`"))
         }
         (Some(("missing field", _)), _) => {
-            let problem = format!("expected the key `{found}`, found none");
-            Error::config(place, problem, "add it as the complete files under configs/ have it")
+            let mend = "add it as the complete files under configs/ have it";
+            Error::config(place, format!("the key `{found}`"), "none", mend)
         }
         _ => {
-            let problem = message.split_whitespace().collect::<Vec<_>>().join(" ");
-            Error::config(place, problem, "write it as the complete files under configs/ do")
+            let [expected, found] = expectation(message);
+            let mend = match message.contains("escape") {
+                true => {
+                    "write paths with / or in single quotes: within \"…\" a backslash stands for itself only if it is doubled"
+                }
+                false => "write it as the complete files under configs/ do",
+            };
+            Error::config(place, expected, found, mend)
         }
     }
 }
 
+fn one_of(known: &[&str]) -> String {
+    format!("one of {}", known.join(", "))
+}
+
+/// What was expected and what was found, in a message of serde or of TOML's parser.
+fn expectation(message: &str) -> [String; 2] {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let first = message.strip_prefix("expected ").or(message.strip_prefix("wanted "));
+    let (expected, found) = match (first, message.rsplit_once(", expected ")) {
+        (Some(rest), _) => rest.split_once(", found ").unwrap_or((rest, "another")),
+        (None, Some((found, expected))) => (expected, found),
+        (None, None) => ("a configuration in TOML", message.as_str()),
+    };
+    let kind = ["invalid type: ", "invalid value: "];
+    let found = kind.iter().find_map(|kind| found.strip_prefix(kind)).unwrap_or(found);
+    [expected.to_owned(), found.to_owned()]
+}
+
 /// A fault of `validate`, whose place is a key, with the override or the line it stands in.
-fn locate(fault: Error, place: &str, text: &str, overrides: &[String]) -> Error {
-    let Error::Config { place: key, problem, remedy } = fault else { return fault };
+fn locate(error: Error, place: &Place, text: &str, overrides: &[String]) -> Error {
+    let Error::Config(mut fault) = error else { return error };
+    let key = fault.place.item.take().unwrap_or_default();
     let sets_key =
         |pair: &&String| pair.split_once('=').is_some_and(|(name, _)| name.trim() == key);
-    let place = match overrides.iter().rev().find(sets_key) {
-        Some(pair) => format!("--set {pair}"),
-        None => format!("{place}:{}: {key}", line(text, offset(text, &key))),
+    fault.place = match overrides.iter().rev().find(sets_key) {
+        Some(pair) => format!("override {pair}").into(),
+        None => {
+            let place = on_line(place, line(text, offset(text, &key)));
+            let item = place.item.iter().chain([&key]).cloned().collect::<Vec<_>>().join(": ");
+            place.item(item)
+        }
     };
-    Error::config(place, problem, remedy)
+    Error::Config(fault)
+}
+
+/// A line of the text at `place`. Where that is an item of a file, the line is the item's.
+fn on_line(place: &Place, line: u64) -> Place {
+    match &place.item {
+        Some(item) => place.clone().item(format!("{item}:{line}")),
+        None => place.clone().line(line),
+    }
 }
 
 /// The line of a byte, from 1.
-fn line(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1
+fn line(text: &str, offset: usize) -> u64 {
+    text.bytes().take(offset).filter(|&byte| byte == b'\n').count() as u64 + 1
 }
 
 /// Where `key` stands in `text`, or the section that would hold it.

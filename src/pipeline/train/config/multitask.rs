@@ -1,4 +1,4 @@
-//! Stage 2: visits, what they hand on, and the pull of L²-SP.
+//! The configuration of stage 2: visits, what they hand on, and the pull of L²-SP.
 
 use super::{
     kinds::{Classify, Detect, Segment},
@@ -9,8 +9,8 @@ use crate::{
     Error, Result,
     data::Source,
     train::{
-        step::schedule::{Period, Schedule},
-        tasks::Settings,
+        config::TaskSettings,
+        schedule::{Period, Schedule},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -140,23 +140,28 @@ impl L2sp {
         let whole_visits =
             optim.schedule == Schedule::Cyclic2pi && optim.period == Some(Period::TaskEpoch);
         if self.anchor_at == AnchorAt::Trough && !whole_visits {
-            let problem = "expected schedule `cyclic2pi` with a period of `task_epoch`, found another, \
-                           which has no trough in the middle of a visit";
-            let remedy = "for example --set l2sp.anchor_at=end";
-            return Err(Error::config("l2sp.anchor_at", problem, remedy));
+            return Err(Error::config(
+                "l2sp.anchor_at",
+                "schedule `cyclic2pi` with a period of `task_epoch`",
+                "another, which has no trough in the middle of a visit",
+                "for example l2sp.anchor_at=end",
+            ));
         }
         if self.anchor_at == AnchorAt::Trough && self.anchor == Anchor::Moco {
-            let problem = "expected an anchor that visits renew, found `moco`, which none does";
-            let remedy = "for example --set l2sp.anchor=prev_task";
-            return Err(Error::config("l2sp.anchor_at", problem, remedy));
+            return Err(Error::config(
+                "l2sp.anchor_at",
+                "an anchor that visits renew",
+                "`moco`, which none does",
+                "for example l2sp.anchor=prev_task",
+            ));
         }
         if self.alpha + self.beta > 0.0 && optim.weight_decay > 0.0 {
-            let problem = format!(
-                "expected 0 beside L²-SP, which takes the place of weight decay, found {}",
-                optim.weight_decay
-            );
-            let remedy = "set it to 0, or both l2sp.alpha and l2sp.beta";
-            return Err(Error::config("optim.weight_decay", problem, remedy));
+            return Err(Error::config(
+                "optim.weight_decay",
+                "0 beside L²-SP, which takes the place of weight decay",
+                optim.weight_decay.to_string(),
+                "set it to 0, or both l2sp.alpha and l2sp.beta",
+            ));
         }
         Ok(())
     }
@@ -173,8 +178,8 @@ impl Multitask {
         Optim { lr, ..self.optim.clone() }
     }
     /// How films of each kind of task become batches.
-    pub fn settings(&self) -> Settings<'_> {
-        Settings {
+    pub fn settings(&self) -> TaskSettings<'_> {
+        TaskSettings {
             data: &self.data,
             classify: self.classify,
             segment: &self.segment,
@@ -188,16 +193,16 @@ impl Stage for Multitask {
         shared(self.seed, &self.data, &self.source, &self.augment, &self.log)?;
         within("rounds", self.rounds, 1..=100_000, 10)?;
         if self.tasks.is_empty() {
-            let problem = "expected the name of at least one [[source]], found none";
-            let remedy = format!("for example --set 'tasks=[{:?}]'", self.source[0].name);
-            return Err(Error::config("tasks", problem, remedy));
+            let mend = format!("for example tasks=[{:?}]", self.source[0].name);
+            let expected = "the name of at least one [[source]]";
+            return Err(Error::config("tasks", expected, "none", mend));
         }
         for (i, task) in self.tasks.iter().enumerate() {
             let key = format!("tasks.{i}");
             among(&key, task, &self.source)?;
             if self.tasks[..i].contains(task) {
-                let problem = format!("expected each task once, found `{task}` twice");
-                return Err(Error::config(key, problem, "name it once"));
+                let found = format!("`{task}` twice");
+                return Err(Error::config(key, "each task once", found, "name it once"));
             }
         }
         if let Visit::Steps(steps) = self.visit {
@@ -208,9 +213,9 @@ impl Stage for Multitask {
         self.optim.check()?;
         for (task, lr) in &self.task_lr {
             if !self.tasks.contains(task) {
-                let problem = format!("expected a task of the stage, found `{task}`");
-                let remedy = format!("the tasks are {}", self.tasks.join(", "));
-                return Err(Error::config(format!("task_lr.{task}"), problem, remedy));
+                let (place, found) = (format!("task_lr.{task}"), format!("`{task}`"));
+                let mend = format!("the tasks are {}", self.tasks.join(", "));
+                return Err(Error::config(place, "a task of the stage", found, mend));
             }
             let least = self.optim.lr_min.max(f64::MIN_POSITIVE);
             within(&format!("task_lr.{task}"), *lr, least..=100.0, 0.01)?;

@@ -6,14 +6,16 @@ use crate::{
     models::Projection,
     nearest,
     train::{
-        run::file_name::legal,
-        step::schedule::{Period, Progress, Schedule, rate, warmup},
+        file_name::legal,
+        schedule::{Period, Progress, Schedule, rate, warmup},
     },
 };
 use serde::{Deserialize, Serialize};
-use std::fmt::Display;
-use std::ops::{Bound, RangeBounds};
-use std::path::PathBuf;
+use std::{
+    fmt::Display,
+    ops::{Bound, RangeBounds},
+    path::PathBuf,
+};
 
 /// `[data]`: how files become batches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -173,21 +175,22 @@ pub(in crate::train) fn within<T: PartialOrd + Display>(
         Bound::Excluded(high) => format!("{high})"),
         Bound::Unbounded => "no limit)".into(),
     };
-    let problem = format!("expected a value in {low}, {high}, found {value}");
-    Err(Error::config(key, problem, format!("for example --set {key}={example}")))
+    let (expected, found) = (format!("a value in {low}, {high}"), value.to_string());
+    Err(Error::config(key, expected, found, format!("for example {key}={example}")))
 }
 
 /// Refuses `key` unless `name` is the name of a labelled source.
 pub(in crate::train) fn among(key: &str, name: &str, sources: &[Source]) -> Result<()> {
     let Some(source) = sources.iter().find(|source| source.name == name) else {
         let nearest = nearest(name, sources.iter().map(|source| source.name.as_str()));
-        let problem = format!("expected the name of a [[source]], found `{name}`");
-        let remedy = format!("the nearest source is `{}`", nearest.unwrap_or("none"));
-        return Err(Error::config(key, problem, remedy));
+        let found = format!("`{name}`");
+        let mend = format!("the nearest source is `{}`", nearest.unwrap_or("none"));
+        return Err(Error::config(key, "the name of a [[source]]", found, mend));
     };
     if !source.labelled {
-        let problem = format!("expected a labelled source, found `{name}` with labelled = false");
-        return Err(Error::config(key, problem, "name another, or label this one"));
+        let found = format!("`{name}` with labelled = false");
+        let mend = "name another, or label this one";
+        return Err(Error::config(key, "a labelled source", found, mend));
     }
     Ok(())
 }
@@ -195,8 +198,8 @@ pub(in crate::train) fn among(key: &str, name: &str, sources: &[Source]) -> Resu
 /// Refuses no source, and two of one name; names that are one name as those of folders are one too.
 pub(in crate::train) fn sources(sources: &[Source]) -> Result<()> {
     if sources.is_empty() {
-        let remedy = "add a [[source]] with its name, format and root";
-        return Err(Error::config("source", "expected at least one source, found none", remedy));
+        let mend = "add a [[source]] with its name, format and root";
+        return Err(Error::config("source", "at least one source", "none", mend));
     }
     let folder = |source: &Source| legal(&source.name).to_lowercase();
     for (i, source) in sources.iter().enumerate() {
@@ -205,8 +208,8 @@ pub(in crate::train) fn sources(sources: &[Source]) -> Result<()> {
                 true => format!("`{}` twice", source.name),
                 false => format!("`{}`, whose folder is that of `{}`", source.name, other.name),
             };
-            let problem = format!("expected a name of its own, found {found}");
-            return Err(Error::config(format!("source.{i}.name"), problem, "rename one of them"));
+            let place = format!("source.{i}.name");
+            return Err(Error::config(place, "a name of its own", found, "rename one of them"));
         }
     }
     Ok(())
@@ -243,25 +246,23 @@ impl Moco {
         within("moco.bn_splits", self.bn_splits, 1..=data.batch, 1)?;
         let batch = data.batch;
         if !self.queue.is_multiple_of(batch) {
-            let problem =
-                format!("expected a multiple of data.batch = {batch}, found {}", self.queue);
-            let nearest = self.queue.next_multiple_of(batch);
-            return Err(Error::config("moco.queue", problem, format!("use {nearest}")));
+            let expected = format!("a multiple of data.batch = {batch}");
+            let (found, nearest) = (self.queue.to_string(), self.queue.next_multiple_of(batch));
+            return Err(Error::config("moco.queue", expected, found, format!("use {nearest}")));
         }
         if !batch.is_multiple_of(self.bn_splits) {
-            let problem =
-                format!("expected a divisor of data.batch = {batch}, found {}", self.bn_splits);
+            let expected = format!("a divisor of data.batch = {batch}");
+            let found = self.bn_splits.to_string();
             let fewer = (1..=self.bn_splits).rev().find(|&n| batch.is_multiple_of(n)).unwrap_or(1);
-            return Err(Error::config("moco.bn_splits", problem, format!("use {fewer}")));
+            return Err(Error::config("moco.bn_splits", expected, found, format!("use {fewer}")));
         }
         // Variance needs two values: the last stage has one per 32 × 32 pixels of each image.
         let values = batch / self.bn_splits * data.width.div_ceil(32) * data.height.div_ceil(32);
         if values < 2 {
-            let problem =
-                format!("expected two or more values a channel in a part, found {values}");
             return Err(Error::config(
                 "moco.bn_splits",
-                problem,
+                "two or more values a channel in a part",
+                values.to_string(),
                 "use fewer parts or larger images",
             ));
         }
@@ -301,8 +302,9 @@ impl Optim {
             (_, Some(Period::Steps(steps))) => within("optim.period.steps", steps, 1.., 500),
             (Schedule::Cyclic2pi | Schedule::Sgdr, None) => Err(Error::config(
                 "optim.period",
-                "expected the length of a cycle for this schedule, found nothing",
-                "for example --set optim.period=task_epoch",
+                "the length of a cycle for this schedule",
+                "nothing",
+                "for example optim.period=task_epoch",
             )),
             _ => Ok(()),
         }
@@ -311,9 +313,8 @@ impl Optim {
     /// Refuses a cycle of one round in a stage that has no rounds.
     pub(in crate::train) fn check_no_rounds(&self) -> Result<()> {
         if self.period == Some(Period::Round) {
-            let problem =
-                "expected `task_epoch` or { steps = N } in a stage without rounds, found `round`";
-            return Err(Error::config("optim.period", problem, "use `task_epoch`"));
+            let expected = "`task_epoch` or { steps = N } in a stage without rounds";
+            return Err(Error::config("optim.period", expected, "`round`", "use `task_epoch`"));
         }
         Ok(())
     }

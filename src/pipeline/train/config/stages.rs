@@ -4,7 +4,7 @@ use super::{
     kinds::{Classify, Detect, Metric, Segment},
     sections::{Augment, Data, Log, Moco, Model, Monitor, Optim, Simclr, among, sources, within},
 };
-use crate::{Error, Result, data::Source, train::tasks::Settings};
+use crate::{Error, Result, data::Source, train::config::TaskSettings};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A configuration that [`load`](super::load) reads.
@@ -107,9 +107,8 @@ impl Stage for Pretrain {
             (None, Some(simclr)) => simclr.check(&self.data)?,
             (moco, _) => {
                 let found = if moco.is_some() { "both" } else { "none" };
-                let problem = format!("expected a section [moco] or [simclr], found {found}");
-                let remedy = "keep the one of the method that you want";
-                return Err(Error::config("moco", problem, remedy));
+                let mend = "keep the one of the method that you want";
+                return Err(Error::config("moco", "a section [moco] or [simclr]", found, mend));
             }
         }
         self.optim.check()?;
@@ -142,8 +141,8 @@ impl Finetune {
         self.source.iter_mut().filter(|source| source.name == self.task).collect()
     }
     /// How films of each kind of task become batches.
-    pub fn settings(&self) -> Settings<'_> {
-        Settings {
+    pub fn settings(&self) -> TaskSettings<'_> {
+        TaskSettings {
             data: &self.data,
             classify: self.classify,
             segment: &self.segment,

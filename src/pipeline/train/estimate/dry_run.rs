@@ -9,14 +9,12 @@ use crate::{
         Device,
         config::{Finetune, Multitask, Pretrain},
         stages::{monitor::Online, multitask::Continual, pretrain},
-        step::{
-            learner::{Learner, TaskStep, depth},
-            optimizer::Update,
-        },
+        step::optimizer::Update,
         tasks::{
             self, Task,
             inference::Inference,
             loading::{evaluating, shuffled, training},
+            model::{TaskModel, TaskStep, depth},
         },
     },
     weights::arenas,
@@ -39,7 +37,7 @@ const BATCHES: u64 = 2;
 pub struct DryRun {
     /// The stage or the task.
     pub name: String,
-    /// Films of an epoch.
+    /// FirstBatches of an epoch.
     pub films: usize,
     /// Steps of an epoch, or of a visit.
     pub steps: u64,
@@ -78,7 +76,7 @@ impl DryRun {
 }
 
 /// The first batches of a task's training films, and what they cost the host.
-struct Films {
+struct FirstBatches {
     batches: Vec<Batch>,
     /// Numbers of a film's target.
     row: usize,
@@ -90,7 +88,7 @@ struct Films {
     kept: f64,
 }
 
-impl Films {
+impl FirstBatches {
     fn read(samples: &[Sample], options: LoaderOptions) -> Result<Self> {
         let cache = options.cache_bytes as f64;
         let begun = Instant::now();
@@ -176,18 +174,18 @@ pub fn finetune(gpu: &Device, config: &Finetune) -> Result<DryRun> {
     let (set, task) = tasks::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
     set.needs("test", &set.test)?;
-    let learner = Learner::new(gpu, depth(config.model.backbone), &[&*task], false, config.seed)?;
+    let model = TaskModel::new(gpu, depth(config.model.backbone), &[&*task], false, config.seed)?;
     if let Some(path) = &config.model.weights {
-        arenas::load_backbone(gpu, learner.state(), path)?;
+        arenas::load_backbone(gpu, model.state(), path)?;
     }
-    let mut inference = learner.inference(gpu, &*task, 0)?;
+    let mut inference = model.inference(gpu, &*task, 0)?;
     // The state at the best epoch takes its place too.
-    let _best = learner.state().duplicate(gpu)?;
+    let _best = model.state().duplicate(gpu)?;
     let mut options = training(&*task, config.seed, 0);
     options.cache_bytes /= 2;
-    let films = Films::read(&set.train, options)?;
+    let films = FirstBatches::read(&set.train, options)?;
     let step = TaskStep {
-        learner: &learner,
+        model: &model,
         task: &*task,
         head: 0,
         target: films.row,
@@ -198,7 +196,7 @@ pub fn finetune(gpu: &Device, config: &Finetune) -> Result<DryRun> {
     let mut stepper = Stepper::new(gpu, &step)?;
     let [first, later] = films.epochs(gpu, step_seconds(&mut stepper, &films.batches)?);
     let [decoded, kept] = evaluation(&mut inference, &*task, &set.val)?;
-    let readback = readback(gpu, learner.state())?;
+    let readback = readback(gpu, model.state())?;
     Ok(DryRun {
         name: config.task.clone(),
         films: set.train.len(),
@@ -220,19 +218,19 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
     let open = |name: &String| tasks::open(&config.source, name, config.settings());
     let opened = config.tasks.iter().map(open).collect::<Result<Vec<_>>>()?;
     let tasks: Vec<&dyn Task> = opened.iter().map(|(_, task)| &**task).collect();
-    let learner = Learner::new(gpu, depth(config.model.backbone), &tasks, true, config.seed)?;
+    let model = TaskModel::new(gpu, depth(config.model.backbone), &tasks, true, config.seed)?;
     if let Some(path) = &config.model.weights {
-        arenas::load_backbone(gpu, learner.state(), path)?;
+        arenas::load_backbone(gpu, model.state(), path)?;
     }
-    let continual = Continual::new(gpu, config, &learner)?;
+    let continual = Continual::new(gpu, config, &model)?;
     let films = |(set, task): &(Dataset, Box<dyn Task>)| {
         let mut options = training(&**task, config.seed, 0);
         options.cache_bytes /= config.tasks.len();
-        Films::read(&set.train, options)
+        FirstBatches::read(&set.train, options)
     };
     let films = opened.iter().map(films).collect::<Result<Vec<_>>>()?;
     let step = |head: usize| TaskStep {
-        learner: &learner,
+        model: &model,
         task: tasks[head],
         head,
         target: films[head].row,
@@ -242,11 +240,11 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
     };
     let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
     let mut steppers = Stepper::share(gpu, recorded)?;
-    let dry_run = |((set, _), (films, stepper)): (&(Dataset, _), (&Films, &mut Stepper))| {
+    let dry_run = |((set, _), (films, stepper)): (&(Dataset, _), (&FirstBatches, &mut Stepper))| {
         let (visit, rounds) = (config.visit.steps(films.epoch), config.rounds as u64);
         let epochs = films.epochs(gpu, step_seconds(stepper, &films.batches)?);
         let [decoded, kept] = epochs.map(|seconds| seconds / films.epoch as f64);
-        // Films are decoded in the first epoch, which may take several visits or end within the first.
+        // FirstBatches are decoded in the first epoch, which may take several visits or end within the first.
         let seconds = |steps: u64| {
             let fresh = steps.min(films.epoch);
             fresh as f64 * decoded + (steps - fresh) as f64 * kept
@@ -269,7 +267,7 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
     let all = opened.iter().zip(films.iter().zip(&mut steppers)).map(dry_run);
     let mut all = all.collect::<Result<Vec<_>>>()?;
     // Last, as in the stage, when what was staged at the start has gone.
-    readback(gpu, learner.state())?;
+    readback(gpu, model.state())?;
     all.iter_mut().for_each(|one| one.mib = mib(gpu));
     Ok(all)
 }
@@ -287,7 +285,7 @@ pub fn pretrain(gpu: &Device, config: &Pretrain) -> Result<DryRun> {
             arenas::load_backbone(gpu, state, path)?;
             method.loaded(gpu);
         }
-        let films = Films::read(&samples, shuffled(&config.data, config.seed, 0))?;
+        let films = FirstBatches::read(&samples, shuffled(&config.data, config.seed, 0))?;
         let mut stepper = Stepper::new(gpu, step)?;
         let [first, later] = films.epochs(gpu, step_seconds(&mut stepper, &films.batches)?);
         // The online figure is read before the first epoch too.

@@ -7,16 +7,16 @@ use crate::{
     train::{
         Device,
         config::{
-            Augment, Data, Detect as Boxes, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim,
-            Preset, Segment as Masks,
+            Augment, Data, Detect, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim, Preset,
+            Segment,
         },
-        stages::moco::{Contrast, MocoLearner, MocoStep},
-        step::{
-            learner::{Learner, TaskStep},
-            optimizer::Update,
-            schedule::Schedule,
+        schedule::Schedule,
+        stages::moco::{Contrast, MocoModel, MocoStep},
+        step::optimizer::Update,
+        tasks::{
+            ClassifyTask, DetectTask, SegmentTask, Task,
+            model::{TaskModel, TaskStep},
         },
-        tasks::{Classify, Detect, Segment, Task},
     },
 };
 use mtpret_engine::{
@@ -63,13 +63,13 @@ impl SyntheticStep {
                 Self::of_task(
                     gpu,
                     depth,
-                    &Classify::new(&source, &set, &data, Default::default())?,
+                    &ClassifyTask::new(&source, &set, &data, Default::default())?,
                     targets,
                 )
             }
             ("moco", Some(depth), "") => Self::moco(gpu, depth, &data),
             ("deeplabv3", Some(depth), "") => {
-                let masks = Masks {
+                let masks = Segment {
                     width,
                     height,
                     batch,
@@ -82,14 +82,14 @@ impl SyntheticStep {
                     original_size: false,
                     loss_weight: 1.0,
                 };
-                let task = Segment::new(&set(Kind::Mask, 1).1, &data, &masks)?;
+                let task = SegmentTask::new(&set(Kind::Mask, 1).1, &data, &masks)?;
                 // The left half of every film is foreground.
                 let targets =
                     (0..batch * width * height).map(|i| f32::from(u8::from(i % width < width / 2)));
                 Self::of_task(gpu, depth, &task, targets.collect())
             }
             ("fasterrcnn", Some(depth), "fpn") => {
-                let boxes = Boxes {
+                let boxes = Detect {
                     width,
                     height,
                     batch,
@@ -100,7 +100,7 @@ impl SyntheticStep {
                     sampled: 512,
                     loss_weight: 1.0,
                 };
-                let task = Detect::new(&set(Kind::Boxes, 1).1, &data, &boxes)?;
+                let task = DetectTask::new(&set(Kind::Boxes, 1).1, &data, &boxes)?;
                 let mut draw = Philox::new(2, 0);
                 let corners = (0..batch * BOXES).flat_map(|_| {
                     let [x, y] = [draw.uniform(), draw.uniform()].map(|v| v * 0.6);
@@ -113,23 +113,23 @@ impl SyntheticStep {
                 Self::of_task(gpu, depth, &task, corners.collect())
             }
             _ => {
-                let problem = format!("expected one of {NAMES}, found `{name}`");
-                Err(Error::request("model", problem))
+                let (expected, found) = (format!("one of {NAMES}"), format!("`{name}`"));
+                Err(Error::request("model", expected, found, "name one of these"))
             }
         }
     }
     fn of_task(gpu: &Device, depth: Depth, task: &dyn Task, targets: Vec<f32>) -> Result<Self> {
-        let learner = &Learner::new(gpu, depth, &[task], false, 1)?;
+        let model = &TaskModel::new(gpu, depth, &[task], false, 1)?;
         let (target, update) = (targets.len() / task.data().batch, momentum_sgd());
         let step =
-            TaskStep { learner, task, head: 0, target, augment: &AUGMENT, update, average: None };
+            TaskStep { model, task, head: 0, target, augment: &AUGMENT, update, average: None };
         Self::of_step(gpu, &step, task.data(), targets)
     }
     fn moco(gpu: &Device, depth: Depth, data: &Data) -> Result<Self> {
         let splits = if data.batch.is_multiple_of(2) { 2 } else { 1 };
         let contrast =
             Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
-        let moco = &MocoLearner::new(gpu, depth, [128, 4096], Projection::Mlp, 1)?;
+        let moco = &MocoModel::new(gpu, depth, [128, 4096], Projection::Mlp, 1)?;
         let update = momentum_sgd();
         let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
         Self::of_step(gpu, &step, data, vec![])

@@ -1,4 +1,4 @@
-//! What a run ran on, with which films, and where its time went: `environment.json`.
+//! `environment.json`: the machine, the films and the time of a run, an entry for each process that worked on it.
 
 use super::Run;
 use crate::{
@@ -6,7 +6,10 @@ use crate::{
     data::{Dataset, Digest},
     train::Device,
 };
-use mtpret_engine::step::{KernelTime, Stepper};
+use mtpret_engine::{
+    error::Place,
+    step::{KernelTime, Stepper},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -23,7 +26,7 @@ pub const FILE: &str = "environment.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// The parts of its data sets.
-    pub data: Vec<Part>,
+    pub data: Vec<PartDigest>,
     /// From each start to its end: one, and one more for each time that the run was gone on with.
     #[serde(alias = "sittings")]
     pub processes: Vec<Process>,
@@ -31,7 +34,7 @@ pub struct Environment {
 
 /// A part of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct PartDigest {
     /// Name of the data set.
     pub set: String,
     /// `train`, `val` or `test`.
@@ -89,11 +92,11 @@ impl Environment {
         if !file.exists() {
             return Ok(None);
         }
-        let remedy = "remove the file: it only tells what a run ran on";
-        let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, remedy))?;
+        let mend = "remove the file: it only tells what a run ran on";
+        let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, mend))?;
         serde_json::from_str(&text).map(Some).map_err(|e| {
-            let place = format!("{}:{}", file.display(), e.line());
-            Error::data(place, format!("expected what a run ran on: {e}"), remedy)
+            let place = Place::from(&file).line(e.line() as u64);
+            Error::data(place, "what a run ran on", format!("something else: {e}"), mend)
         })
     }
 }
@@ -120,7 +123,7 @@ pub(in crate::train) struct Open {
     environment: Environment,
     begun: Instant,
     /// Digests that are being computed while the run goes on.
-    digests: Option<JoinHandle<Result<Vec<Part>>>>,
+    digests: Option<JoinHandle<Result<Vec<PartDigest>>>>,
 }
 
 impl Open {
@@ -252,12 +255,12 @@ impl Run<'_> {
     }
 }
 
-fn parts(sets: &[Dataset]) -> Result<Vec<Part>> {
+fn parts(sets: &[Dataset]) -> Result<Vec<PartDigest>> {
     let all = sets.iter().flat_map(|set| {
         [("train", &set.train), ("val", &set.val), ("test", &set.test)].map(|part| (set, part))
     });
     let part = |(set, (part, films)): (&Dataset, (&str, &Vec<_>))| {
-        Ok(Part { set: set.name.clone(), part: part.into(), digest: Digest::of(films)? })
+        Ok(PartDigest { set: set.name.clone(), part: part.into(), digest: Digest::of(films)? })
     };
     all.filter(|(_, (_, films))| !films.is_empty()).map(part).collect()
 }

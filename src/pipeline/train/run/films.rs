@@ -1,11 +1,11 @@
-//! How each film fared: `films.csv` in the folder of a fine-tuned run.
+//! `films.csv` in the folder of a fine-tuned run: the metrics of each film.
 
 use super::Run;
 use crate::{Error, Result, data::Table};
 use std::path::{Path, PathBuf};
 
 /// A figure of a film, and whether more of it is better.
-pub struct Figure {
+pub struct FilmMetric {
     /// The column's name.
     pub name: &'static str,
     /// Whether the greatest is the best.
@@ -13,21 +13,21 @@ pub struct Figure {
 }
 
 /// Classification: mean cross-entropy over what is labelled.
-pub const LOSS: Figure = Figure { name: "loss", rising: false };
+pub const LOSS: FilmMetric = FilmMetric { name: "loss", rising: false };
 /// Segmentation: Dice of the foreground.
-pub const DICE: Figure = Figure { name: "dice", rising: true };
+pub const DICE: FilmMetric = FilmMetric { name: "dice", rising: true };
 /// Segmentation: intersection over union of the foreground.
-pub const IOU: Figure = Figure { name: "iou", rising: true };
+pub const IOU: FilmMetric = FilmMetric { name: "iou", rising: true };
 /// Detection, at a probability of ½ and IoU ½: boxes rightly found.
-pub const FOUND: Figure = Figure { name: "found", rising: true };
+pub const FOUND: FilmMetric = FilmMetric { name: "found", rising: true };
 /// Detection: boxes that are not there.
-pub const FALSE: Figure = Figure { name: "false", rising: false };
+pub const FALSE: FilmMetric = FilmMetric { name: "false", rising: false };
 /// Detection: boxes that were not found.
-pub const MISSED: Figure = Figure { name: "missed", rising: false };
+pub const MISSED: FilmMetric = FilmMetric { name: "missed", rising: false };
 
 /// A film and its figures.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Film {
+pub struct FilmRow {
     /// The file.
     pub path: PathBuf,
     /// The patient.
@@ -38,11 +38,11 @@ pub struct Film {
 
 /// A table of films.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Films {
+pub struct FilmTable {
     /// Names of the figures.
     pub names: Vec<String>,
     /// In the order of the data set.
-    pub rows: Vec<Film>,
+    pub rows: Vec<FilmRow>,
 }
 
 /// The name of the table of a part (`.val`, nothing for test).
@@ -57,7 +57,7 @@ fn file(suffix: &str) -> String {
 pub fn write<'a, const N: usize>(
     run: &Run,
     suffix: &str,
-    figures: [Figure; N],
+    figures: [FilmMetric; N],
     rows: impl Iterator<Item = (&'a Path, &'a str, [Option<f64>; N])>,
 ) -> Result<()> {
     let header = ["image", "patient"].into_iter().chain(figures.iter().map(|f| f.name));
@@ -68,7 +68,7 @@ pub fn write<'a, const N: usize>(
     run.write_table(&file(suffix), std::iter::once(header.map(str::to_owned).collect()).chain(rows))
 }
 
-impl Films {
+impl FilmTable {
     /// The table of a run; none where there is none.
     ///
     /// # Errors
@@ -82,8 +82,9 @@ impl Films {
         let mut rows = Vec::new();
         for (line, cells) in &table.rows {
             let fault = |found: &str| {
-                let problem = format!("expected image,patient,NUMBER…, found {found:?}");
-                Error::data(table.place(*line), problem, "write it anew: mtpret evaluate")
+                let (expected, found) = ("image,patient,NUMBER…", format!("{found:?}"));
+                let mend = "write it anew: mtpret evaluate";
+                Error::data(table.place(*line), expected, found, mend)
             };
             let [path, patient, figures @ ..] = &cells[..] else {
                 return Err(fault(&cells.join(",")));
@@ -92,7 +93,7 @@ impl Films {
                 "" => Ok(None),
                 text => text.parse().map(Some).map_err(|_| fault(text)),
             };
-            rows.push(Film {
+            rows.push(FilmRow {
                 path: path.into(),
                 patient: patient.clone(),
                 figures: figures.iter().map(number).collect::<Result<_>>()?,
@@ -101,7 +102,7 @@ impl Films {
         Ok(Some(Self { names: table.header.iter().skip(2).cloned().collect(), rows }))
     }
     /// A figure of each film, if the table has it.
-    pub fn of(&self, figure: &Figure) -> Option<Vec<Option<f64>>> {
+    pub fn of(&self, figure: &FilmMetric) -> Option<Vec<Option<f64>>> {
         let column = self.names.iter().position(|name| name == figure.name)?;
         Some(self.rows.iter().map(|film| film.figures[column]).collect())
     }

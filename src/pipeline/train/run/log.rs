@@ -1,4 +1,4 @@
-//! The numbers of a run as they come in: lines of `metrics.jsonl`, and TensorBoard's events beside it.
+//! The log of a run: lines of `metrics.jsonl`, and TensorBoard's events beside it.
 
 use super::tensorboard::Events;
 use crate::{Error, Result};

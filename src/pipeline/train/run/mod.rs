@@ -1,7 +1,6 @@
 //! A run: its folder, what it writes there, and the person who watches it.
 
 pub mod environment;
-pub mod file_name;
 pub mod films;
 pub mod log;
 pub mod tensorboard;
@@ -94,9 +93,9 @@ impl<'a> Run<'a> {
         let (log, open) = (RefCell::default(), RefCell::default());
         let run = Self { folder: folder.into(), watch, resume, log, open };
         if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
-            let problem = "expected an empty run folder, found a checkpoint or weights in it";
-            let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
-            return Err(Error::config(folder.display().to_string(), problem, remedy));
+            let mend = "resume that run to go on, or name another run folder to begin anew";
+            let found = "a checkpoint or weights in it";
+            return Err(Error::config(folder, "an empty run folder", found, mend));
         }
         fs::create_dir_all(folder)
             .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
@@ -126,24 +125,24 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// It is damaged or of another stage.
-    pub fn checkpoint(&self, stage: &str) -> Result<Option<(Tensors, Metadata)>> {
+    pub fn checkpoint(&self, stage: &str) -> Result<Option<Checkpoint>> {
         let file = self.checkpoint_file();
         if !self.resume || !file.exists() {
             self.log(0, 0)?;
             return Ok(None);
         }
         let (tensors, metadata) = checkpoint::read(&file, None)?;
-        match metadata.get("stage") {
+        let checkpoint = Checkpoint { file, tensors, metadata };
+        match checkpoint.metadata.get("stage") {
             Some(found) if found == stage => {
-                let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
-                let after = number("step").map_or(0, |step| step + 1);
-                self.log(number(LINES).unwrap_or(u64::MAX), after)?;
-                Ok(Some((tensors, metadata)))
+                let after = checkpoint.number("step").map_or(0, |step| step + 1);
+                self.log(checkpoint.number(LINES).unwrap_or(u64::MAX), after)?;
+                Ok(Some(checkpoint))
             }
             found => {
-                let problem = format!("expected a checkpoint of {stage}, found {found:?}");
-                let remedy = "resume it with the command that began it";
-                Err(Error::weights(file.display().to_string(), problem, remedy))
+                let (expected, found) = (format!("a checkpoint of {stage}"), format!("{found:?}"));
+                let mend = "resume it with the command that began it";
+                Err(Error::weights(&checkpoint.file, expected, found, mend))
             }
         }
     }
@@ -183,7 +182,7 @@ impl<'a> Run<'a> {
             Some((name, _)) => Err(Error::Diverged {
                 step: step.saturating_sub(1),
                 problem: format!("expected finite weights, found infinities or NaN in {name}"),
-                remedy: self.way_on(),
+                mend: self.way_on(),
             }),
         }
     }
@@ -193,7 +192,7 @@ impl<'a> Run<'a> {
             true => format!("the last good checkpoint is {}", self.checkpoint_file().display()),
             false => "no checkpoint was saved yet".into(),
         };
-        format!("{saved}; try --set optim.lr with a tenth of the rate")
+        format!("{saved}; try optim.lr with a tenth of the rate")
     }
     /// Writes a text file of the run, whole or not at all.
     ///
@@ -258,6 +257,33 @@ impl<'a> Run<'a> {
         let found = lines.len() - known;
         self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
         self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
+    }
+}
+
+/// A checkpoint that a stage goes on from.
+pub struct Checkpoint {
+    /// Where it was read.
+    pub file: PathBuf,
+    /// All that training moves.
+    pub tensors: Tensors,
+    /// Words and numbers beside it.
+    pub metadata: Metadata,
+}
+
+impl Checkpoint {
+    /// The step that it was written after.
+    ///
+    /// # Errors
+    /// Its metadata names none.
+    pub fn step(&self) -> Result<u64> {
+        self.number("step").ok_or_else(|| {
+            let mend = "use a checkpoint that this program wrote";
+            Error::weights(&self.file, "a `step` in the metadata", "none", mend)
+        })
+    }
+    /// A number of the metadata, if it has it.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        self.metadata.get(key)?.parse().ok()
     }
 }
 
@@ -353,7 +379,7 @@ impl<'a> Pace<'a> {
                 self.stage,
                 films.join(", ")
             ),
-            remedy: run.way_on(),
+            mend: run.way_on(),
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Event {
     pub summary: Option<Summary>,
     /// That a process begins.
     #[prost(message, optional, tag = "7")]
-    pub session_log: Option<Log>,
+    pub session_log: Option<SessionLog>,
 }
 
 impl Event {
@@ -41,7 +41,7 @@ impl Event {
 
 /// `tensorflow.SessionLog`: readers drop what earlier files say of this step and later ones.
 #[derive(Clone, PartialEq, Message)]
-pub struct Log {
+pub struct SessionLog {
     /// 1: a process begins.
     #[prost(int32, tag = "1")]
     pub status: i32,
@@ -117,7 +117,7 @@ impl Events {
     fn first(&self) -> Vec<u8> {
         let version = Some("brain.Event:2".into());
         let step = i64::try_from(self.from).unwrap_or(i64::MAX);
-        let session_log = Some(Log { status: START });
+        let session_log = Some(SessionLog { status: START });
         let begun = Event { step, session_log, ..Event::now() };
         [Event { file_version: version, ..Event::now() }, begun].iter().flat_map(framed).collect()
     }
@@ -145,7 +145,7 @@ fn framed(event: &Event) -> Vec<u8> {
     record
 }
 
-/// CRC-32C, turned and moved so that a checksum of checksums is not weak.
+/// CRC-32C, rotated and offset ("masked") so that a checksum of checksums is not weak.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -185,10 +185,10 @@ mod tests {
         first.write(&scores).expect("room");
         let told = all(&first);
         assert_eq!(told[0].file_version.as_deref(), Some("brain.Event:2"));
-        let steps = |told: &[Event]| -> Vec<(i64, Option<Log>)> {
+        let steps = |told: &[Event]| -> Vec<(i64, Option<SessionLog>)> {
             told.iter().map(|event| (event.step, event.session_log.clone())).collect()
         };
-        let start = Some(Log { status: START });
+        let start = Some(SessionLog { status: START });
         assert_eq!(steps(&told[1..]), [(0, start.clone()), (1, None), (2, None), (2, None)]);
         let tags = |event: &Event| -> Vec<(String, Option<f32>)> {
             let values = &event.summary.as_ref().expect("numbers").value;

@@ -1,11 +1,12 @@
-//! What pretraining asks of a method of contrastive learning.
+//! The trait `Contrastive`: what pretraining asks of MoCo and SimCLR.
 
 use crate::{
     Result,
     models::Encoder,
     train::{
         config::{Augment, Data},
-        step::learner::view,
+        run::Checkpoint,
+        tasks::model::view,
     },
     weights::checkpoint::Tensors,
 };
@@ -30,7 +31,7 @@ pub trait Contrastive {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()>;
+    fn restore(&self, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<()>;
 }
 
 /// Records two random views of each film of a batch.

@@ -7,17 +7,17 @@ use crate::{
     train::{
         Device,
         config::{Finetune, Metric},
-        run::Run,
+        run::{Checkpoint, Run},
+        schedule::Span,
         step::{
-            learner::{Learner, TaskStep, depth},
             optimizer::Update,
-            schedule::Span,
-            trainer::{Hooks, Pass, Trainer, metadata, step_of},
+            trainer::{Hooks, Pass, Trainer, metadata},
         },
         tasks::{
             self, Scorer, Scores, Task,
             inference::Inference,
             loading::{evaluating, training},
+            model::{TaskModel, TaskStep, depth},
         },
     },
     weights::{
@@ -62,18 +62,20 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     set.needs("test", &set.test)?;
     run.has(std::slice::from_ref(&set));
     let source = config.source.iter().find(|source| source.name == config.task);
-    let words =
-        tasks::words(source.expect("the configuration was checked to name a source"), &set.labels);
+    let metadata = tasks::metadata(
+        source.expect("the configuration was checked to name a source"),
+        &set.labels,
+    );
     let depth = depth(config.model.backbone);
-    let learner = Learner::new(gpu, depth, &[&*task], false, config.seed)?;
+    let model = TaskModel::new(gpu, depth, &[&*task], false, config.seed)?;
     if let Some(path) = &config.model.weights {
-        arenas::load_backbone(gpu, learner.state(), path)?;
+        arenas::load_backbone(gpu, model.state(), path)?;
     }
-    let mut inference = learner.inference(gpu, &*task, 0)?;
+    let mut inference = model.inference(gpu, &*task, 0)?;
     let (mut steps, mut trained, mut predicted) = (0, 0, None);
     let validation;
     if run.is_done() {
-        learner.load(gpu, 0, &run.weights_file())?;
+        model.load(gpu, 0, &run.weights_file())?;
         validation = best_of(&run.folder);
     } else {
         let tuning = Tuning {
@@ -81,11 +83,11 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
             config,
             run,
             task: &*task,
-            learner: &learner,
+            model: &model,
             inference: &mut inference,
             val: (&set.val, None),
             best: Best {
-                state: learner.state().duplicate(gpu)?,
+                state: model.state().duplicate(gpu)?,
                 figure: f64::NEG_INFINITY,
                 epoch: 0,
                 predicted: None,
@@ -94,8 +96,8 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
         };
         let best;
         (best, trained) = tuning.train(&set)?;
-        weights::save(&run.folder.join(LAST), learner.network(gpu, 0)?, words.clone())?;
-        best.state.copy_to(gpu, learner.state());
+        weights::save(&run.folder.join(LAST), model.network(gpu, 0)?, metadata.clone())?;
+        best.state.copy_to(gpu, model.state());
         run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
         validation = (best.figure > f64::MIN).then_some(best.figure);
         let record = serde_json::json!({ "epoch": best.epoch + 1, "validation": validation });
@@ -111,7 +113,7 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
         };
         evaluate(config, run, &*task, &mut inference, &set.test, "")
     })?;
-    run.finish(steps, learner.network(gpu, 0)?, words)?;
+    run.finish(steps, model.network(gpu, 0)?, metadata)?;
     if trained > 0 {
         run.ended(gpu, &run_name(config), trained)?;
     }
@@ -143,7 +145,7 @@ struct Tuning<'a, 't> {
     config: &'a Finetune,
     run: &'a Run<'a>,
     task: &'t dyn Task,
-    learner: &'a Learner,
+    model: &'a TaskModel,
     inference: &'a mut Inference,
     /// The validation part, and its batches once they are wanted: decoding them would keep the first step waiting.
     val: (&'a [Sample], Option<Loader>),
@@ -157,8 +159,8 @@ impl<'t> Tuning<'_, 't> {
     fn train(mut self, set: &Dataset) -> Result<(Best<'t>, u64)> {
         let (config, run) = (self.config, self.run);
         let mut at = 0;
-        if let Some((tensors, metadata)) = run.checkpoint("finetune")? {
-            at = self.restore(&tensors, &metadata)?;
+        if let Some(checkpoint) = run.checkpoint("finetune")? {
+            at = self.restore(&checkpoint)?;
             run.watch.note(&format!("{}: going on at step {at}", run_name(config)));
         }
         let mut options = training(self.task, config.seed, at);
@@ -167,7 +169,7 @@ impl<'t> Tuning<'_, 't> {
         let epoch = loader.epoch_len();
         self.epoch_len = epoch;
         let step = TaskStep {
-            learner: self.learner,
+            model: self.model,
             task: self.task,
             head: 0,
             target: loader.row_len(),
@@ -188,7 +190,7 @@ impl<'t> Tuning<'_, 't> {
         while at < trainer.steps && !self.is_exhausted(at) {
             let pass = Pass {
                 name: run_name(config),
-                parts: self.learner.heads[0].parts(),
+                parts: self.model.heads[0].parts(),
                 samples: &set.train,
                 loader: &mut loader,
                 stepper: &mut stepper,
@@ -215,19 +217,20 @@ impl<'t> Tuning<'_, 't> {
         }
         over
     }
-    fn restore(&mut self, tensors: &Tensors, metadata: &Metadata) -> Result<u64> {
-        let (gpu, learner) = (self.gpu, self.learner);
-        arenas::take(gpu, tensors, "backbone.", learner.state().arenas())?;
-        arenas::take(gpu, tensors, "best.", self.best.state.arenas())?;
-        arenas::take(gpu, tensors, "momentum.", [&learner.train.momentum])?;
-        arenas::take_scale(gpu, tensors, learner.state())?;
-        let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
-        let (Some(figure), Some(epoch)) = (number("best_figure"), number("best_epoch")) else {
-            let problem = "expected the best figure and epoch in the metadata, found none";
-            return Err(Error::weights("checkpoint", problem, "begin the run anew"));
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
+        let (gpu, model) = (self.gpu, self.model);
+        let Checkpoint { file, tensors, .. } = checkpoint;
+        arenas::take(gpu, file, tensors, "backbone.", model.state().arenas())?;
+        arenas::take(gpu, file, tensors, "best.", self.best.state.arenas())?;
+        arenas::take(gpu, file, tensors, "momentum.", [&model.train.momentum])?;
+        arenas::take_scale(gpu, file, tensors, model.state())?;
+        let [figure, epoch] = ["best_figure", "best_epoch"].map(|key| checkpoint.number(key));
+        let (Some(figure), Some(epoch)) = (figure, epoch) else {
+            let expected = "the best figure and epoch in the metadata";
+            return Err(Error::weights(file, expected, "none", "begin the run anew"));
         };
         (self.best.figure, self.best.epoch) = (f64::from_bits(figure), epoch);
-        step_of(metadata)
+        checkpoint.step()
     }
 }
 
@@ -241,12 +244,12 @@ struct Validation<'a> {
 
 impl Hooks for Tuning<'_, '_> {
     fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
-        let (gpu, learner) = (self.gpu, self.learner);
+        let (gpu, model) = (self.gpu, self.model);
         let mut tensors = Tensors::new();
-        arenas::put(gpu, &mut tensors, "backbone.", learner.state().arenas())?;
+        arenas::put(gpu, &mut tensors, "backbone.", model.state().arenas())?;
         arenas::put(gpu, &mut tensors, "best.", self.best.state.arenas())?;
-        arenas::put(gpu, &mut tensors, "momentum.", [&learner.train.momentum])?;
-        arenas::put_scale(gpu, &mut tensors, learner.state())?;
+        arenas::put(gpu, &mut tensors, "momentum.", [&model.train.momentum])?;
+        arenas::put_scale(gpu, &mut tensors, model.state())?;
         let mut metadata = metadata("finetune", at);
         metadata.insert("best_figure".into(), self.best.figure.to_bits().to_string());
         metadata.insert("best_epoch".into(), self.best.epoch.to_string());
@@ -255,7 +258,7 @@ impl Hooks for Tuning<'_, '_> {
     /// Validates, and keeps the best state and what it predicts.
     fn pass_ended(&mut self, at: u64) -> Result<()> {
         let (config, run) = (self.config, self.run);
-        run.finite(at, &arenas::network(self.gpu, self.learner.state())?)?;
+        run.finite(at, &arenas::network(self.gpu, self.model.state())?)?;
         let epoch = at / self.epoch_len - 1;
         let (samples, loader) = &mut self.val;
         let loader = match loader {
@@ -283,7 +286,7 @@ impl Hooks for Tuning<'_, '_> {
         // An undefined figure (one class only) still lets the first epoch be kept.
         let figure = figure.unwrap_or(f64::MIN);
         if figure > self.best.figure {
-            self.learner.state().copy_to(self.gpu, &self.best.state);
+            self.model.state().copy_to(self.gpu, &self.best.state);
             (self.best.figure, self.best.epoch) = (figure, epoch);
             self.best.predicted = Some(scorer);
         }

@@ -8,7 +8,9 @@ use crate::{
     train::{
         Device,
         config::{self, Augment, Data, KeyBn},
-        step::{learner::fields, optimizer::Update},
+        run::Checkpoint,
+        step::optimizer::Update,
+        tasks::model::fields,
     },
     weights::{
         arenas,
@@ -17,6 +19,7 @@ use crate::{
 };
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
+    error::Place,
     gpu::Gpu,
     ops::{
         ema::Ema,
@@ -30,7 +33,7 @@ use mtpret_engine::{
 const QUEUE_STREAM: u32 = 1;
 
 /// Query and key encoder, queue, and everything that training moves.
-pub struct MocoLearner {
+pub struct MocoModel {
     /// f_q and g_q: what the gradient moves.
     pub query: TrainState,
     /// f_k and g_k: their moving average (Eq. 3); batch-norm statistics are its own.
@@ -40,7 +43,7 @@ pub struct MocoLearner {
     encoder: Encoder,
 }
 
-impl MocoLearner {
+impl MocoModel {
     /// First values from `seed`; the key encoder starts as a copy, the queue as random unit vectors.
     ///
     /// # Errors
@@ -103,7 +106,7 @@ impl Contrast {
     pub fn loss(
         &self,
         tape: &Tape,
-        moco: &MocoLearner,
+        moco: &MocoModel,
         [view1, view2]: [&Tensor; 2],
         batch: &Batch,
     ) -> Result<Var> {
@@ -140,7 +143,7 @@ impl Contrast {
 /// A step of contrastive pretraining: two views, queries, keys, loss, backward, update.
 pub struct MocoStep<'a> {
     /// The encoders and the queue.
-    pub moco: &'a MocoLearner,
+    pub moco: &'a MocoModel,
     /// How films become batches.
     pub data: &'a Data,
     /// The random views.
@@ -176,7 +179,7 @@ impl Trainable for MocoStep<'_> {
     }
 }
 
-impl Contrastive for MocoLearner {
+impl Contrastive for MocoModel {
     fn encoder(&self) -> (&Encoder, &TrainState) {
         (&self.encoder, &self.query)
     }
@@ -195,18 +198,21 @@ impl Contrastive for MocoLearner {
         tensors.insert("queue".into(), HostTensor::f32(rows, queue));
         Ok(tensors)
     }
-    fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()> {
-        arenas::take(gpu, tensors, "encoder_q.", self.query.network.arenas())?;
-        arenas::take(gpu, tensors, "encoder_k.", self.key.arenas())?;
-        arenas::take(gpu, tensors, "momentum.", [&self.query.momentum])?;
-        arenas::take_scale(gpu, tensors, &self.query.network)?;
+    fn restore(&self, gpu: &Gpu, Checkpoint { file, tensors, .. }: &Checkpoint) -> Result<()> {
+        arenas::take(gpu, file, tensors, "encoder_q.", self.query.network.arenas())?;
+        arenas::take(gpu, file, tensors, "encoder_k.", self.key.arenas())?;
+        arenas::take(gpu, file, tensors, "momentum.", [&self.query.momentum])?;
+        arenas::take_scale(gpu, file, tensors, &self.query.network)?;
         let expected = self.queue.data.bytes as usize / 4;
         let queue =
             tensors.get("queue").and_then(HostTensor::as_f32).filter(|q| q.len() == expected);
         let queue = queue.ok_or_else(|| {
-            let problem =
-                format!("expected {expected} numbers of f32, found another shape or none");
-            Error::weights("queue", problem, "resume with the configuration that began the run")
+            Error::weights(
+                Place::from(file).item("queue"),
+                format!("{expected} numbers of f32"),
+                "another shape or none",
+                "resume with the configuration that began the run",
+            )
         })?;
         gpu.write(&self.queue.data, bytemuck::cast_slice(queue));
         Ok(())

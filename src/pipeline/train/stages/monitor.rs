@@ -1,4 +1,4 @@
-//! The online figure of pretraining: whether the features tell the classes of a labelled set apart.
+//! The online metric of pretraining: whether the features tell the classes of a labelled set apart.
 
 use super::{contrastive::Contrastive, finetune::REPLICATES};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         Device,
         config::{Data, Monitor, Pretrain},
         run::Run,
-        tasks::{Classify, Task, inference::Inference, loading::in_order},
+        tasks::{ClassifyTask, Task, inference::Inference, loading::in_order},
     },
 };
 use mtpret_engine::autograd::{Mode, Tape};
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// The online figure: nearest neighbours and a linear probe on f_q's features of a labelled set.
 pub(in crate::train) struct Online {
     features: Inference,
-    task: Classify,
+    task: ClassifyTask,
     train: Vec<Sample>,
     val: Vec<Sample>,
     k: usize,
@@ -56,7 +56,7 @@ impl Online {
             let tape = Tape::new(rec, &state.network, Mode::Eval);
             Ok(vec![encoder.features(&tape, &tape.input(x))?.value])
         })?;
-        let task = Classify::new(source, set, &config.data, Default::default())?;
+        let task = ClassifyTask::new(source, set, &config.data, Default::default())?;
         set.needs("val", &set.val)?;
         let (train, val) = (set.train.clone(), set.val.clone());
         let (data, seed) = (config.data.clone(), config.seed);

@@ -10,14 +10,17 @@ use crate::{
     train::{
         Device,
         config::{Anchor, AnchorAt, Multitask, Optim},
-        run::Run,
+        run::{Checkpoint, Run},
+        schedule::Span,
         step::{
-            learner::{Learner, TaskStep, depth},
             optimizer::Update,
-            schedule::Span,
-            trainer::{Hooks, Pass, Trainer, metadata, step_of},
+            trainer::{Hooks, Pass, Trainer, metadata},
         },
-        tasks::{self, Task, loading::training},
+        tasks::{
+            self, Task,
+            loading::training,
+            model::{TaskModel, TaskStep, depth},
+        },
     },
     weights::{
         arenas,
@@ -34,7 +37,7 @@ use std::path::PathBuf;
 const STAGE: u32 = 2;
 
 /// One task's visit within the stage.
-struct Visit {
+struct TaskVisit {
     round: u64,
     task: usize,
     /// Steps of the stage before it.
@@ -62,25 +65,26 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
     let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     run.has(&sets);
     let all: Vec<&dyn Task> = tasks.iter().map(|t| &**t).collect();
-    let learner = Learner::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
+    let model = TaskModel::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
     if let Some(path) = &config.model.weights {
-        arenas::load_backbone(gpu, learner.state(), path)?;
+        arenas::load_backbone(gpu, model.state(), path)?;
     }
-    let continual = Continual::new(gpu, config, &learner)?;
+    let continual = Continual::new(gpu, config, &model)?;
     let visits = visits(config, &sets, &tasks)?;
     let steps = visits.last().map_or(0, |v| v.begin + v.steps);
     let mut at = 0;
-    if let Some((tensors, metadata)) = run.checkpoint("multitask")? {
+    if let Some(checkpoint) = run.checkpoint("multitask")? {
+        let Checkpoint { file, tensors, .. } = &checkpoint;
         for (prefix, arena) in continual.arenas() {
-            arenas::take(gpu, &tensors, prefix, [arena])?;
+            arenas::take(gpu, file, tensors, prefix, [arena])?;
         }
-        arenas::take_scale(gpu, &tensors, learner.state())?;
-        at = step_of(&metadata)?;
+        arenas::take_scale(gpu, file, tensors, model.state())?;
+        at = checkpoint.step()?;
         run.watch.note(&format!("multitask: going on at step {at}"));
     }
     let mut loaders = loaders(config, &sets, &tasks, &visits, at)?;
     let step = |head: usize| TaskStep {
-        learner: &learner,
+        model: &model,
         task: &*tasks[head],
         head,
         target: loaders[head].row_len(),
@@ -104,7 +108,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
         }
         let pass = Pass {
             name: format!("round {} {}", visit.round + 1, sets[visit.task].name),
-            parts: learner.heads[visit.task].parts(),
+            parts: model.heads[visit.task].parts(),
             samples: &sets[visit.task].train,
             loader: &mut loaders[visit.task],
             stepper: &mut steppers[visit.task],
@@ -115,7 +119,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
         };
         at = trainer.pass(pass, at, &mut Visiting { continual: &continual, visit })?;
     }
-    run.finish(steps, arenas::network(gpu, learner.state())?, Metadata::new())?;
+    run.finish(steps, arenas::network(gpu, model.state())?, Metadata::new())?;
     run.ended(gpu, "multitask", steps)?;
     for (set, stepper) in sets.iter().zip(&steppers) {
         run.profile(&set.name, stepper)?;
@@ -128,7 +132,7 @@ fn loaders(
     config: &Multitask,
     sets: &[Dataset],
     tasks: &[Box<dyn Task>],
-    visits: &[Visit],
+    visits: &[TaskVisit],
     at: u64,
 ) -> Result<Vec<Loader>> {
     let open = |(task, set): (usize, &Dataset)| {
@@ -145,7 +149,7 @@ fn loaders(
 pub(in crate::train) struct Continual<'a> {
     gpu: &'a Device,
     config: &'a Multitask,
-    learner: &'a Learner,
+    model: &'a TaskModel,
     /// The weights in the middle of the visit, if the next one is to be held to them.
     trough: Option<Arena>,
     /// The average of weights and statistics over the visit, if that is handed on.
@@ -160,13 +164,13 @@ impl<'a> Continual<'a> {
     pub(in crate::train) fn new(
         gpu: &'a Device,
         config: &'a Multitask,
-        learner: &'a Learner,
+        model: &'a TaskModel,
     ) -> Result<Self> {
-        let state = learner.state();
+        let state = model.state();
         let trough = config.l2sp.anchor_at == AnchorAt::Trough;
         let trough = trough.then(|| state.weights.duplicate(gpu)).transpose()?;
         let average = (config.ema > 0.0).then(|| state.duplicate(gpu)).transpose()?;
-        let all = Self { gpu, config, learner, trough, average };
+        let all = Self { gpu, config, model, trough, average };
         gpu.copy(&state.weights.data, &all.anchor().data);
         Ok(all)
     }
@@ -175,38 +179,38 @@ impl<'a> Continual<'a> {
         self.average.as_ref().map(|average| (average, self.config.ema))
     }
     fn anchor(&self) -> &Arena {
-        self.learner.train.anchor.as_ref().expect("it was made with an anchor")
+        self.model.train.anchor.as_ref().expect("it was made with an anchor")
     }
     /// What happens before a visit's first step: the anchor is renewed, the average begins anew, and the backbone's velocity is
     /// zero: what an earlier visit left is the gradient of other films, and replayed it moves the backbone further than
     /// the visit itself.
-    fn begin(&self, visit: &Visit) {
-        let (gpu, config, learner) = (self.gpu, self.config, self.learner);
+    fn begin(&self, visit: &TaskVisit) {
+        let (gpu, config, model) = (self.gpu, self.config, self.model);
         let renewed = match config.l2sp.anchor {
             Anchor::Moco => false,
             Anchor::PrevTask => true,
             Anchor::PrevRound => visit.in_round.at == 0,
         };
         if renewed {
-            let latest = self.trough.as_ref().unwrap_or(&learner.state().weights);
+            let latest = self.trough.as_ref().unwrap_or(&model.state().weights);
             gpu.copy(&latest.data, &self.anchor().data);
         }
         if let Some(average) = &self.average {
-            learner.state().copy_to(gpu, average);
+            model.state().copy_to(gpu, average);
         }
-        for (group, range) in learner.train.momentum.layout.groups() {
+        for (group, range) in model.train.momentum.layout.groups() {
             let kept = match group.part {
                 BACKBONE => config.keep_backbone_momentum,
                 part => config.keep_head_momentum || part != head(visit.task),
             };
             if !kept {
-                gpu.clear(&learner.train.momentum.slice(range.start, range.end - range.start));
+                gpu.clear(&model.train.momentum.slice(range.start, range.end - range.start));
             }
         }
     }
     /// Everything that a resumed stage needs, and its names in the checkpoint.
     fn arenas(&self) -> Vec<(&'static str, &Arena)> {
-        let TrainState { network: state, momentum, .. } = &self.learner.train;
+        let TrainState { network: state, momentum, .. } = &self.model.train;
         let mut all = vec![
             ("backbone.", &state.weights),
             ("backbone.", &state.statistics),
@@ -223,50 +227,46 @@ impl<'a> Continual<'a> {
 /// What a visit does between its steps.
 struct Visiting<'a> {
     continual: &'a Continual<'a>,
-    visit: &'a Visit,
+    visit: &'a TaskVisit,
 }
 
 impl Hooks for Visiting<'_> {
     fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
-        let Continual { gpu, learner, .. } = self.continual;
+        let Continual { gpu, model, .. } = self.continual;
         let mut tensors = Tensors::new();
         for (prefix, arena) in self.continual.arenas() {
             arenas::put(gpu, &mut tensors, prefix, [arena])?;
         }
-        arenas::put_scale(gpu, &mut tensors, learner.state())?;
+        arenas::put_scale(gpu, &mut tensors, model.state())?;
         Ok((tensors, metadata("multitask", at)))
     }
     /// The step in the middle of the visit has the lowest rate of `cyclic2pi`: what it leaves is kept.
     fn stepped(&mut self, at: u64) {
-        let Continual { gpu, learner, trough, .. } = self.continual;
+        let Continual { gpu, model, trough, .. } = self.continual;
         if let Some(trough) = trough
             && at - self.visit.begin == (self.visit.steps / 2 + 1).min(self.visit.steps)
         {
-            gpu.copy(&learner.state().weights.data, &trough.data);
+            gpu.copy(&model.state().weights.data, &trough.data);
         }
     }
     /// The average, if there is one, is handed on.
     fn pass_ended(&mut self, _at: u64) -> Result<()> {
         if let Some(average) = &self.continual.average {
-            average.copy_to(self.continual.gpu, self.continual.learner.state());
+            average.copy_to(self.continual.gpu, self.continual.model.state());
         }
         Ok(())
     }
 }
 
 /// Algorithm 2's outer loops as a list: round after round, each in its own order.
-fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Result<Vec<Visit>> {
+fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Result<Vec<TaskVisit>> {
     let all = sets.iter().zip(tasks);
     let batches = all.map(|(set, task)| set.train.len() / task.data().batch);
     let epochs: Vec<u64> = batches.map(|count| count as u64).collect();
     if let Some(short) = epochs.iter().position(|steps| *steps == 0) {
-        let problem = format!(
-            "expected at least one batch of {} films, found {} in source {}",
-            tasks[short].data().batch,
-            sets[short].train.len(),
-            sets[short].name
-        );
-        return Err(Error::config("data.batch", problem, "make the batch smaller"));
+        let expected = format!("at least one batch of {} films", tasks[short].data().batch);
+        let found = format!("{} in source {}", sets[short].train.len(), sets[short].name);
+        return Err(Error::config("data.batch", expected, found, "make the batch smaller"));
     }
     let lengths: Vec<u64> = epochs.into_iter().map(|epoch| config.visit.steps(epoch)).collect();
     let (round_steps, mut begin) = (lengths.iter().sum(), 0);
@@ -281,7 +281,7 @@ fn visits(config: &Multitask, sets: &[Dataset], tasks: &[Box<dyn Task>]) -> Resu
         let mut before = 0;
         for task in order {
             let in_round = Span { at: before, of: round_steps };
-            visits.push(Visit { round, task, begin, steps: lengths[task], in_round });
+            visits.push(TaskVisit { round, task, begin, steps: lengths[task], in_round });
             begin += lengths[task];
             before += lengths[task];
         }

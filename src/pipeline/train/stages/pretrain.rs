@@ -3,9 +3,9 @@
 
 use super::{
     contrastive::Contrastive,
-    moco::{MocoLearner, MocoStep},
+    moco::{MocoModel, MocoStep},
     monitor::Online,
-    simclr::{SimclrLearner, SimclrStep},
+    simclr::{SimclrModel, SimclrStep},
 };
 use crate::{
     Result,
@@ -14,13 +14,12 @@ use crate::{
         Device,
         config::{Method, Pretrain},
         run::Run,
+        schedule::Span,
         step::{
-            learner::depth,
             optimizer::Update,
-            schedule::Span,
-            trainer::{Hooks, Pass, Trainer, metadata, step_of},
+            trainer::{Hooks, Pass, Trainer, metadata},
         },
-        tasks::loading::shuffled,
+        tasks::{loading::shuffled, model::depth},
     },
     weights::{
         arenas,
@@ -33,7 +32,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 /// Separates this stage's random numbers from other stages'.
 const STAGE: u32 = 1;
 
-/// What is made of a method's learner and its step.
+/// What is made of a method's model and its step.
 pub(in crate::train) type Prepared<'a, T> =
     dyn FnOnce(&dyn Contrastive, &dyn Trainable) -> Result<T> + 'a;
 
@@ -48,12 +47,12 @@ pub fn prepare<T>(gpu: &Device, config: &Pretrain, then: Box<Prepared<T>>) -> Re
     match config.method() {
         Method::Moco(m) => {
             let size = [m.dim, m.queue];
-            let moco = &MocoLearner::new(gpu, depth, size, m.projection(), config.seed)?;
+            let moco = &MocoModel::new(gpu, depth, size, m.projection(), config.seed)?;
             let step = MocoStep { moco, data, augment, contrast: m.into(), update };
             then(moco, &step)
         }
         Method::Simclr(s) => {
-            let simclr = &SimclrLearner::new(gpu, depth, s.dim, config.seed)?;
+            let simclr = &SimclrModel::new(gpu, depth, s.dim, config.seed)?;
             let temperature = s.temperature as f32;
             then(simclr, &SimclrStep { simclr, data, augment, temperature, update })
         }
@@ -88,9 +87,9 @@ fn train(
         method.loaded(gpu);
     }
     let mut at = 0;
-    if let Some((tensors, metadata)) = run.checkpoint("pretrain")? {
-        method.restore(gpu, &tensors)?;
-        at = step_of(&metadata)?;
+    if let Some(checkpoint) = run.checkpoint("pretrain")? {
+        method.restore(gpu, &checkpoint)?;
+        at = checkpoint.step()?;
         run.watch.note(&format!("pretrain: going on at step {at}"));
     }
     let mut loader = Loader::new(samples.clone(), shuffled(&config.data, config.seed, at))?;

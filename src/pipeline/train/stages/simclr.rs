@@ -7,7 +7,9 @@ use crate::{
     train::{
         Device,
         config::{Augment, Data},
-        step::{learner::fields, optimizer::Update},
+        run::Checkpoint,
+        step::optimizer::Update,
+        tasks::model::fields,
     },
     weights::{arenas, checkpoint::Tensors},
 };
@@ -20,13 +22,13 @@ use mtpret_engine::{
 };
 
 /// One encoder, and everything that training moves.
-pub struct SimclrLearner {
+pub struct SimclrModel {
     /// The encoder with its head.
     pub train: TrainState,
     encoder: Encoder,
 }
 
-impl SimclrLearner {
+impl SimclrModel {
     /// First values from `seed`; embeddings have `dim` numbers.
     ///
     /// # Errors
@@ -47,7 +49,7 @@ impl SimclrLearner {
     }
 }
 
-impl Contrastive for SimclrLearner {
+impl Contrastive for SimclrModel {
     fn encoder(&self) -> (&Encoder, &TrainState) {
         (&self.encoder, &self.train)
     }
@@ -60,18 +62,18 @@ impl Contrastive for SimclrLearner {
         arenas::put_scale(gpu, &mut tensors, network)?;
         Ok(tensors)
     }
-    fn restore(&self, gpu: &Gpu, tensors: &Tensors) -> Result<()> {
+    fn restore(&self, gpu: &Gpu, Checkpoint { file, tensors, .. }: &Checkpoint) -> Result<()> {
         let TrainState { network, momentum, .. } = &self.train;
-        arenas::take(gpu, tensors, "encoder.", network.arenas())?;
-        arenas::take(gpu, tensors, "momentum.", [momentum])?;
-        arenas::take_scale(gpu, tensors, network)
+        arenas::take(gpu, file, tensors, "encoder.", network.arenas())?;
+        arenas::take(gpu, file, tensors, "momentum.", [momentum])?;
+        arenas::take_scale(gpu, file, tensors, network)
     }
 }
 
 /// A step of SimCLR: two views, embeddings, NT-Xent, backward, update.
 pub struct SimclrStep<'a> {
     /// The encoder.
-    pub simclr: &'a SimclrLearner,
+    pub simclr: &'a SimclrModel,
     /// How films become batches.
     pub data: &'a Data,
     /// The random views.

@@ -1,6 +1,4 @@
 //! A training step: from a batch to an update, recorded once, run for every batch.
 
-pub mod learner;
 pub mod optimizer;
-pub mod schedule;
 pub mod trainer;

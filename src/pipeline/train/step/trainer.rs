@@ -1,12 +1,12 @@
 //! The loop that all stages share: batch, step, reading, checkpoint.
 
-use super::schedule::{Progress, Span};
 use crate::{
     Error, Result,
     data::{Loader, Sample},
     train::{
         config::{Log, Optim},
         run::{Pace, Run},
+        schedule::{Progress, Span},
     },
     weights::checkpoint::{Metadata, Tensors},
 };
@@ -147,18 +147,18 @@ impl Trainer<'_> {
         self.run.tuned([tuned, shapes]);
         self.run.watch.note(&format!(
             "{name}: the fastest kernel is known for {tuned} of {shapes} shapes on this adapter{}",
-            if tuned < shapes { "; --tune measures the others" } else { "" }
+            if tuned < shapes { "; tuning measures the others" } else { "" }
         ));
         if stepper.recomputed() > 0 {
             self.run.watch.note(&format!(
-                "{name}: to keep to --memory, {} cheap launches run twice; no figure changes",
+                "{name}: to keep to the memory it may take, {} cheap launches run twice; no figure changes",
                 stepper.recomputed()
             ));
         }
         if stepper.micro() > 1 {
             self.run.watch.note(&format!(
-                "{name}: a batch goes beyond --memory or what this adapter binds at once; it is cut into {} \
-                 micro-batches, each with batch statistics of its own",
+                "{name}: a batch goes beyond the memory it may take or what this adapter binds at once; it is cut \
+                 into {} micro-batches, each with batch statistics of its own",
                 stepper.micro()
             ));
         }
@@ -169,15 +169,4 @@ impl Trainer<'_> {
 pub fn metadata(stage: &str, step: u64) -> Metadata {
     let pair = |key: &str, value: String| (key.to_owned(), value);
     [pair("stage", stage.into()), pair("step", step.to_string())].into()
-}
-
-/// The step that a checkpoint was written after.
-///
-/// # Errors
-/// Its metadata names none.
-pub fn step_of(metadata: &Metadata) -> Result<u64> {
-    metadata.get("step").and_then(|s| s.parse().ok()).ok_or_else(|| {
-        let remedy = "use a checkpoint that this program wrote";
-        Error::weights("checkpoint", "expected a `step` in the metadata, found none", remedy)
-    })
 }

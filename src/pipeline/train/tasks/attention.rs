@@ -1,10 +1,13 @@
-//! Why a network says what it says: Grad-CAM, and films to show it on.
+//! Grad-CAM, and films to show it on.
 
 use super::{Predicted, Task, inference::Inference};
 use crate::{
     Error, Result,
     data::{Annotation, Dataset, Kind, Loader, LoaderOptions, Sample},
-    train::{config::Data, step::learner::Learner, tasks::loading::evaluating},
+    train::{
+        config::Data,
+        tasks::{loading::evaluating, model::TaskModel},
+    },
 };
 use image::{ImageBuffer, Luma, imageops};
 use mtpret_engine::{
@@ -59,24 +62,29 @@ pub struct GradCam<'a> {
 }
 
 impl<'a> GradCam<'a> {
-    /// Of the first head of `learner`.
+    /// Of the first head of `model`.
     ///
     /// # Errors
     /// The head gives none, or one film is beyond the adapter's limits.
-    pub fn new(gpu: &'a Gpu, learner: &Learner, task: &'a dyn Task) -> Result<Self> {
+    pub fn new(gpu: &'a Gpu, model: &TaskModel, task: &'a dyn Task) -> Result<Self> {
         let seed = Tensor::alloc(gpu, &[1, task.direction(0).len().max(1)])?;
         let one = Data { batch: 1, ..task.data().clone() };
         let shape = Cell::new([0; 3]);
         let inference = Inference::new(gpu, &one, |rec, x, _| {
-            let tape = Tape::new(rec, learner.state(), Mode::Eval);
-            let c5 = learner.backbone.forward(&tape, &tape.input(x))?[3].clone();
+            let tape = Tape::new(rec, model.state(), Mode::Eval);
+            let c5 = model.backbone.forward(&tape, &tape.input(x))?[3].clone();
             let c5 = tape.watch(&c5.value);
             let [_, h, w, c] = c5.value.axes();
             shape.set([h, w, c]);
-            let problem = "expected a task with labels, whose scores depend on C5 alone";
-            let refused = || Error::request(format!("task {}", task.name()), problem);
-            let scores = learner.heads[0].scores(&tape, &c5)?.ok_or_else(refused)?;
-            let gradient = tape.gradient(&scores, &seed, &c5)?.ok_or_else(refused)?;
+            let refused = |found: &str| {
+                let expected = "a task with labels, whose scores depend on C5 alone";
+                let mend = "explain a network of classes";
+                Error::request(format!("task {}", task.name()), expected, found, mend)
+            };
+            let scores = model.heads[0].scores(&tape, &c5)?;
+            let scores = scores.ok_or_else(|| refused("one without scores of labels"))?;
+            let gradient = tape.gradient(&scores, &seed, &c5)?;
+            let gradient = gradient.ok_or_else(|| refused("scores that do not depend on it"))?;
             Ok(vec![c5.value, gradient])
         })?;
         Ok(Self { gpu, task, inference, seed, shape: shape.get() })

@@ -22,10 +22,10 @@ use mtpret_engine::{
 use std::rc::Rc;
 
 /// Where torchvision's network has the backbone.
-const BACKBONE: &str = catalogue::Kind::Classifier.backbone();
+const BACKBONE: &str = catalogue::HeadKind::Classifier.backbone();
 
 /// Classification: one class of several, or several labels that may each be present or missing.
-pub struct Classify {
+pub struct ClassifyTask {
     name: String,
     data: Data,
     labels: Labels,
@@ -35,7 +35,7 @@ pub struct Classify {
     sigmoid: bool,
 }
 
-impl Classify {
+impl ClassifyTask {
     /// The task of a labelled data set.
     ///
     /// # Errors
@@ -51,16 +51,16 @@ impl Classify {
         if !matches!(labels.kind, Kind::Classes | Kind::Multi)
             || (labels.kind == Kind::Classes && labels.names.len() < 2)
         {
-            let problem =
-                format!("expected labels of two classes or more, found {:?}", labels.names);
-            return Err(Error::data(place, problem, "a task needs a labelled source"));
+            let (expected, found) =
+                ("labels of two classes or more", format!("{:?}", labels.names));
+            return Err(Error::data(place, expected, found, "a task needs a labelled source"));
         }
         let positive = match &source.positive {
             None => 1.min(labels.names.len() - 1),
             Some(name) => labels.names.iter().position(|n| n == name).ok_or_else(|| {
-                let problem =
-                    format!("positive: expected one of {:?}, found `{name}`", labels.names);
-                Error::config(&place, problem, "name one of the classes")
+                let expected = format!("one of {:?}", labels.names);
+                let (place, found) = (format!("{place}: positive"), format!("`{name}`"));
+                Error::config(place, expected, found, "name one of the classes")
             })?,
         };
         let two = labels.kind == Kind::Classes && labels.names.len() == 2;
@@ -69,7 +69,7 @@ impl Classify {
     }
 }
 
-impl Classify {
+impl ClassifyTask {
     /// Logits of the network.
     fn logits(&self) -> usize {
         if self.sigmoid { 1 } else { self.labels.names.len() }
@@ -169,7 +169,7 @@ impl Classify {
     }
 }
 
-impl Task for Classify {
+impl Task for ClassifyTask {
     fn name(&self) -> &str {
         &self.name
     }
@@ -269,7 +269,7 @@ impl Head for ClassifyHead {
 }
 
 struct ClassifyScorer<'a> {
-    task: &'a Classify,
+    task: &'a ClassifyTask,
     samples: Vec<Sample>,
     /// A row of the labels' probabilities for each sample.
     probabilities: Vec<f64>,
@@ -364,8 +364,9 @@ mod tests {
             std: 1.0,
         };
         let source = Source::new("t", Format::Folder, ".");
-        let of =
-            |binary| Classify::new(&source, &set, &data, Settings { binary }).expect("it is whole");
+        let of = |binary| {
+            ClassifyTask::new(&source, &set, &data, Settings { binary }).expect("it is whole")
+        };
         let (one, two) = (of(Binary::Sigmoid), of(Binary::Softmax));
         let (_, of_one) = one.probabilities(&[1.5, -0.5]);
         let (_, of_two) = two.probabilities(&[0.0, 1.5, 0.0, -0.5]);

@@ -7,7 +7,7 @@ use crate::{
     metrics::{Bootstrap, BoxPredictions, Detection, Truth},
     models::{
         Depth, ResNet, catalogue,
-        faster_rcnn::{Boxes, FasterRcnn, Options},
+        faster_rcnn::{Boxes, FasterRcnn, FasterRcnnOptions},
     },
     onnx::{
         self, Detector, Extent, Graph,
@@ -26,10 +26,10 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, rc::Rc};
 
 /// Where torchvision's network has the backbone.
-const BACKBONE: &str = catalogue::Kind::FasterRcnn.backbone();
+const BACKBONE: &str = catalogue::HeadKind::FasterRcnn.backbone();
 
 /// The task of a data set with boxes.
-pub struct Detect {
+pub struct DetectTask {
     name: String,
     labels: Labels,
     data: Data,
@@ -37,21 +37,21 @@ pub struct Detect {
 }
 
 /// A box that was found: x1 y1 x2 y2, its probability and its class from 0.
-struct Found {
+struct DetectedBox {
     corners: [f64; 4],
     score: f64,
     class: usize,
 }
 
-impl Detect {
+impl DetectTask {
     /// For films of `data`, at the size that `settings` gives them.
     ///
     /// # Errors
     /// The data set has no boxes.
     pub fn new(set: &Dataset, data: &Data, settings: &Settings) -> Result<Self> {
         if set.labels.kind != Kind::Boxes {
-            let problem = format!("expected boxes, found {:?}", set.labels.kind);
-            return Err(Error::data(&set.name, problem, "name a source with boxes"));
+            let found = format!("{:?}", set.labels.kind);
+            return Err(Error::data(&*set.name, "boxes", found, "name a source with boxes"));
         }
         let Settings { width, height, batch, .. } = *settings;
         Ok(Self {
@@ -61,27 +61,27 @@ impl Detect {
             settings: settings.clone(),
         })
     }
-    fn options(&self) -> Options {
+    fn options(&self) -> FasterRcnnOptions {
         let options = match self.settings.preset {
-            Preset::Torchvision => Options::TORCHVISION,
-            Preset::Paddle => Options::PADDLE,
+            Preset::Torchvision => FasterRcnnOptions::TORCHVISION,
+            Preset::Paddle => FasterRcnnOptions::PADDLE,
         };
         let Settings { proposals, sampled, .. } = self.settings;
-        Options { per_image: proposals, sampled, ..options }
+        FasterRcnnOptions { per_image: proposals, sampled, ..options }
     }
     /// Classes of the network, of which 0 is the background.
     fn classes(&self) -> usize {
         self.labels.names.len() + 1
     }
     /// The boxes of a film's rows, in a frame of `size` that the film's part of the input fills.
-    fn found(row: &[f32], extent: [f32; 2], size: [usize; 2]) -> Vec<Found> {
+    fn found(row: &[f32], extent: [f32; 2], size: [usize; 2]) -> Vec<DetectedBox> {
         let places = row.len() / 6;
         let (boxes, rest) = row.split_at(4 * places);
         let (scores, classes) = rest.split_at(places);
         let scale = [0, 1].map(|axis| size[axis] as f64 / f64::from(extent[axis]));
         let all = boxes.as_chunks::<4>().0.iter().zip(scores).zip(classes);
         all.filter(|(_, class)| **class >= 0.0)
-            .map(|((corners, score), class)| Found {
+            .map(|((corners, score), class)| DetectedBox {
                 corners: [0, 1, 2, 3].map(|i| f64::from(corners[i]) * scale[i % 2]),
                 score: f64::from(*score),
                 class: *class as usize,
@@ -90,7 +90,7 @@ impl Detect {
     }
 }
 
-impl Task for Detect {
+impl Task for DetectTask {
     fn name(&self) -> &str {
         &self.name
     }
@@ -206,7 +206,7 @@ impl Head for DetectHead {
 }
 
 /// A film that was looked at.
-struct Film {
+struct SeenFilm {
     path: PathBuf,
     patient: String,
     /// Width and height of the annotated image: the frame of all its boxes.
@@ -214,8 +214,8 @@ struct Film {
 }
 
 struct DetectScorer<'a> {
-    task: &'a Detect,
-    films: Vec<Film>,
+    task: &'a DetectTask,
+    films: Vec<SeenFilm>,
     truths: Vec<Truth>,
     found: Vec<Detection>,
 }
@@ -233,12 +233,16 @@ impl Scorer for DetectScorer<'_> {
             _ => predicted.size,
         };
         let sample = predicted.sample;
-        self.films.push(Film { path: sample.path.clone(), patient: sample.patient.clone(), size });
+        self.films.push(SeenFilm {
+            path: sample.path.clone(),
+            patient: sample.patient.clone(),
+            size,
+        });
         self.truths.extend(sample.target.boxes().iter().map(|b| {
             let bbox = bbox(b.corners.map(f64::from));
             Truth { image, class: b.class, bbox, crowd: false }
         }));
-        let found = Detect::found(predicted.row, predicted.extent, size);
+        let found = DetectTask::found(predicted.row, predicted.extent, size);
         self.found.extend(found.into_iter().map(|f| Detection {
             image,
             class: f.class,

@@ -1,4 +1,4 @@
-//! A network without its training: recorded once, run over films.
+//! Inference: a network without its training, recorded once and run over films.
 
 use super::{Predicted, Scorer, Task};
 use crate::{
@@ -6,8 +6,10 @@ use crate::{
     data::{BadFilm, Loader, Sample},
     train::{
         config::Data,
-        step::learner::{Learner, fields, view},
-        tasks::loading::evaluating,
+        tasks::{
+            loading::evaluating,
+            model::{TaskModel, fields, view},
+        },
     },
 };
 use mtpret_engine::{
@@ -41,7 +43,7 @@ impl Inference {
         let mut n = data.batch;
         loop {
             match Self::record(gpu, data, n, &network) {
-                Err(Error::Adapter(_)) if n > 1 => n = n.div_ceil(2),
+                Err(Error::Memory(_)) if n > 1 => n = n.div_ceil(2),
                 recorded => return recorded,
             }
         }
@@ -116,7 +118,7 @@ impl Inference {
     }
 }
 
-impl Learner {
+impl TaskModel {
     /// Recorded inference with the head of this number.
     ///
     /// # Errors

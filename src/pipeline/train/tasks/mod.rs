@@ -4,19 +4,21 @@ pub mod attention;
 mod classify;
 mod compare;
 mod detect;
+pub mod explain;
 pub mod inference;
 pub mod loading;
-mod meaning;
+mod metadata;
+pub mod model;
 mod segment;
 
-pub use classify::Classify;
+pub use classify::ClassifyTask;
 pub use compare::{Compared, FoundBox};
-pub use detect::Detect;
-pub use meaning::{GREY, means, preparation, words};
-pub use segment::{Segment, picture};
+pub use detect::DetectTask;
+pub use metadata::{GREY, means, metadata, preparation};
+pub use segment::{SegmentTask, picture};
 
 use super::{
-    config::{self, Data, Metric},
+    config::{self, Data, Metric, TaskSettings},
     run::Run,
 };
 use crate::{
@@ -71,7 +73,7 @@ pub trait Task {
 
 /// A training batch under its random view.
 pub struct View<'a> {
-    /// The batch as it was sent: `pixels`, `targets` and `extents` ([`super::step::learner::fields`]).
+    /// The batch as it was sent: `pixels`, `targets` and `extents` ([`super::step::task_model::fields`]).
     pub batch: &'a Batch<'a>,
     /// The random view of the films, which masks and boxes follow.
     pub warp: Warp,
@@ -172,9 +174,9 @@ impl Scores {
             (Self::Detect(s), Metric::Ap50) => s.measures.ap50,
             (Self::Detect(s), Metric::Ap) => s.measures.ap,
             (_, metric) => {
-                let problem = format!("expected a figure of this kind of task, found {metric:?}");
-                let remedy = "use `main`, which every kind has";
-                return Err(Error::config("metric", problem.to_lowercase(), remedy));
+                let found = format!("{metric:?}").to_lowercase();
+                let mend = "use `main`, which every kind has";
+                return Err(Error::config("metric", "a figure of this kind of task", found, mend));
             }
         })
     }
@@ -208,19 +210,6 @@ impl Scores {
     }
 }
 
-/// How films of each kind of task become batches.
-#[derive(Clone, Copy)]
-pub struct Settings<'a> {
-    /// What all kinds share, and the size of classification's films.
-    pub data: &'a Data,
-    /// Of tasks with classes.
-    pub classify: config::Classify,
-    /// Of tasks with masks.
-    pub segment: &'a Option<config::Segment>,
-    /// Of tasks with boxes.
-    pub detect: &'a Option<config::Detect>,
-}
-
 /// The data set of the source of this name, and its task: what its films are annotated with says the kind.
 ///
 /// # Errors
@@ -228,7 +217,7 @@ pub struct Settings<'a> {
 pub fn open(
     sources: &[Source],
     name: &str,
-    settings: Settings,
+    settings: TaskSettings,
 ) -> Result<(Dataset, Box<dyn Task>)> {
     let source = sources.iter().find(|s| s.name == name);
     let source = source.expect("the configuration was checked to name a source");
@@ -251,8 +240,8 @@ pub fn recall(run: &Path, config: &config::Finetune) -> Result<Box<dyn Task>> {
 /// # Errors
 /// As [`recall`].
 pub fn recalled(run: &Path, config: &config::Finetune) -> Result<(Dataset, Box<dyn Task>)> {
-    let words = checkpoint::metadata(&weights::of(run))?;
-    match meaning::recalled(&config.task, &words) {
+    let metadata = checkpoint::metadata(&weights::of(run))?;
+    match metadata::recalled(&config.task, &metadata) {
         Some((source, set)) => {
             let task = of(&source, &set, config.settings())?;
             Ok((set, task))
@@ -262,24 +251,25 @@ pub fn recalled(run: &Path, config: &config::Finetune) -> Result<(Dataset, Box<d
 }
 
 /// The task of a data set, by its kind of labels.
-fn of(source: &Source, set: &Dataset, settings: Settings) -> Result<Box<dyn Task>> {
+fn of(source: &Source, set: &Dataset, settings: TaskSettings) -> Result<Box<dyn Task>> {
     let missing = |section: &str| {
         let name = &source.name;
-        let problem = format!("expected a section [{section}] for source {name}, found none");
-        Error::config(section, problem, format!("add [{section}] as configs/demo.toml has it"))
+        let expected = format!("a section [{section}] for source {name}");
+        let mend = format!("add [{section}] as configs/demo.toml has it");
+        Error::config(section, expected, "none", mend)
     };
     let data = settings.data;
     Ok(match set.labels.kind {
         Kind::Mask => {
             let settings = settings.segment.as_ref().ok_or_else(|| missing("segment"))?;
-            Box::new(Segment::new(set, data, settings)?)
+            Box::new(SegmentTask::new(set, data, settings)?)
         }
         Kind::Boxes => {
             let settings = settings.detect.as_ref().ok_or_else(|| missing("detect"))?;
-            Box::new(Detect::new(set, data, settings)?)
+            Box::new(DetectTask::new(set, data, settings)?)
         }
         Kind::Classes | Kind::Multi | Kind::None => {
-            Box::new(Classify::new(source, set, data, settings.classify)?)
+            Box::new(ClassifyTask::new(source, set, data, settings.classify)?)
         }
     })
 }

@@ -7,7 +7,7 @@ use crate::{
     metrics::{Bootstrap, Confusion, MaskPredictions},
     models::{
         Depth, ResNet, catalogue,
-        deeplab::{DeepLab, Options},
+        deeplab::{DeepLab, DeepLabOptions},
     },
     onnx::{
         self, Extent, Graph,
@@ -15,7 +15,8 @@ use crate::{
     },
     train::{
         config::{Data, DiceClasses, DiceReduce, Preset, Segment as Settings},
-        run::{Run, file_name::FileNames, films},
+        file_name::FileNames,
+        run::{Run, films},
     },
 };
 use image::GrayImage;
@@ -27,25 +28,25 @@ use mtpret_engine::{
 use std::{path::PathBuf, rc::Rc};
 
 /// Where torchvision's network has the backbone.
-const BACKBONE: &str = catalogue::Kind::DeepLab.backbone();
+const BACKBONE: &str = catalogue::HeadKind::DeepLab.backbone();
 
 /// The task of a data set with masks.
-pub struct Segment {
+pub struct SegmentTask {
     name: String,
     labels: Labels,
     data: Data,
     settings: Settings,
 }
 
-impl Segment {
+impl SegmentTask {
     /// For films of `data`, at the size that `settings` gives them.
     ///
     /// # Errors
     /// The data set has no masks.
     pub fn new(set: &Dataset, data: &Data, settings: &Settings) -> Result<Self> {
         if set.labels.kind != Kind::Mask {
-            let problem = format!("expected masks, found {:?}", set.labels.kind);
-            return Err(Error::data(&set.name, problem, "name a source with masks"));
+            let found = format!("{:?}", set.labels.kind);
+            return Err(Error::data(&*set.name, "masks", found, "name a source with masks"));
         }
         let Settings { width, height, batch, .. } = *settings;
         Ok(Self {
@@ -55,13 +56,13 @@ impl Segment {
             settings: settings.clone(),
         })
     }
-    fn options(&self) -> Options {
+    fn options(&self) -> DeepLabOptions {
         let s = &self.settings;
         let options = match s.preset {
-            Preset::Torchvision => Options::torchvision(s.output_stride),
-            Preset::Paddle => Options::paddle(s.output_stride),
+            Preset::Torchvision => DeepLabOptions::torchvision(s.output_stride),
+            Preset::Paddle => DeepLabOptions::paddle(s.output_stride),
         };
-        Options { aux: s.aux, ..options }
+        DeepLabOptions { aux: s.aux, ..options }
     }
     /// The foreground at `size`: where the probability, resized by bilinear interpolation from the
     /// input's, is at least ½.
@@ -97,7 +98,7 @@ impl Segment {
     }
 }
 
-impl Task for Segment {
+impl Task for SegmentTask {
     fn name(&self) -> &str {
         &self.name
     }
@@ -195,7 +196,7 @@ impl Head for SegmentHead {
 }
 
 struct SegmentScorer<'a> {
-    task: &'a Segment,
+    task: &'a SegmentTask,
     counts: Vec<Confusion>,
     patients: Vec<String>,
     /// Each film and its predicted mask at the film's own size.

@@ -44,11 +44,11 @@ fn an_unknown_key_in_a_file_is_refused_with_its_line_and_the_nearest_key() {
 fn an_unknown_key_and_a_value_out_of_range_are_refused_in_a_setting() {
     let place = Place::new();
     let command = place.stage("pretrain", "run", &["optim.lrr=1"]);
-    refused(command, 1, &["--set optim.lrr=1: expected", "found", "nearest known key is `lr`"]);
+    refused(command, 1, &["override optim.lrr=1: expected", "found", "nearest known key is `lr`"]);
     let command = place.stage("pretrain", "run", &["optim.lr=-1"]);
-    refused(command, 1, &["--set optim.lr=-1: expected", "found -1", "for example"]);
+    refused(command, 1, &["override optim.lr=-1: expected", "found -1", "for example"]);
     let command = place.stage("pretrain", "run", &["optim.lr"]);
-    refused(command, 1, &["--set optim.lr: expected KEY=VALUE", "found no `=`"]);
+    refused(command, 1, &["override optim.lr: expected KEY=VALUE", "found no `=`"]);
 }
 
 #[test]

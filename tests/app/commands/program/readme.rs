@@ -151,6 +151,10 @@ fn every_command_of_the_documents_runs_as_it_is_written() {
     }
     assert!(lines.len() > if all { 25 } else { 6 }, "{lines:?}");
     for line in &lines {
+        // A demo on two folders is in `training::stages`.
+        if !all && line.starts_with("sh tools/demo.sh") {
+            continue;
+        }
         let exception =
             INSTEAD.iter().find(|(command, ..)| format!("{line} ").starts_with(command));
         match exception {

@@ -2,7 +2,7 @@
 
 use crate::commands::{PROGRAM, Place, ended, succeeded};
 use mtpret_engine::tensor::Scope;
-use mtpret_pipeline::models::{DeepLab, Depth, ResNet, deeplab::Options};
+use mtpret_pipeline::models::{DeepLab, Depth, ResNet, deeplab::DeepLabOptions};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::HashMap, process::Command, rc::Rc};
 
@@ -124,8 +124,8 @@ fn a_malformed_op_is_refused_in_one_line() {
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"stride": "two"}"#, "`stride`");
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"stride": [0, 1]}"#, "stride");
     wrong(&[image(), kernel(4, 3)], "conv2d", r#"{"dilation": [0, 0]}"#, "dilation");
-    wrong(&[image(), kernel(3, 3)], "conv2d", "{}", "w expects 3 input channels, x has 4");
-    wrong(&[image(), kernel(4, 9)], "conv2d", "{}", "does not fit");
+    wrong(&[image(), kernel(3, 3)], "conv2d", "{}", "expected x of w's 3 input channels, found 4");
+    wrong(&[image(), kernel(4, 9)], "conv2d", "{}", "expected a kernel within the image");
     wrong(&[("x", vec![6], ramp(&[6]))], "max_pool2d", r#"{"kernel": [2, 2]}"#, "`x`");
     wrong(&[image()], "max_pool2d", r#"{"kernel": [0, 0]}"#, "kernel");
     wrong(&[image()], "max_pool2d", r#"{"kernel": [2, 2], "stride": [0, 0]}"#, "stride");
@@ -177,9 +177,9 @@ fn a_model_runs_and_malformed_requests_are_refused_in_one_line() {
         malformed(run("resnet18 --input z.safetensors --mode train"), word);
     };
     wrong(&[("y", vec![1], vec![0.0])], "`x`");
-    wrong(&[("x", vec![1, 2, 32, 32], ramp(&[1, 2, 32, 32]))], "`x`");
+    wrong(&[("x", vec![1, 2, 32, 32], ramp(&[1, 2, 32, 32]))], "z.safetensors: x: expected [N, ");
     wrong(std::slice::from_ref(&x), "`target`");
-    wrong(&[x.clone(), ("target", vec![2], vec![0.0, 3.0])], "`target`");
+    wrong(&[x.clone(), ("target", vec![2], vec![0.0, 3.0])], "target: expected classes below 3");
     wrong(&[x, ("target", vec![3], vec![0.0; 3])], "target");
 }
 
@@ -226,7 +226,7 @@ fn steps_run_and_malformed_requests_are_refused_in_one_line() {
     malformed(run("m", moco), "`queue`");
     malformed(run("w", "--batches q.safetensors --task classify"), "q.safetensors");
     write(&place, "b.safetensors", &[x("x.0"), target("target.0", 2.0)], &[]);
-    malformed(run("w", "--batches b.safetensors --task classify"), "`target.0`");
+    malformed(run("w", "--batches b.safetensors --task classify"), "b.safetensors: target.0: ");
     write(&place, "b.safetensors", &[x("x.0")], &[]);
     malformed(run("w", "--batches b.safetensors --task classify"), "`target.0`");
 }
@@ -235,7 +235,7 @@ fn steps_run_and_malformed_requests_are_refused_in_one_line() {
 fn deeplab(place: &Place, name: &str, classes: usize) {
     let root = Scope::root();
     let backbone = Rc::new(ResNet::new(&root.at("backbone"), Depth::R18));
-    DeepLab::new(&root, &backbone, classes, Options::torchvision(16));
+    DeepLab::new(&root, &backbone, classes, DeepLabOptions::torchvision(16));
     let (parameters, statistics) = root.layouts();
     let entries: Vec<_> = parameters.entries().chain(statistics.entries()).collect();
     let values = |name: &str, shape: &[usize]| match name.ends_with("running_var") {

@@ -70,7 +70,7 @@ fn a_run_is_resumed_in_the_precision_that_it_was_begun_in() {
         Running::new(half(place.stage("pretrain", "run", &["log.save_every=2", "epochs=2"])));
     running.until(" 4/8 ");
     running.stop("KILL");
-    let words = ["loss_scale", "--precision f16", "resume it with the same"];
+    let words = ["loss_scale", "the precision f16", "resume it with the same"];
     refused(place.resume("pretrain", "run"), 1, &words);
     succeeded(half(place.resume("pretrain", "run")));
     let read = |run: &str| checkpoint::read(&place.path(run), None).unwrap().0;

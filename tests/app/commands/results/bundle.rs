@@ -1,5 +1,6 @@
 //! A run as one file, which goes elsewhere and says the same there.
 
+use super::trained;
 use crate::commands::{PROGRAM, Place, refused, succeeded};
 use mtpret_pipeline::weights::checkpoint::{self, HostTensor, Metadata, Tensors};
 use std::{fs, process::Command};
@@ -12,8 +13,8 @@ fn program(place: &Place, arguments: &[&str]) -> Command {
 
 #[test]
 fn a_bundle_predicts_elsewhere_what_its_run_predicts() {
-    let place = Place::new();
-    succeeded(place.stage("finetune", "ft", &[]));
+    let place = trained("classes");
+    fs::rename(place.path("classes"), place.path("ft")).unwrap();
     let printed = succeeded(program(&place, &["bundle", "ft"])).out;
     assert!(printed.starts_with("ft.mtpret: "), "{printed}");
     assert!(printed.contains("16 training, 2 validation and 4 test films"), "{printed}");
@@ -123,8 +124,8 @@ const FAULTS: [Fault; 10] = [
 
 #[test]
 fn bundles_that_are_damaged_or_forged_are_refused() {
-    let place = Place::new();
-    succeeded(place.stage("finetune", "ft", &[]));
+    let place = trained("classes");
+    fs::rename(place.path("classes"), place.path("ft")).unwrap();
     succeeded(program(&place, &["bundle", "ft"]));
     let predict = ["predict", "bad.mtpret", "films/dark/d1.png"];
     let (tensors, words) = checkpoint::read(&place.path("ft.mtpret"), None).unwrap();

@@ -1,9 +1,7 @@
 //! `explain` on runs of each kind.
 
-use crate::commands::{
-    PROGRAM, Place, refused, succeeded,
-    training::kinds::{annotated, stage},
-};
+use super::trained;
+use crate::commands::{PROGRAM, Place, refused, succeeded};
 use std::{fs, process::Command};
 
 fn explain(place: &Place, arguments: &[&str]) -> Command {
@@ -19,8 +17,8 @@ fn size(place: &Place, name: &str) -> (u32, u32) {
 
 #[test]
 fn classifiers_side_by_side_show_where_they_look() {
-    let place = Place::new();
-    succeeded(place.stage("finetune", "ft", &[]));
+    let place = trained("classes");
+    fs::rename(place.path("classes"), place.path("ft")).unwrap();
     let printed = succeeded(explain(&place, &["ft", "--count", "4", "--random", "--cell", "100"]));
     assert_eq!(printed.out.trim(), "ft/explain/sheet.png");
     // Two columns of 100 pixels, a gap and two margins.
@@ -128,9 +126,8 @@ fn classifiers_side_by_side_show_where_they_look() {
 
 #[test]
 fn masks_and_boxes_are_drawn_beside_what_is_true() {
-    let place = annotated();
     for kind in ["masks", "boxes"] {
-        succeeded(stage(&place, "finetune", kind, &[&format!("task={kind:?}")]));
+        let place = trained(kind);
         succeeded(explain(&place, &[kind, "--cell", "200", "--count", "2"]));
         let file = format!("{kind}/explain/sheet.png");
         assert_eq!(size(&place, &file).0, 200 + 2 * 24);

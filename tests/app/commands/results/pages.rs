@@ -2,9 +2,11 @@
 
 use crate::commands::{
     PROGRAM, Place,
-    results::chromium::{Chromium, View, axe, pictures},
+    results::{
+        chromium::{Chromium, View, axe, pictures},
+        trained,
+    },
     succeeded,
-    training::kinds::{annotated, stage},
 };
 use std::{path::Path, process::Command};
 
@@ -82,23 +84,20 @@ fn on(place: &Place, arguments: &[&str]) -> Command {
 #[test]
 fn pages_fit_a_telephone_and_the_dark_and_shut_nobody_out() {
     let Some((mut browser, axe)) = tools() else { return };
-    let place = annotated();
-    succeeded(stage(&place, "finetune", "masks", &["task=\"masks\""]));
-    succeeded(stage(&place, "finetune", "boxes", &["task=\"boxes\""]));
-    let films = Place::new();
+    let [films, masks, boxes] = ["classes", "masks", "boxes"].map(trained);
     succeeded(films.stage("pretrain", "moco", &[]));
-    succeeded(films.stage("finetune", "ft", &[]));
+    let boxes = boxes.path("boxes").display().to_string();
     for (place, arguments, page) in [
-        (&films, &["report", "moco", "ft", "-o", "labels"][..], "labels"),
-        (&place, &["report", "masks", "boxes", "-o", "shapes"], "shapes"),
+        (&films, &["report", "moco", "classes", "-o", "labels"][..], "labels"),
+        (&masks, &["report", "masks", &boxes, "-o", "shapes"], "shapes"),
     ] {
         succeeded(on(place, arguments));
         let file = place.path(&format!("{page}/report.html"));
         holds(&mut browser, axe.as_deref(), &file, page);
     }
-    succeeded(on(&place, &["doctor", "--only", "relu", "--html", "doctor.html"]));
-    holds(&mut browser, axe.as_deref(), &place.path("doctor.html"), "doctor");
-    let page = place.text("doctor.html");
+    succeeded(on(&films, &["doctor", "--only", "relu", "--html", "doctor.html"]));
+    holds(&mut browser, axe.as_deref(), &films.path("doctor.html"), "doctor");
+    let page = films.text("doctor.html");
     let home = std::env::var("HOME").unwrap_or_default();
     assert!(page.contains("1 op, ") && page.contains("0 faults"), "{page}");
     assert!(page.contains("relu") && (home.len() < 2 || !page.contains(&home)), "{page}");
@@ -107,7 +106,7 @@ fn pages_fit_a_telephone_and_the_dark_and_shut_nobody_out() {
     holds(&mut browser, axe.as_deref(), &films.path("check.html"), "check");
 }
 
-/// Any pages, for who works on them: `MTPRET_PAGE=report.html cargo test --release --test cli -- a_page --ignored`.
+/// Any pages, for who works on them: `MTPRET_PAGE=report.html cargo test --release --test app -- a_page --ignored`.
 #[test]
 #[ignore = "looks at a page of one's own"]
 fn a_page_of_ones_own_holds() {

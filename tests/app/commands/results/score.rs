@@ -223,5 +223,5 @@ fn malformed_boxes_are_refused_by_their_index() {
     wrong(&found, &whole, &["p.json: expected a list of results"]);
     wrong(&json!([found]), &json!({"images": []}), &["t.json: expected the key `categories`"]);
     write(&place, "p.json", "[{");
-    refused(score(&place, "detect", "p.json", "t.json"), 2, &["p.json: expected JSON", "line 1"]);
+    refused(score(&place, "detect", "p.json", "t.json"), 2, &["p.json:1: expected JSON", "line 1"]);
 }

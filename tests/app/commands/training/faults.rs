@@ -62,12 +62,12 @@ fn unreadable_films_are_listed_and_left_out_up_to_max_bad() {
     // Films of every part are there, each once.
     assert_eq!(films.len(), 5, "{listed}");
     let cut = films.iter().find(|l| l.contains("films/dark/d1.png: ")).unwrap();
-    assert!(cut.contains("not a whole image"), "{cut}");
+    assert!(cut.contains("expected a whole image"), "{cut}");
     assert!(films.iter().filter(|l| l.contains("expected JPEG, PNG")).count() == 4, "{listed}");
 
     let mut command = place.stage("finetune", "strict", &[]);
     command.args(["--max-bad", "0"]);
-    refused(command, 1, &["expected at most 0 bad films, found", "films/", "--max-bad"]);
+    refused(command, 1, &["expected at most 0 bad films, found", "films/", "`max_bad`"]);
     assert!(!place.path("strict/weights.safetensors").exists());
 }
 
@@ -104,8 +104,10 @@ fn a_patient_in_two_parts_is_named_with_both_lines() {
          label_columns=[\"label\"],patient_column=\"patient\",split_column=\"split\"}}]",
         place.path("films")
     );
-    let words =
-        ["table.csv:9: patient p10 is in test here and in train at", "table.csv:3; set split"];
+    let words = [
+        "table.csv:9: expected patient p10 in one part, found it in test here and in train at",
+        "table.csv:3; set split",
+    ];
     refused(place.stage("finetune", "run", &[&source]), 1, &words);
 }
 
@@ -168,7 +170,7 @@ fn no_adapter_and_an_unknown_adapter_are_said_plainly() {
         let mut command = place.stage("finetune", "run", &[]);
         command.args(["--adapter", unknown]);
         let quoted = format!("found `{unknown}`; pass its number");
-        refused(command, 1, &[&quoted, "pass its number"]);
+        refused(command, 1, &[&quoted, "pass its number\n--adapter N|NAME", "mtpret doctor"]);
     }
 }
 
@@ -188,13 +190,15 @@ fn a_batch_beyond_the_adapter_is_cut_and_it_is_said() {
     // The first step would take long: it is enough that it would begin.
     let note = running.until("micro-batches");
     running.stop("KILL");
-    assert!(
-        note.contains("goes beyond --memory or what this adapter binds at once; it is cut into 2"),
-        "{note}"
-    );
+    let said = "the memory it may take or what this adapter binds at once; it is cut into 2";
+    assert!(note.contains(said), "{note}");
     // A single film of 4096 x 2048 needs 512 MiB.
     let large = ["data.width=4096", "data.height=2048"];
-    let words = ["adapter: ", "needs 512 MiB in one binding, the adapter binds 128 MiB; make"];
+    let words = [
+        "adapter: expected at most 128 MiB in one binding, found 512 MiB for",
+        "; make the batch or the image smaller\n--memory MIB",
+        "--set data.batch=N",
+    ];
     refused(place.stage("finetune", "large", &large), 1, &words);
 }
 

@@ -58,6 +58,7 @@ fn class_folders_become_a_configuration_that_runs_as_printed_and_is_not_written_
 }
 
 #[test]
+#[ignore = "takes a minute: tools/test.sh --all"]
 fn several_sets_are_all_named_and_bring_every_stage() {
     let place = kinds::annotated();
     fs::create_dir(place.path("all")).unwrap();

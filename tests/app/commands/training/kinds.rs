@@ -159,13 +159,13 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
         command
     };
     // A name that would lead out of the run's folder.
-    let source = sources(&place).replace("\"boxes\"", "\"../a:b\"");
+    let source = sources(&place).replace("\"masks\"", "\"../a:b\"");
     let settings = [
         source.as_str(),
         "targets=[\"pneumonia\",\"../a:b\"]",
-        "multi=[\"pneumonia\",\"masks\"]",
+        "multi=[\"pneumonia\",\"../a:b\"]",
         "single=\"pneumonia\"",
-        "multitask.tasks=[\"pneumonia\",\"masks\"]",
+        "multitask.tasks=[\"pneumonia\",\"../a:b\"]",
         "columns=[\"scratch\",\"imagenet\",\"sd-simclr\",\"mtpret\"]",
         "target={}",
         "data.width=32",

@@ -28,7 +28,9 @@ fn stopped_runs_end_in_the_same_weights(stage: &str, settings: &[&str]) {
     assert!(whole);
     if code != Some(0) {
         assert_eq!(code, Some(130), "{rest}");
-        assert!(rest.contains("interrupted; the run is saved, go on with --resume"), "{rest}");
+        let folder = place.path("stopped").display().to_string();
+        let said = format!("the run is saved in {folder}\ngo on with --resume {folder}");
+        assert!(rest.contains(&said), "{rest}");
         succeeded(place.resume(stage, "stopped"));
     }
     succeeded(place.stage(stage, "whole", settings));

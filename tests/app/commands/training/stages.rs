@@ -156,7 +156,7 @@ fn a_known_data_set_is_found_below_the_folder_of_data() {
     let stage = |run: &str| place.stage("finetune", run, &[source]);
     let mut command = stage("ft");
     command.env_remove("MTPRET_DATA");
-    refused(command, 1, &["data set pneumonia: expected its folder", "--data"]);
+    refused(command, 1, &["data set pneumonia: expected its folder", "MTPRET_DATA"]);
     let mut command = place.stage("finetune", "ft", &[]);
     command.args(["--data", "sets"]);
     refused(command, 1, &["--data: expected a [[source]] with `known`", "found none"]);
@@ -179,7 +179,7 @@ fn a_known_data_set_is_found_below_the_folder_of_data() {
     assert_eq!(resolved["source"].as_array().unwrap().len(), 1);
     let mut command = place.stage("pretrain", "none", &[source, "monitor.source=pneumonia"]);
     command.args(["--data", "nowhere"]).env_remove("MTPRET_DATA");
-    refused(command, 1, &["data set pneumonia: expected its folder", "--data"]);
+    refused(command, 1, &["data set pneumonia: expected its folder", "MTPRET_DATA"]);
 }
 
 /// `config.resolved.toml` holds what was set, and is a whole configuration by itself.
@@ -201,7 +201,7 @@ fn the_resolved_configuration_runs_again(place: &Place) {
     refused(
         place.stage("pretrain", "again", &[]),
         1,
-        &["expected an empty run folder", "--resume"],
+        &["expected an empty run folder", "resume that run"],
     );
 }
 

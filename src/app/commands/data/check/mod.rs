@@ -3,7 +3,7 @@
 mod page;
 
 use super::found;
-use crate::{Error, Result, report::counted};
+use crate::{Error, Place, Result, commands::not_a_configuration, report::counted};
 use indicatif::{ProgressBar, ProgressStyle};
 use mtpret_engine::file;
 use mtpret_pipeline::data::{self, Audit, Finding, Level, Purpose, Roots, Source, Split, Subject};
@@ -66,11 +66,11 @@ fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
     if place.is_dir() {
         let known = found(place)?;
         // Where a set serves for a task, pretraining is the same films again.
-        let only = |f: &data::Found| f.source.task == Some(Purpose::Pretrain);
+        let only = |f: &data::RecognisedSet| f.source.task == Some(Purpose::Pretrain);
         let (pretrain, tasks): (Vec<_>, Vec<_>) = known.into_iter().partition(only);
         let roots: Vec<PathBuf> = tasks.iter().map(|found| found.source.root.clone()).collect();
         let alone = pretrain.into_iter().filter(|found| !roots.contains(&found.source.root));
-        let subject = |found: data::Found| {
+        let subject = |found: data::RecognisedSet| {
             let mut source = found.source;
             source.locate(&Roots::default())?;
             // Whoever made these folders meant them: patients that they share are an error, which a
@@ -83,10 +83,10 @@ fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
         };
         return tasks.into_iter().chain(alone).map(subject).collect();
     }
-    let remedy = "name a folder of films or a configuration";
-    let text = fs::read_to_string(place).map_err(|e| Error::io(place, e, remedy))?;
-    let config: Sources = toml::from_str(&text)
-        .map_err(|e| Error::config(place.display().to_string(), e.to_string(), remedy))?;
+    let mend = "name a folder of films or a configuration";
+    let text = fs::read_to_string(place).map_err(|e| Error::io(place, e, mend))?;
+    let config: Sources =
+        toml::from_str(&text).map_err(|e| not_a_configuration(place, &text, &e, mend))?;
     let pretraining = config.moco.is_some() || config.simclr.is_some();
     let mut roots = config.roots;
     roots.folders.extend(folders.iter().cloned());
@@ -117,12 +117,15 @@ pub fn run(args: &Check) -> Result<()> {
         print!("{}\n{}", page::sets(&audit.sets, false).to_text(), listed(&audit));
     }
     if audit.findings.iter().any(|finding| finding.level == Level::Error) {
-        let places = args.places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
-        return Err(Error::data(
-            places.join(", "),
-            verdict(&audit),
-            "mend the errors that are listed",
-        ));
+        let place = match &args.places[..] {
+            [one] => Place::from(one),
+            several => {
+                let names = several.iter().map(|place| place.display().to_string());
+                names.collect::<Vec<_>>().join(", ").into()
+            }
+        };
+        let mend = "mend the errors that are listed";
+        return Err(Error::data(place, "no errors", verdict(&audit), mend));
     }
     eprintln!("{}", verdict(&audit));
     Ok(())

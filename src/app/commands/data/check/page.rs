@@ -1,10 +1,10 @@
-//! What a check found, as tables and as a page.
+//! The findings of `mtpret data check` as tables and as an HTML page.
 
 use crate::report::{
     chart::{Axis, Estimate, Group, IntervalChart, Panel},
     counted,
     html::{Block, Report},
-    picture::{Cell as Place, Picture, Row, Sheet, png},
+    picture::{Picture, Sheet, SheetCell, SheetRow, png},
     table::{Cell, Column, Table},
 };
 use image::GrayImage;
@@ -38,12 +38,12 @@ pub fn place(audit: &Audit, finding: &Finding) -> String {
 
 /// A row for each data set, with the encodings of its films where there is room for them.
 pub fn sets(sets: &[Census], encodings: bool) -> Table {
-    let mut words = vec!["data set", "films", "patients", "train / val / test", "size", "range"];
+    let mut texts = vec!["data set", "films", "patients", "train / val / test", "size", "range"];
     if encodings {
-        words.push("encoding");
+        texts.push("encoding");
     }
     let numbers = ["mean grey", "σ", "σ of means"];
-    let columns = words.into_iter().map(Column::words);
+    let columns = texts.into_iter().map(Column::text);
     let mut table =
         Table::new(columns.chain(numbers.into_iter().map(|n| Column::numbers(n, None))).collect());
     for set in sets {
@@ -53,15 +53,15 @@ pub fn sets(sets: &[Census], encodings: bool) -> Table {
                 false => format!("{}–{}", s.least, s.most),
             })
         };
-        let kinds = set.encodings.iter().map(|(words, films)| format!("{films} {words}"));
-        let kinds = encodings.then(|| Cell::words(kinds.collect::<Vec<_>>().join("\n")));
+        let kinds = set.encodings.iter().map(|(encoding, films)| format!("{films} {encoding}"));
+        let kinds = encodings.then(|| Cell::text(kinds.collect::<Vec<_>>().join("\n")));
         let mut row = vec![
-            Cell::words(set.name.as_str()),
-            Cell::words(set.parts.iter().sum::<usize>().to_string()),
-            Cell::words(set.patients.to_string()),
-            Cell::words(set.parts.map(|n| n.to_string()).join(" / ")),
-            Cell::words(format!("{} × {}", side(&set.width), side(&set.height))),
-            Cell::words(set.range.map(|v| format!("{v:.0}")).join("–")),
+            Cell::text(set.name.as_str()),
+            Cell::text(set.parts.iter().sum::<usize>().to_string()),
+            Cell::text(set.patients.to_string()),
+            Cell::text(set.parts.map(|n| n.to_string()).join(" / ")),
+            Cell::text(format!("{} × {}", side(&set.width), side(&set.height))),
+            Cell::text(set.range.map(|v| format!("{v:.0}")).join("–")),
         ];
         row.extend(kinds);
         let numbers = [set.mean, set.deviation, set.deviation_of_means];
@@ -83,11 +83,11 @@ fn kinds(audit: &Audit) -> Table {
     for finding in &audit.findings {
         *counts.entry((finding.level, finding.what, &finding.set)).or_default() += 1;
     }
-    let words = ["level", "what", "data set"].map(Column::words);
-    let mut table = Table::new(words.into_iter().chain([Column::numbers("times", None)]).collect());
+    let texts = ["level", "what", "data set"].map(Column::text);
+    let mut table = Table::new(texts.into_iter().chain([Column::numbers("times", None)]).collect());
     for ((level, what, set), count) in counts {
-        let words = [&word(level), what, set].map(Cell::words);
-        table.push(words.into_iter().chain([Cell::number(Some(count as f64), 0)]).collect());
+        let texts = [&word(level), what, set].map(Cell::text);
+        table.push(texts.into_iter().chain([Cell::number(Some(count as f64), 0)]).collect());
     }
     table
 }
@@ -126,7 +126,7 @@ fn pairs(findings: &[Finding]) -> Option<Block> {
         let pixels = film.pixels.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();
         let film = GrayImage::from_raw(film.width as u32, film.height as u32, pixels)?;
         let caption = path.file_name()?.to_string_lossy().into_owned();
-        Some(Some(Place { picture: Picture::film(film), caption, right: None }))
+        Some(Some(SheetCell { picture: Picture::film(film), caption, right: None }))
     };
     let pair = |finding: &Finding| {
         let other = cell(finding.other.as_deref()?)?;
@@ -141,7 +141,7 @@ fn pairs(findings: &[Finding]) -> Option<Block> {
     if columns.is_empty() {
         return None;
     }
-    let row = |name: &str, cells| Row { name: name.into(), cells };
+    let row = |name: &str, cells| SheetRow { name: name.into(), cells };
     let rows = vec![row("these films", these), row("are the same as these", others)];
     let sheet = Sheet { title: String::new(), columns, rows, note: String::new(), cell: ACROSS };
     let caption = "The first films that are in two places, as they are read".into();
@@ -180,12 +180,12 @@ pub fn page(audit: &Audit, places: &[PathBuf], verdict: &str) -> Report {
         }
         blocks.push(Block::Heading(format!("{level:?}s")));
         let heads = ["what", "data set", "where", "finding"];
-        let mut table = Table::new(heads.map(Column::words).into());
+        let mut table = Table::new(heads.map(Column::text).into());
         for finding in of(level).take(LISTED) {
             // A page keeps lines, and does not break what stands in one.
             let [place, said] = [place(audit, finding), finding.problem.replace("; ", "\n")];
             let cells = [finding.what, &finding.set, &place, &said];
-            table.push(cells.map(Cell::words).into());
+            table.push(cells.map(Cell::text).into());
         }
         let caption = match count > LISTED {
             true => format!("The first {LISTED} of {count}; --json lists them all"),
@@ -209,11 +209,10 @@ pub fn page(audit: &Audit, places: &[PathBuf], verdict: &str) -> Report {
 fn classes(sets: &[Census]) -> Vec<Block> {
     let table = |set: &Census| {
         let columns = ["train", "val", "test"].map(|part| Column::numbers(part, None));
-        let mut table =
-            Table::new(std::iter::once(Column::words("class")).chain(columns).collect());
+        let mut table = Table::new(std::iter::once(Column::text("class")).chain(columns).collect());
         for (class, counts) in &set.classes {
             let counts = counts.map(|n| Cell::number(Some(n as f64), 0));
-            table.push(std::iter::once(Cell::words(class.as_str())).chain(counts).collect());
+            table.push(std::iter::once(Cell::text(class.as_str())).chain(counts).collect());
         }
         Block::Table { caption: format!("{}, films of each", set.name), table }
     };

@@ -92,8 +92,8 @@ struct Health {
     ops: Vec<Verdict>,
     fma_gflops: f64,
     copy_gbps: f64,
-    gemm: Figure,
-    conv: Figure,
+    gemm: OpSpeed,
+    conv: OpSpeed,
 }
 
 /// How an op fared.
@@ -111,7 +111,7 @@ struct Verdict {
 
 /// What an op reaches on a shape that fills the adapter.
 #[derive(Serialize)]
-struct Figure {
+struct OpSpeed {
     shape: String,
     ms: f64,
     gflops: f64,
@@ -131,8 +131,8 @@ pub fn run(args: &Args) -> Result<()> {
     let only = args.only.as_deref().unwrap_or_default();
     if !SUITES.iter().any(|suite| suite.name.contains(only)) {
         let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
-        let problem = format!("expected a part of one of {}, found {only:?}", names.join(", "));
-        return Err(Error::request("--only", problem));
+        let expected = format!("a part of one of {}", names.join(", "));
+        return Err(Error::request("--only", expected, format!("{only:?}"), "name an op"));
     }
     let mut found = Vec::new();
     for (number, adapter) in all.iter().enumerate() {
@@ -318,22 +318,22 @@ fn figure(
     fma: f64,
     shape: &str,
     record: impl Fn(&Recording) -> Result<()>,
-) -> Result<Figure> {
+) -> Result<OpSpeed> {
     // The ceiling is the best of several runs, so this is too.
     let t = time(gpu, None, 5, record)?;
     let gflops = t.flops as f64 / t.best() / 1e9;
     let (shape, ms) = (shape.to_owned(), t.best() * 1e3);
-    Ok(Figure { shape, ms, gflops, share_of_fma: gflops / fma })
+    Ok(OpSpeed { shape, ms, gflops, share_of_fma: gflops / fma })
 }
 
-fn gemm(gpu: &Gpu, fma: f64) -> Result<Figure> {
+fn gemm(gpu: &Gpu, fma: f64) -> Result<OpSpeed> {
     let (x, w) = (random(gpu, &[512, 512])?, random(gpu, &[1, 1, 512, 512])?);
     let b = random(gpu, &[512])?;
     let record = |rec: &Recording| Linear.forward(rec, [&x, &w, &b]).map(|_| ());
     figure(gpu, fma, "512 × 512 × 512", record)
 }
 
-fn conv(gpu: &Gpu, fma: f64) -> Result<Figure> {
+fn conv(gpu: &Gpu, fma: f64) -> Result<OpSpeed> {
     let batch = if gpu.caps().software { 1 } else { 8 };
     let (x, w) = (random(gpu, &[batch, 56, 56, 64])?, random(gpu, &[3, 3, 64, 64])?);
     let conv = Conv2d::new(1, 1);
@@ -353,11 +353,15 @@ fn verdict(found: &[Adapter]) -> Result<()> {
     }
     let refused = found.iter().find_map(|a| a.refused.as_ref());
     match (wrong.is_empty(), found.iter().any(|a| a.health.is_some()), refused) {
-        (false, _, _) => Err(Error::Adapter(format!(
-            "wrong results: {}; update its driver or pass another --adapter",
-            wrong.join("; ")
-        ))),
-        (true, false, Some(why)) => Err(Error::Adapter(format!("none can be used: {why}"))),
+        (false, _, _) => {
+            let found = format!("wrong results: {}", wrong.join("; "));
+            let mend = "update its driver or name another adapter";
+            Err(Error::adapter("adapter", "right results of every op", found, mend))
+        }
+        (true, false, Some(why)) => {
+            let (found, mend) = (format!("none ({why})"), "mend that, or name another adapter");
+            Err(Error::adapter("adapter", "one that can be used", found, mend))
+        }
         _ => Ok(()),
     }
 }

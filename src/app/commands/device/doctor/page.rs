@@ -103,11 +103,11 @@ fn about(adapter: &Adapter) -> Vec<Block> {
 /// What an adapter can do, and how its kernels fared.
 fn figures(health: &Health) -> Vec<Block> {
     let mut speed = Table::new(vec![
-        Column::words("what"),
+        Column::text("what"),
         Column::numbers("reached", None),
-        Column::words("unit"),
+        Column::text("unit"),
         Column::numbers("% of the multiply-adds", None),
-        Column::words("shape"),
+        Column::text("shape"),
     ]);
     let ceilings = [
         ("multiply-adds without memory", health.fma_gflops, "GFLOP/s"),
@@ -116,20 +116,20 @@ fn figures(health: &Health) -> Vec<Block> {
     for (what, reached, unit) in ceilings {
         let reached = Cell::number(Some(reached), 1);
         speed.push(vec![
-            Cell::words(what),
+            Cell::text(what),
             reached,
-            Cell::words(unit),
-            Cell::words(""),
-            Cell::words(""),
+            Cell::text(unit),
+            Cell::text(""),
+            Cell::text(""),
         ]);
     }
     for (what, figure) in [("matrix product", &health.gemm), ("convolution", &health.conv)] {
         speed.push(vec![
-            Cell::words(what),
+            Cell::text(what),
             Cell::number(Some(figure.gflops), 1),
-            Cell::words("GFLOP/s"),
+            Cell::text("GFLOP/s"),
             Cell::number(Some(100.0 * figure.share_of_fma), 0),
-            Cell::words(figure.shape.as_str()),
+            Cell::text(figure.shape.as_str()),
         ]);
     }
     let mut blocks = vec![Block::Table { caption: "How fast it is".into(), table: speed }];
@@ -151,12 +151,12 @@ fn figures(health: &Health) -> Vec<Block> {
     });
     let numbers = ["cases", "checks", "worst, % of allowed", "faults"];
     let columns = numbers.map(|title| Column::numbers(title, None));
-    let words = [Column::words("op"), Column::words("kernels")];
-    let mut table = Table::new(words.into_iter().chain(columns).collect());
+    let texts = [Column::text("op"), Column::text("kernels")];
+    let mut table = Table::new(texts.into_iter().chain(columns).collect());
     for op in &health.ops {
         table.push(vec![
-            Cell::words(op.op),
-            Cell::words(op.variants.iter().map(|v| v.name()).collect::<Vec<_>>().join(", ")),
+            Cell::text(op.op),
+            Cell::text(op.variants.iter().map(|v| v.name()).collect::<Vec<_>>().join(", ")),
             Cell::number(Some(op.cases as f64), 0),
             Cell::number(Some(op.checks as f64), 0),
             Cell::number(Some(100.0 * op.worst), 1),

@@ -1,13 +1,18 @@
 //! The pictures of `explain` one by one, and attention as numbers.
 
-use super::{Column, cell, grey};
-use crate::{Error, Result, report::picture::png};
+use crate::{
+    Error, Result,
+    report::picture::{
+        png,
+        seen::{cell, grey},
+    },
+};
 use image::{ImageBuffer, Luma};
 use mtpret_pipeline::{
     data::Sample,
     train::{
-        run::file_name::legal,
-        tasks::{Compared, attention::Attention},
+        file_name::legal,
+        tasks::{Compared, attention::Attention, explain::Explanation},
     },
 };
 use std::path::Path;
@@ -18,7 +23,7 @@ const ALONE: u32 = 1024;
 /// Writes each picture by itself, and each attention as numbers.
 pub(in crate::commands) fn write(
     folder: &Path,
-    columns: &[Column],
+    columns: &[Explanation],
     samples: &[Sample],
 ) -> Result<()> {
     let save = |path: &Path, bytes: &[u8]| {

@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     commands::{
         options::DeviceArgs,
-        stages::{finetuned, network},
+        trained::{finetuned, network},
     },
     report::coco::Mask,
 };
@@ -18,12 +18,12 @@ use mtpret_pipeline::{
     data::{self, Kind, Loader, LoaderOptions, Orientation, Sample},
     train::{
         Device,
-        run::file_name::FileNames,
-        step::learner::Learner,
+        file_name::FileNames,
         tasks::{
             self, Compared, FoundBox, Predicted, Task,
             attention::{GradCam, enlarged},
             loading::evaluating,
+            model::TaskModel,
             picture,
         },
     },
@@ -87,8 +87,9 @@ pub fn run(args: &Args) -> Result<()> {
     let config = finetuned(&args.run, None)?;
     let task = tasks::recall(&args.run, &config)?;
     if args.masks.is_some() && task.labels().kind != Kind::Mask {
-        let problem = format!("expected a run that finds masks, found one of {}", task.name());
-        return Err(Error::config("--masks", problem, "leave it out, or name another run"));
+        let found = format!("one of {}", task.name());
+        let mend = "leave it out, or name another run";
+        return Err(Error::config("--masks", "a run that finds masks", found, mend));
     }
     // What cannot be written is said before the work, not after it.
     let parent = args.output.as_deref().and_then(Path::parent);
@@ -98,8 +99,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let mut rows = args.rows();
     if rows.iter().any(|row| row.outcome.is_none()) {
-        let (gpu, learner) = network(&args.run, &config, &*task, &args.device)?;
-        Predictor { args, task: &*task, gpu: &gpu, learner: &learner }.fill(&mut rows)?;
+        let (gpu, model) = network(&args.run, &config, &*task, &args.device)?;
+        Predictor { args, task: &*task, gpu: &gpu, model: &model }.fill(&mut rows)?;
     }
     let named = args.output.as_ref().and_then(|path| path.extension());
     let text = match args.json || named.is_some_and(|ending| ending.eq_ignore_ascii_case("json")) {
@@ -137,10 +138,10 @@ impl Args {
         if let [first, ..] = bad[..]
             && bad.len() == rows.len()
         {
-            let why = first.fault().unwrap_or_default();
-            let problem = format!("expected a film that can be predicted, found none: {why}");
-            let place = first.path.display().to_string();
-            return Err(Error::data(place, problem, "name others; each has a row with its error"));
+            let expected = "a film that can be predicted";
+            let found = format!("none: {}", first.fault().unwrap_or_default());
+            let mend = "name others; each has a row with its error";
+            return Err(Error::data(&first.path, expected, found, mend));
         }
         let predicted = rows.len() - bad.len();
         eprint!("{predicted} of {} films predicted", rows.len());
@@ -161,18 +162,18 @@ impl Args {
 fn films(paths: &[PathBuf]) -> Vec<(PathBuf, Option<Error>)> {
     let mut all = Vec::new();
     for path in paths {
-        let fault = |problem: &str| {
-            Error::data(path.display().to_string(), problem, "name a film, or a folder of films")
+        let fault = |expected: &str| {
+            Error::data(path, expected, "none", "name a film, or a folder of films")
         };
         if !path.is_dir() {
-            let missing = || fault("expected a film or a folder, found none");
+            let missing = || fault("a film or a folder");
             all.push((path.clone(), (!path.exists()).then(missing)));
             continue;
         }
         match data::films_below(path) {
             Ok(films) if films.is_empty() => {
-                let problem = "expected PNG, JPEG, TIFF, BMP or DICOM files in it, found none";
-                all.push((path.clone(), Some(fault(problem))));
+                let expected = "PNG, JPEG, TIFF, BMP or DICOM files in it";
+                all.push((path.clone(), Some(fault(expected))));
             }
             Ok(films) => all.extend(films.into_iter().map(|film| (film, None))),
             Err(error) => all.push((path.clone(), Some(error))),
@@ -206,7 +207,7 @@ struct Predictor<'a> {
     args: &'a Args,
     task: &'a dyn Task,
     gpu: &'a Device,
-    learner: &'a Learner,
+    model: &'a TaskModel,
 }
 
 impl Predictor<'_> {
@@ -222,7 +223,7 @@ impl Predictor<'_> {
         let mut loader = Loader::new(samples.clone(), options)?;
         let progress = progress("predicting", samples.len());
         let mut classified = BTreeMap::new();
-        let mut inference = self.learner.inference(self.gpu, self.task, 0)?;
+        let mut inference = self.model.inference(self.gpu, self.task, 0)?;
         inference.run(&mut loader, &samples, |predicted| {
             let row = &mut rows[at[&predicted.sample.path]];
             let compared = self.task.compare(predicted, 0.0)?;
@@ -296,7 +297,7 @@ impl Predictor<'_> {
         };
         let asked: Vec<(Sample, usize)> = films.iter().filter_map(chosen).collect();
         let progress = progress("drawing", asked.len());
-        let mut cam = GradCam::new(self.gpu, self.learner, self.task)?;
+        let mut cam = GradCam::new(self.gpu, self.model, self.task)?;
         cam.run(&asked, |predicted, map| {
             let path = &predicted.sample.path;
             let map = enlarged(&map, overlay::fitted(predicted.size));

@@ -1,9 +1,11 @@
-//! A film with what was found on it, as a picture.
+//! A film with its predictions, as a picture.
 
 use crate::{
     Result,
-    commands::inference::explain::{cell, grey},
-    report::picture::{Row, Sheet},
+    report::picture::{
+        Sheet, SheetRow,
+        seen::{cell, grey},
+    },
 };
 use image::{DynamicImage, ImageFormat};
 use mtpret_engine::file;
@@ -36,7 +38,7 @@ pub(in crate::commands) fn draw(
     let sheet = Sheet {
         title: String::new(),
         columns: vec![String::new()],
-        rows: vec![Row {
+        rows: vec![SheetRow {
             name: film.file_name().unwrap_or_default().to_string_lossy().into(),
             cells: vec![Some(cell(&grey(film)?, compared, map))],
         }],

@@ -1,4 +1,4 @@
-//! What was found on films as a table and as JSON.
+//! Predictions as a table and as JSON.
 
 use super::{Args, png};
 use crate::report::{
@@ -71,28 +71,28 @@ fn share(mask: &Mask, [width, height]: [usize; 2]) -> f64 {
 
 /// A row for each film; of boxes, a row for each box, and one for a film without.
 pub(in crate::commands) fn csv(rows: &[Row], labels: &Labels, args: &Args) -> String {
-    let words =
-        |titles: &[&str]| titles.iter().map(|title| Column::words(*title)).collect::<Vec<_>>();
+    let texts =
+        |titles: &[&str]| titles.iter().map(|title| Column::text(*title)).collect::<Vec<_>>();
     let own = match labels.kind {
-        Kind::Mask => words(&["width", "height", &format!("{}_share", labels.names[0])]),
+        Kind::Mask => texts(&["width", "height", &format!("{}_share", labels.names[0])]),
         Kind::Boxes => {
-            words(&["width", "height", "class", "score", "left", "top", "right", "bottom"])
+            texts(&["width", "height", "class", "score", "left", "top", "right", "bottom"])
         }
-        _ => labels.names.iter().map(Column::words).collect(),
+        _ => labels.names.iter().map(Column::text).collect(),
     };
     let files = [("mask", &args.masks), ("overlay", &args.overlays)];
     let files: Vec<&str> =
         files.into_iter().filter(|(_, folder)| folder.is_some()).map(|(what, _)| what).collect();
-    let columns = [words(&["image"]), own, words(&files), words(&["error", "note"])];
+    let columns = [texts(&["image"]), own, texts(&files), texts(&["error", "note"])];
     let width = columns[1].len();
     let mut table = Table::new(columns.into_iter().flatten().collect());
     for row in rows {
         let lines = row.seen().map_or_else(|| vec![Vec::new()], lines);
         for mut line in lines {
-            line.resize(width, Cell::words(""));
-            let files = row.files(args).into_iter().map(|(_, path)| Cell::words(path));
-            let first = std::iter::once(Cell::words(row.path.display().to_string()));
-            let last = [row.fault().unwrap_or_default(), NOTE].map(Cell::words);
+            line.resize(width, Cell::text(""));
+            let files = row.files(args).into_iter().map(|(_, path)| Cell::text(path));
+            let first = std::iter::once(Cell::text(row.path.display().to_string()));
+            let last = [row.fault().unwrap_or_default(), NOTE].map(Cell::text);
             table.push(first.chain(line).chain(files).chain(last).collect());
         }
     }
@@ -113,7 +113,7 @@ fn lines(seen: &Seen) -> Vec<Vec<Cell>> {
         Found::Boxes(boxes) if boxes.is_empty() => vec![pixels()],
         Found::Boxes(boxes) => {
             let line = |found: &FoundBox| {
-                let class = Cell::words(found.class.as_str());
+                let class = Cell::text(found.class.as_str());
                 let score = Cell::number(found.score, 6);
                 let corners = found.corners.map(|corner| number(corner, 2)).to_vec();
                 [pixels(), vec![class, score], corners].concat()
@@ -138,25 +138,25 @@ pub(in crate::commands) fn json(rows: &[Row], task: &dyn Task, args: &Args) -> S
 }
 
 fn image(row: &Row, names: &[String], args: &Args) -> Image {
-    let mut words = Map::new();
+    let mut fields = Map::new();
     let mut marks = Vec::new();
     if let Some(fault) = row.fault() {
-        words.insert("error".into(), fault.into());
+        fields.insert("error".into(), fault.into());
     }
     if let Some(seen) = row.seen() {
         if seen.orientation.tag() != 1 {
-            words.insert("exif_orientation".into(), seen.orientation.tag().into());
+            fields.insert("exif_orientation".into(), seen.orientation.tag().into());
         }
         let files = row.files(args).into_iter();
-        words.extend(files.map(|(what, path)| (what.to_owned(), path.into())));
+        fields.extend(files.map(|(what, path)| (what.to_owned(), path.into())));
         match &seen.found {
             Found::Labels(probabilities) => {
                 let pairs =
                     names.iter().cloned().zip(probabilities.iter().map(|p| Value::from(*p)));
-                words.insert("probabilities".into(), pairs.collect::<Map<_, _>>().into());
+                fields.insert("probabilities".into(), pairs.collect::<Map<_, _>>().into());
             }
             Found::Mask { mask, score } => {
-                words.insert("share".into(), share(mask, seen.size).into());
+                fields.insert("share".into(), share(mask, seen.size).into());
                 let mark = |score| Mark { category: 0, score, shape: Shape::Mask(mask.clone()) };
                 marks.extend(score.filter(|_| mask.area > 0).map(mark));
             }
@@ -170,5 +170,5 @@ fn image(row: &Row, names: &[String], args: &Args) -> Image {
             }
         }
     }
-    Image { name: row.path.display().to_string(), size: row.seen().map(|s| s.size), words, marks }
+    Image { name: row.path.display().to_string(), size: row.seen().map(|s| s.size), fields, marks }
 }

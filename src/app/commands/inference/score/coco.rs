@@ -1,6 +1,6 @@
 //! Boxes in COCO's JSON.
 
-use crate::{Error, Result};
+use crate::{Error, Place, Result};
 use mtpret_pipeline::metrics::{
     Bootstrap, BoxPredictions, ClassCurve, DetectScores, Detection, Truth,
 };
@@ -27,16 +27,16 @@ fn read<T>(
     measure: impl FnOnce(&BoxPredictions) -> Result<T>,
 ) -> Result<T> {
     let (results, truth) = (json(predictions)?, json(targets)?);
-    let truth = Entry { place: targets.display().to_string(), value: &truth };
+    let truth = JsonEntry { place: targets.into(), value: &truth };
     let images = numbered(&truth, "images")?;
     let classes = numbered(&truth, "categories")?;
     let names =
         classes.values().map(|class| class.entry.text("name")).collect::<Result<Vec<_>>>()?;
     if let Some(name) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        let problem = format!("expected different names of categories, found {} twice", name.1);
-        return Err(truth.fault(problem, "rename one"));
+        let found = format!("{} twice", name.1);
+        return Err(truth.fault("different names of categories", found, "rename one"));
     }
-    let place = |entry: &Entry| -> Result<(usize, usize, [f64; 4])> {
+    let place = |entry: &JsonEntry| -> Result<(usize, usize, [f64; 4])> {
         let image = entry.known("image_id", &images, "images")?;
         Ok((image, entry.known("category_id", &classes, "categories")?, entry.bbox()?))
     };
@@ -45,13 +45,11 @@ fn read<T>(
     for entry in truth.list("annotations")? {
         let ((image, class, bbox), id) = (place(&entry)?, entry.id("id")?);
         if !seen.insert(id) {
-            return Err(
-                entry.fault(format!("expected ids that differ, found {id} again"), "renumber")
-            );
+            return Err(entry.fault("ids that differ", format!("{id} again"), "renumber"));
         }
         truths.push(Truth { image, class, bbox, crowd: entry.crowd()? });
     }
-    let results = Entry { place: predictions.display().to_string(), value: &results };
+    let results = JsonEntry { place: predictions.into(), value: &results };
     let mut detections = Vec::new();
     for entry in results.entries("results")? {
         let (image, class, bbox) = place(&entry)?;
@@ -70,31 +68,30 @@ fn json(path: &Path) -> Result<Value> {
     let bytes = std::fs::read(path)
         .map_err(|e| Error::io(path, e, "see that the file exists and may be read"))?;
     serde_json::from_slice(&bytes).map_err(|e| {
-        Error::data(path.display().to_string(), format!("expected JSON: {e}"), "write it anew")
+        let place = Place::from(path).line(e.line() as u64);
+        Error::data(place, "JSON", e.to_string(), "write it anew")
     })
 }
 
 /// A value of a file and where it stands.
-struct Entry<'a> {
-    place: String,
+struct JsonEntry<'a> {
+    place: Place,
     value: &'a Value,
 }
 
 /// An entry with an id, and its place by rising id.
 struct Numbered<'a> {
     place: usize,
-    entry: Entry<'a>,
+    entry: JsonEntry<'a>,
 }
 
 /// The entries of the list `key` by their ids.
-fn numbered<'a>(file: &Entry<'a>, key: &str) -> Result<BTreeMap<i64, Numbered<'a>>> {
+fn numbered<'a>(file: &JsonEntry<'a>, key: &str) -> Result<BTreeMap<i64, Numbered<'a>>> {
     let mut all = BTreeMap::new();
     for entry in file.list(key)? {
         let id = entry.id("id")?;
         if all.contains_key(&id) {
-            return Err(
-                entry.fault(format!("expected ids that differ, found {id} again"), "renumber")
-            );
+            return Err(entry.fault("ids that differ", format!("{id} again"), "renumber"));
         }
         all.insert(id, Numbered { place: 0, entry });
     }
@@ -102,14 +99,23 @@ fn numbered<'a>(file: &Entry<'a>, key: &str) -> Result<BTreeMap<i64, Numbered<'a
     Ok(all)
 }
 
-impl<'a> Entry<'a> {
-    fn fault(&self, problem: impl Into<String>, remedy: &str) -> Error {
-        Error::data(&self.place, problem, remedy)
+impl<'a> JsonEntry<'a> {
+    fn fault(&self, expected: impl Into<String>, found: impl Into<String>, mend: &str) -> Error {
+        Error::data(&self.place, expected, found, mend)
+    }
+
+    /// The place of a key of this entry.
+    fn at(&self, key: &str) -> Place {
+        let item = match &self.place.item {
+            Some(entry) => format!("{entry}: {key}"),
+            None => key.to_owned(),
+        };
+        self.place.clone().item(item)
     }
 
     fn key(&self, key: &str, expected: &str) -> Result<&'a Value> {
-        let problem = || format!("expected the key `{key}` with {expected}, found none");
-        self.value.get(key).ok_or_else(|| self.fault(problem(), "add it"))
+        let expected = || format!("the key `{key}` with {expected}");
+        self.value.get(key).ok_or_else(|| self.fault(expected(), "none", "add it"))
     }
 
     /// The value of `key`, as `read` has it.
@@ -120,8 +126,8 @@ impl<'a> Entry<'a> {
         read: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<T> {
         let value = self.key(key, expected)?;
-        let problem = || format!("{key}: expected {expected}, found {value}");
-        read(value).ok_or_else(|| self.fault(problem(), "correct it"))
+        let fault = || Error::data(self.at(key), expected, value.to_string(), "correct it");
+        read(value).ok_or_else(fault)
     }
 
     fn id(&self, key: &str) -> Result<i64> {
@@ -158,24 +164,27 @@ impl<'a> Entry<'a> {
     /// The place of what `key` names by its id.
     fn known(&self, key: &str, ids: &BTreeMap<i64, Numbered>, list: &str) -> Result<usize> {
         let id = self.id(key)?;
-        let problem = || format!("{key}: expected an id of the targets' {list}, found {id}");
-        let known =
-            ids.get(&id).ok_or_else(|| self.fault(problem(), "correct it, or add that entry"));
-        Ok(known?.place)
+        let fault = || {
+            let (expected, mend) =
+                (format!("an id of the targets' {list}"), "correct it, or add that entry");
+            Error::data(self.at(key), expected, id.to_string(), mend)
+        };
+        Ok(ids.get(&id).ok_or_else(fault)?.place)
     }
 
     /// The entries of the list `key`.
-    fn list(&self, key: &str) -> Result<Vec<Entry<'a>>> {
-        let list = Entry { place: self.place.clone(), value: self.key(key, "a list")? };
+    fn list(&self, key: &str) -> Result<Vec<JsonEntry<'a>>> {
+        let list = JsonEntry { place: self.place.clone(), value: self.key(key, "a list")? };
         list.entries(key)
     }
 
     /// The entries of this list, each placed as one of `name`.
-    fn entries(&self, name: &str) -> Result<Vec<Entry<'a>>> {
-        let list = self.value.as_array().ok_or_else(|| {
-            self.fault(format!("expected a list of {name}, found none"), "write COCO's JSON")
-        })?;
-        let entry = |(i, value)| Entry { place: format!("{}: {name}[{i}]", self.place), value };
+    fn entries(&self, name: &str) -> Result<Vec<JsonEntry<'a>>> {
+        let list = self
+            .value
+            .as_array()
+            .ok_or_else(|| self.fault(format!("a list of {name}"), "none", "write COCO's JSON"))?;
+        let entry = |(i, value)| JsonEntry { place: self.at(&format!("{name}[{i}]")), value };
         Ok(list.iter().enumerate().map(entry).collect())
     }
 }

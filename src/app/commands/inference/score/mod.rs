@@ -4,7 +4,10 @@ pub(in crate::commands) mod coco;
 mod read;
 
 use super::figures::Figures;
-use crate::{Error, Result};
+use crate::{
+    Result,
+    commands::{posed, unread},
+};
 use mtpret_pipeline::{metrics::Bootstrap, train::tasks::Scores};
 use std::path::PathBuf;
 
@@ -19,7 +22,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// What was predicted.
     #[arg(value_enum)]
-    task: Task,
+    task: ScoredTask,
     /// What a model says.
     #[arg(long, value_name = "FILE|FOLDER")]
     predictions: PathBuf,
@@ -38,7 +41,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Task {
+enum ScoredTask {
     Classify,
     Segment,
     Detect,
@@ -49,7 +52,7 @@ enum Task {
 /// # Errors
 /// Files that are malformed or do not belong together.
 pub fn run(args: &Args) -> Result<()> {
-    let text = score(args).map_err(malformed)?;
+    let text = score(args).map_err(|e| unread(posed(e)))?;
     print!("{text}");
     Ok(())
 }
@@ -58,11 +61,11 @@ fn score(args: &Args) -> Result<String> {
     let settings = Bootstrap { replicates: args.replicates, seed: args.seed };
     let (predictions, targets) = (&args.predictions, &args.targets);
     let scores = match args.task {
-        Task::Classify => {
+        ScoredTask::Classify => {
             Scores::Classify(Box::new(read::classify(predictions, targets, settings)?))
         }
-        Task::Segment => Scores::Segment(read::segment(predictions, targets, settings)?),
-        Task::Detect => Scores::Detect(coco::detect(predictions, targets, settings)?),
+        ScoredTask::Segment => Scores::Segment(read::segment(predictions, targets, settings)?),
+        ScoredTask::Detect => Scores::Detect(coco::detect(predictions, targets, settings)?),
     };
     if args.json {
         return Ok(serde_json::to_string_pretty(&scores).expect("scores are plain data") + "\n");
@@ -73,17 +76,4 @@ fn score(args: &Args) -> Result<String> {
     };
     let table = Figures::of(&scores).table();
     Ok(format!("{} images{intervals}\n{}", scores.images(), table.to_text()))
-}
-
-/// Whatever is wrong with the files is wrong with the request.
-fn malformed(error: Error) -> Error {
-    match error {
-        Error::Data { place, problem, remedy } => {
-            Error::request(place, format!("{problem}; {remedy}"))
-        }
-        Error::Io { path, source, remedy } => {
-            Error::request(path.display().to_string(), format!("{source}; {remedy}"))
-        }
-        other => other,
-    }
 }

@@ -1,6 +1,6 @@
 //! Tables of probabilities and folders of masks.
 
-use crate::{Error, Result};
+use crate::{Error, Place, Result};
 use mtpret_pipeline::{
     data::{Table, decode, films_below, finding},
     metrics::{
@@ -24,10 +24,11 @@ pub fn classify(predictions: &Path, targets: &Path, settings: Bootstrap) -> Resu
     let truth = Numbers::read(targets, "0, 1 or blank", |cell| finding(cell).map(f64::from))?;
     if predicted.header != truth.header {
         let [expected, found] = [&truth, &predicted].map(|table| table.header.join(","));
-        let problem = format!("expected the header {expected} of the targets, found {found}");
+        let expected = format!("the header {expected} of the targets");
         return Err(Error::data(
-            format!("{}:1", predictions.display()),
-            problem,
+            Place::from(predictions).line(1),
+            expected,
+            found,
             "name both alike",
         ));
     }
@@ -55,25 +56,29 @@ impl Numbers {
     fn read(path: &Path, expected: &str, number: impl Fn(&str) -> Option<f64>) -> Result<Self> {
         let table = Table::read(path.into(), false)?;
         if table.header.len() < 2 || table.header[0] != "image" {
-            let problem = format!("expected image,LABEL…, found {}", table.header.join(","));
-            return Err(Error::data(table.place(1), problem, "write that header"));
+            let found = table.header.join(",");
+            return Err(Error::data(table.place(1), "image,LABEL…", found, "write that header"));
         }
         let mut rows = BTreeMap::new();
         for (line, cells) in &table.rows {
             let numbers = cells.iter().zip(&table.header).skip(1).map(|(cell, name)| {
                 number(cell).ok_or_else(|| {
-                    let problem = format!("expected {expected} for {name}, found {cell:?}");
-                    Error::data(table.place(*line), problem, "correct the cell")
+                    let expected = format!("{expected} for {name}");
+                    Error::data(
+                        table.place(*line),
+                        expected,
+                        format!("{cell:?}"),
+                        "correct the cell",
+                    )
                 })
             });
             if rows.insert(cells[0].clone(), numbers.collect::<Result<_>>()?).is_some() {
-                let problem = format!("expected each image once, found {} again", cells[0]);
-                return Err(Error::data(table.place(*line), problem, "remove one of the rows"));
+                let (found, mend) = (format!("{} again", cells[0]), "remove one of the rows");
+                return Err(Error::data(table.place(*line), "each image once", found, mend));
             }
         }
         if rows.is_empty() {
-            let problem = "expected a row for each image, found none";
-            return Err(Error::data(path.display().to_string(), problem, "write the rows"));
+            return Err(Error::data(path, "a row for each image", "none", "write the rows"));
         }
         Ok(Self { header: table.header, rows })
     }
@@ -87,12 +92,11 @@ fn both<'a>(
     has: impl Fn(&str) -> [bool; 2],
 ) -> Result<()> {
     let Some(image) = images.find(|image| has(image) != [true, true]) else { return Ok(()) };
-    let (lacking, remedy) = match has(image)[0] {
+    let (lacking, mend) = match has(image)[0] {
         false => (predictions, "predict it, or remove it from the targets"),
         true => (targets, "say what is true of it, or remove it from the predictions"),
     };
-    let problem = format!("expected {image} as on the other side, found none");
-    Err(Error::data(lacking.display().to_string(), problem, remedy))
+    Err(Error::data(lacking, format!("{image} as on the other side"), "none", mend))
 }
 
 /// Reads two folders of masks with the same names and measures the one by the other.
@@ -108,10 +112,8 @@ pub fn segment(predictions: &Path, targets: &Path, settings: Bootstrap) -> Resul
 
 /// The image files of a folder by their names below it.
 fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let fault =
-        |problem: &str, remedy| Err(Error::data(folder.display().to_string(), problem, remedy));
     if !folder.is_dir() {
-        return fault("expected a folder of masks, found none", "check the path");
+        return Err(Error::data(folder, "a folder of masks", "none", "check the path"));
     }
     let named = |path: PathBuf| {
         let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
@@ -119,7 +121,7 @@ fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     };
     let masks: BTreeMap<_, _> = films_below(folder)?.into_iter().map(named).collect();
     match masks.is_empty() {
-        true => fault("expected masks, found no image file", "put masks there"),
+        true => Err(Error::data(folder, "masks", "no image file", "put masks there")),
         false => Ok(masks),
     }
 }
@@ -129,9 +131,9 @@ fn pixels(predicted: &Path, truth: &Path) -> Result<Confusion> {
     let (p, t) = (decode(predicted)?, decode(truth)?);
     if (p.width, p.height) != (t.width, t.height) {
         let [expected, found] = [&t, &p].map(|mask| format!("{}x{}", mask.width, mask.height));
-        let problem = format!("expected {expected} pixels as in the true mask, found {found}");
-        let remedy = "bring the prediction to the size of the mask, without smoothing";
-        return Err(Error::data(predicted.display().to_string(), problem, remedy));
+        let expected = format!("{expected} pixels as in the true mask");
+        let mend = "bring the prediction to the size of the mask, without smoothing";
+        return Err(Error::data(predicted, expected, found, mend));
     }
     let foreground = |pixel: &f32| *pixel > 127.0;
     Ok(Confusion::of_pixels(

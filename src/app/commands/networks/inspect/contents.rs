@@ -1,13 +1,13 @@
 //! What a file of weights holds, and which networks it fits.
 
 use crate::{
-    Error, Result,
+    Result,
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::nearest;
 use mtpret_pipeline::{
     models::catalogue::{self, Architecture},
-    weights::{self, Difference, Entry, File, stem},
+    weights::{self, Difference, File, TensorInfo, stem},
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,7 +18,7 @@ use std::path::Path;
 /// # Errors
 /// A file that cannot be read, or a network that is not known.
 pub fn read(path: &Path, against: Option<&str>) -> Result<(String, Value)> {
-    let against = against.map(named).transpose()?;
+    let against = against.map(Architecture::named).transpose()?;
     let file = weights::open(path)?;
     let (mut text, mut json) = listed(&file);
     let (fits, rows) = fits(&file);
@@ -32,20 +32,12 @@ pub fn read(path: &Path, against: Option<&str>) -> Result<(String, Value)> {
     Ok((text, json))
 }
 
-/// The network of that name.
-fn named(name: &str) -> Result<Architecture> {
-    Architecture::named(name).ok_or_else(|| {
-        let names = Architecture::names();
-        Error::request("command line", format!("expected one of {names}, found `{name}`"))
-    })
-}
-
-/// Its tensors and words.
+/// Its tensors and metadata.
 fn listed(file: &File) -> (String, Value) {
     let mut table = Table::new(vec![
-        Column::words("tensor"),
-        Column::words("type"),
-        Column::words("shape"),
+        Column::text("tensor"),
+        Column::text("type"),
+        Column::text("shape"),
         Column::numbers("numbers", None),
     ]);
     let (mut rows, mut numbers, mut bytes) = (Vec::new(), 0, 0);
@@ -54,7 +46,7 @@ fn listed(file: &File) -> (String, Value) {
         numbers += count;
         bytes += count * entry.dtype.bitsize() / 8;
         let shape = format!("{:?}", entry.shape);
-        let cells = [plain(name), kind.clone(), shape].map(Cell::words);
+        let cells = [plain(name), kind.clone(), shape].map(Cell::text);
         table.push(cells.into_iter().chain([Cell::number(Some(count as f64), 0)]).collect());
         rows.push(json!({
             "name": name, "in_file": entry.in_file, "type": kind, "shape": entry.shape, "numbers": count,
@@ -89,8 +81,8 @@ fn listed(file: &File) -> (String, Value) {
 /// Which networks take the file, whole or as their backbone.
 fn fits(file: &File) -> (String, Value) {
     let mut table = Table::new(vec![
-        Column::words("network"),
-        Column::words("fits"),
+        Column::text("network"),
+        Column::text("fits"),
         Column::numbers("missing", None),
         Column::numbers("unexpected", None),
         Column::numbers("other shape", None),
@@ -108,9 +100,7 @@ fn fits(file: &File) -> (String, Value) {
         };
         let counts = [whole.missing.len(), whole.unexpected.len(), whole.misshapen.len()];
         let numbers = counts.map(|count| Cell::number(Some(count as f64), 0));
-        table.push(
-            [Cell::words(known.name), Cell::words(word)].into_iter().chain(numbers).collect(),
-        );
+        table.push([Cell::text(known.name), Cell::text(word)].into_iter().chain(numbers).collect());
         rows.push(json!({
             "model": known.name, "whole": whole == Difference::default(), "backbone": backbone, "outputs": outputs,
             "missing": counts[0], "unexpected": counts[1], "misshapen": counts[2],
@@ -118,7 +108,7 @@ fn fits(file: &File) -> (String, Value) {
     }
     let mut text = format!("\n{}", table.to_text());
     let one =
-        |(name, entry): (&String, &Entry)| stem::is(name, &entry.shape) && entry.shape[1] == 1;
+        |(name, entry): (&String, &TensorInfo)| stem::is(name, &entry.shape) && entry.shape[1] == 1;
     if file.tensors.iter().any(one) {
         text += "the first convolution reads one channel; where three are read each gets a third of it,\n\
                  which is the same function of a grey film\n";
@@ -170,12 +160,12 @@ fn differ(file: &File, known: Architecture) -> (String, Value) {
     (format!("\nagainst {}: {difference}", known.name), json)
 }
 
-fn count(entry: &Entry) -> usize {
+fn count(entry: &TensorInfo) -> usize {
     entry.shape.iter().product()
 }
 
 /// `f32`, `bf16`, `i64`.
-fn kind(entry: &Entry) -> String {
+fn kind(entry: &TensorInfo) -> String {
     format!("{:?}", entry.dtype).to_lowercase()
 }
 

@@ -73,12 +73,12 @@ fn recording(args: &Args) -> Result<(String, Value)> {
     let stepper = &work.stepper;
     let mut table = Table::new(vec![
         Column::numbers("launch", None),
-        Column::words("kernel"),
-        Column::words("constants"),
-        Column::words("shape"),
+        Column::text("kernel"),
+        Column::text("constants"),
+        Column::text("shape"),
         Column::numbers("GFLOP", None),
         Column::numbers("MiB", None),
-        Column::words("workgroups"),
+        Column::text("workgroups"),
     ]);
     let (mut rows, mut bytes) = (Vec::new(), 0);
     let commands = stepper.programs().iter().flat_map(|p| p.commands());
@@ -93,12 +93,12 @@ fn recording(args: &Args) -> Result<(String, Value)> {
         bytes += command.bytes();
         table.push(vec![
             Cell::number(Some(number as f64), 0),
-            Cell::words(name),
-            Cell::words(constants.as_str()),
-            Cell::words(shape),
+            Cell::text(name),
+            Cell::text(constants.as_str()),
+            Cell::text(shape),
             Cell::number(Some(flops as f64 / 1e9), 4),
             Cell::number(Some(mib(command.bytes())), 2),
-            Cell::words(grid.map(|g| g.to_string()).join(" × ")),
+            Cell::text(grid.map(|g| g.to_string()).join(" × ")),
         ]);
         rows.push(json!({
             "launch": number, "kernel": name, "constants": constants, "shape": shape,

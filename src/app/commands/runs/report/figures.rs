@@ -41,7 +41,7 @@ pub fn table(runs: &[Finished]) -> Table {
     table
 }
 
-fn words((value, interval): (Option<f64>, Option<[f64; 2]>)) -> (String, String) {
+fn describe((value, interval): (Option<f64>, Option<[f64; 2]>)) -> (String, String) {
     let value = value.map_or("–".into(), |v| format!("{v:.3}"));
     let interval =
         interval.map_or(String::new(), |[low, high]| format!("95 %: {low:.3}–{high:.3}"));
@@ -51,7 +51,7 @@ fn words((value, interval): (Option<f64>, Option<[f64; 2]>)) -> (String, String)
 /// The figures that matter most: all of a single run, the main one of several.
 pub fn tiles(task: &str, runs: &[Finished]) -> Vec<Tile> {
     let tile = |name: String, figure| {
-        let (value, note) = words(figure);
+        let (value, note) = describe(figure);
         Tile { name, value, note }
     };
     if let [run] = runs {

@@ -1,21 +1,18 @@
-//! Films that a run fares best and worst on, with what it sees in them.
+//! FilmTable that a run fares best and worst on, with what it sees in them.
 
 use super::{predicted::Predicted, record::Finished};
 use crate::{
     Result,
-    commands::{
-        inference::explain::{self, Trained},
-        options::DeviceArgs,
-    },
+    commands::{options::DeviceArgs, trained::Trained},
     report::{
-        html::{Block, Key, Shot},
-        picture::{box_keys, mask_keys, png},
+        html::{Block, LegendEntry, Shot},
+        picture::{box_keys, mask_keys, png, seen},
     },
 };
 use mtpret_pipeline::{
     data::Sample,
     train::{
-        run::films::{DICE, FALSE, FOUND, Films, LOSS, MISSED},
+        run::films::{DICE, FALSE, FOUND, FilmTable, LOSS, MISSED},
         tasks::Compared,
     },
 };
@@ -30,7 +27,7 @@ const ACROSS: u32 = 300;
 const LEAST: f64 = 0.5;
 
 /// The films of which a figure is known, the best first.
-fn ranked(films: &Films) -> Vec<usize> {
+fn ranked(films: &FilmTable) -> Vec<usize> {
     let of = |figure| films.of(figure).unwrap_or_else(|| vec![None; films.rows.len()]);
     let quality: Vec<Option<[f64; 2]>> = if films.of(&LOSS).is_some() {
         of(&LOSS).into_iter().map(|loss| Some([-loss?, 0.0])).collect()
@@ -102,7 +99,7 @@ pub fn films(run: &Finished, count: usize, device: &DeviceArgs) -> Vec<Block> {
     match shots(run, &[best, worst].concat(), device) {
         Ok((mut shots, seen)) => {
             let worst = shots.split_off(half.min(shots.len()));
-            let (keys, caption) = words(&seen);
+            let (keys, caption) = describe(&seen);
             let gallery = |title: &str, films| Block::Gallery {
                 title: format!("{}: {title}", run.name),
                 caption: caption.into(),
@@ -128,13 +125,13 @@ fn shots(run: &Finished, paths: &[&Path], device: &DeviceArgs) -> Result<(Vec<Sh
     };
     let sample = |path: &&Path| known.get(path).map_or_else(|| unknown(path), |s| (*s).clone());
     let samples: Vec<Sample> = paths.iter().map(sample).collect();
-    let column = explain::columns(&run.name, &trained, &samples, &[], LEAST)?.remove(0);
+    let column = trained.explain(&run.name, &samples, &[], LEAST)?.remove(0);
     let mut shots = Vec::new();
     for sample in &samples {
         let Some((compared, map)) = column.films.get(&sample.path) else { continue };
-        let cell = explain::cell(&explain::grey(&sample.path)?, compared, map);
+        let cell = seen::cell(&seen::grey(&sample.path)?, compared, map);
         let truth = match compared {
-            Compared::Labels { .. } => explain::truth(compared),
+            Compared::Labels { .. } => seen::truth(compared),
             _ => None,
         };
         shots.push(Shot {
@@ -152,7 +149,7 @@ fn shots(run: &Finished, paths: &[&Path], device: &DeviceArgs) -> Result<(Vec<Sh
 }
 
 /// What colours mean, and how films were ranked.
-fn words(seen: &Compared) -> (Vec<Key>, &'static str) {
+fn describe(seen: &Compared) -> (Vec<LegendEntry>, &'static str) {
     match seen {
         Compared::Labels { .. } => (
             Vec::new(),

@@ -1,4 +1,4 @@
-//! What a classifier's probabilities are worth: calibration, confusion, thresholds.
+//! Calibration, confusion matrix and thresholds of a classifier.
 
 use super::{figures::figure, predicted::Predicted, record::Finished};
 use crate::{
@@ -165,9 +165,9 @@ fn columns(alone: bool) -> Vec<Column> {
         "true −",
     ];
     let numbers = numbers.map(|title| Column::numbers(title, None));
-    let label = (!alone).then(|| Column::words("label"));
-    let words = [Column::numbers("threshold", None), Column::words("chosen by")];
-    label.into_iter().chain(words).chain(numbers).collect()
+    let label = (!alone).then(|| Column::text("label"));
+    let texts = [Column::numbers("threshold", None), Column::text("chosen by")];
+    label.into_iter().chain(texts).chain(numbers).collect()
 }
 
 fn row(label: Option<&str>, threshold: f64, by: &str, c: &Confusion) -> Vec<Cell> {
@@ -175,8 +175,8 @@ fn row(label: Option<&str>, threshold: f64, by: &str, c: &Confusion) -> Vec<Cell
     let precision = (called > 0).then(|| c.true_positive as f64 / called as f64);
     let shares = [c.sensitivity(), c.specificity(), precision, c.accuracy()];
     let counts = [c.true_positive, c.false_positive, c.false_negative, c.true_negative];
-    let mut cells: Vec<Cell> = label.into_iter().map(Cell::words).collect();
-    cells.extend([Cell::number(Some(threshold), 3), Cell::words(by)]);
+    let mut cells: Vec<Cell> = label.into_iter().map(Cell::text).collect();
+    cells.extend([Cell::number(Some(threshold), 3), Cell::text(by)]);
     cells.extend(shares.map(|share| Cell::number(share, 3)));
     cells.extend(counts.map(|count| Cell::number(Some(count as f64), 0)));
     cells

@@ -15,29 +15,30 @@ pub(in crate::commands) use record::Finished;
 pub(in crate::commands) use training::part_names;
 
 use crate::{
-    Error, Result,
+    Error, Place, Result,
     commands::{
         options::DeviceArgs,
-        stages::{
-            finetuned,
-            reproduce::{available, paper::Layout},
-        },
+        trained::{column_name, finetuned},
         watch::Console,
     },
     report::{
         chart::{self, Panel},
         html::{Block, Report, Tile},
+        paper::PaperLayout,
         table::{Cell as Entry, Column, Table},
     },
 };
 use mtpret_engine::file;
 use mtpret_pipeline::train::{
-    config::{self, Init, Reproduce},
-    experiment::Cell,
+    config,
+    reproduce::{
+        Cell, Experiment,
+        config::{Init, Reproduce},
+    },
     run::Run,
     tasks::Scores,
 };
-use record::{Record, Stage, expanded};
+use record::{RunRecord, Stage, expanded};
 use serde::de::DeserializeOwned;
 use std::{
     fs,
@@ -79,8 +80,8 @@ pub fn run(args: &Args) -> Result<()> {
         .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
     let report = match first.join("cells").is_dir() {
         true if args.runs.len() > 1 => {
-            let problem = format!("expected one experiment, found {} folders", args.runs.len());
-            return Err(Error::data(first.display().to_string(), problem, "name it alone"));
+            let found = format!("{} folders", args.runs.len());
+            return Err(Error::data(first, "one experiment", found, "name it alone"));
         }
         true => experiment(first, folder)?,
         false => runs(args, folder)?,
@@ -91,26 +92,16 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A run's own name, or its path where two have the same.
-pub(in crate::commands) fn column_name<P: AsRef<Path>>(run: &Path, runs: &[P]) -> String {
-    let own = |run: &Path| run.file_name().map(|name| name.to_string_lossy().into_owned());
-    let alike = runs.iter().filter(|other| own(other.as_ref()) == own(run)).count();
-    match own(run) {
-        Some(name) if alike == 1 => name,
-        _ => run.display().to_string(),
-    }
-}
-
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     file::replace(file, |f| f.write_all(bytes))
 }
 
 /// A file of a run, in JSON.
-fn json<T: DeserializeOwned>(file: &Path, remedy: &str) -> Result<T> {
-    let text = fs::read_to_string(file).map_err(|e| Error::io(file, e, remedy))?;
+fn json<T: DeserializeOwned>(file: &Path, mend: &str) -> Result<T> {
+    let text = fs::read_to_string(file).map_err(|e| Error::io(file, e, mend))?;
     serde_json::from_str(&text).map_err(|e| {
-        let place = format!("{}:{}", file.display(), e.line());
-        Error::data(place, format!("expected figures of a run: {e}"), remedy)
+        let place = Place::from(file).line(e.line() as u64);
+        Error::data(place, "figures of a run", e.to_string(), mend)
     })
 }
 
@@ -123,23 +114,23 @@ pub(in crate::commands) fn readings(folder: &Path, stage: &str, key: &str) -> Ve
 }
 
 /// Fine-tuned runs of one task, which can be compared.
-struct Group {
+struct TaskRuns {
     task: String,
     runs: Vec<Finished>,
 }
 
 /// Fine-tuned runs by task and labels, in the order in which they were named.
-fn groups(records: &[Record]) -> Result<Vec<Group>> {
-    let mut groups: Vec<Group> = Vec::new();
+fn groups(records: &[RunRecord]) -> Result<Vec<TaskRuns>> {
+    let mut groups: Vec<TaskRuns> = Vec::new();
     for record in records.iter().filter(|record| record.stage == Stage::Finetune) {
         let run = Finished::open(&record.name, &record.folder)?;
         let task = finetuned(&record.folder, None)?.task;
-        let same = |group: &&mut Group| {
+        let same = |group: &&mut TaskRuns| {
             group.task == task && figures::labels(&group.runs[0]) == figures::labels(&run)
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.runs.push(run),
-            None => groups.push(Group { task, runs: vec![run] }),
+            None => groups.push(TaskRuns { task, runs: vec![run] }),
         }
     }
     Ok(groups)
@@ -148,7 +139,7 @@ fn groups(records: &[Record]) -> Result<Vec<Group>> {
 /// Runs of any stages, beside one another where they are of one task.
 fn runs(args: &Args, folder: &Path) -> Result<Report> {
     let folders: Vec<PathBuf> = args.runs.iter().flat_map(|run| expanded(run)).collect();
-    let open = |run: &PathBuf| Record::open(&column_name(run, &folders), run);
+    let open = |run: &PathBuf| RunRecord::open(&column_name(run, &folders), run);
     let records = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
     let groups = groups(&records)?;
     let mut blocks = vec![Block::Tiles(tiles(&records, &groups))];
@@ -184,7 +175,7 @@ fn runs(args: &Args, folder: &Path) -> Result<Report> {
 }
 
 /// The figures that matter most; of runs without any the last loss.
-fn tiles(records: &[Record], groups: &[Group]) -> Vec<Tile> {
+fn tiles(records: &[RunRecord], groups: &[TaskRuns]) -> Vec<Tile> {
     let tiles: Vec<Tile> = match groups {
         [group] => figures::tiles(&group.task, &group.runs),
         _ => groups.iter().flat_map(main_tiles).collect(),
@@ -192,7 +183,7 @@ fn tiles(records: &[Record], groups: &[Group]) -> Vec<Tile> {
     if !tiles.is_empty() {
         return tiles;
     }
-    let last = |record: &Record| {
+    let last = |record: &RunRecord| {
         let of = |key: &str| record.metrics.iter().rev().find_map(|r| r[key].as_f64());
         let tile = |name: &str, value: Option<f64>| {
             value.map(|value| Tile {
@@ -210,7 +201,7 @@ fn tiles(records: &[Record], groups: &[Group]) -> Vec<Tile> {
     records.iter().flat_map(last).flatten().collect()
 }
 
-fn main_tiles(group: &Group) -> Vec<Tile> {
+fn main_tiles(group: &TaskRuns) -> Vec<Tile> {
     let mut tiles = figures::tiles(&group.task, &group.runs);
     if let [run] = &group.runs[..] {
         tiles.truncate(1);
@@ -220,7 +211,7 @@ fn main_tiles(group: &Group) -> Vec<Tile> {
 }
 
 /// The main figure of each run by task and by what it began from: what the paper's Table II is, for these runs.
-fn overview(records: &[Record], groups: &[Group]) -> Vec<Block> {
+fn overview(records: &[RunRecord], groups: &[TaskRuns]) -> Vec<Block> {
     let runs: Vec<&Finished> = groups.iter().flat_map(|group| &group.runs).collect();
     if runs.len() < 2 || groups.len() < 2 {
         return Vec::new();
@@ -247,14 +238,14 @@ fn overview(records: &[Record], groups: &[Group]) -> Vec<Block> {
             rows.push(row);
         }
     }
-    let head = |group: &Group| {
+    let head = |group: &TaskRuns| {
         let title = format!("{}, {}", group.task, metric(&group.runs[0].scores));
         Column::numbers(title, Some(crate::report::table::Best::Highest))
     };
-    let heads = std::iter::once(Column::words("begun from")).chain(groups.iter().map(head));
+    let heads = std::iter::once(Column::text("begun from")).chain(groups.iter().map(head));
     let mut table = Table::new(heads.collect());
     for row in &rows {
-        let cell = |group: &Group| match group.runs.iter().find(|run| begun(run) == *row) {
+        let cell = |group: &TaskRuns| match group.runs.iter().find(|run| begun(run) == *row) {
             Some(run) => {
                 let (value, interval) = run.scores.main();
                 Entry::interval(value, interval, 3)
@@ -262,7 +253,7 @@ fn overview(records: &[Record], groups: &[Group]) -> Vec<Block> {
             None => Entry::number(None, 3),
         };
         table.push(
-            std::iter::once(Entry::words(row.as_str())).chain(groups.iter().map(cell)).collect(),
+            std::iter::once(Entry::text(row.as_str())).chain(groups.iter().map(cell)).collect(),
         );
     }
     let caption = "The main figure of each task (95 % interval) by the weights that fine-tuning began from, as Table II of the paper has them";
@@ -270,8 +261,8 @@ fn overview(records: &[Record], groups: &[Group]) -> Vec<Block> {
 }
 
 /// A task's runs beside one another; where it is `one_of_several` its parts stand below its name.
-fn task(group: &Group, one_of_several: bool, args: &Args) -> Result<Vec<Block>> {
-    let Group { task, runs } = group;
+fn task(group: &TaskRuns, one_of_several: bool, args: &Args) -> Result<Vec<Block>> {
+    let TaskRuns { task, runs } = group;
     let title = |text: &str| match one_of_several {
         true => Block::Part(text.into()),
         false => Block::Heading(text.into()),
@@ -306,7 +297,7 @@ fn task(group: &Group, one_of_several: bool, args: &Args) -> Result<Vec<Block>> 
 }
 
 /// The pictures of figures as files of their own; of several tasks under their names.
-fn pictures(groups: &[Group], folder: &Path) -> Result<()> {
+fn pictures(groups: &[TaskRuns], folder: &Path) -> Result<()> {
     for group in groups {
         let name = |what: &str| match groups.len() {
             1 => format!("{what}.svg"),
@@ -337,12 +328,12 @@ fn experiment(run: &Path, folder: &Path) -> Result<Report> {
     let config: Reproduce = config::load(&run.join("config.resolved.toml"), &[])?;
     let mut files = Vec::new();
     collect(&run.join("cells"), &mut files)?;
-    let remedy = "remove the file: `mtpret reproduce --resume` makes it again";
-    let cells = files.iter().map(|file| json(file, remedy)).collect::<Result<Vec<Cell>>>()?;
+    let mend = "remove the file: `mtpret reproduce --resume` makes it again";
+    let cells = files.iter().map(|file| json(file, mend)).collect::<Result<Vec<Cell>>>()?;
     let (mut blocks, watch) = (Vec::new(), Console::new(false)?);
     let columns = config.columns.iter().copied().map(Init::Column).collect();
     for (ablation, inits) in [(false, columns), (true, config.ablation())] {
-        let (inits, missing) = available(&config, inits);
+        let (inits, missing) = Experiment::available(&config, inits);
         let row = |init: &Init| {
             let name = init.to_string();
             cells.iter().filter(move |cell| cell.initialisation == name).cloned()
@@ -351,7 +342,8 @@ fn experiment(run: &Path, folder: &Path) -> Result<Report> {
         // MTPret is a row of both.
         let there = cells.iter().any(|c| !ablation || c.initialisation != inits[0].to_string());
         if there {
-            let layout = Layout { config: &config, cells: &cells, missing: &missing, ablation };
+            let layout =
+                PaperLayout { config: &config, cells: &cells, missing: &missing, ablation };
             layout.write(&Run::new(folder, &watch, true)?)?;
             blocks.extend(layout.page());
         }

@@ -1,15 +1,15 @@
 //! What was run: where, with which settings, on which films.
 
-use super::record::Record;
-use crate::{
-    commands::watch::span,
-    report::{
-        html::Block,
-        table::{Cell, Column, Table},
-    },
+use super::record::RunRecord;
+use crate::report::{
+    html::Block,
+    table::{Cell, Column, Table},
 };
 use chrono::DateTime;
-use mtpret_pipeline::train::run::environment::{Part, Process};
+use mtpret_pipeline::train::{
+    estimate::span,
+    run::environment::{PartDigest, Process},
+};
 use std::collections::BTreeSet;
 
 /// Settings that a reader asks for first, and what they are called.
@@ -50,18 +50,18 @@ fn process(process: &Process) -> Vec<(String, String)> {
 }
 
 /// The adapters that runs were trained on, if that is known.
-pub fn adapters(runs: &[Record]) -> Option<String> {
+pub fn adapters(runs: &[RunRecord]) -> Option<String> {
     let processes = runs.iter().flat_map(|run| &run.environment).flat_map(|e| &e.processes);
     let names: BTreeSet<&str> = processes.map(|process| process.adapter.as_str()).collect();
     (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// The films of all runs by data set and part.
-fn films(runs: &[Record]) -> Option<Block> {
-    let heads = [Column::words("data set"), Column::words("part"), Column::numbers("films", None)];
-    let rest = [Column::words("BLAKE3 of the films"), Column::words("runs")];
+fn films(runs: &[RunRecord]) -> Option<Block> {
+    let heads = [Column::text("data set"), Column::text("part"), Column::numbers("films", None)];
+    let rest = [Column::text("BLAKE3 of the films"), Column::text("runs")];
     let mut table = Table::new(heads.into_iter().chain(rest).collect());
-    let mut parts: Vec<(&Part, Vec<&str>)> = Vec::new();
+    let mut parts: Vec<(&PartDigest, Vec<&str>)> = Vec::new();
     for run in runs {
         for part in run.environment.iter().flat_map(|environment| &environment.data) {
             match parts.iter_mut().find(|(known, _)| *known == part) {
@@ -72,11 +72,11 @@ fn films(runs: &[Record]) -> Option<Block> {
     }
     for (part, names) in &parts {
         table.push(vec![
-            Cell::words(part.set.as_str()),
-            Cell::words(part.part.as_str()),
+            Cell::text(part.set.as_str()),
+            Cell::text(part.part.as_str()),
             Cell::number(Some(part.digest.films as f64), 0),
-            Cell::words(&part.digest.blake3[..16.min(part.digest.blake3.len())]),
-            Cell::words(if names.len() == runs.len() { "all".into() } else { names.join(", ") }),
+            Cell::text(&part.digest.blake3[..16.min(part.digest.blake3.len())]),
+            Cell::text(if names.len() == runs.len() { "all".into() } else { names.join(", ") }),
         ]);
     }
     let caption = "The films by their content: the same digest is the same films. The first 16 of 64 digits; environment.json has all".into();
@@ -84,7 +84,7 @@ fn films(runs: &[Record]) -> Option<Block> {
 }
 
 /// What each run was: adapter, settings, films, configuration.
-pub fn origin(runs: &[Record]) -> Vec<Block> {
+pub fn origin(runs: &[RunRecord]) -> Vec<Block> {
     let mut blocks = vec![Block::Heading("What was run".into())];
     for run in runs {
         if runs.len() > 1 {

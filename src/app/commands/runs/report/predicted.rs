@@ -1,8 +1,8 @@
-//! What a classifier said of films and what is true, from the tables in a run's folder.
+//! A classifier's predictions beside the true labels, read from the tables in a run folder.
 
 use super::record::Finished;
 use crate::Result;
-use mtpret_pipeline::{data::Table, train::run::films::Films};
+use mtpret_pipeline::{data::Table, train::run::films::FilmTable};
 use std::path::Path;
 
 /// Probabilities and truth of labels on the films of a part.
@@ -32,7 +32,7 @@ impl Predicted {
     pub fn read(run: &Finished, suffix: &str) -> Result<Option<Self>> {
         let file = |name: &str| run.folder.join(format!("{name}{suffix}.csv"));
         let files = ["predictions", "targets"].map(file);
-        let Some(films) = Films::read(&run.folder, suffix)? else { return Ok(None) };
+        let Some(films) = FilmTable::read(&run.folder, suffix)? else { return Ok(None) };
         if !files.iter().all(|file| file.exists()) {
             return Ok(None);
         }

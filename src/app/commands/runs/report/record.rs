@@ -1,11 +1,11 @@
-//! A run of any stage, as its folder tells of it.
+//! A run folder as `mtpret report` reads it, stage and figures typed.
 
 use super::json;
-use crate::{Error, Result};
+use crate::{Error, Result, commands::not_a_configuration};
 use mtpret_pipeline::{
     metrics::Roc,
     train::{
-        run::{environment::Environment, films::Films},
+        run::{environment::Environment, films::FilmTable},
         tasks::Scores,
     },
 };
@@ -34,7 +34,7 @@ impl Stage {
 }
 
 /// A run of any stage.
-pub struct Record {
+pub struct RunRecord {
     /// As tables and legends call it.
     pub name: String,
     pub folder: PathBuf,
@@ -49,18 +49,17 @@ pub struct Record {
 }
 
 /// What is said where a folder is no run.
-const REMEDY: &str =
+const MEND: &str =
     "name the folder of a run of pretrain, multitask or finetune, or of a demo or an experiment";
 
-impl Record {
+impl RunRecord {
     /// # Errors
     /// The folder holds no run.
     pub fn open(name: &str, folder: &Path) -> Result<Self> {
         let file = folder.join("config.resolved.toml");
-        let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, REMEDY))?;
-        let config: toml::Table = text.parse().map_err(|e: toml::de::Error| {
-            Error::config(file.display().to_string(), e.to_string(), REMEDY)
-        })?;
+        let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, MEND))?;
+        let config: toml::Table =
+            text.parse().map_err(|e| not_a_configuration(&file, &text, &e, MEND))?;
         let stage = match (config.contains_key("rounds"), config.contains_key("task")) {
             (true, _) => Stage::Multitask,
             (_, true) => Stage::Finetune,
@@ -110,19 +109,19 @@ pub struct Finished {
     pub scores: Scores,
     pub curves: Vec<Roc>,
     /// How each film of the test part fared; none where an older program made the run.
-    pub films: Option<Films>,
+    pub films: Option<FilmTable>,
 }
 
 impl Finished {
     /// # Errors
     /// The folder has no figures.
     pub fn open(name: &str, folder: &Path) -> Result<Self> {
-        let remedy =
+        let mend =
             "name the folder of a finished fine-tuning run; `mtpret evaluate` writes its figures";
-        let scores = json(&folder.join("scores.json"), remedy)?;
+        let scores = json(&folder.join("scores.json"), mend)?;
         let roc = folder.join("roc.json");
-        let curves = if roc.exists() { json(&roc, remedy)? } else { Vec::new() };
-        let films = Films::read(folder, "")?;
+        let curves = if roc.exists() { json(&roc, mend)? } else { Vec::new() };
+        let films = FilmTable::read(folder, "")?;
         Ok(Self { name: name.into(), folder: folder.into(), scores, curves, films })
     }
 }

@@ -13,17 +13,17 @@ use crate::{
 use mtpret_pipeline::{
     metrics::percentile,
     train::{
-        run::films::{DICE, FALSE, FOUND, Figure, IOU, MISSED},
+        run::films::{DICE, FALSE, FOUND, FilmMetric, IOU, MISSED},
         tasks::Scores,
     },
 };
 
 /// How Dice and IoU are spread over the films; nothing where no table of films is there.
 pub fn masks(runs: &[Finished]) -> Vec<Block> {
-    let known = |run: &Finished, figure: &Figure| -> Option<Vec<f64>> {
+    let known = |run: &Finished, figure: &FilmMetric| -> Option<Vec<f64>> {
         Some(run.films.as_ref()?.of(figure)?.into_iter().flatten().collect())
     };
-    let panel = |(title, figure): (&str, &Figure)| {
+    let panel = |(title, figure): (&str, &FilmMetric)| {
         let series = |run: &Finished| Some((run.name.clone(), known(run, figure)?));
         Panel::Histogram(Histogram {
             title: format!("{title} of each film"),
@@ -44,13 +44,13 @@ pub fn masks(runs: &[Finished]) -> Vec<Block> {
         ("most", 100.0),
     ];
     let columns = quantiles.iter().map(|(title, _)| Column::numbers(*title, None));
-    let heads = [Column::words("run"), Column::words("figure"), Column::numbers("films", None)];
+    let heads = [Column::text("run"), Column::text("figure"), Column::numbers("films", None)];
     let mut table = Table::new(heads.into_iter().chain(columns).collect());
     for run in runs {
         for (name, figure) in [("Dice", &DICE), ("IoU", &IOU)] {
             let Some(mut values) = known(run, figure) else { continue };
             values.sort_by(f64::total_cmp);
-            let mut row = vec![Cell::words(run.name.as_str()), Cell::words(name)];
+            let mut row = vec![Cell::text(run.name.as_str()), Cell::text(name)];
             row.push(Cell::number(Some(values.len() as f64), 0));
             row.extend(quantiles.map(|(_, percent)| Cell::number(percentile(&values, percent), 3)));
             table.push(row);
@@ -104,7 +104,7 @@ pub fn boxes(runs: &[Finished]) -> Result<Vec<Block>> {
     }
     let titles = ["films", "boxes there", "found", "not there", "missed"];
     let numbers = titles.map(|title| Column::numbers(title, None));
-    let mut table = Table::new(std::iter::once(Column::words("run")).chain(numbers).collect());
+    let mut table = Table::new(std::iter::once(Column::text("run")).chain(numbers).collect());
     for run in runs {
         let Some(films) = &run.films else { continue };
         let sum = |figure| -> Option<f64> { Some(films.of(figure)?.into_iter().flatten().sum()) };
@@ -114,7 +114,7 @@ pub fn boxes(runs: &[Finished]) -> Result<Vec<Block>> {
         };
         let counts = [films.rows.len() as f64, found + missed, found, wrong, missed];
         let cells = counts.map(|count| Cell::number(Some(count), 0));
-        table.push(std::iter::once(Cell::words(run.name.as_str())).chain(cells).collect());
+        table.push(std::iter::once(Cell::text(run.name.as_str())).chain(cells).collect());
     }
     if !table.rows().is_empty() {
         let caption = "Boxes whose probability is at least ½, matched at IoU .5".into();

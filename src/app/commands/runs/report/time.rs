@@ -1,16 +1,16 @@
-//! Where the time of runs went: by activity, and a step by kernel.
+//! Time by activity of a run, and time by kernel of a training step.
 
-use super::record::Record;
-use crate::{
-    commands::watch::span,
-    report::{
-        chart::{Bar, BarChart, Panel},
-        html::Block,
-        table::{Cell, Column, Table},
-    },
+use super::record::RunRecord;
+use crate::report::{
+    chart::{Bar, BarChart, Panel},
+    html::Block,
+    table::{Cell, Column, Table},
 };
 use mtpret_engine::step::KernelTime;
-use mtpret_pipeline::train::run::environment::{Environment, StepTime};
+use mtpret_pipeline::train::{
+    estimate::span,
+    run::environment::{Environment, StepTime},
+};
 use std::collections::BTreeMap;
 
 /// Kernels of a picture; a table has all.
@@ -33,14 +33,14 @@ fn seconds(environment: &Environment) -> Vec<(String, f64)> {
 }
 
 /// Time of all runs, and of the kernels of their steps.
-pub fn spent(runs: &[Record]) -> Vec<Block> {
+pub fn spent(runs: &[RunRecord]) -> Vec<Block> {
     let known = runs.iter().filter_map(|run| Some((run, run.environment.as_ref()?)));
     let known: Vec<_> = known.collect();
     if known.is_empty() {
         return Vec::new();
     }
     let mut blocks = vec![Block::Heading("Time".into())];
-    let stage = |(run, environment): &(&Record, &Environment)| {
+    let stage = |(run, environment): &(&RunRecord, &Environment)| {
         let all = seconds(environment);
         let total: f64 = all.iter().map(|(_, seconds)| seconds).sum();
         let bar = |(name, seconds): (String, f64)| Bar {
@@ -79,11 +79,11 @@ fn kernels(name: &str, step: &StepTime) -> Vec<Block> {
     let title = format!("A training step by kernel, {total:.0} ms");
     let titles = ["launches", "ms", "% of step", "GFLOP/s", "GB/s"];
     let numbers = titles.map(|title| Column::numbers(title, None));
-    let mut table = Table::new(std::iter::once(Column::words("kernel")).chain(numbers).collect());
+    let mut table = Table::new(std::iter::once(Column::text("kernel")).chain(numbers).collect());
     for kernel in &step.kernels {
         let rate = |amount: u64| amount as f64 / kernel.milliseconds.max(1e-9) / 1e6;
         table.push(vec![
-            Cell::words(kernel.kernel.as_str()),
+            Cell::text(kernel.kernel.as_str()),
             Cell::number(Some(kernel.launches as f64), 0),
             Cell::number(Some(kernel.milliseconds), 2),
             Cell::number(Some(share(kernel)), 1),

@@ -1,7 +1,6 @@
 //! `mtpret demo`: the three stages on real films, and fine-tuning from scratch beside them.
 
 mod page;
-mod plan;
 mod sheet;
 mod verdict;
 
@@ -11,8 +10,8 @@ use crate::{
         inference::{explain, figures::Figures},
         options::{DeviceArgs, Settings},
         runs::report::Finished,
-        stages::demo::{page::Page, plan::Plan},
-        watch::{Console, span},
+        stages::{demo::page::Page, of_whole},
+        watch::Console,
     },
 };
 use mtpret_pipeline::{
@@ -20,10 +19,9 @@ use mtpret_pipeline::{
     train::{
         Device,
         config::{self, Demo},
-        run::{
-            Run, Watch,
-            file_name::{FileNames, legal},
-        },
+        estimate::{demo::DemoEstimate, span},
+        file_name::{FileNames, legal},
+        run::{Run, Watch},
         stages::{
             finetune::finetune,
             multitask::multitask,
@@ -100,12 +98,12 @@ pub fn run(args: &Args) -> Result<()> {
             return Err(Error::Interrupted(run.folder.clone()));
         }
     }
-    stages(&gpu, &config, &run)?;
+    stages(&gpu, &config, &run).map_err(|e| of_whole(e, &run))?;
     let tasks = finished(&config, &run)?;
     let pictures = pictures(&config, &run, &args.settings.device)?;
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
     let (_, pretrained_on) = pretrain::films(&config.pretrain())?;
-    let verdict = verdict::words(&tasks, pretrained_on.len(), &config);
+    let verdict = verdict::describe(&tasks, pretrained_on.len(), &config);
     let page = Page { tasks: &tasks, pictures: &pictures, verdict: &verdict, minutes };
     let report = page.write(&gpu, &config, &run)?;
     if args.settings.json {
@@ -168,7 +166,7 @@ const ASIDE: f64 = 0.05;
 fn foretell(gpu: &Device, config: &mut Demo, minutes: Option<u32>, watch: &Console) -> Result<()> {
     let begun = Instant::now();
     watch.note("timing a few steps of every stage on this machine");
-    let plan = Plan::dry_run(gpu, config)?;
+    let plan = DemoEstimate::dry_run(gpu, config)?;
     let runs = INITIALISATIONS.len();
     if let Some(minutes) = minutes {
         let whole = config.clone();
@@ -254,11 +252,10 @@ fn own(folder: &Path) -> Result<Source> {
     };
     let mut source = Source::new(name, Format::Csv, &whole);
     let path = whole.join(manifest);
-    let mut reader = csv::Reader::from_path(&path)
-        .map_err(|e| Error::data(path.display().to_string(), e.to_string(), "check the file"))?;
-    let header = reader
-        .headers()
-        .map_err(|e| Error::data(path.display().to_string(), e.to_string(), "check the file"))?;
+    let no_table =
+        |e: csv::Error| Error::data(&path, "a table in CSV", e.to_string(), "check the file");
+    let mut reader = csv::Reader::from_path(&path).map_err(no_table)?;
+    let header = reader.headers().map_err(no_table)?;
     let has = |column: &str| header.iter().any(|h| h == column).then(|| column.to_owned());
     source.table = Some(manifest.into());
     source.label_columns = has("label").into_iter().collect();

@@ -1,4 +1,4 @@
-//! The page at a demo's end.
+//! The HTML page of a demo.
 
 use super::{
     Pictures, fine_tuned,

@@ -2,15 +2,12 @@
 
 use crate::{
     Error, Result,
-    commands::{
-        inference::explain::{self, Column, Trained},
-        options::DeviceArgs,
-    },
-    report::picture::{Row, Sheet},
+    commands::{options::DeviceArgs, trained::Trained},
+    report::picture::{Sheet, SheetRow, seen},
 };
 use mtpret_pipeline::{
     data::Sample,
-    train::tasks::{Compared, attention::choose},
+    train::tasks::{Compared, attention::choose, explain::Explanation},
 };
 use std::path::{Path, PathBuf};
 
@@ -24,14 +21,14 @@ const CELL: u32 = 250;
 const LEAST: f64 = 0.5;
 
 /// A task's column.
-struct Task {
+struct TaskColumn {
     name: String,
     trained: Trained,
     /// Films to choose from: the test part, or what other tasks have of it in theirs.
     films: Vec<Sample>,
 }
 
-impl Task {
+impl TaskColumn {
     fn open(name: &str, run: &Path, device: &DeviceArgs) -> Result<Self> {
         let trained = Trained::open(run, device)?;
         let films = trained.set.test.clone();
@@ -48,8 +45,8 @@ impl Task {
         enough
     }
     /// What the network sees in films.
-    fn see(&self, films: &[Sample]) -> Result<Column> {
-        Ok(explain::columns(&self.name, &self.trained, films, &[], LEAST)?.remove(0))
+    fn see(&self, films: &[Sample]) -> Result<Explanation> {
+        Ok(self.trained.explain(&self.name, films, &[], LEAST)?.remove(0))
     }
     /// Films to show, half of them positive; where classes are told apart wrongly, the last is one such.
     fn pick(&self, seed: u64) -> Result<Vec<Sample>> {
@@ -72,19 +69,19 @@ impl Task {
 /// # Errors
 /// A run without weights, or films that cannot be read.
 pub fn draw(runs: &[(String, PathBuf)], device: &DeviceArgs, seed: u64, file: &Path) -> Result<()> {
-    let open = |(name, run): &(String, PathBuf)| Task::open(name, run, device);
+    let open = |(name, run): &(String, PathBuf)| TaskColumn::open(name, run, device);
     let mut tasks = runs.iter().map(open).collect::<Result<Vec<_>>>()?;
     let (first, others) = tasks.split_first_mut().expect("a demo has a task");
     let shares: Vec<bool> = others.iter().map(|other| first.share(other)).collect();
     let films = first.pick(seed)?;
-    let mut rows = vec![Row { name: String::new(), cells: Vec::new() }; ROWS];
+    let mut rows = vec![SheetRow { name: String::new(), cells: Vec::new() }; ROWS];
     for (task, shares) in tasks.iter().zip(std::iter::once(true).chain(shares)) {
         let films = if shares { films.clone() } else { task.pick(seed)? };
         let seen = task.see(&films)?;
         for (at, row) in rows.iter_mut().enumerate() {
             let film = films.get(at).and_then(|film| Some((film, seen.films.get(&film.path)?)));
             let cell = film.map(|(film, (compared, map))| {
-                Ok::<_, Error>(explain::cell(&explain::grey(&film.path)?, compared, map))
+                Ok::<_, Error>(seen::cell(&seen::grey(&film.path)?, compared, map))
             });
             row.cells.push(cell.transpose()?);
         }

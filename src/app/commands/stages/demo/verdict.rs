@@ -1,6 +1,7 @@
-//! What a demo came to, in one table and in words.
+//! The results of a demo as one table and as text.
 
 use crate::{
+    commands::inference::figures::MetricValue,
     commands::runs::report::Finished,
     report::table::{Cell, Column, Table},
 };
@@ -20,14 +21,14 @@ pub struct Tuned {
 /// The main figure of every task, a column for each initialisation.
 pub fn table(tasks: &[Tuned]) -> Table {
     let numbers = INITIALISATIONS.map(|name| Column::numbers(name, None));
-    let words = ["task", "figure"].map(Column::words);
-    let mut table = Table::new(words.into_iter().chain(numbers).collect());
+    let texts = ["task", "figure"].map(Column::text);
+    let mut table = Table::new(texts.into_iter().chain(numbers).collect());
     for Tuned { task, runs, .. } in tasks {
         let cell = |run: &Finished| {
             let (value, interval) = run.scores.main();
             Cell::interval(value, interval, 3)
         };
-        let head = [task.as_str(), runs[0].scores.name(Metric::Main)].map(Cell::words);
+        let head = [task.as_str(), runs[0].scores.name(Metric::Main)].map(Cell::text);
         table.push(head.into_iter().chain(runs.iter().map(cell)).collect());
     }
     table
@@ -42,10 +43,7 @@ enum Standing {
     NotToBeTold,
 }
 
-/// A figure and its 95 % interval, where they are defined.
-type Estimate = (Option<f64>, Option<[f64; 2]>);
-
-fn standing(scratch: Estimate, mtpret: Estimate) -> Standing {
+fn standing(scratch: MetricValue, mtpret: MetricValue) -> Standing {
     let ((Some(a), Some([a_low, a_high])), (Some(b), Some([b_low, b_high]))) = (scratch, mtpret)
     else {
         return Standing::NotToBeTold;
@@ -58,7 +56,7 @@ fn standing(scratch: Estimate, mtpret: Estimate) -> Standing {
 }
 
 /// What the table says of MTPret, and what a demo cannot say.
-pub fn words(tasks: &[Tuned], pretrained_on: usize, config: &Demo) -> Vec<String> {
+pub fn describe(tasks: &[Tuned], pretrained_on: usize, config: &Demo) -> Vec<String> {
     let of = |wanted: Standing| -> String {
         let stands = |tuned: &&Tuned| {
             standing(tuned.runs[0].scores.main(), tuned.runs[1].scores.main()) == wanted

@@ -1,4 +1,4 @@
-//! What the streams inside DICOM's pixel data say of themselves.
+//! Headers of the compressed streams inside DICOM's pixel data.
 
 /// Width, height and channels that a JPEG, JPEG-LS or JPEG 2000 stream says, before anything is decoded: a stream larger than
 /// its DICOM header would be decoded into memory that nobody agreed to.

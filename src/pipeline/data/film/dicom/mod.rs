@@ -3,10 +3,12 @@
 mod coded;
 mod object;
 
-use std::borrow::Cow;
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::{
+    borrow::Cow,
+    io::Read,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use dicom_dictionary_std::tags;
 use dicom_encoding::TransferSyntaxIndex;
@@ -17,7 +19,7 @@ use dicom_pixeldata::{
 };
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::image::{Encoding, Fault, Film, bytes, check_size, fault_at, luma};
+use super::image::{Encoding, Film, Misfit, bytes, check_size, fault_at, luma};
 use crate::Result;
 
 use coded::coded;
@@ -94,16 +96,13 @@ impl Stored {
         };
         // A decoder that panics on a damaged file must cost this film alone.
         let read = catch_unwind(AssertUnwindSafe(read));
-        read.unwrap_or_else(|_| {
-            Err("its data are damaged beyond what the decoder can follow".into())
-        })
-        .map_err(|fault| fault_at(path, fault))
+        read.unwrap_or_else(|_| Err(Misfit::damaged())).map_err(|fault| fault_at(path, fault))
     }
 }
 
 /// A DICOM file as a grey film: rescaled, through its first VOI table or window (else from the darkest to the brightest
 /// pixel), on 0-255, with 0 black.
-pub(in crate::data) fn film(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
+pub(in crate::data) fn film(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
     let object = object(bytes)?;
     let decoded = pixels(&object)?;
     let Stored { width, height, channels, samples, interpretation, bits, .. } =
@@ -128,8 +127,8 @@ pub(in crate::data) fn film(bytes: &[u8]) -> Result<(Film, Encoding), Fault> {
 fn seen<'a>(
     decoded: &'a DecodedPixelData,
     samples: &[i32],
-) -> Result<Box<dyn Fn(f64) -> f64 + 'a>, Fault> {
-    let fault = |e: dicom_pixeldata::Error| chain(&e);
+) -> Result<Box<dyn Fn(f64) -> f64 + 'a>, Misfit> {
+    let fault = |e: dicom_pixeldata::Error| Misfit::not_whole("DICOM file", chain(&e));
     let rescale = decoded.rescale().map_err(fault)?.first().copied();
     let rescale = rescale.unwrap_or(Rescale::new(1.0, 0.0));
     let table = decoded.voi_lut_sequence().map_err(fault)?.and_then(|tables| tables.first());
@@ -155,25 +154,27 @@ fn seen<'a>(
 }
 
 /// The decoded pixels, once their size is known to be harmless.
-fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Fault> {
-    let number = |tag, name: &str| -> Result<Option<u32>, Fault> {
+fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Misfit> {
+    let number = |tag, name: &str| -> Result<Option<u32>, Misfit> {
         let Ok(element) = object.element(tag) else { return Ok(None) };
-        element.to_int::<u32>().map(Some).map_err(|e| format!("expected a number as {name}: {e}"))
+        element
+            .to_int::<u32>()
+            .map(Some)
+            .map_err(|e| Misfit::new(format!("a number as {name}"), e.to_string()))
     };
     let side = |tag, name: &str| {
         number(tag, name)?
-            .ok_or_else(|| format!("expected an image, found a DICOM object without {name}"))
+            .ok_or_else(|| Misfit::new("an image", format!("a DICOM object without {name}")))
     };
     let (height, width) = (side(tags::ROWS, "Rows")?, side(tags::COLUMNS, "Columns")?);
     check_size(width as usize, height as usize)?;
     let frames = number(tags::NUMBER_OF_FRAMES, "NumberOfFrames")?.unwrap_or(1);
     if frames > 1 {
-        return Err(format!(
-            "expected one frame, found {frames}: save the frame that is meant as a file"
-        ));
+        let found = format!("{frames}: save the frame that is meant as a file");
+        return Err(Misfit::new("one frame", found));
     }
     let Ok(data) = object.element(tags::PIXEL_DATA) else {
-        return Err("expected an image, found a DICOM object without PixelData".into());
+        return Err(Misfit::new("an image", "a DICOM object without PixelData"));
     };
     let fragments = data.fragments().unwrap_or_default();
     let channels = number(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?.unwrap_or(1);
@@ -182,16 +183,16 @@ fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Fault> {
         && inside != said
     {
         let [[w, h, c], [width, height, channels]] = [inside, said];
-        return Err(format!(
-            "expected {width}x{height} pixels of {channels} channels as its header says, found {w}x{h} of {c} in its JPEG"
-        ));
+        let expected = format!("{width}x{height} pixels of {channels} channels as its header says");
+        return Err(Misfit::new(expected, format!("{w}x{h} of {c} in its JPEG")));
     }
     let syntax = object.meta().transfer_syntax().trim_end_matches('\0');
     if JPEG_LS.contains(&syntax) {
         return jpeg_ls(object, &fragments.concat(), [width, height]);
     }
     object.decode_pixel_data().map_err(|e| {
-        format!("its pixels ({}) cannot be decoded: {}", syntax_name(syntax), chain(&e))
+        let found = format!("{} that is not ({})", syntax_name(syntax), chain(&e));
+        Misfit::new("pixels that can be decoded", found)
     })
 }
 
@@ -206,9 +207,9 @@ fn jpeg_ls(
     object: &DefaultDicomObject,
     coded: &[u8],
     [width, height]: [u32; 2],
-) -> Result<DecodedPixelData<'static>, Fault> {
+) -> Result<DecodedPixelData<'static>, Misfit> {
     let (samples, ..) =
-        jpegls::decode(coded, width, height).map_err(|e| format!("not a whole JPEG-LS: {e}"))?;
+        jpegls::decode(coded, width, height).map_err(|e| Misfit::not_whole("JPEG-LS", e))?;
     let wide = object.element(tags::BITS_ALLOCATED).ok().and_then(|bits| bits.to_int::<u16>().ok());
     let bytes: Vec<u8> = match wide {
         Some(8) => samples.iter().map(|&v| v as u8).collect(),
@@ -218,11 +219,12 @@ fn jpeg_ls(
     let value = dicom_core::PrimitiveValue::from(bytes);
     plain.put(dicom_core::DataElement::new(tags::PIXEL_DATA, dicom_core::VR::OW, value));
     plain.meta_mut().transfer_syntax = PLAIN.into();
-    let decoded = plain.decode_pixel_data().map_err(|e| chain(&e))?;
+    let decoded =
+        plain.decode_pixel_data().map_err(|e| Misfit::not_whole("DICOM file", chain(&e)))?;
     Ok(decoded.to_owned())
 }
 
-fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<Stored, Fault> {
+fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<Stored, Misfit> {
     let (width, height) = (decoded.columns() as usize, decoded.rows() as usize);
     let channels = usize::from(decoded.samples_per_pixel());
     let interpretation = decoded.photometric_interpretation().clone();
@@ -232,18 +234,15 @@ fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<
         _ => 0,
     };
     if known != channels {
-        return Err(format!(
-            "expected grey or RGB pixels, found {interpretation} of {channels} channels"
-        ));
+        let found = format!("{interpretation} of {channels} channels");
+        return Err(Misfit::new("grey or RGB pixels", found));
     }
     let (bits, signed) = (decoded.bits_stored(), decoded.pixel_representation());
     let data: Cow<[u8]> = decoded.data().into();
     let wide = decoded.bits_allocated() == 16;
     if !wide && decoded.bits_allocated() != 8 || bits == 0 || bits > decoded.bits_allocated() {
-        return Err(format!(
-            "expected 8 or 16 bits a pixel, found {bits} of {}",
-            decoded.bits_allocated()
-        ));
+        let found = format!("{bits} of {}", decoded.bits_allocated());
+        return Err(Misfit::new("8 or 16 bits a pixel", found));
     }
     let unused = 32 - u32::from(bits);
     let number = |v: u32| match signed {
@@ -259,10 +258,8 @@ fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<
     // An odd count of bytes is padded with one.
     let wanted = width * height * channels;
     if samples.len() < wanted {
-        return Err(format!(
-            "expected {wanted} numbers of pixels, found {}: the file is cut short",
-            samples.len()
-        ));
+        let found = format!("{}: the file is cut short", samples.len());
+        return Err(Misfit::new(format!("{wanted} numbers of pixels"), found));
     }
     samples.truncate(wanted);
     Ok(Stored {

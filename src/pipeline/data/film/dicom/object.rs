@@ -1,21 +1,24 @@
 //! The elements of a DICOM file, read only once they are known to be as long as they say.
 
-use std::borrow::Cow;
-use std::io::{Cursor, Read};
+use std::{
+    borrow::Cow,
+    io::{Cursor, Read},
+};
 
 use dicom_dictionary_std::tags;
-use dicom_encoding::TransferSyntaxIndex;
-use dicom_encoding::transfer_syntax::TransferSyntax;
-use dicom_object::mem::InMemDicomObject;
-use dicom_object::{DefaultDicomObject, FileMetaTable, FileMetaTableBuilder, Tag};
-use dicom_parser::StatefulDecode;
-use dicom_parser::dataset::LazyDataToken;
-use dicom_parser::dataset::lazy_read::LazyDataSetReader;
+use dicom_encoding::{TransferSyntaxIndex, transfer_syntax::TransferSyntax};
+use dicom_object::{
+    DefaultDicomObject, FileMetaTable, FileMetaTableBuilder, Tag, mem::InMemDicomObject,
+};
+use dicom_parser::{
+    StatefulDecode,
+    dataset::{LazyDataToken, lazy_read::LazyDataSetReader},
+};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use flate2::read::DeflateDecoder;
 
 use super::{chain, is_marked};
-use crate::data::film::image::Fault;
+use crate::data::film::image::Misfit;
 
 /// Little endian with value representations, nothing compressed.
 pub(in crate::data) const PLAIN: &str = "1.2.840.10008.1.2.1";
@@ -31,7 +34,7 @@ const DEPTH: usize = 64;
 const START: usize = 132;
 
 /// The elements of a file, with or without preamble and header.
-pub(in crate::data) fn object(bytes: &[u8]) -> Result<DefaultDicomObject, Fault> {
+pub(in crate::data) fn object(bytes: &[u8]) -> Result<DefaultDicomObject, Misfit> {
     if !is_marked(bytes) {
         let guesses = [PLAIN, IMPLICIT].iter().map(|syntax| headerless(bytes, syntax));
         let mut why = Vec::new();
@@ -41,11 +44,12 @@ pub(in crate::data) fn object(bytes: &[u8]) -> Result<DefaultDicomObject, Fault>
                 Err(fault) => why.push(fault),
             }
         }
-        return Err(format!("not a whole DICOM file, even without a header: {}", why.join("; ")));
+        let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+        return Err(Misfit::not_whole("DICOM file, even without a header", why.join("; ")));
     }
     let end = header_end(bytes)?;
     let meta = FileMetaTable::from_reader(Cursor::new(&bytes[START - 4..end]))
-        .map_err(|e| format!("not a whole DICOM file: {}", chain(&e)))?;
+        .map_err(|e| Misfit::not_whole("DICOM file", chain(&e)))?;
     let syntax = meta.transfer_syntax().to_string();
     let data = match syntax.as_str() {
         DEFLATED => Cow::from(inflated(&bytes[end..])?),
@@ -101,29 +105,29 @@ fn text_of(data: &[u8], syntax: &str, tag: Tag) -> Option<String> {
 }
 
 /// The elements of a file that has neither preamble nor header.
-fn headerless(bytes: &[u8], syntax: &str) -> Result<DefaultDicomObject, Fault> {
+fn headerless(bytes: &[u8], syntax: &str) -> Result<DefaultDicomObject, Misfit> {
     let object = elements(bytes, syntax)?;
     // A wrong guess reads nonsense, in which no class of object is found.
     object
         .element(tags::SOP_CLASS_UID)
         .or_else(|_| object.element(tags::ROWS))
-        .map_err(|_| "expected a class of object or rows, found neither".to_string())?;
+        .map_err(|_| Misfit::new("a class of object or rows", "neither"))?;
     let meta = FileMetaTableBuilder::new().transfer_syntax(syntax);
     let meta = meta.media_storage_sop_class_uid("").media_storage_sop_instance_uid("");
-    object.with_meta(meta).map_err(|e| chain(&e))
+    object.with_meta(meta).map_err(|e| Misfit::not_whole("DICOM file", chain(&e)))
 }
 
-fn elements(data: &[u8], syntax: &str) -> Result<InMemDicomObject, Fault> {
+fn elements(data: &[u8], syntax: &str) -> Result<InMemDicomObject, Misfit> {
     let known = TransferSyntaxRegistry
         .get(syntax)
-        .ok_or_else(|| format!("expected a transfer syntax of DICOM, found {syntax:?}"))?;
+        .ok_or_else(|| Misfit::new("a transfer syntax of DICOM", format!("{syntax:?}")))?;
     check_lengths(data, known)?;
     InMemDicomObject::read_dataset_with_ts(Cursor::new(data), known)
-        .map_err(|e| format!("not a whole DICOM file: {}", chain(&e)))
+        .map_err(|e| Misfit::not_whole("DICOM file", chain(&e)))
 }
 
 /// Where the elements of group 2 end, each of which must be as long as it says.
-fn header_end(bytes: &[u8]) -> Result<usize, Fault> {
+fn header_end(bytes: &[u8]) -> Result<usize, Misfit> {
     let short = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let long = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let mut at = START;
@@ -133,29 +137,30 @@ fn header_end(bytes: &[u8]) -> Result<usize, Fault> {
             true => long(at + 8).map(|length| at + 12 + length as usize),
             false => short(at + 6).map(|length| at + 8 + usize::from(length)),
         };
+        let lies = "its header is cut short, or lies about its length";
         at = next
             .filter(|next| *next <= bytes.len())
-            .ok_or("not a whole DICOM file: its header is cut short, or lies about its length")?;
+            .ok_or_else(|| Misfit::not_whole("DICOM file", lies))?;
     }
     Ok(at)
 }
 
-fn inflated(deflated: &[u8]) -> Result<Vec<u8>, Fault> {
+fn inflated(deflated: &[u8]) -> Result<Vec<u8>, Misfit> {
     let mut data = Vec::new();
     DeflateDecoder::new(deflated)
         .take(INFLATED as u64 + 1)
         .read_to_end(&mut data)
-        .map_err(|e| format!("not a whole deflated DICOM file: {e}"))?;
+        .map_err(|e| Misfit::not_whole("deflated DICOM file", e))?;
     if data.len() > INFLATED {
-        return Err(format!("expected at most {INFLATED} bytes when inflated, found more"));
+        return Err(Misfit::new(format!("at most {INFLATED} bytes when inflated"), "more"));
     }
     Ok(data)
 }
 
 /// Refuses elements that claim more bytes than there are, and sequences in one another without end: whoever reads them
 /// asks for that much memory first.
-fn check_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
-    let fault = |e: &dyn std::error::Error| format!("not a whole DICOM file: {}", chain(e));
+fn check_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Misfit> {
+    let fault = |e: &dyn std::error::Error| Misfit::not_whole("DICOM file", chain(e));
     let mut reader =
         LazyDataSetReader::new_with_ts(Cursor::new(data), syntax).map_err(|e| fault(&e))?;
     let mut depth = 0usize;
@@ -176,12 +181,11 @@ fn check_lengths(data: &[u8], syntax: &TransferSyntax) -> Result<(), Fault> {
         };
         let left = (data.len() as u64).saturating_sub(from);
         if u64::from(claimed) > left {
-            return Err(format!(
-                "not a whole DICOM file: expected an element of {claimed} bytes, found {left} to its end"
-            ));
+            let expected = format!("a whole DICOM file, with an element of {claimed} bytes");
+            return Err(Misfit::new(expected, format!("{left} to its end")));
         }
         if depth > DEPTH {
-            return Err(format!("expected at most {DEPTH} sequences in one another, found more"));
+            return Err(Misfit::new(format!("at most {DEPTH} sequences in one another"), "more"));
         }
         token.skip().map_err(|e| fault(&e))?;
     }

@@ -1,8 +1,10 @@
 //! The size of films and the batch that fit memory and time.
 
 use super::template::Template;
-use crate::{Error, Result, commands::watch::span};
-use mtpret_pipeline::train::estimate::dry_run::DryRun;
+use crate::{
+    Error, Result,
+    train::estimate::{dry_run::DryRun, span},
+};
 
 /// Sides that are tried, pixels: multiples of what the deepest features and a feature pyramid stand for.
 const SIDES: [usize; 11] = [64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512];
@@ -63,6 +65,8 @@ pub struct Budget<'a> {
     pub wanted: u64,
     /// What is trained, for people.
     pub name: &'a str,
+    /// Hears what was timed.
+    pub say: &'a dyn Fn(&str),
 }
 
 /// Epochs that fit into so many seconds; at least one.
@@ -71,7 +75,7 @@ pub fn epochs(dry_run: &DryRun, seconds: f64) -> u64 {
 }
 
 /// A dry run in words.
-pub fn words(name: &str, frame: Option<Frame>, dry_run: &DryRun) -> String {
+pub fn describe(name: &str, frame: Option<Frame>, dry_run: &DryRun) -> String {
     let size =
         frame.map_or(String::new(), |f| format!(" at {0} x {0}, batch {1}", f.side, f.batch));
     format!(
@@ -101,22 +105,24 @@ impl Budget<'_> {
             let beyond = |r: &DryRun| self.memory.is_some_and(|all| r.mib << 20 > all);
             let dry_run = match measure(frame) {
                 Ok(fits) if !beyond(&fits) => fits,
-                Ok(_) | Err(Error::Adapter(_)) if frame.batch > 2 => {
+                Ok(_) | Err(Error::Memory(_)) if frame.batch > 2 => {
                     frame.batch = (frame.batch / 4 * 2).max(2);
                     continue;
                 }
-                Ok(_) | Err(Error::Adapter(_)) if frame.side > SIDES[0] => {
+                Ok(_) | Err(Error::Memory(_)) if frame.side > SIDES[0] => {
                     (frame.side, first) = (smaller(frame.side), false);
                     continue;
                 }
                 Ok(large) => {
-                    let why = format!("two films of {0} x {0} take {1} MiB", frame.side, large.mib);
-                    return Err(Error::Adapter(format!("{why}, more than there is; free memory")));
+                    let side = frame.side;
+                    let expected = format!("{} MiB for two films of {side} x {side}", large.mib);
+                    let found = format!("{} MiB", self.memory.unwrap_or_default() >> 20);
+                    return Err(Error::memory("adapter", expected, found, "free memory"));
                 }
                 Err(why) => return Err(why),
             };
-            let line = words(self.name, Some(frame), &dry_run);
-            eprintln!("{line}");
+            let line = describe(self.name, Some(frame), &dry_run);
+            (self.say)(&line);
             timed.push(line);
             let fits = |times: f64| epochs(&scaled(&dry_run, times), self.seconds) >= self.wanted;
             let times = |side: usize| (side as f64 / frame.side as f64).powi(2);

@@ -3,17 +3,25 @@
 //! A run's folder holds each stage once, in `stages/<backbone>/seed-<n>/<name>`, whatever number of columns
 //! needs it, and each cell of the tables in `cells/<backbone>/<initialisation>/<target>/seed-<n>`.
 
-use super::{
-    config::{Backbone, Column, Init, Model, Reproduce},
-    run::{Run, file_name::legal},
-    stages::{
-        finetune::{Outcome, finetune},
-        multitask::multitask,
-        pretrain::pretrain,
+pub mod config;
+pub mod estimate;
+
+use crate::{
+    Error, Result,
+    train::{
+        Device,
+        config::{Backbone, Model},
+        file_name::legal,
+        reproduce::config::{Column, Init, Reproduce},
+        run::Run,
+        stages::{
+            finetune::{Outcome, finetune},
+            multitask::multitask,
+            pretrain::pretrain,
+        },
+        tasks::Scores,
     },
-    tasks::Scores,
 };
-use crate::{Error, Result, train::Device};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::PathBuf, time::Instant};
 
@@ -90,6 +98,18 @@ impl Experiment<'_> {
             },
             _ => None,
         }
+    }
+    /// The initialisations that can be had with every backbone, and why others cannot.
+    pub fn available(config: &Reproduce, inits: Vec<Init>) -> (Vec<Init>, Vec<(Init, String)>) {
+        let (mut there, mut missing) = (Vec::new(), Vec::new());
+        for init in inits {
+            let obstacle = |backbone: &Backbone| Self::obstacle(config, &init, *backbone);
+            match config.backbones.iter().find_map(obstacle) {
+                None => there.push(init),
+                Some(why) => missing.push((init, why)),
+            }
+        }
+        (there, missing)
     }
     /// The weights that an initialisation begins fine-tuning with; trains the stages it needs that are
     /// not yet there.

@@ -1,14 +1,14 @@
 //! A source becomes a data set.
 
-use super::{
-    source::{Format, Source},
-    split::{self, Flaw},
-    split_file,
-};
 use crate::{
     Result,
     data::{
         Dataset, Roots,
+        dataset::{
+            source::{Format, Source},
+            split::{self, Flaw},
+            split_file,
+        },
         formats::{coco, folder, nih, openi, pairs, suffix, table, voc, yolo},
     },
 };

@@ -1,24 +1,26 @@
 //! How long a demo will take by the time of its steps here and now, and how much of it fits the minutes there are.
 
-use crate::Result;
-use mtpret_pipeline::train::{
-    Device,
-    config::{Demo, Visit},
-    estimate::dry_run::{self, DryRun},
+use super::dry_run::{self, DryRun};
+use crate::{
+    Result,
+    train::{
+        Device,
+        config::{Demo, Visit},
+    },
 };
 
 /// Below this share of a task's training it is better to leave the last task out.
 const HALF: f64 = 0.5;
 
 /// A dry run of every stage of a demo.
-pub struct Plan {
+pub struct DemoEstimate {
     pretrain: DryRun,
     /// Of each task, in the order in which the configuration names them.
     multitask: Vec<DryRun>,
     finetune: Vec<DryRun>,
 }
 
-impl Plan {
+impl DemoEstimate {
     /// Times a few steps of every stage.
     ///
     /// # Errors
@@ -90,11 +92,11 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mtpret_pipeline::train::config::{self, Stage};
+    use crate::train::config::{self, Stage};
     use std::path::Path;
 
     /// Ten steps an epoch, a second each, for every stage.
-    fn plan(config: &Demo) -> Plan {
+    fn plan(config: &Demo) -> DemoEstimate {
         let of = |name: &str| DryRun {
             name: name.into(),
             films: 160,
@@ -106,7 +108,7 @@ mod tests {
             mib: 0,
         };
         let tasks: Vec<DryRun> = config.multitask.tasks.iter().map(|task| of(task)).collect();
-        Plan { pretrain: of("pretrain"), multitask: tasks.clone(), finetune: tasks }
+        DemoEstimate { pretrain: of("pretrain"), multitask: tasks.clone(), finetune: tasks }
     }
 
     fn demo() -> Demo {

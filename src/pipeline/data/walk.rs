@@ -1,7 +1,9 @@
 //! Finding films on disk.
 
-use std::collections::HashSet;
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Component, Path, PathBuf},
+};
 
 use crate::{Error, Result, data::film::dicom};
 

@@ -1,12 +1,15 @@
 //! How long an experiment will take: a dry run of each distinct stage, multiplied.
 
-use super::dry_run::{self, DryRun};
 use crate::{
     Result,
     train::{
         Device,
-        config::{Backbone, Column, Init, Model, Reproduce},
-        experiment::backbone_name,
+        config::{Backbone, Model},
+        estimate::dry_run::{self, DryRun},
+        reproduce::{
+            backbone_name,
+            config::{Column, Init, Reproduce},
+        },
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,13 +47,13 @@ impl DryRuns {
     /// # Errors
     /// A source cannot be read, or a step does not run.
     pub fn new(gpu: &Device, config: &Reproduce, inits: &[Init]) -> Result<Self> {
-        let needed: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
+        let needed: BTreeSet<SharedStage> = inits.iter().flat_map(stages_of).collect();
         let of = |backbone: &Backbone| Stages::new(gpu, config, *backbone, &needed);
         Ok(Self { backbones: config.backbones.iter().map(of).collect::<Result<_>>()? })
     }
     /// What every stage and cell will take at the epochs of `config`.
     pub fn estimates(&self, config: &Reproduce, inits: &[Init]) -> Vec<Estimate> {
-        let stages: BTreeSet<Stage> = inits.iter().flat_map(stages_of).collect();
+        let stages: BTreeSet<SharedStage> = inits.iter().flat_map(stages_of).collect();
         let mut all = Vec::new();
         for dry_run in &self.backbones {
             for seed in &config.seeds {
@@ -70,22 +73,22 @@ impl Stages {
         gpu: &Device,
         config: &Reproduce,
         backbone: Backbone,
-        needed: &BTreeSet<Stage>,
+        needed: &BTreeSet<SharedStage>,
     ) -> Result<Self> {
         let model = || Model { backbone, weights: None };
         let (mut pretrain, mut multitask) = (BTreeMap::new(), Vec::new());
         for stage in needed {
             match stage {
-                Stage::Pretrain { simclr, single, .. } => {
+                SharedStage::Pretrain { simclr, single, .. } => {
                     let stage = config.pretrain(*simclr, *single, model(), 0);
                     pretrain.insert([*simclr, *single], dry_run::pretrain(gpu, &stage)?);
                 }
-                Stage::Multitask(_) if multitask.is_empty() => {
+                SharedStage::Multitask(_) if multitask.is_empty() => {
                     let whole = Init::Column(Column::Mtpret);
                     let stage = config.multitask(&whole, model(), 0);
                     multitask = dry_run::multitask(gpu, &stage)?;
                 }
-                Stage::Multitask(_) => {}
+                SharedStage::Multitask(_) => {}
             }
         }
         let tune = |target: &String| {
@@ -104,10 +107,10 @@ impl Stages {
             mib: dry_runs.iter().map(|one| one.mib).max().unwrap_or(0),
         }
     }
-    fn stage(&self, config: &Reproduce, stage: &Stage, seed: u64) -> Estimate {
+    fn stage(&self, config: &Reproduce, stage: &SharedStage, seed: u64) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
         match stage {
-            Stage::Pretrain { simclr, single, plus } => {
+            SharedStage::Pretrain { simclr, single, plus } => {
                 let sets = if *single { "SD" } else { "MD" };
                 let method = if *simclr { "SimCLR" } else { "MoCo" };
                 let start = if *plus { "++" } else { "" };
@@ -115,7 +118,7 @@ impl Stages {
                 let dry_run = &self.pretrain[&[*simclr, *single]];
                 self.estimate(format!("{sets}-{method}{start}"), seed, &[dry_run], epochs)
             }
-            Stage::Multitask(init) => {
+            SharedStage::Multitask(init) => {
                 let stage = config.multitask(init, model, seed);
                 let learnt = |one: &&DryRun| stage.tasks.contains(&one.name);
                 let dry_runs: Vec<_> = self.multitask.iter().filter(learnt).collect();
@@ -131,14 +134,14 @@ impl Stages {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum SharedStage {
     Pretrain { simclr: bool, single: bool, plus: bool },
     Multitask(Init),
 }
 
 /// The stages that an initialisation needs.
-fn stages_of(init: &Init) -> Vec<Stage> {
-    let pretrain = |simclr, single, plus| vec![Stage::Pretrain { simclr, single, plus }];
+fn stages_of(init: &Init) -> Vec<SharedStage> {
+    let pretrain = |simclr, single, plus| vec![SharedStage::Pretrain { simclr, single, plus }];
     match init {
         Init::Column(Column::Scratch | Column::Imagenet) => vec![],
         Init::Column(Column::SdSimclr) => pretrain(true, true, false),
@@ -149,7 +152,7 @@ fn stages_of(init: &Init) -> Vec<Stage> {
         Init::Column(Column::MocoCxr) => pretrain(false, true, true),
         _ => {
             let mut stages = pretrain(false, false, false);
-            stages.push(Stage::Multitask(init.clone()));
+            stages.push(SharedStage::Multitask(init.clone()));
             stages
         }
     }

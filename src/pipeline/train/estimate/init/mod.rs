@@ -1,23 +1,23 @@
 //! Every stage's configuration for some data sets: what was timed chooses size, batch and epochs, and is told above them.
 
+mod frame;
+mod template;
+
 use super::{
-    Args, Set,
-    frame::{self, Budget, Chosen, Frame, epochs},
-    template::Template,
+    dry_run::{self, DryRun},
+    span,
 };
 use crate::{
     Result,
-    commands::{data::keys, watch::span},
-};
-use mtpret_pipeline::{
-    data::{Roots, Source},
+    data::{Dataset, Kind, Roots, Source},
     train::{
         Device,
         config::{self, Stage},
-        estimate::dry_run::{self, DryRun},
     },
 };
-use std::collections::BTreeMap;
+use frame::{Budget, Chosen, Frame, epochs};
+use std::{collections::BTreeMap, path::PathBuf};
+use template::Template;
 
 /// Of the time for all stages, what each may take where all three are run.
 const SHARES: [(&str, f64); 3] = [("pretrain", 0.4), ("multitask", 0.3), ("finetune", 0.3)];
@@ -25,22 +25,56 @@ const SHARES: [(&str, f64); 3] = [("pretrain", 0.4), ("multitask", 0.3), ("finet
 const WANTED: u64 = 20;
 const MOST: u64 = 100;
 
+/// A data set that was found, and its films.
+pub struct Set {
+    /// How to read it, as a configuration has it.
+    pub source: Source,
+    /// What it is, in words.
+    pub what: String,
+    /// Its films.
+    pub data: Dataset,
+}
+
+impl Set {
+    /// The section that has its size and batch.
+    fn section(&self) -> &'static str {
+        match self.data.labels.kind {
+            Kind::Mask => "segment",
+            Kind::Boxes => "detect",
+            Kind::Classes | Kind::Multi | Kind::None => "data",
+        }
+    }
+    /// Whether a network can be fine-tuned on it and measured.
+    pub fn is_task(&self) -> bool {
+        let Dataset { labels, val, test, .. } = &self.data;
+        labels.kind != Kind::None && !val.is_empty() && !test.is_empty()
+    }
+}
+
 /// What configurations are made of.
-pub struct Plan<'a> {
-    /// The command's.
-    pub args: &'a Args,
+pub struct InitPlan<'a> {
+    /// By whom they are written, for their first line.
+    pub author: &'a str,
+    /// Minutes that all stages may take together.
+    pub minutes: u32,
+    /// Bytes of device memory that a step may take; without it four fifths of what the driver tells of.
+    pub memory: Option<u64>,
     /// What steps are timed on.
     pub gpu: &'a Device,
     /// The data sets, the largest task first.
     pub sets: &'a [Set],
     /// The stages, in their order.
     pub stages: &'a [&'static str],
+    /// Where the configuration of a stage goes.
+    pub file: &'a dyn Fn(&str) -> PathBuf,
+    /// Hears what was timed.
+    pub say: &'a dyn Fn(&str),
 }
 
 /// What was chosen for each kind of task, by its section.
 type Frames = BTreeMap<&'static str, Chosen>;
 
-impl Plan<'_> {
+impl InitPlan<'_> {
     /// The text of each stage's configuration.
     ///
     /// # Errors
@@ -61,11 +95,11 @@ impl Plan<'_> {
     fn seconds(&self, stage: &str) -> f64 {
         let share = |name: &str| SHARES.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, s)| *s);
         let all: f64 = self.stages.iter().map(|stage| share(stage)).sum();
-        f64::from(self.args.minutes) * 60.0 * share(stage) / all
+        f64::from(self.minutes) * 60.0 * share(stage) / all
     }
     fn budget(&self, stage: &str) -> Budget<'_> {
-        let memory = self.args.device.memory().or(self.gpu.caps().memory.map(|all| all / 10 * 8));
-        Budget { memory, seconds: self.seconds(stage), wanted: WANTED, name: "" }
+        let memory = self.memory.or(self.gpu.caps().memory.map(|all| all / 10 * 8));
+        Budget { memory, seconds: self.seconds(stage), wanted: WANTED, name: "", say: self.say }
     }
     fn tasks(&self) -> Vec<&Set> {
         self.sets.iter().filter(|set| set.is_task()).collect()
@@ -98,14 +132,14 @@ impl Plan<'_> {
         text: &str,
         sources: fn(&mut T) -> &mut Vec<Source>,
     ) -> Result<T> {
-        let mut config: T = config::parse(text, &format!("{stage}.toml"), &[])?;
+        let mut config: T = config::parse(text, &(self.file)(stage), &[])?;
         let located = |source: &mut Source| source.locate(&Roots::default());
         sources(&mut config).iter_mut().try_for_each(located)?;
         Ok(config)
     }
     fn draft(&self, stage: &str, sets: &[&Set]) -> Template {
         let mut template = Template::of(&format!("{stage}/resnet18"));
-        let one = |set: &&Set| format!("# {}\n[[source]]\n{}", set.what, keys(&set.source));
+        let one = |set: &&Set| format!("# {}\n[[source]]\n{}", set.what, set.source.own_keys());
         template.sources(&sets.iter().map(one).collect::<Vec<_>>().join("\n"));
         template
     }
@@ -146,7 +180,7 @@ impl Plan<'_> {
         let others = match tasks[1..].iter().map(|set| set.source.name.as_str()).collect::<Vec<_>>()
         {
             none if none.is_empty() => String::new(),
-            names => format!("\nOther tasks by --set task=NAME: {}.", names.join(", ")),
+            names => format!("\n`task` may name another: {}.", names.join(", ")),
         };
         let comment = self.comment(
             "finetune",
@@ -168,8 +202,8 @@ impl Plan<'_> {
             self.parse("multitask", &template.text(""), |c: &mut config::Multitask| &mut c.source)?;
         let dry_runs = dry_run::multitask(self.gpu, &config)?;
         let whole = DryRun::together("a round", &dry_runs);
-        let timed = frame::words("a round of all tasks", None, &whole);
-        eprintln!("{timed}");
+        let timed = frame::describe("a round of all tasks", None, &whole);
+        (self.say)(&timed);
         let rounds = epochs(&whole, self.seconds("multitask")).min(MOST);
         template.set("rounds", rounds);
         template.set("log.every", dry_runs.iter().map(|r| r.steps).min().unwrap_or(1).clamp(1, 20));
@@ -227,11 +261,10 @@ impl Plan<'_> {
     }
     /// What stands above a configuration.
     fn comment(&self, stage: &str, title: &str, timed: &[&str]) -> String {
-        let Args { folder, minutes, .. } = self.args;
-        let (folder, adapter) = (folder.display(), &self.gpu.info().name);
+        let (author, adapter) = (self.author, &self.gpu.info().name);
         let time = span(self.seconds(stage));
         format!(
-            "{title}: written by `mtpret init {folder} --minutes {minutes}` for {adapter}.\n\n\
+            "{title}: written by `{author}` for {adapter}.\n\n\
              {time} for this stage. Timed here:\n  {}\n\
              Of the sizes from 64 to 512 pixels it is the largest at which {WANTED} epochs fit by the time of a pixel, else the\n\
              smallest; a batch is 16 films (8 with masks or boxes) as far as memory goes, and a quarter of the films at most.\n",
@@ -240,7 +273,7 @@ impl Plan<'_> {
     }
     /// The text, once it is known to be a configuration that loads.
     fn checked<T: Stage>(&self, stage: &str, text: String) -> Result<String> {
-        config::parse::<T>(&text, &format!("{stage}.toml"), &[])?;
+        config::parse::<T>(&text, &(self.file)(stage), &[])?;
         Ok(text)
     }
 }

@@ -3,18 +3,21 @@
 use crate::{
     Result,
     report::{
-        chart::{self, AblationChart, Axis, Estimate, Group, IntervalChart, Panel, Step},
+        chart::{self, AblationChart, AblationStep, Axis, Estimate, Group, IntervalChart, Panel},
         html,
         paper_tables::{Published, TABLE_II, TABLE_III, TABLE_IV, TABLE_VII},
-        results::{Block, Entry, Figure, Results, Spread, Target},
+        results::{BackboneRows, Entry, Figure, Results, Spread, Target},
     },
 };
 use mtpret_pipeline::{
     data::Known,
     train::{
-        config::{Init, Reproduce},
-        experiment::{Cell, Figure as Measured},
-        run::{Run, file_name::legal},
+        file_name::legal,
+        reproduce::{
+            Cell, Figure as Measured,
+            config::{Init, Reproduce},
+        },
+        run::Run,
     },
 };
 
@@ -80,7 +83,7 @@ fn figure(cells: &[&Cell], metric: &str) -> Option<Figure> {
 }
 
 /// An experiment's cells, to be laid out as the paper's tables and pictures.
-pub struct Layout<'a> {
+pub struct PaperLayout<'a> {
     /// What was asked for.
     pub config: &'a Reproduce,
     /// What there is so far, row after row.
@@ -92,14 +95,14 @@ pub struct Layout<'a> {
 }
 
 /// A column of a table: the source of its figures, and what it is called.
-struct Place<'a> {
+struct PaperColumn<'a> {
     source: &'a str,
     target: Target,
     /// Its number in the paper's table.
     paper: Option<usize>,
 }
 
-impl Layout<'_> {
+impl PaperLayout<'_> {
     /// One of the paper's tables with the data sets and backbones of this run; `overview` adds the
     /// sources that have no column in it.
     fn table(&self, published: &Published, overview: bool) -> Option<Results> {
@@ -108,7 +111,7 @@ impl Layout<'_> {
             .into_iter()
             .filter(|b| self.cells.iter().any(|c| c.backbone == *b))
             .collect();
-        let blocks: Vec<Block> =
+        let blocks: Vec<BackboneRows> =
             backbones.iter().map(|b| self.block(published, &places, b)).collect();
         let any =
             blocks.iter().flat_map(|b| &b.rows).flat_map(|(_, e)| e).any(|e| e.ours.is_some());
@@ -119,18 +122,20 @@ impl Layout<'_> {
             notes: self.notes(),
         })
     }
-    fn places(&self, published: &Published, overview: bool) -> Vec<Place<'_>> {
+    fn places(&self, published: &Published, overview: bool) -> Vec<PaperColumn<'_>> {
         let mut places = Vec::new();
         for (number, (name, metric)) in published.targets.iter().enumerate() {
             let all = self.config.targets.iter();
-            places.extend(all.filter(|t| column(self.config, t) == *name).map(|source| Place {
-                source,
-                target: Target {
-                    name: (*name).into(),
-                    metric: (*metric).into(),
-                    note: note(self.config, source),
-                },
-                paper: Some(number),
+            places.extend(all.filter(|t| column(self.config, t) == *name).map(|source| {
+                PaperColumn {
+                    source,
+                    target: Target {
+                        name: (*name).into(),
+                        metric: (*metric).into(),
+                        note: note(self.config, source),
+                    },
+                    paper: Some(number),
+                }
             }));
         }
         let mut seen: Vec<String> = places.iter().map(|p| p.target.name.clone()).collect();
@@ -140,7 +145,7 @@ impl Layout<'_> {
             let main = main.and_then(|c| c.figures.first()).map(|f| f.metric.clone());
             if let (Some(metric), false) = (main, seen.contains(&name)) {
                 let note = note(self.config, source);
-                places.push(Place {
+                places.push(PaperColumn {
                     source,
                     target: Target { name: name.clone(), metric, note },
                     paper: None,
@@ -151,7 +156,7 @@ impl Layout<'_> {
         places
     }
     /// The rows of a backbone: the run's initialisations in their order.
-    fn block(&self, published: &Published, places: &[Place], backbone: &str) -> Block {
+    fn block(&self, published: &Published, places: &[PaperColumn], backbone: &str) -> BackboneRows {
         let mut names: Vec<String> = self.rows(backbone).into_iter().map(String::from).collect();
         names.extend(self.missing.iter().map(|(init, _)| init.to_string()));
         let papers = published.blocks.iter().find(|(name, _)| *name == title(backbone));
@@ -160,7 +165,7 @@ impl Layout<'_> {
             row.1.get(number).copied()
         };
         let row = |init: String| {
-            let entry = |place: &Place| {
+            let entry = |place: &PaperColumn| {
                 let found = self.cells.iter().filter(|c| {
                     c.backbone == backbone && c.initialisation == init && c.target == place.source
                 });
@@ -173,7 +178,7 @@ impl Layout<'_> {
             let entries = places.iter().map(entry).collect();
             (init, entries)
         };
-        Block { name: title(backbone).into(), rows: names.into_iter().map(row).collect() }
+        BackboneRows { name: title(backbone).into(), rows: names.into_iter().map(row).collect() }
     }
     /// What was run, and what was not.
     fn notes(&self) -> Vec<String> {
@@ -312,7 +317,7 @@ impl Layout<'_> {
                 cells.filter_map(|c| c.figures.first()?.value).map(|v| 100.0 * v).collect();
             (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
         };
-        let step = |(at, name): (usize, &&str)| Step {
+        let step = |(at, name): (usize, &&str)| AblationStep {
             name: (*name).to_owned(),
             estimate: mean(name).map(|value| Estimate { value, interval: None }),
             // Each part that is left out is compared with the whole; columns with the one before.

@@ -15,18 +15,18 @@ pub const GREY: &str = "0 to 255; other depths scaled to that; MONOCHROME1 inver
 
 /// The kind of a source's labels (`classes`), their names (a list in JSON) and, of two classes, the
 /// positive one, as words to keep with weights.
-pub fn words(source: &Source, labels: &Labels) -> Metadata {
+pub fn metadata(source: &Source, labels: &Labels) -> Metadata {
     let json = |value| serde_json::to_string(value).expect("names are plain data");
     let kind = serde_json::to_value(labels.kind).expect("a kind is a word");
     let kind = kind.as_str().expect("a kind is a word").to_owned();
-    let mut words = Metadata::from([(KIND.into(), kind), (LABELS.into(), json(&labels.names))]);
+    let mut metadata = Metadata::from([(KIND.into(), kind), (LABELS.into(), json(&labels.names))]);
     let second = match &labels.names[..] {
         [_, second] if labels.kind == Kind::Classes => Some(second),
         _ => None,
     };
     let positive = source.positive.as_ref().or(second);
-    words.extend(positive.map(|name| (POSITIVE.into(), name.clone())));
-    words
+    metadata.extend(positive.map(|name| (POSITIVE.into(), name.clone())));
+    metadata
 }
 
 /// How a film becomes the input of a task's network, as words to keep with weights.
@@ -39,7 +39,7 @@ pub fn preparation(task: &dyn Task) -> Metadata {
              antialiasing; to the right and below 0"
         }
     };
-    let words = [
+    let metadata = [
         ("task", task.name().to_owned()),
         ("width", data.width.to_string()),
         ("height", data.height.to_string()),
@@ -48,21 +48,21 @@ pub fn preparation(task: &dyn Task) -> Metadata {
         ("grey", GREY.into()),
         ("resize", resize.into()),
     ];
-    words.map(|(key, value)| (key.to_owned(), value)).into()
+    metadata.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
 /// Whether `words` say what a network's outputs mean.
-pub fn means(words: &Metadata) -> bool {
-    recalled("", words).is_some()
+pub fn means(metadata: &Metadata) -> bool {
+    recalled("", metadata).is_some()
 }
 
 /// A source and data set without films that have the labels of [`words`]; none where the words
 /// are not there, as in weights of older versions.
-pub(in crate::train) fn recalled(name: &str, words: &Metadata) -> Option<(Source, Dataset)> {
-    let kind = serde_json::from_value(words.get(KIND)?.as_str().into()).ok()?;
-    let names = serde_json::from_str(words.get(LABELS)?).ok()?;
+pub(in crate::train) fn recalled(name: &str, metadata: &Metadata) -> Option<(Source, Dataset)> {
+    let kind = serde_json::from_value(metadata.get(KIND)?.as_str().into()).ok()?;
+    let names = serde_json::from_str(metadata.get(LABELS)?).ok()?;
     let mut source = Source::new(name, Format::Folder, "");
-    source.positive = words.get(POSITIVE).cloned();
+    source.positive = metadata.get(POSITIVE).cloned();
     let set = Dataset {
         name: name.into(),
         labels: Labels { kind, names },
@@ -91,7 +91,8 @@ mod tests {
         ] {
             source.positive = positive.map(str::to_owned);
             let labels = Labels { kind, names: vec!["a".into(), "b, \"b\"".into()] };
-            let (source, set) = recalled("films", &words(&source, &labels)).expect("words");
+            let (source, set) =
+                recalled("films", &metadata(&source, &labels)).expect("it was just written");
             assert_eq!((set.labels, source.positive.as_deref()), (labels, expected));
         }
     }

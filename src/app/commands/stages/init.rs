@@ -1,16 +1,15 @@
 //! `mtpret init`: a folder of films becomes configurations that fit this adapter and the time there is.
 
-mod frame;
-mod plan;
-mod template;
-
 use crate::{
     Error, Result,
-    commands::{data::found, options::DeviceArgs, stages::init::plan::Plan},
+    commands::{data::found, options::DeviceArgs},
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::file;
-use mtpret_pipeline::data::{Dataset, Found, Kind, Roots, Source};
+use mtpret_pipeline::{
+    data::{RecognisedSet, Roots},
+    train::estimate::init::{InitPlan, Set},
+};
 use std::{
     fs,
     io::Write,
@@ -50,28 +49,6 @@ impl Args {
     }
 }
 
-/// A data set that was found, and its films.
-struct Set {
-    source: Source,
-    what: String,
-    data: Dataset,
-}
-
-impl Set {
-    /// The section that has its size and batch.
-    fn section(&self) -> &'static str {
-        match self.data.labels.kind {
-            Kind::Mask => "segment",
-            Kind::Boxes => "detect",
-            Kind::Classes | Kind::Multi | Kind::None => "data",
-        }
-    }
-    fn is_task(&self) -> bool {
-        let Dataset { labels, val, test, .. } = &self.data;
-        labels.kind != Kind::None && !val.is_empty() && !test.is_empty()
-    }
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -82,14 +59,23 @@ pub fn run(args: &Args) -> Result<()> {
     for stage in &stages {
         let path = args.file(stage);
         if path.exists() && !args.force {
-            let problem = "expected no such file yet, found one";
-            let remedy = "pass --force to write over it, or name another folder with --output";
-            return Err(Error::config(path.display().to_string(), problem, remedy));
+            let mend = "pass --force to write over it, or name another folder with --output";
+            return Err(Error::config(&path, "no such file yet", "one", mend));
         }
     }
     show(&sets);
     let gpu = args.device.open()?;
-    let plan = Plan { args, gpu: &gpu, sets: &sets, stages: &stages };
+    let author = format!("mtpret init {} --minutes {}", args.folder.display(), args.minutes);
+    let plan = InitPlan {
+        author: &author,
+        minutes: args.minutes,
+        memory: args.device.memory(),
+        gpu: &gpu,
+        sets: &sets,
+        stages: &stages,
+        file: &|stage| args.file(stage),
+        say: &|line| eprintln!("{line}"),
+    };
     let files = plan.files()?;
     fs::create_dir_all(&args.output)
         .map_err(|e| Error::io(&args.output, e, "name a folder that can be written"))?;
@@ -98,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
         let path = args.file(stage);
         file::replace(&path, |file| file.write_all(text.as_bytes()))?;
         println!("written: {}", path.display());
-        command.push(format!("mtpret {stage} {}{}", path.display(), args.device.words()));
+        command.push(format!("mtpret {stage} {}{}", path.display(), args.device.describe()));
     }
     println!("\nstart with:\n  {}", command.join(" && "));
     Ok(())
@@ -107,7 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// The data sets in a folder that can be read; of the others it is said why not.
 fn sets(folder: &Path) -> Result<Vec<Set>> {
     let (mut sets, mut fault) = (Vec::new(), None);
-    for Found { mut source, what } in found(folder)? {
+    for RecognisedSet { mut source, what } in found(folder)? {
         let written = source.clone();
         match source.locate(&Roots::default()).and_then(|()| source.read()) {
             Ok(data) => sets.push(Set { source: written, what, data }),
@@ -127,13 +113,13 @@ fn sets(folder: &Path) -> Result<Vec<Set>> {
 
 fn show(sets: &[Set]) {
     let numbers = ["train", "val", "test"].map(|title| Column::numbers(title, None));
-    let words = ["name", "what"].map(Column::words);
-    let mut table = Table::new(words.into_iter().chain(numbers).collect());
+    let texts = ["name", "what"].map(Column::text);
+    let mut table = Table::new(texts.into_iter().chain(numbers).collect());
     for set in sets {
         let parts = [&set.data.train, &set.data.val, &set.data.test];
         let counts = parts.map(|part| Cell::number(Some(part.len() as f64), 0));
-        let words = [set.source.name.as_str(), set.what.as_str()].map(Cell::words);
-        table.push(words.into_iter().chain(counts).collect());
+        let texts = [set.source.name.as_str(), set.what.as_str()].map(Cell::text);
+        table.push(texts.into_iter().chain(counts).collect());
     }
     println!("{}", table.to_text());
 }

@@ -1,20 +1,24 @@
 //! `mtpret reproduce`: every initialisation on every target, and the paper's tables.
 
-pub mod paper;
-
-use super::reproduce::paper::Layout;
 use crate::{
     Error, Result,
     commands::{
         options::{DeviceArgs, Folders, environment},
+        stages::of_whole,
         watch::Console,
     },
-    report::table::{Cell as Entry, Column as Heading, Table},
+    report::{
+        paper::PaperLayout,
+        table::{Cell as Entry, Column as Heading, Table},
+    },
 };
 use mtpret_pipeline::train::{
-    config::{self, Init, Reproduce, Stage},
-    estimate::experiment::{DryRuns, Estimate},
-    experiment::{Cell, Experiment},
+    config::{self, Stage},
+    reproduce::{
+        Cell, Experiment,
+        config::{Init, Reproduce},
+        estimate::{DryRuns, Estimate},
+    },
     run::{Run, Watch},
 };
 use std::path::PathBuf;
@@ -92,9 +96,9 @@ pub fn run(args: &Args) -> Result<()> {
     locate(&mut config, &args.folders, &watch)?;
     let inits = chosen(args, &mut config)?;
     let gpu = args.device.open()?;
-    let (inits, missing) = available(&config, inits);
+    let (inits, missing) = Experiment::available(&config, inits);
     if args.dry_run || (args.budget.is_some() && !resume) {
-        watch.note("rehearsing every distinct stage");
+        watch.note("timing every distinct stage");
         let dry_run = DryRuns::new(&gpu, &config, &inits)?;
         let mut estimates = dry_run.estimates(&config, &inits);
         if let Some(budget) = args.budget {
@@ -117,15 +121,15 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let run = Run::new(folder, &watch, true)?;
     if !resume && file.exists() {
-        let problem = "expected an empty run folder, found an experiment in it";
-        let remedy = "pass --resume with it to go on, or another --run folder to begin anew";
-        return Err(Error::config(folder.display().to_string(), problem, remedy));
+        let (expected, found) = ("an empty run folder", "an experiment in it");
+        let mend = "pass --resume with it to go on, or another --run folder to begin anew";
+        return Err(Error::config(folder, expected, found, mend));
     }
     run.write_config(&config)?;
     let experiment = Experiment { gpu: &gpu, config: &config, run: &run, sweep: args.sweep };
-    let cells = cells(args, &experiment, &inits, &missing)?;
+    let cells = cells(args, &experiment, &inits, &missing).map_err(|e| of_whole(e, &run))?;
     let layout =
-        Layout { config: &config, cells: &cells, missing: &missing, ablation: args.ablation };
+        PaperLayout { config: &config, cells: &cells, missing: &missing, ablation: args.ablation };
     println!("{}", layout.text());
     eprintln!("tables and pictures are in {}", run.folder.display());
     Ok(())
@@ -169,7 +173,7 @@ fn cells(
                     ));
                     cells.push(cell);
                     let ablation = args.ablation;
-                    Layout { config, cells: &cells, missing, ablation }.write(run)?;
+                    PaperLayout { config, cells: &cells, missing, ablation }.write(run)?;
                 }
             }
         }
@@ -197,8 +201,8 @@ fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<
     config.target.retain(|name, _| there(name));
     if !there(&config.single) {
         let Some(first) = config.multi.first().cloned() else {
-            let problem = "expected a data set to pretrain on, found none of the configured ones";
-            return Err(Error::data("--data", problem, "name the folder that holds them"));
+            let (expected, found) = ("a data set to pretrain on", "none of the configured ones");
+            return Err(Error::data("--data", expected, found, "name the folder that holds them"));
         };
         watch.note(&format!(
             "single-dataset pretraining takes {first} in place of {}",
@@ -222,8 +226,8 @@ fn chosen(args: &Args, config: &mut Reproduce) -> Result<Vec<Init>> {
         if !config.targets.contains(name) && !all.iter().any(|init| init.slug() == *name) {
             let slugs = all.iter().map(Init::slug);
             let known: Vec<String> = config.targets.iter().cloned().chain(slugs).collect();
-            let problem = format!("expected some of {}, found `{name}`", known.join(", "));
-            return Err(Error::config("--only", problem, "name columns, targets or both"));
+            let (expected, found) = (format!("some of {}", known.join(", ")), format!("`{name}`"));
+            return Err(Error::config("--only", expected, found, "name columns, targets or both"));
         }
     }
     if config.targets.iter().any(|target| args.only.contains(target)) {
@@ -231,22 +235,6 @@ fn chosen(args: &Args, config: &mut Reproduce) -> Result<Vec<Init>> {
     }
     let some = all.iter().any(|init| args.only.contains(&init.slug()));
     Ok(all.into_iter().filter(|init| !some || args.only.contains(&init.slug())).collect())
-}
-
-/// The initialisations that can be had with every backbone, and why others cannot.
-pub(in crate::commands) fn available(
-    config: &Reproduce,
-    inits: Vec<Init>,
-) -> (Vec<Init>, Vec<(Init, String)>) {
-    let (mut there, mut missing) = (Vec::new(), Vec::new());
-    for init in inits {
-        let obstacle = |b: &config::Backbone| Experiment::obstacle(config, &init, *b);
-        match config.backbones.iter().find_map(obstacle) {
-            None => there.push(init),
-            Some(why) => missing.push((init, why)),
-        }
-    }
-    (there, missing)
 }
 
 fn show(json: bool, estimates: &[Estimate]) {
@@ -258,11 +246,11 @@ fn show(json: bool, estimates: &[Estimate]) {
     }
     let titles = ["steps", "minutes", "MiB"].map(|title| Heading::numbers(title, None));
     let mut table =
-        Table::new(std::iter::once(Heading::words("stage or cell")).chain(titles).collect());
+        Table::new(std::iter::once(Heading::text("stage or cell")).chain(titles).collect());
     let mut row = |name: &str, steps: u64, seconds: f64, mib: u64| {
         let steps = Entry::number(Some(steps as f64), 0);
         let mib = Entry::number(Some(mib as f64), 0);
-        table.push(vec![Entry::words(name), steps, Entry::number(Some(seconds / 60.0), 1), mib]);
+        table.push(vec![Entry::text(name), steps, Entry::number(Some(seconds / 60.0), 1), mib]);
     };
     for f in estimates {
         row(&f.name, f.steps, f.seconds, f.mib);

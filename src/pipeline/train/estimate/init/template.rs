@@ -1,6 +1,6 @@
 //! A built-in configuration as text: values are replaced, comments with units and ranges stay.
 
-use mtpret_pipeline::train::config;
+use crate::train::config;
 use std::fmt::Display;
 
 /// Where comments begin in a line of `configs/`.

@@ -1,15 +1,18 @@
-//! The paper's whole experiment: which initialisations, on which targets.
+//! The configuration of the paper's whole experiment: which initialisations, on which targets.
 
-use super::{
-    AnchorAt, DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
-    demo::{Shared, Target},
-    kinds::{Classify, Detect, Segment},
-    sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
-};
 use crate::{
     Error, Result,
     data::{Roots, Source},
-    train::{run::file_name::legal, step::schedule::Schedule},
+    train::{
+        config::{
+            AnchorAt, DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
+            demo::{DemoTarget, Shared},
+            kinds::{Classify, Detect, Segment},
+            sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
+        },
+        file_name::legal,
+        schedule::Schedule,
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
@@ -111,7 +114,7 @@ pub struct Imagenet {
 /// A method of pretraining: how long, how, and with which optimiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Method<T> {
+pub struct PretrainMethod<T> {
     /// Passes over the sources.
     pub epochs: usize,
     /// The method's own settings.
@@ -158,16 +161,16 @@ pub struct Reproduce {
     /// Readings and checkpoints.
     pub log: Log,
     /// Stage 1 by MoCo.
-    pub moco: Method<Moco>,
+    pub moco: PretrainMethod<Moco>,
     /// Stage 1 by SimCLR.
-    pub simclr: Method<Simclr>,
+    pub simclr: PretrainMethod<Simclr>,
     /// Stage 2.
     pub multitask: DemoMultitask,
     /// Stage 3.
     pub finetune: DemoFinetune,
     /// What single targets have of their own, by source.
     #[serde(default)]
-    pub target: BTreeMap<String, Target>,
+    pub target: BTreeMap<String, DemoTarget>,
     /// The data sets.
     pub source: Vec<Source>,
 }
@@ -276,8 +279,8 @@ impl Reproduce {
 fn some<T>(key: &str, list: &[T], example: &str) -> Result<()> {
     match list {
         [] => {
-            let problem = "expected at least one, found none";
-            Err(Error::config(key, problem, format!("for example {key} = [{example}]")))
+            let mend = format!("for example {key} = [{example}]");
+            Err(Error::config(key, "at least one", "none", mend))
         }
         _ => Ok(()),
     }
@@ -294,8 +297,8 @@ impl Stage for Reproduce {
         let known = |key: String, name: &str| match self.source.iter().any(|s| s.name == name) {
             true => Ok(()),
             false => {
-                let problem = format!("expected the name of a [[source]], found `{name}`");
-                Err(Error::config(key, problem, "add the source, or take the name out"))
+                let (found, mend) = (format!("`{name}`"), "add the source, or take the name out");
+                Err(Error::config(key, "the name of a [[source]]", found, mend))
             }
         };
         known("single".into(), &self.single)?;

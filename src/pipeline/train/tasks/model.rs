@@ -1,12 +1,12 @@
 //! One backbone with a head for each task: what multitask learning, fine-tuning and evaluation share.
 
-use super::optimizer::Update;
 use crate::{
     Result,
     models::{BACKBONE, Depth, ResNet, head},
     train::{
         Device,
         config::{Augment, Backbone, Data},
+        step::optimizer::Update,
         tasks::{Head, Task, View},
     },
     weights::{self, arenas, checkpoint::Tensors},
@@ -41,7 +41,7 @@ pub fn expected(depth: Depth, task: Option<&dyn Task>) -> Vec<(String, Vec<usize
     weights.entries().chain(statistics.entries()).map(named).collect()
 }
 
-/// Films as the network sees them: z-scored, and in training randomly turned.
+/// Films as the network sees them: z-scored, and in training randomly rotated.
 pub fn view(data: &Data, augment: Option<&Augment>, view: u32) -> Warp {
     let random = augment.map_or((0.0, 0.0, 0.0), |a| (a.flip, a.rotate_deg, a.shift));
     Warp {
@@ -65,7 +65,7 @@ pub fn fields(n: usize, pixels: usize, targets: usize) -> Vec<Field> {
 }
 
 /// A backbone, its heads, and everything that training moves.
-pub struct Learner {
+pub struct TaskModel {
     /// Weights, gradients, momentum, and L²-SP's w⁰ if the backbone is held to it.
     pub train: TrainState,
     /// The network below the heads.
@@ -76,7 +76,7 @@ pub struct Learner {
     scopes: Vec<String>,
 }
 
-impl Learner {
+impl TaskModel {
     /// First values from `seed`. The parameters of the only head have torchvision's names; of several
     /// heads, those of each stand below `heads.<task>`.
     ///
@@ -150,14 +150,14 @@ impl Learner {
         for (entry, name) in names {
             tensors.extend(found.remove(&name).map(|tensor| (entry.name, tensor)));
         }
-        arenas::take(gpu, &tensors, "", self.state().arenas())
+        arenas::take(gpu, path, &tensors, "", self.state().arenas())
     }
 }
 
 /// The training step of one task on films.
 pub struct TaskStep<'a> {
     /// Backbone and heads.
-    pub learner: &'a Learner,
+    pub model: &'a TaskModel,
     /// The task.
     pub task: &'a dyn Task,
     /// The number of its head.
@@ -174,13 +174,13 @@ pub struct TaskStep<'a> {
 
 impl TaskStep<'_> {
     fn head(&self) -> &dyn Head {
-        &*self.learner.heads[self.head]
+        &*self.model.heads[self.head]
     }
 }
 
 impl Trainable for TaskStep<'_> {
     fn state(&self) -> &TrainState {
-        &self.learner.train
+        &self.model.train
     }
     fn mode(&self) -> Mode {
         self.head().mode()
@@ -204,12 +204,12 @@ impl Trainable for TaskStep<'_> {
     }
     fn optimizer(&self) -> Optimizer {
         let frozen = self.mode() == Mode::Frozen;
-        self.update.optimizer(&self.learner.train.network.weights.layout, self.head, frozen)
+        self.update.optimizer(&self.model.train.network.weights.layout, self.head, frozen)
     }
     fn updated(&self, rec: &Recording) -> Result<()> {
         let Some((average, decay)) = self.average else { return Ok(()) };
         let ema = Ema { momentum: decay as f32 };
-        let arenas = average.arenas().into_iter().zip(self.learner.state().arenas());
+        let arenas = average.arenas().into_iter().zip(self.model.state().arenas());
         arenas.into_iter().try_for_each(|(slow, fast)| ema.step(rec, &slow.data, &fast.data))
     }
 }

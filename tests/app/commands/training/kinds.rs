@@ -159,7 +159,7 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
         command
     };
     // A name that would lead out of the run's folder.
-    let source = sources(&place).replace("\"masks\"", "\"../a:b\"");
+    let source = sources(&place).replace("name=\"masks\"", "name=\"../a:b\"");
     let settings = [
         source.as_str(),
         "targets=[\"pneumonia\",\"../a:b\"]",

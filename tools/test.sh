@@ -3,9 +3,9 @@
 # program's pages in a headless Chromium too), and `mtpret doctor` on SwiftShader, a second Vulkan driver with another compiler.
 # One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
 #
-# `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 40, the tests that are marked as
-# ignored, the README's demo, every command of docs/, and `mtpret doctor` on the default driver, whose kernels the test suite
-# has already judged.
+# `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 40, 2,000 damaged files of every
+# format in place of 60, the tests that are marked as ignored, the README's demo, every command of docs/, and `mtpret doctor`
+# on the default driver, whose kernels the test suite has already judged.
 set -eu
 all=0
 case ${1-} in
@@ -77,13 +77,13 @@ fetch_axe() {
 test_suite() {
     pages=0
     if chromium --version >/dev/null 2>&1 && [ -s "$target/axe/axe.min.js" ]; then pages=1; fi
-    shapes=40 ignored=
-    [ $all = 0 ] || { shapes=200; ignored="--include-ignored --skip a_page_of_ones_own"; }
+    shapes=40 damaged=60 ignored=
+    [ $all = 0 ] || { shapes=200; damaged=2000; ignored="--include-ignored --skip a_page_of_ones_own"; }
     cargo test --release --locked --workspace --no-run 2>"$target/tests.built" || { cat "$target/tests.built" >&2; return 1; }
     : >"$target/tests.times"
     # Each program by itself, since only libtest can tell how long a test took, and only so.
     for program in $(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$target/tests.built"); do
-        MTPRET_PAGES=$pages MTPRET_SHAPES=$shapes MTPRET_ALL=$all RUSTC_BOOTSTRAP=1 \
+        MTPRET_PAGES=$pages MTPRET_SHAPES=$shapes MTPRET_FUZZ=$damaged MTPRET_ALL=$all RUSTC_BOOTSTRAP=1 \
             "$program" -Z unstable-options --report-time $ignored >"$target/tests.out" 2>&1 ||
             { cat "$target/tests.out" >&2; return 1; }
         grep -v '^test .* ok <' "$target/tests.out" || true

@@ -37,7 +37,7 @@ var<workgroup> ties: array<vec2u, 256>;     // boxes whose key is the k-th least
 
 fn keys(n: u32, quad: u32) -> vec4u {
     let key = vec2u(now.seed_low, now.seed_high);
-    return philox(key, vec4u(now.step, quad, now.stage, p.stream + n));
+    return philox(key, vec4u(now.step, quad, now.stage, p.stream + now.first + n));
 }
 
 fn kinds(n: u32, quad: u32) -> vec4u {

@@ -1,5 +1,8 @@
 //! The program `mtpret`: its commands, and the pages and pictures that they show.
 
+#[macro_use]
+mod print;
+
 pub mod commands;
 pub mod report;
 

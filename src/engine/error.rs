@@ -18,6 +18,9 @@ pub enum Error {
     /// A table, a folder or an image that cannot be used.
     #[error("{0}")]
     Data(Box<Fault>),
+    /// A run that would go on with other settings, films or another machine than it began with.
+    #[error("{0}")]
+    Changed(Box<Fault>),
     /// Weights or a checkpoint that do not fit.
     #[error("{0}")]
     Weights(Box<Fault>),
@@ -27,6 +30,9 @@ pub enum Error {
     /// No adapter, one that lacks what a run needs, or one that stopped answering.
     #[error("{0}")]
     Adapter(Box<Fault>),
+    /// The device was lost while it worked: the driver was reset, the GPU was taken away. Opened again it may go on.
+    #[error("{0}")]
+    Lost(Box<Fault>),
     /// More memory than the adapter has, allows or binds at once: a smaller batch or image may fit.
     #[error("{0}")]
     Memory(Box<Fault>),
@@ -195,6 +201,8 @@ impl Error {
         request => Request,
         /// A fault of the adapter or its driver.
         adapter => Adapter,
+        /// A device that was lost.
+        lost => Lost,
         /// Too little memory, or too small a binding, at `place`.
         memory => Memory,
     }
@@ -216,9 +224,11 @@ impl Error {
         match self {
             Self::Config(fault)
             | Self::Data(fault)
+            | Self::Changed(fault)
             | Self::Weights(fault)
             | Self::Request(fault)
             | Self::Adapter(fault)
+            | Self::Lost(fault)
             | Self::Memory(fault) => Some(fault),
             _ => None,
         }

@@ -3,13 +3,29 @@
 use crate::{Error, Result};
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, IntoInnerError},
+    io::{self, BufWriter},
     path::Path,
 };
+use tempfile::{NamedTempFile, TempPath};
+
+/// Letters of a file's name that the name of its part keeps.
+const KEPT: usize = 60;
+/// How often a part is made anew that another process swept away at once.
+const TRIES: usize = 16;
+
+/// Who may read a file that is written here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readers {
+    /// Whoever the system's own rules let.
+    All,
+    /// Its owner alone.
+    Owner,
+}
 
 /// Writes a file by `write` beside `path`, forces it to the disk and puts it in the place of
-/// `path` in one step, so that `path` is never seen in part. Nothing is left behind by a failure;
-/// what a killed process leaves, `.NAME.part`, the next call overwrites.
+/// `path` in one step, so that `path` is never seen in part. The part, `.NAME.XXXXXX.part`, is a new file under a name
+/// that nobody can foretell; a link in its place or in that of `path` is not followed. Nothing is left behind by a
+/// failure; what a killed process leaves, the next call for the same `path` removes.
 ///
 /// # Errors
 /// [`Error::Io`] with what the system said; `path` is then as it was before.
@@ -17,26 +33,100 @@ pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
-    let mut part = std::ffi::OsString::from(".");
-    part.push(path.file_name().unwrap_or_default());
-    part.push(".part");
-    let part = path.with_file_name(part);
-    let done = fill(&part, write).and_then(|()| {
-        fs::rename(&part, path)?;
+    replaced(path, Readers::All, write)
+}
+
+/// As [`replace`], and only the owner may read the file, where the system knows owners: for what names patients.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_private(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    replaced(path, Readers::Owner, write)
+}
+
+fn replaced(
+    path: &Path,
+    readers: Readers,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    let fill = || -> io::Result<()> {
+        let (file, part) = part(path, readers)?;
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        // A part that does not get there is removed as it is dropped. Its lock is kept until it is there.
+        part.persist(path)?;
         sync_folder(path)
-    });
-    done.map_err(|fault| {
-        // There is nothing to remove if the file could not be made, or stands in place already.
-        let _ = fs::remove_file(&part);
+    };
+    fill().map_err(|fault| {
         let mend = "free space there or name another folder; an older file there is unharmed";
         Error::io(path, fault, mend)
     })
 }
 
-fn fill(part: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(part)?);
-    write(&mut file)?;
-    file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()
+/// A new, locked file beside `path`, once what killed processes left of the same name is gone.
+fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let begin = format!(".{}.", name.chars().take(KEPT).collect::<String>());
+    sweep(folder(path), &begin);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&begin).suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What the process's mask takes away is taken away of this too.
+        let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
+        builder.permissions(fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    let mut made = builder.tempfile_in(folder(path))?;
+    for _ in 0..TRIES {
+        if !swept(&made) {
+            break;
+        }
+        made = builder.tempfile_in(folder(path))?;
+    }
+    let (file, part) = made.into_parts();
+    Ok((file, part))
+}
+
+/// Locks a part; whether another process took it for a dead one's before that.
+fn swept(part: &NamedTempFile) -> bool {
+    match part.as_file().try_lock() {
+        // Where files cannot be locked, nothing is swept.
+        Err(fs::TryLockError::Error(_)) => false,
+        Err(fs::TryLockError::WouldBlock) => true,
+        Ok(()) => !part.path().exists(),
+    }
+}
+
+/// Removes the parts whose names begin so and that no living process has locked. What cannot be removed stays: it is in
+/// nobody's way.
+fn sweep(folder: &Path, begin: &str) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // Neither links nor folders.
+        let file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !(file && name.starts_with(begin) && name.ends_with(".part")) {
+            continue;
+        }
+        let Ok(file) = File::open(entry.path()) else { continue };
+        if file.try_lock().is_ok() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The folder that a file lies in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Forces the rename itself to the disk, where folders can be synced.
@@ -44,10 +134,85 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         return Ok(());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match File::open(folder.unwrap_or(Path::new(".")))?.sync_all() {
+    match File::open(folder(path))?.sync_all() {
         // Some network file systems refuse it; the file itself is on the disk.
         Err(fault) if fault.kind() == io::ErrorKind::InvalidInput => Ok(()),
         synced => synced,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::{
+        io::Write,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_planted_link_is_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("theirs"), "theirs").unwrap();
+        for link in [".new.part", "new"] {
+            symlink(at("theirs"), at(link)).unwrap();
+        }
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            replace(&at("new"), |file| {
+                seen.extend(names(place.path()).into_iter().filter(|name| name.len() > 10));
+                file.write_all(b"ours")
+            })
+            .unwrap();
+        }
+        assert_eq!(fs::read(at("theirs")).unwrap(), b"theirs");
+        assert_eq!(fs::read(at("new")).unwrap(), b"ours");
+        assert!(!at("new").is_symlink());
+        // Another name each time.
+        assert!(seen.len() == 2 && seen[0] != seen[1], "{seen:?}");
+    }
+
+    #[test]
+    fn a_dead_process_s_part_is_swept_and_a_living_one_s_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at(".a.gone12.part"), "half").unwrap();
+        let living = File::create(at(".a.living.part")).unwrap();
+        living.lock().unwrap();
+        replace(&at("a"), |file| file.write_all(b"whole")).unwrap();
+        assert_eq!(names(place.path()), [".a.living.part", "a"]);
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_file_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a");
+        fs::write(&path, "old").unwrap();
+        let full = |file: &mut BufWriter<File>| {
+            file.write_all(b"half")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        let fault = replace(&path, full).unwrap_err().to_string();
+        assert!(fault.contains("unharmed"), "{fault}");
+        assert_eq!(names(place.path()), ["a"]);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_private_file_is_its_owner_s_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let mode = |name: &str| at(name).metadata().unwrap().permissions().mode() & 0o777;
+        File::create(at("usual")).unwrap();
+        replace(&at("open"), |file| file.write_all(b"a")).unwrap();
+        replace_private(&at("private"), |file| file.write_all(b"a")).unwrap();
+        assert_eq!((mode("open"), mode("private")), (mode("usual"), 0o600));
     }
 }

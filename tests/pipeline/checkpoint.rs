@@ -106,7 +106,7 @@ fn a_flipped_bit_anywhere_is_an_error_or_changes_no_tensor_and_no_word() {
         match read(&path, None) {
             Err(Error::Weights(_)) => refused += 1,
             Err(other) => panic!("bit {bit}: {other:?}"),
-            // The name of the checksum itself: the file then counts as one without.
+            // The name of the program, which tells whether a checksum must be there.
             Ok((found, mut words)) => {
                 words.retain(|_, word| word.len() != 64);
                 assert_eq!((&found, &words), (&tensors, &metadata), "bit {bit}");

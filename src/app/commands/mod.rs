@@ -8,11 +8,12 @@ pub mod networks;
 mod options;
 mod runs;
 mod shell;
+mod signals;
 mod stages;
 mod trained;
 mod watch;
 
-use crate::{Error, Place, Result};
+use crate::{Error, Place, Result, print};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use device::{bench, doctor, tune};
 use external::{run_model, run_op, run_steps};
@@ -63,10 +64,11 @@ enum Command {
 
 /// Parses the command line, runs it, prints the error if there is one.
 pub fn main() -> ExitCode {
-    sigpipe::reset();
+    signals::survive();
     let matches = Cli::command().get_matches();
     let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
-    let Err(error) = run(command) else { return ExitCode::SUCCESS };
+    let outcome = run(command).and_then(|()| print::refusal().map_or(Ok(()), Err));
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
     eprintln!("mtpret: {error}");
     if let Some(line) = hint(&error, matches.subcommand_name().unwrap_or_default()) {
         eprintln!("{line}");
@@ -119,10 +121,17 @@ fn hint(error: &Error, subcommand: &str) -> Option<String> {
         Error::Interrupted(folder) if has("resume") => {
             format!("go on with --resume {}", folder.display())
         }
+        Error::Changed(_) if has("accept-changes") => {
+            "--accept-changes, beside --resume, goes on with it as it is now".into()
+        }
         Error::Memory(_) if has("resume") => {
             format!("{memory}, --set data.batch=N how many films it learns from")
         }
         Error::Memory(_) if has("batch") => format!("{memory}, --batch N of how many films it is"),
+        Error::Lost(_) if has("reopen") => {
+            "go on with --resume RUN, and with --reopen N the adapter is opened again by itself"
+                .into()
+        }
         Error::Adapter(_) if has("adapter") => {
             "--adapter N|NAME takes another of those that `mtpret doctor` lists and tests".into()
         }

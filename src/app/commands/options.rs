@@ -181,6 +181,7 @@ impl DeviceArgs {
         };
         let gpu = Gpu::open(options)?;
         mtpret_engine::autotune::cache::load(&gpu)?;
+        gpu.notes().iter().for_each(|line| eprintln!("{line}"));
         let step = StepOptions {
             half: self.precision == Precision::F16,
             memory: self.memory(),

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use clap::Command;
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 /// Print a script that completes commands, options and built-in values of mtpret in a shell.
 ///
@@ -24,7 +24,9 @@ pub struct Man {
 
 /// Prints the script.
 pub fn completions(args: &Completions, mut command: Command) {
-    clap_complete::generate(args.shell, &mut command, "mtpret", &mut io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "mtpret", &mut script);
+    print!("{}", String::from_utf8_lossy(&script));
 }
 
 /// Writes the pages.

@@ -16,7 +16,7 @@ use mtpret_pipeline::{
     },
     weights,
 };
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// The configuration of a fine-tuned run or bundle.
 pub(in crate::commands) fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
@@ -90,12 +90,22 @@ impl Trained {
     }
 }
 
-/// A run's own name, or its path where two have the same.
+/// A run's own name; where two have the same, with as many of the folders above as tell them apart: no more, since names
+/// stand in what is handed on.
 pub(in crate::commands) fn column_name<P: AsRef<Path>>(run: &Path, runs: &[P]) -> String {
-    let own = |run: &Path| run.file_name().map(|name| name.to_string_lossy().into_owned());
-    let alike = runs.iter().filter(|other| own(other.as_ref()) == own(run)).count();
-    match own(run) {
-        Some(name) if alike == 1 => name,
-        _ => run.display().to_string(),
-    }
+    let names = |run: &Path| -> Vec<String> {
+        let whole = std::path::absolute(run).unwrap_or_else(|_| run.into());
+        let names = whole.components().filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+            _ => None,
+        });
+        names.collect()
+    };
+    let (own, all) = (names(run), runs.iter().map(|run| names(run.as_ref())).collect::<Vec<_>>());
+    let alike = |count: usize| {
+        let end = &own[own.len() - count..];
+        all.iter().filter(|other| other.ends_with(end) && **other != own).count()
+    };
+    let count = (1..own.len()).find(|count| alike(*count) == 0).unwrap_or(own.len());
+    own[own.len() - count..].join("/")
 }

@@ -1,6 +1,7 @@
 //! Progress of a run on the command line: a bar on a terminal, plain lines elsewhere, JSON for programs.
 
-use crate::{Error, Result};
+use super::signals;
+use crate::{Result, print};
 use indicatif::{ProgressBar, ProgressStyle};
 use mtpret_pipeline::train::{
     estimate::span,
@@ -9,42 +10,31 @@ use mtpret_pipeline::train::{
 use std::{
     cell::RefCell,
     io::IsTerminal,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Prints progress and listens for Ctrl-C.
+/// Prints progress, and says whether the run was asked to stop.
 pub struct Console {
-    stop: Arc<AtomicBool>,
     bar: Option<RefCell<ProgressBar>>,
     json: bool,
 }
 
 impl Console {
     /// On a terminal a bar on standard error; with `json`, one object a line on standard output.
+    pub fn new(json: bool) -> Self {
+        let bar =
+            (!json && std::io::stderr().is_terminal()).then(|| RefCell::new(ProgressBar::hidden()));
+        Self { bar, json }
+    }
+    /// From now on there is something to lose: the signals that end a program ask for a stop, and output that nobody reads or
+    /// that does not fit on a disk ends nothing.
     ///
     /// # Errors
     /// The system lets nobody listen for Ctrl-C.
-    pub fn new(json: bool) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let heard = stop.clone();
-        ctrlc::set_handler(move || {
-            // A second Ctrl-C ends the program at once: the last checkpoint is whole.
-            if heard.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            eprintln!("\nstopping after this step; the run is being saved (Ctrl-C again: at once)");
-        })
-        .map_err(|e| {
-            let found = format!("that the system refuses: {e}");
-            Error::config("Ctrl-C", "to hear of it", found, "start the program from a terminal")
-        })?;
-        let bar =
-            (!json && std::io::stderr().is_terminal()).then(|| RefCell::new(ProgressBar::hidden()));
-        Ok(Self { stop, bar, json })
+    pub fn listen(&self) -> Result<()> {
+        print::go_on_unread();
+        signals::listen()
     }
 }
 
@@ -72,8 +62,8 @@ pub fn progress(what: &str, done: usize, of: usize) {
         if ended { format!(", {:.1} s", (now - begun).as_secs_f64()) } else { String::new() };
     let line = format!("{what} {done}/{of}{took}");
     match (terminal, ended) {
-        (true, false) => eprint!("\r\x1b[K{line}"),
-        (true, true) => eprintln!("\r\x1b[K{line}"),
+        (true, false) => print::steer(format_args!("\r\x1b[K{line}")),
+        (true, true) => print::steer(format_args!("\r\x1b[K{line}\n")),
         (false, _) => eprintln!("{line}"),
     }
 }
@@ -103,7 +93,7 @@ impl Watch for Console {
             let style = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len}  {msg}");
             *bar = ProgressBar::new(r.steps)
                 .with_style(style.expect("the template is fixed"))
-                .with_prefix(r.stage.clone());
+                .with_prefix(print::shown(&r.stage).into_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
         }
         bar.set_message(numbers);
@@ -114,11 +104,11 @@ impl Watch for Console {
     }
     fn note(&self, line: &str) {
         match &self.bar {
-            Some(bar) if !bar.borrow().is_hidden() => bar.borrow().println(line),
+            Some(bar) if !bar.borrow().is_hidden() => bar.borrow().println(print::shown(line)),
             _ => eprintln!("{line}"),
         }
     }
     fn interrupted(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+        signals::stop()
     }
 }

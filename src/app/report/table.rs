@@ -1,6 +1,8 @@
 //! A table of results, written for a terminal, as GitHub markdown or as CSV.
 
 use super::{MISSING, fixed};
+use crate::print::shown;
+use mtpret_pipeline::data::spreadsheet;
 
 /// Where the text of a column stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,9 @@ impl Cell {
     }
 }
 
+/// Letters of a column on a terminal, at most; what is longer in it stands out.
+const WIDEST: usize = 1000;
+
 /// Columns and rows of cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -112,6 +117,13 @@ impl Table {
         &self.rows
     }
 
+    /// Every text, to be written anew; numbers that are compared stay.
+    pub(super) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let titles = self.columns.iter_mut().map(|column| &mut column.title);
+        let words = self.rows.iter_mut().flatten().filter(|cell| cell.value.is_none());
+        titles.chain(words.map(|cell| &mut cell.text))
+    }
+
     /// Whether a cell holds the best value of its column. Equal values are all best; a single
     /// value is not.
     #[must_use]
@@ -130,17 +142,17 @@ impl Table {
     #[must_use]
     pub fn to_text(&self) -> String {
         let lines = self.lines(one_line, |text, _| one_line(text));
-        let widths: Vec<usize> = (0..self.columns.len())
-            .map(|c| lines.iter().map(|line| line[c].chars().count()).max().unwrap_or(0))
-            .collect();
+        let width = |c: usize| lines.iter().map(|line| line[c].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..self.columns.len()).map(|c| width(c).min(WIDEST)).collect();
         let rule = widths.iter().map(|&width| "─".repeat(width)).collect::<Vec<_>>().join("  ");
         let mut text = String::new();
         for (l, line) in lines.iter().enumerate() {
             let padded =
                 line.iter().zip(&self.columns).zip(&widths).map(|((cell, column), &width)| {
+                    let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
                     match column.align {
-                        Align::Left => format!("{cell:<width$}"),
-                        Align::Right => format!("{cell:>width$}"),
+                        Align::Left => format!("{cell}{blanks}"),
+                        Align::Right => format!("{blanks}{cell}"),
                     }
                 });
             text += padded.collect::<Vec<_>>().join("  ").trim_end();
@@ -200,9 +212,9 @@ impl Table {
     }
 }
 
-/// Text without line ends and other control characters, which could repaint a terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// Text on one line, and without what would steer a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    shown(&text.replace(['\n', '\t'], " ")).into_owned()
 }
 
 /// Text that markdown shows as it is.
@@ -219,10 +231,5 @@ pub(super) fn markdown(text: &str) -> String {
 
 /// Text that a spreadsheet does not run.
 pub(super) fn inert(text: &str) -> String {
-    if text == MISSING {
-        return String::new();
-    }
-    let formula =
-        text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-    if formula { format!("'{text}") } else { text.to_owned() }
+    if text == MISSING { String::new() } else { spreadsheet::inert(text) }
 }

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Place, Result},
     file,
-    gpu::{Gpu, Tuned, Tuning},
+    gpu::{Gpu, Tuned, Tuning, dropped},
 };
 use include_dir::{Dir, include_dir};
 use std::{
@@ -36,7 +36,7 @@ pub fn kernels() -> String {
 /// Nothing measured yet on this adapter, under this driver, with these kernels.
 fn fresh(gpu: &Gpu) -> Tuning {
     let adapter = gpu.info().name.clone();
-    Tuning { adapter, driver: gpu.driver(), kernels: kernels(), problems: BTreeMap::new() }
+    Tuning { adapter, driver: gpu.driver(), kernels: kernels(), ..Tuning::default() }
 }
 
 /// This adapter's tuning file, if anything is kept between runs.
@@ -46,15 +46,29 @@ pub fn file(gpu: &Gpu) -> Option<PathBuf> {
     Some(gpu.options().cache.as_ref()?.join(format!("tuning-{}.json", &key[..16])))
 }
 
-/// What was measured on this adapter.
+/// What was measured on this adapter. A tuning file that is damaged, or not of this adapter, is dropped: that goes to
+/// [`Gpu::notes`].
 ///
 /// # Errors
-/// A tuning file that cannot be read.
+/// The system does not let a tuning file be read.
 pub fn measured(gpu: &Gpu) -> Result<Tuning> {
-    match file(gpu) {
-        Some(path) if path.exists() => read(&path),
-        _ => Ok(fresh(gpu)),
-    }
+    let fresh = fresh(gpu);
+    let Some(path) = file(gpu).filter(|path| path.exists()) else { return Ok(fresh) };
+    let why = match read(&path) {
+        Ok(kept) => match kept.stray(&fresh) {
+            None if kept.whole().is_none() => "has no digest".to_owned(),
+            None => return Ok(kept),
+            Some((what, found, expected)) => {
+                format!("holds what was measured with the {what} `{found}`, not `{expected}`")
+            }
+        },
+        Err(fault) => match fault.fault() {
+            Some(fault) => format!("is no tuning file but {}", fault.found),
+            None => return Err(fault),
+        },
+    };
+    gpu.note(dropped(&path, &why));
+    Ok(fresh)
 }
 
 /// A tuning file.
@@ -63,18 +77,29 @@ pub fn measured(gpu: &Gpu) -> Result<Tuning> {
 /// There is none, or it holds something else.
 pub fn read(path: &Path) -> Result<Tuning> {
     let mend = "remove it; `mtpret tune` writes another";
-    let text = fs::read_to_string(path).map_err(|fault| Error::io(path, fault, mend))?;
-    serde_json::from_str(&text).map_err(|fault| {
-        let place = Place::from(path).line(fault.line() as u64);
-        Error::config(place, "a tuning file", format!("other text ({fault})"), mend)
-    })
+    let bytes = fs::read(path).map_err(|fault| Error::io(path, fault, mend))?;
+    let other = |place, found| Err(Error::config(place, "a tuning file", found, mend));
+    let tuning: Tuning = match serde_json::from_slice(&bytes) {
+        Ok(tuning) => tuning,
+        Err(fault) => {
+            let place = Place::from(path).line(fault.line() as u64);
+            return other(place, format!("other text ({fault})"));
+        }
+    };
+    if tuning.whole() == Some(false) {
+        return other(path.into(), "one that is not what was written".to_owned());
+    }
+    match tuning.problems.iter().find(|(_, tuned)| !tuned.possible()) {
+        Some((name, tuned)) => other(Place::from(path).item(name), format!("{tuned:?}")),
+        None => Ok(tuning),
+    }
 }
 
 /// Makes recordings take the kernels that were measured on this adapter, else those of the shipped table for adapters
 /// of its name, whatever the driver: to start from, they are better than a rule.
 ///
 /// # Errors
-/// A tuning file that cannot be read.
+/// The system does not let a tuning file be read.
 pub fn load(gpu: &Gpu) -> Result<()> {
     let family = |name: &str| name.split(" (").next().unwrap_or(name).to_owned();
     for shipped in SHIPPED.files() {
@@ -110,7 +135,7 @@ pub fn add(gpu: &Gpu, problems: BTreeMap<String, Tuned>) -> Result<()> {
 pub fn write(tuning: &Tuning, path: &Path) -> Result<()> {
     folder(path)?;
     file::replace(path, |file| {
-        serde_json::to_writer_pretty(&mut *file, tuning)?;
+        serde_json::to_writer_pretty(&mut *file, &tuning.sealed())?;
         file.write_all(b"\n")
     })
 }
@@ -121,17 +146,10 @@ pub fn write(tuning: &Tuning, path: &Path) -> Result<()> {
 /// It cannot be read, or is of another adapter, driver or other kernels.
 pub fn import(gpu: &Gpu, path: &Path) -> Result<usize> {
     let (theirs, ours) = (read(path)?, fresh(gpu));
-    let pairs = [
-        ("adapter", &theirs.adapter, &ours.adapter),
-        ("driver", &theirs.driver, &ours.driver),
-        ("kernels", &theirs.kernels, &ours.kernels),
-    ];
-    for (what, found, expected) in pairs {
-        if found != expected {
-            let (expected, found) = (format!("{what} `{expected}`"), format!("`{found}`"));
-            let mend = "what is fastest there need not be here: run `mtpret tune`";
-            return Err(Error::config(path, expected, found, mend));
-        }
+    if let Some((what, found, expected)) = theirs.stray(&ours) {
+        let (expected, found) = (format!("{what} `{expected}`"), format!("`{found}`"));
+        let mend = "what is fastest there need not be here: run `mtpret tune`";
+        return Err(Error::config(path, expected, found, mend));
     }
     let count = theirs.problems.len();
     add(gpu, theirs.problems)?;

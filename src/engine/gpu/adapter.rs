@@ -1,7 +1,7 @@
 //! Finding an adapter and saying what it can do.
 
 use crate::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The place of a fault of the adapter, its driver or its memory.
 pub const ADAPTER: &str = "adapter";
@@ -201,19 +201,19 @@ fn memory(_: &wgpu::Adapter) -> Option<u64> {
     None
 }
 
-/// The pipelines that an earlier run left in `folder`, or none; the driver drops what is not its own.
-pub fn pipeline_cache(
-    device: &wgpu::Device,
-    info: &wgpu::AdapterInfo,
-    folder: Option<&Path>,
-) -> Option<wgpu::PipelineCache> {
+/// A cache of compiled pipelines that starts with what an earlier run left, `kept`; empty where the driver refuses that.
+pub fn pipeline_cache(device: &wgpu::Device, kept: Option<&[u8]>) -> Option<wgpu::PipelineCache> {
     if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
         return None;
     }
-    let data = std::fs::read(folder?.join(wgpu::util::pipeline_cache_key(info)?)).ok();
-    let descriptor =
-        wgpu::PipelineCacheDescriptor { label: None, data: data.as_deref(), fallback: true };
-    // SAFETY: the bytes are what this function's cache gave to an earlier run. wgpu checks the header, which names
-    // adapter and driver, and starts empty where it differs; the file lies in the user's own cache folder.
-    Some(unsafe { device.create_pipeline_cache(&descriptor) })
+    let made = |data: Option<&[u8]>| {
+        let descriptor = wgpu::PipelineCacheDescriptor { label: None, data, fallback: true };
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        // SAFETY: the bytes are what this function's cache gave to an earlier run: `sealed::open` has found the digest
+        // right that was put before them. wgpu checks its header, which names adapter and driver.
+        let cache = unsafe { device.create_pipeline_cache(&descriptor) };
+        pollster::block_on(scope.pop()).is_none().then_some(cache)
+    };
+    // wgpu starts empty where another driver wrote them, but calls it an error where another adapter did.
+    kept.and_then(|kept| made(Some(kept))).or_else(|| made(None))
 }

@@ -7,10 +7,12 @@
 mod adapter;
 mod ceiling;
 mod kernel;
+mod loss;
 mod plan;
 mod program;
 mod recompute;
 mod recording;
+mod sealed;
 mod transfer;
 mod tuning;
 
@@ -19,9 +21,11 @@ pub use adapter::{Caps, DeviceOptions, Matrices, Progress, adapters, lists_matri
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub(crate) use kernel::kernel;
 pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
+use loss::Loss;
 pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
+pub(crate) use sealed::dropped;
 pub use transfer::{Readback, Upload};
 pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
 
@@ -31,9 +35,6 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
-
-/// The mend of a device that is lost.
-const DOCTOR: &str = "run `mtpret doctor`";
 
 /// A handle to an opened adapter; cloning it is cheap.
 #[derive(Clone)]
@@ -48,6 +49,9 @@ struct Inner {
     sources: RefCell<HashMap<Key, Rc<Source>>>,
     pipelines: RefCell<HashMap<Key, Rc<Pipeline>>>,
     cache: Option<wgpu::PipelineCache>,
+    /// What to tell a person who opened the device.
+    notes: RefCell<Vec<String>>,
+    lost: Loss,
     tuning: RefCell<BTreeMap<String, Tuned>>,
     traffic: Traffic,
 }
@@ -108,9 +112,12 @@ impl Gpu {
     pub fn from_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Self> {
         let (device, queue, caps) = adapter::open(adapter, options.matrices)?;
         let info = adapter.get_info();
-        let cache = adapter::pipeline_cache(&device, &info, options.cache.as_deref());
-        // Only this crate's own code can cause a validation error, so it is a panic.
-        device.on_uncaptured_error(std::sync::Arc::new(|e| panic!("wgpu: {e}")));
+        let path = options.cache.as_ref().zip(wgpu::util::pipeline_cache_key(&info));
+        let (kept, dropped) =
+            path.map_or((None, None), |(folder, name)| sealed::open(&folder.join(name)));
+        let cache = adapter::pipeline_cache(&device, kept.as_deref());
+        let lost = Loss::default();
+        lost.watch(&device);
         Ok(Self(Rc::new(Inner {
             device,
             queue,
@@ -120,6 +127,8 @@ impl Gpu {
             sources: RefCell::default(),
             pipelines: RefCell::default(),
             cache,
+            notes: RefCell::new(dropped.into_iter().collect()),
+            lost,
             tuning: RefCell::default(),
             traffic: Traffic::default(),
         })))
@@ -136,11 +145,19 @@ impl Gpu {
     pub fn driver(&self) -> String {
         format!("{} {}", self.info().driver, self.info().driver_info).trim().to_owned()
     }
-    /// The file name of this adapter's compiled pipelines, and what the driver wants kept there; `None` where it
-    /// keeps nothing.
+    /// The file name of this adapter's compiled pipelines, and what is to be kept there; `None` where the driver keeps
+    /// nothing.
     pub fn compiled(&self) -> Option<(String, Vec<u8>)> {
         let name = wgpu::util::pipeline_cache_key(self.info())?;
-        Some((name, self.0.cache.as_ref()?.get_data()?))
+        Some((name, sealed::seal(&self.0.cache.as_ref()?.get_data()?)))
+    }
+    /// Lines for whoever opened the device, each once: files of its cache that were damaged and are dropped.
+    pub fn notes(&self) -> Vec<String> {
+        self.0.notes.take()
+    }
+    /// Adds a line to [`Gpu::notes`].
+    pub(crate) fn note(&self, line: String) {
+        self.0.notes.borrow_mut().push(line);
     }
     /// What kernels are chosen by.
     pub fn caps(&self) -> &Caps {
@@ -165,9 +182,7 @@ impl Gpu {
     /// # Errors
     /// The device is lost.
     pub fn watch_peak(&self) -> Result<()> {
-        // What was dropped is freed once the device has been waited for.
-        self.0.queue.submit([]);
-        self.wait()?;
+        self.flush()?;
         self.0.traffic.peak.set(0);
         self.note_peak();
         Ok(())
@@ -186,9 +201,7 @@ impl Gpu {
     /// # Errors
     /// The device is lost.
     pub fn beyond(&self, all: u64, more: u64) -> Result<u64> {
-        // What uploads are staged in is freed once they have run.
-        self.0.queue.submit([]);
-        self.wait()?;
+        self.flush()?;
         let taken = u64::try_from(self.counters().buffer_bytes).unwrap_or(0);
         Ok((taken + more).saturating_sub(all))
     }
@@ -282,15 +295,27 @@ impl Gpu {
         readback.free();
         bytes
     }
+    /// Sends what was written and waits until everything has run: then what was dropped, and what writes were staged in, is
+    /// free.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn flush(&self) -> Result<()> {
+        self.0.queue.submit([]);
+        self.wait()
+    }
     /// Waits until everything submitted has run.
     ///
     /// # Errors
     /// The device is lost.
     pub fn wait(&self) -> Result<()> {
-        self.0.device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()).map_err(|e| {
-            let found = format!("that it stopped ({e})");
-            Error::adapter(ADAPTER, "the device to answer", found, DOCTOR)
-        })
+        let polled = self.0.device.poll(wgpu::PollType::wait_indefinitely());
+        self.0.lost.check()?;
+        polled.map(|_| ()).map_err(|e| self.0.lost.fault(&e.to_string()))
+    }
+    /// Loses the device, as a driver that is reset does, so that tests can see what becomes of work on it.
+    pub fn lose(&self) {
+        self.0.device.destroy();
     }
     /// Records with `f` and runs it once: a recording used eagerly.
     ///

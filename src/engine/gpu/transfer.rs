@@ -1,7 +1,7 @@
 //! Crossing between host and device with buffers made once.
 
-use super::{ADAPTER, DOCTOR, Gpu, Slice, existing};
-use crate::{Error, Result};
+use super::{Gpu, Slice, existing};
+use crate::Result;
 use std::sync::{
     Arc,
     atomic::{AtomicU8, Ordering},
@@ -35,7 +35,10 @@ impl Staging {
         }
         match self.state.load(Ordering::Acquire) {
             MAPPED => Ok(()),
-            _ => Err(Error::adapter(ADAPTER, "memory to be mapped", "the device lost", DOCTOR)),
+            _ => {
+                gpu.0.lost.check()?;
+                Err(gpu.0.lost.fault("memory could not be mapped"))
+            }
         }
     }
 }

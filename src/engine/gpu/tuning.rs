@@ -86,6 +86,7 @@ pub struct Problem {
 
 /// The fastest kernel of a problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tuned {
     /// Its name.
     pub kernel: String,
@@ -97,6 +98,14 @@ pub struct Tuned {
 }
 
 impl Tuned {
+    /// Whether somebody can have measured it: kernels that there are, and times.
+    pub fn possible(&self) -> bool {
+        let known = |name: &String| Variant::named(name).is_some();
+        let time = |ms: &f64| ms.is_finite() && *ms >= 0.0;
+        known(&self.kernel)
+            && self.ms.iter().all(|(name, ms)| known(name) && time(ms))
+            && self.wrong.iter().all(known)
+    }
     /// The fastest of a problem's kernels, if one of them was measured.
     fn of(&self, problem: &Problem) -> Option<Variant> {
         let ms = |kernel: &Variant| Some((*kernel, *self.ms.get(kernel.name())?));
@@ -115,6 +124,7 @@ impl Tuned {
 
 /// What was measured on one adapter under one driver: the content of a tuning file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tuning {
     /// The adapter's name.
     pub adapter: String,
@@ -124,12 +134,52 @@ pub struct Tuning {
     pub kernels: String,
     /// The fastest kernel of each problem.
     pub problems: BTreeMap<String, Tuned>,
+    /// The digest of all that, which a file has that was written by [`Tuning::sealed`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+}
+
+impl Tuning {
+    /// The same with its digest.
+    #[must_use]
+    pub fn sealed(&self) -> Self {
+        Self { digest: self.computed(), ..self.clone() }
+    }
+    /// Whether it is what was sealed; `None` if nobody did.
+    pub fn whole(&self) -> Option<bool> {
+        (!self.digest.is_empty()).then(|| self.digest == self.computed())
+    }
+    /// The digest of what is in it, times to a nanosecond: JSON need not give back the last bit of a float.
+    fn computed(&self) -> String {
+        let Self { adapter, driver, kernels, problems, digest: _ } = self;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{adapter:?} {driver:?} {kernels:?}").as_bytes());
+        for (name, Tuned { kernel, ms, wrong }) in problems {
+            hasher.update(format!("{name:?} {kernel:?} {ms:.6?} {wrong:?}").as_bytes());
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+    /// Whose it is, if that is not `ours`: what differs, what it has there, what ours has.
+    pub fn stray<'a>(&'a self, ours: &'a Self) -> Option<(&'static str, &'a str, &'a str)> {
+        let pairs = [
+            ("adapter", &self.adapter, &ours.adapter),
+            ("driver", &self.driver, &ours.driver),
+            ("kernels", &self.kernels, &ours.kernels),
+        ];
+        let mut pairs = pairs.map(|(what, found, ours)| (what, &**found, &**ours)).into_iter();
+        pairs.find(|(_, found, ours)| found != ours)
+    }
 }
 
 impl Gpu {
     /// The kernel that was the fastest at a problem.
     pub fn tuned(&self, problem: &str) -> Option<Tuned> {
         self.0.tuning.borrow().get(problem).cloned()
+    }
+    /// The kernel that recordings take for a problem: the fastest that was measured, else its default.
+    pub fn chosen(&self, problem: &Problem) -> Variant {
+        let tuned = self.tuned(&problem.name);
+        tuned.and_then(|tuned| tuned.of(problem)).unwrap_or(problem.default)
     }
     /// Recordings from now on take the kernels that were the fastest at these problems.
     pub fn adopt(&self, problems: BTreeMap<String, Tuned>) {
@@ -144,8 +194,7 @@ impl Recording {
         if let Some(asked) = self.variant {
             return if problem.kernels.contains(&asked) { asked } else { problem.default };
         }
-        let tuned = self.gpu.tuned(&problem.name);
-        let chosen = tuned.and_then(|tuned| tuned.of(&problem)).unwrap_or(problem.default);
+        let chosen = self.gpu.chosen(&problem);
         self.problems.borrow_mut().entry(problem.name.clone()).or_insert(problem);
         chosen
     }

@@ -39,7 +39,7 @@ impl Field {
 
 /// The memory that a recorded step reads its batch from.
 pub struct Inputs {
-    /// Numbers of the step, `[8]`.
+    /// Numbers of the step, as [`Step::upload`] has them.
     pub step: Tensor,
     fields: Vec<(Field, Tensor)>,
     all: Slice,
@@ -56,6 +56,8 @@ pub struct Batch<'a> {
     pub samples: usize,
     /// False for all but the first of several micro-batches of a step.
     pub first: bool,
+    /// Micro-batches of the step: 1 where its batch is whole.
+    pub micro: usize,
 }
 
 impl Batch<'_> {
@@ -70,7 +72,7 @@ impl Batch<'_> {
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.inputs.get(name)
     }
-    /// The record of the step, `[8]`.
+    /// The record of the step, as [`Step::upload`] has it.
     pub fn step(&self) -> &Tensor {
         &self.inputs.step
     }

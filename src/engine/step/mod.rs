@@ -21,7 +21,7 @@ pub use stepper::{Recorded, Stepper};
 use crate::{
     Result,
     autograd::{Mode, Tape, Var},
-    gpu::Recording,
+    gpu::{Recording, Slice},
 };
 
 /// A network and what it learns: from the tensors of a batch to losses.
@@ -51,11 +51,15 @@ pub trait Trainable {
     }
     /// How weights move.
     fn optimizer(&self) -> Optimizer;
-    /// Records what follows an update, such as a moving average of the weights.
+    /// Memory that a step moves beside its state, as a moving average is.
+    fn beside(&self) -> Vec<Slice> {
+        Vec::new()
+    }
+    /// Records what follows an update, such as a moving average of the weights; `batch` is the last of its micro-batches.
     ///
     /// # Errors
     /// More than the adapter binds at once.
-    fn updated(&self, _rec: &Recording) -> Result<()> {
+    fn updated(&self, _rec: &Recording, _batch: &Batch) -> Result<()> {
         Ok(())
     }
 }

@@ -21,11 +21,14 @@ pub struct KernelTime {
 }
 
 impl Stepper {
-    /// The kernels of a step, each launched by itself. The step is really run: weights that matter must be safe elsewhere.
+    /// The kernels of a step, each launched by itself. The step is really run, and what it moved is put back.
     ///
     /// # Errors
     /// The device is lost.
     pub fn kernels(&self) -> Result<Vec<KernelTime>> {
+        self.aside(|| self.measured())
+    }
+    fn measured(&self) -> Result<Vec<KernelTime>> {
         let mut kernels: BTreeMap<&str, KernelTime> = BTreeMap::new();
         for (p, program) in self.programs().iter().enumerate() {
             // The second program stands for all micro-batches but the first.

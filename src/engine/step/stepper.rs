@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     autograd::Tape,
     autotune::{self, cache},
-    gpu::{ADAPTER, Gpu, Problem, Program, Readback, Recording},
+    gpu::{ADAPTER, Gpu, Problem, Program, Readback, Recording, Slice},
     nn,
     ops::{
         accumulate::Accumulate,
@@ -29,6 +29,8 @@ struct Parts {
     /// Samples of a micro-batch.
     samples: usize,
     meter: Tensor,
+    /// All that a step moves and a later one begins with.
+    live: Vec<Slice>,
 }
 
 /// A recorded step, not yet planned.
@@ -48,7 +50,7 @@ pub struct Stepper {
 impl Recorded {
     /// Records a step. One that goes beyond the memory it may take computes cheap tensors again, which changes no figure;
     /// where that is not enough, or a batch goes beyond the adapter's limits, it is cut into micro-batches, whose gradients
-    /// are averaged. Batch norm then normalises each micro-batch by itself.
+    /// are averaged. Batch norm then normalises each micro-batch by itself; random numbers are those of the whole batch.
     ///
     /// # Errors
     /// Even one sample goes beyond the limits, or shapes do not fit.
@@ -82,8 +84,17 @@ impl Recorded {
                     };
                     let beyond = beyond()?;
                     if beyond == 0 {
-                        let parts =
-                            Parts { inputs, micro, recomputed, problems, lengths, samples, meter };
+                        let live = live(trainable, &meter);
+                        let parts = Parts {
+                            inputs,
+                            micro,
+                            recomputed,
+                            problems,
+                            lengths,
+                            samples,
+                            meter,
+                            live,
+                        };
                         return Ok(Self { recordings, parts });
                     }
                     least = least.min(beyond);
@@ -98,6 +109,15 @@ impl Recorded {
             Error::shape("step", format!("a multiple of {of} samples"), batch.to_string())
         }))
     }
+}
+
+/// All that a step moves and a later one begins with: weights, statistics, momentum, the loss scale, and what it says itself.
+fn live(trainable: &dyn Trainable, meter: &Tensor) -> Vec<Slice> {
+    let state = trainable.state();
+    let scale = state.network.loss_scale.iter().map(|scale| scale.data.clone());
+    let arenas = state.network.arenas().into_iter().chain([&state.gradients, &state.momentum]);
+    let own = arenas.map(|arena| arena.data.clone()).chain(scale).chain([meter.data.clone()]);
+    own.chain(trainable.beside()).collect()
 }
 
 /// A step that goes by so many bytes beyond the memory that it may take.
@@ -133,9 +153,9 @@ fn record(
     micro: usize,
 ) -> Result<Vec<Recording>> {
     let first = Recording::new(gpu);
-    pass(&first, trainable, Batch { inputs, samples, first: true }, meter)?;
+    pass(&first, trainable, Batch { inputs, samples, first: true, micro }, meter)?;
     if micro == 1 {
-        update(&first, trainable, inputs)?;
+        update(&first, trainable, &Batch { inputs, samples, first: true, micro })?;
         return Ok(vec![first]);
     }
     let gradients = &trainable.state().gradients;
@@ -143,11 +163,11 @@ fn record(
     let mean = Accumulate { scale: 1.0 / micro as f32 };
     mean.set(&first, &gradients.data, &sum.data)?;
     let rest = Recording::new(gpu);
-    pass(&rest, trainable, Batch { inputs, samples, first: false }, meter)?;
+    pass(&rest, trainable, Batch { inputs, samples, first: false, micro }, meter)?;
     mean.add(&rest, &gradients.data, &sum.data)?;
     let last = Recording::new(gpu);
     last.copy(&sum.data, &gradients.data);
-    update(&last, trainable, inputs)?;
+    update(&last, trainable, &Batch { inputs, samples, first: false, micro })?;
     Ok(vec![first, rest, last])
 }
 
@@ -164,9 +184,9 @@ fn pass(rec: &Recording, trainable: &dyn Trainable, batch: Batch, meter: &Tensor
     meter::add(rec, &losses, meter, batch.step())
 }
 
-fn update(rec: &Recording, trainable: &dyn Trainable, inputs: &Inputs) -> Result<()> {
-    trainable.optimizer().record(rec, trainable.state(), &inputs.step)?;
-    trainable.updated(rec)
+fn update(rec: &Recording, trainable: &dyn Trainable, batch: &Batch) -> Result<()> {
+    trainable.optimizer().record(rec, trainable.state(), batch.step())?;
+    trainable.updated(rec, batch)
 }
 
 impl Stepper {
@@ -217,6 +237,7 @@ impl Stepper {
             let program = if micro == 1 { 0 } else { at.min(1) };
             self.programs[program].run();
             step.samples = step.samples.wrapping_add(samples as u32);
+            step.first += samples as u32;
         }
         if micro > 1 {
             self.programs[2].run();
@@ -244,6 +265,21 @@ impl Stepper {
     /// What its ops had to solve, of which a kernel was chosen for each.
     pub fn problems(&self) -> &BTreeMap<String, Problem> {
         &self.parts.problems
+    }
+    /// Does `work`, which may run programs of the step, and puts back all that they moved.
+    ///
+    /// # Errors
+    /// What `work` gives, or the device is lost.
+    pub(super) fn aside<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let read = self.parts.live.iter().map(|slice| self.gpu.read(slice));
+        let before = read.collect::<Result<Vec<_>>>()?;
+        let done = work();
+        for (slice, bytes) in self.parts.live.iter().zip(&before) {
+            self.gpu.write(slice, bytes);
+            // At once, so that what is staged takes the memory of one of them.
+            self.gpu.flush()?;
+        }
+        done
     }
     /// The programs of a step: one, or first micro-batch, further ones, update.
     pub fn programs(&self) -> &[Program] {

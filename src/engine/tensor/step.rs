@@ -19,7 +19,7 @@ pub struct Step {
     pub seed_low: u32,
     /// Upper half of the run's seed.
     pub seed_high: u32,
-    /// Samples of the stage before this batch, modulo 2³².
+    /// Samples of the stage before this batch, or this part of it, modulo 2³².
     pub samples: u32,
     /// Number of the epoch in its stage, from 0.
     pub epoch: u32,
@@ -27,6 +27,9 @@ pub struct Step {
     pub stage: u32,
     /// 1: gradients went beyond f16, so that weights stay as they are. The device writes it (`ops::loss_scale`).
     pub skip: u32,
+    /// Samples of the batch before this part of it, where it is cut into micro-batches: with it a sample has the random numbers of its
+    /// place in the whole batch.
+    pub first: u32,
 }
 
 impl Step {
@@ -40,8 +43,9 @@ impl Step {
         ("epoch", offset_of!(Self, epoch)),
         ("stage", offset_of!(Self, stage)),
         ("skip", offset_of!(Self, skip)),
+        ("first", offset_of!(Self, first)),
     ];
-    /// The record in device memory of its own: a tensor `[8]` of its eight words.
+    /// The record in device memory of its own: a tensor of its words.
     ///
     /// # Errors
     /// Too little device memory.

@@ -12,6 +12,7 @@ mod order;
 mod read;
 mod recognise;
 mod sample;
+pub mod spreadsheet;
 mod walk;
 
 use crate::{Error, Result};
@@ -19,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
 pub use annotation::{Annotation, BoxLabel};
-pub use audit::{Audit, Census, Finding, Level, Spread, Subject, audit};
+pub use audit::{Audit, Census, Finding, Spread, Subject, audit};
 pub use catalogue::{KNOWN, Known, Note, Use};
 pub use dataset::class::Class;
+pub use dataset::listing::{Flaw, Level, Part};
 pub use dataset::roots::{Purpose, Roots};
-pub use dataset::source::{AnnotationShape, Format, Source, Split};
-pub use dataset::split::{Flaw, Part};
+pub use dataset::source::{AnnotationShape, Format, RunLengths, Source, Split};
 pub use dataset::split_file::{
     Digest, changed, content_hash, needs_division, table as division_table, together,
 };

@@ -5,11 +5,11 @@ use crate::{
     data::{
         Dataset, Roots,
         dataset::{
+            listing::{Flaw, first_error},
             source::{Format, Source},
-            split::{self, Flaw},
-            split_file,
+            split, split_file,
         },
-        formats::{coco, folder, nih, openi, pairs, suffix, table, voc, yolo},
+        formats::{coco, folder, marks, nih, openi, pairs, suffix, table, voc, yolo},
     },
 };
 
@@ -29,8 +29,8 @@ impl Source {
             return found.read();
         }
         let (dataset, flaws) = self.survey()?;
-        match (flaws.into_iter().next(), &self.splits) {
-            (Some(flaw), _) => Err(flaw.error),
+        match (first_error(flaws), &self.splits) {
+            (Some(error), _) => Err(error),
             (None, Some(file)) => split_file::verify(self, file).map(|()| dataset),
             (None, None) => Ok(dataset),
         }
@@ -53,6 +53,8 @@ impl Source {
             Format::Voc => voc::read(self)?,
             Format::Yolo => yolo::read(self)?,
             Format::Openi => openi::read(self)?,
+            Format::BoxCsv => marks::box_csv::read(self)?,
+            Format::RleCsv => marks::rle_csv::read(self)?,
         };
         split::divide(self, listing)
     }

@@ -5,6 +5,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::{Error, Result, data::film::dicom};
 
 /// Extensions that films have, in lower case. They only say which files to list; what a file is,
@@ -12,9 +14,24 @@ use crate::{Error, Result, data::film::dicom};
 pub(in crate::data) const EXTENSIONS: [&str; 8] =
     ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "dcm", "dicom"];
 
+/// Folders that macOS, Synology, QNAP and Windows lay beside films: thumbnails, bins, snapshots.
+const CLUTTER: [&str; 11] = [
+    "__MACOSX",
+    "@eaDir",
+    "#recycle",
+    "#snapshot",
+    "@Recycle",
+    "@Recently-Snapshot",
+    "@tmp",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "lost+found",
+    "__pycache__",
+];
+
 /// The folders and the films directly in `folder`, each sorted by name.
 ///
-/// Hidden files, `__MACOSX` and AppleDouble files (`._film.jpeg`) are left out.
+/// Hidden files, AppleDouble files (`._film.jpeg`) and what systems lay beside films ([`CLUTTER`]) are left out.
 pub(in crate::data) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (folders, films) = entries(folder)?;
     Ok((folders.into_iter().map(|(path, _)| path).collect(), films))
@@ -30,7 +47,7 @@ fn entries(folder: &Path) -> Result<Entries> {
         let entry = entry.map_err(fault)?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(fault)?);
         let name = file_name(&path);
-        if name.starts_with('.') || name == "__MACOSX" {
+        if name.starts_with('.') || CLUTTER.contains(&name.as_str()) {
             continue;
         }
         // The folder's own list tells what an entry is; only a link must be followed to know.
@@ -89,6 +106,24 @@ pub(in crate::data) fn file_name(path: &Path) -> String {
 /// The file name without its extension as text.
 pub(in crate::data) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A name in the one form in which names are compared: macOS writes `ä` as `a` and two dots (NFD), most others as one letter
+/// (NFC), and both look the same.
+pub(in crate::data) fn composed(name: &str) -> String {
+    if name.is_ascii() { name.into() } else { name.nfc().collect() }
+}
+
+/// The file of this path, in whichever of the two forms its name is written on disk.
+pub(in crate::data) fn on_disk(path: PathBuf) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path);
+    }
+    let text = path.to_str().filter(|text| !text.is_ascii())?;
+    let forms = [text.nfc().collect::<String>(), text.nfd().collect()];
+    let name = |form: &String| path.with_file_name(file_name(Path::new(form)));
+    let named: Vec<PathBuf> = forms.iter().map(name).collect();
+    forms.iter().map(PathBuf::from).chain(named).find(|path| path.is_file())
 }
 
 /// `cell` of a table as a path below the root, in either system's notation; `None` if it is

@@ -18,11 +18,22 @@ use std::{
 /// The name of the newest checkpoint in a run folder.
 pub const FILE: &str = "checkpoint.safetensors";
 
+/// What the keys of a run's own words begin with: films, settings and places, which go no further than its checkpoint.
+pub(crate) const BEGUN: &str = "begun.";
+
 const MAX_HEADER: u64 = 16 << 20;
 /// Tensors of a file of weights, at most.
 pub(crate) const MAX_TENSORS: usize = 20_000;
+/// Axes of a tensor, at most; a convolution has four.
+const MAX_RANK: usize = 32;
+/// Bytes of a tensor's name, at most.
+const MAX_NAME: usize = 1024;
 /// The metadata key of the checksum.
 pub(crate) const CHECKSUM: &str = "blake3";
+/// The metadata key that says that this program wrote the file, and so with a checksum.
+const WRITER: &str = "written_by";
+/// Keys of metadata that files of this program had together before that.
+const OLDER: [&[&str]; 3] = [&["bundle"], &["stage", "step"], &["kind", "labels"]];
 pub(crate) const DAMAGED: &str =
     "use an earlier checkpoint, or copy the file again from where it was whole";
 
@@ -37,7 +48,8 @@ struct Checksum(blake3::Hasher);
 impl Checksum {
     fn new(metadata: &Metadata) -> Self {
         let mut sum = Self(blake3::Hasher::new());
-        for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
+        let own = |key: &str| [CHECKSUM, WRITER].contains(&key);
+        for (key, value) in metadata.iter().filter(|(key, _)| !own(key)) {
             sum.word(key);
             sum.word(value);
         }
@@ -91,6 +103,7 @@ fn header(
     }
     let mut metadata = metadata.clone();
     metadata.insert(CHECKSUM.into(), checksum.hex());
+    metadata.insert(WRITER.into(), "mtpret".into());
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), metadata.into_iter().collect());
     let mut start = 0;
@@ -189,20 +202,39 @@ fn elements(
     Ok((tensors, metadata))
 }
 
-/// Types and shapes of all tensors, and the metadata without the checksum.
+/// What the header of a file says.
+pub struct Infos {
+    /// Types and shapes of all tensors.
+    pub tensors: BTreeMap<String, TensorInfo>,
+    /// The metadata without the checksum and what is a run's own.
+    pub metadata: Metadata,
+    /// Whether there is a checksum: a file of another program has none.
+    pub checksum: bool,
+}
+
+/// What the header of a file says.
 ///
 /// # Errors
 /// As [`read`], as far as the header shows it.
-pub fn infos(path: &Path) -> Result<(BTreeMap<String, TensorInfo>, Metadata)> {
+pub fn infos(path: &Path) -> Result<Infos> {
     let header = opened(path)?.1;
-    let infos = header.tensors().into_iter().map(|(name, info)| (name, info.clone()));
+    let tensors = header.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
     let mut metadata = metadata_in(&header);
-    metadata.remove(CHECKSUM);
-    Ok((infos.collect(), metadata))
+    let checksum = metadata.contains_key(CHECKSUM);
+    metadata.retain(|key, _| key != CHECKSUM && !key.starts_with(BEGUN));
+    Ok(Infos { tensors, metadata, checksum })
 }
 
 fn metadata_in(header: &Header) -> Metadata {
-    header.metadata().clone().unwrap_or_default().into_iter().collect()
+    let words = header.metadata().clone().unwrap_or_default().into_iter();
+    words.filter(|(key, _)| key != WRITER).collect()
+}
+
+/// Whether a file without a checksum says that this program wrote it, which never leaves one out.
+fn lost_checksum(header: &Header) -> bool {
+    let Some(words) = header.metadata() else { return false };
+    let older = OLDER.iter().any(|keys| keys.iter().all(|key| words.contains_key(*key)));
+    !words.contains_key(CHECKSUM) && (words.contains_key(WRITER) || older)
 }
 
 fn unreadable(path: &Path, fault: io::Error) -> Error {
@@ -239,7 +271,12 @@ fn opened(path: &Path) -> Result<(File, Header)> {
         let found = format!("other text ({fault})");
         damaged("the header of a safetensors file".to_owned(), found)
     })?;
-    limit(path, size, header.tensors().len())?;
+    let tensors = header.tensors();
+    limit(path, size, tensors.len())?;
+    tensors.iter().try_for_each(|(name, info)| sane(path, name, &info.shape))?;
+    if lost_checksum(&header) {
+        return Err(damaged(format!("`{CHECKSUM}` in the metadata"), "none".to_owned()));
+    }
     let data = header.data_len() as u64;
     if data != rest {
         return Err(damaged(format!("{data} bytes of elements"), rest.to_string()));
@@ -255,6 +292,18 @@ fn limit(path: &Path, header: u64, tensors: usize) -> Result<()> {
     let expected = format!("a header of at most {MAX_HEADER} bytes and {MAX_TENSORS} tensors");
     let found = format!("{header} bytes and {tensors} tensors");
     Err(Error::weights(path, expected, found, "name a safetensors file of weights"))
+}
+
+/// Refuses a tensor with a longer name or more axes than any network's.
+pub(crate) fn sane(path: &Path, name: &str, shape: &[usize]) -> Result<()> {
+    if name.len() <= MAX_NAME && shape.len() <= MAX_RANK {
+        return Ok(());
+    }
+    let begin: String = name.chars().take(60).collect();
+    let expected = format!("a name of at most {MAX_NAME} bytes and at most {MAX_RANK} axes");
+    let found = format!("{} bytes and {} axes", name.len(), shape.len());
+    let mend = "name a file of a network's weights";
+    Err(Error::weights(Place::from(path).item(begin), expected, found, mend))
 }
 
 /// Refuses missing and misshapen tensors, and if `strict` unexpected ones.

@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     models::catalogue::{AUX, Architecture, COUNTER, Shapes},
 };
-use checkpoint::{HostTensor, Metadata, Tensors, fit};
+use checkpoint::{DAMAGED, HostTensor, Infos, Metadata, Tensors, fit};
 use mtpret_engine::error::Place;
 use safetensors::Dtype;
 use std::{
@@ -77,6 +77,8 @@ pub struct File {
     pub others: Vec<TensorInfo>,
     /// Words that travel with the tensors.
     pub metadata: Metadata,
+    /// Another program's safetensors file, which has no checksum: nobody can tell whether its numbers are whole.
+    pub unchecked: bool,
     source: Storage,
 }
 
@@ -94,17 +96,19 @@ enum Storage {
 /// [`Error::Io`] for a file that cannot be read; [`Error::Weights`] for one that is cut short,
 /// damaged, of another kind, or without a tensor.
 pub fn open(path: &Path) -> Result<File> {
-    let mut path = path.to_owned();
-    if path.is_dir() {
+    let (mut path, run) = (path.to_owned(), path.is_dir());
+    if run {
         let finished = path.join(FILE);
         path = if finished.exists() { finished } else { path.join(checkpoint::FILE) };
     }
+    let mut unchecked = false;
     let (source, mut entries, metadata) = if is_safetensors(&path)? {
-        let (infos, metadata) = checkpoint::infos(&path)?;
+        let Infos { tensors, metadata, checksum } = checkpoint::infos(&path)?;
+        unchecked = !checksum;
         let entry = |(name, info): (String, safetensors::tensor::TensorInfo)| {
             (name.clone(), TensorInfo { in_file: name, dtype: info.dtype, shape: info.shape })
         };
-        (Storage::Safetensors, infos.into_iter().map(entry).collect(), metadata)
+        (Storage::Safetensors, tensors.into_iter().map(entry).collect(), metadata)
     } else {
         let tensors = pytorch::open(&path)?;
         let entry = |(name, tensor): (&String, &pytorch_reader::Tensor)| {
@@ -114,6 +118,10 @@ pub fn open(path: &Path) -> Result<File> {
         let entries: BTreeMap<_, _> = tensors.iter().map(entry).collect();
         (Storage::Pytorch(tensors), entries, Metadata::new())
     };
+    if run && unchecked {
+        // What lies in a run's folder, a run wrote.
+        return Err(Error::weights(&path, "a checksum in the metadata", "none", DAMAGED));
+    }
     if entries.is_empty() {
         let mend = "save the network's state_dict() there";
         return Err(Error::weights(&path, "weights", "no tensor", mend));
@@ -127,6 +135,7 @@ pub fn open(path: &Path) -> Result<File> {
         tensors: inner.map(|(name, in_file)| (name, take(in_file))).collect(),
         others: unwrapped.outer.into_iter().map(take).collect(),
         metadata,
+        unchecked,
         source,
     })
 }
@@ -170,14 +179,16 @@ impl File {
     ///
     /// # Errors
     /// [`Error::Weights`] for the first tensor that is missing (the nearest name is given), of
-    /// another shape, not of floats, or, if `unexpected` says so, not expected.
+    /// another shape, not of floats, not finite, or, if `unexpected` says so, not expected.
     pub fn matched(
         &self,
         expected: &[(String, Vec<usize>)],
         unexpected: Unexpected,
     ) -> Result<Tensors> {
         let places = self.placed(expected, unexpected)?;
-        Ok(widened(self.read_some(places)?, expected))
+        let tensors = self.read_some(places)?;
+        finite(&self.path, &tensors)?;
+        Ok(widened(tensors, expected))
     }
     /// Where each of the expected tensors lies: their names, and those of [`File::tensors`].
     fn placed(
@@ -297,8 +308,9 @@ pub fn load(path: &Path) -> Result<Tensors> {
 /// every running mean gets the `num_batches_tracked` (0) beside it that it may lack.
 ///
 /// # Errors
-/// Those of [`checkpoint::write`].
+/// Those of [`checkpoint::write`], or a tensor that is not finite.
 pub fn save(path: &Path, tensors: Tensors, mut metadata: Metadata) -> Result<()> {
+    finite(path, &tensors)?;
     metadata.insert("format".into(), "pt".into());
     checkpoint::write(path, &counted(tensors), &metadata)
 }
@@ -306,9 +318,30 @@ pub fn save(path: &Path, tensors: Tensors, mut metadata: Metadata) -> Result<()>
 /// As [`save`], to a `.pth` that `torch.load(weights_only=True)` takes, which has no place for metadata.
 ///
 /// # Errors
-/// [`Error::Io`] when the system refuses; `path` is then as it was before.
+/// [`Error::Io`] when the system refuses, or a tensor that is not finite; `path` is then as it was before.
 pub fn save_pytorch(path: &Path, tensors: Tensors) -> Result<()> {
+    finite(path, &tensors)?;
     pytorch::write(path, &counted(tensors))
+}
+
+/// The first tensor with a number that is not finite, and that number.
+pub fn not_finite(tensors: &Tensors) -> Option<(&str, f32)> {
+    tensors.iter().find_map(|(name, tensor)| {
+        let sick = tensor.as_f32()?.iter().find(|v| !v.is_finite())?;
+        Some((name.as_str(), *sick))
+    })
+}
+
+/// Refuses weights of `path` that hold NaN or infinities, which no step and no prediction survives.
+///
+/// # Errors
+/// [`Error::Weights`] with the tensor.
+pub fn finite(path: &Path, tensors: &Tensors) -> Result<()> {
+    let Some((name, found)) = not_finite(tensors) else { return Ok(()) };
+    let place = Place::from(path).item(name);
+    let found = format!("that the weights hold {found}");
+    let mend = "use weights that were saved before they broke, and check what wrote these";
+    Err(Error::weights(place, "finite numbers", found, mend))
 }
 
 /// The tensors with a counter for every running mean.

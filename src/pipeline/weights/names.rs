@@ -2,12 +2,26 @@
 
 use std::collections::BTreeMap;
 
-/// What training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder is the network; the key
-/// encoder and the queue stay behind.
-const WRAPPERS: [&str; 5] = ["state_dict.", "model_state_dict.", "model.", "module.", "encoder_q."];
+/// What training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder (of version 3 the base
+/// encoder) is the network; the key encoder and the queue stay behind.
+const WRAPPERS: [&str; 7] = [
+    "state_dict.",
+    "model_state_dict.",
+    "model.",
+    "module.",
+    "encoder_q.",
+    "base_encoder.",
+    COMPILED,
+];
 
-/// Where a backbone lies in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models'.
-const PLACES: [&str; 4] = ["", "backbone.body.", "backbone.", "encoder."];
+/// What people call the one network in a module of their own: a wrapper if every name begins with it, else a place.
+const ATTRIBUTES: [&str; 2] = ["net.", "resnet."];
+
+/// What `torch.compile` puts before the names of whatever it compiles, a part of a network too.
+const COMPILED: &str = "_orig_mod.";
+
+/// Where a backbone lies in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's own.
+const PLACES: [&str; 6] = ["", "backbone.body.", "backbone.", "encoder.", "net.", "resnet."];
 
 /// A ResNet's children in their order, as an `nn.Sequential` of them numbers its tensors.
 const CHILDREN: [(&str, &str); 7] = [
@@ -31,7 +45,7 @@ pub struct Unwrapped {
     pub outer: Vec<String>,
 }
 
-/// Takes off every wrapper that any name begins with.
+/// Takes off every wrapper that any name begins with, and the name of an attribute that all of them begin with.
 pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
     let mut all = Unwrapped {
         inner: names.into_iter().map(|name| (name.clone(), name)).collect(),
@@ -39,7 +53,8 @@ pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
     };
     let around = |inner: &BTreeMap<String, String>| {
         let begins = |wrapper: &&str| inner.keys().any(|name| name.starts_with(*wrapper));
-        WRAPPERS.into_iter().find(begins)
+        let all = |of: &&str| !inner.is_empty() && inner.keys().all(|name| name.starts_with(*of));
+        WRAPPERS.into_iter().find(begins).or_else(|| ATTRIBUTES.into_iter().find(all))
     };
     while let Some(wrapper) = around(&all.inner) {
         all.wrapper += wrapper;
@@ -51,7 +66,8 @@ pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
         }
     }
     let renamed = std::mem::take(&mut all.inner).into_iter();
-    all.inner = renamed.map(|(name, in_file)| (todays(name), in_file)).collect();
+    let plain = |name: String| todays(name.replace(&format!(".{COMPILED}"), "."));
+    all.inner = renamed.map(|(name, in_file)| (plain(name), in_file)).collect();
     all.outer.sort();
     all
 }
@@ -121,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn compiled_networks_and_people_s_own_modules_have_a_networks_names() {
+        let plain = ["conv1.weight", "fc.bias"];
+        for wrapper in
+            ["_orig_mod.", "net.", "resnet.", "base_encoder.", "module._orig_mod.net.resnet."]
+        {
+            let names = plain.map(|name| format!("{wrapper}{name}"));
+            let found = unwrapped(names.into_iter());
+            assert_eq!(found.wrapper, wrapper);
+            assert_eq!(found.inner.into_keys().collect::<Vec<_>>(), plain);
+        }
+        let moco3 = ["module.base_encoder.conv1.weight", "module.momentum_encoder.conv1.weight"];
+        assert_eq!(inner(&moco3), ["conv1.weight"]);
+        assert_eq!(inner(&["encoder._orig_mod.conv1.weight"]), ["encoder.conv1.weight"]);
+        // Beside other parts of a network it is a place of its backbone, and those are no strangers.
+        assert_eq!(inner(&["head.bias", "net.conv1.weight"]), ["head.bias", "net.conv1.weight"]);
+    }
+
+    #[test]
     fn a_detector_of_before_torchvision_0_13_has_todays_names() {
         let old = ["backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.bias"];
         let new = ["backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.bias"];
@@ -131,7 +165,7 @@ mod tests {
     #[test]
     fn a_backbone_is_seen_wherever_it_lies() {
         let wanted = ["conv1.weight", "layer1.0.conv1.weight"];
-        let plain = ["", "backbone.", "backbone.body.", "encoder."];
+        let plain = ["", "backbone.", "backbone.body.", "encoder.", "net.", "resnet."];
         let named = plain.map(|at| wanted.map(|name| format!("{at}{name}")));
         let numbered = plain.map(|at| ["0.weight", "4.0.conv1.weight"].map(|n| format!("{at}{n}")));
         for names in named.iter().chain(&numbered) {

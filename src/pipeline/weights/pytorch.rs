@@ -9,7 +9,8 @@ use pytorch_reader::{DType, PytorchError, PytorchReader, Tensor};
 use safetensors::Dtype;
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    fs::File,
+    io::{self, Read, Write},
     path::Path,
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -26,13 +27,22 @@ const FEW_BYTES: u64 = 1 << 20;
 pub fn open(path: &Path) -> Result<HashMap<String, Tensor>> {
     let mend = "download it again, or save the network's state_dict() with torch.save";
     let damaged = |expected, found| Error::weights(path, expected, found, mend);
+    let expected = || "weights saved by PyTorch".to_owned();
+    let arrays = || {
+        let mend = "save tensors: torch.save({name: torch.from_numpy(array) for …})";
+        Error::weights(path, expected(), "NumPy arrays", mend)
+    };
     let reader = PytorchReader::new(path).map_err(|fault| match fault {
         PytorchError::Io(fault) if fault.raw_os_error().is_some() => {
             Error::io(path, fault, "name a readable file")
         }
-        fault => damaged("weights saved by PyTorch".to_owned(), format!("that {fault}")),
+        _ if holds_arrays(path) => arrays(),
+        fault => damaged(expected(), format!("that {fault}")),
     })?;
     let tensors = reader.into_tensors();
+    if tensors.is_empty() && holds_arrays(path) {
+        return Err(arrays());
+    }
     let length = path.metadata().map_err(|e| Error::io(path, e, "name a readable file"))?.len();
     let bytes = tensors.values().fold(0u64, |sum, t| sum.saturating_add(t.byte_len() as u64));
     if tensors.len() > checkpoint::MAX_TENSORS || bytes > MOST_REPEATED * length + FEW_BYTES {
@@ -41,7 +51,17 @@ pub fn open(path: &Path) -> Result<HashMap<String, Tensor>> {
             format!("at most {most} tensors, and not more than a file of {length} bytes can hold");
         return Err(damaged(expected, format!("{} tensors of {bytes} bytes", tensors.len())));
     }
+    tensors.iter().try_for_each(|(name, tensor)| checkpoint::sane(path, name, tensor.shape()))?;
     Ok(tensors)
+}
+
+/// Whether a file that is not understood names the function that makes NumPy's arrays, as a pickle of them does where the
+/// first one begins. Nothing is run.
+fn holds_arrays(path: &Path) -> bool {
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut begin));
+    let named = |word: &&[u8]| begin.windows(word.len()).any(|bytes| bytes == *word);
+    read.is_ok() && [&b"numpy.core.multiarray"[..], b"numpy._core.multiarray"].iter().any(named)
 }
 
 /// The elements of a tensor of the file at `path`.
@@ -148,7 +168,11 @@ fn pickle(tensors: &Tensors) -> Vec<u8> {
 
 /// Elements from one index of an axis to the next.
 fn strides(shape: &[usize]) -> Vec<usize> {
-    (1..=shape.len()).map(|axis| shape[axis..].iter().product()).collect()
+    let mut strides = vec![1usize; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
+    }
+    strides
 }
 
 /// A pickle as it is written.
@@ -191,6 +215,32 @@ impl Pickle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strides_are_those_of_rows() {
+        assert_eq!(strides(&[]), [0; 0]);
+        assert_eq!(strides(&[7, 5, 3]), [15, 3, 1]);
+        assert_eq!(strides(&[7, 0, 3]), [0, 3, 1]);
+        // In one pass: a tensor of a million axes took hours.
+        assert_eq!(strides(&vec![1; 1_000_000]).len(), 1_000_000);
+    }
+
+    #[test]
+    fn arrays_are_called_arrays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("arrays.pth");
+        // {"w": array}, as far as its elements, in protocols 2 and 4.
+        let two =
+            b"\x80\x02}X\x01\0\0\0wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85"
+                .to_vec();
+        let four =
+            b"\x80\x04}\x8c\x01w\x8c\x16numpy._core.multiarray\x8c\x0c_reconstruct\x93.".to_vec();
+        for pickle in [two, four] {
+            std::fs::write(&path, pickle).unwrap();
+            let fault = open(&path).unwrap_err().to_string();
+            assert!(fault.contains("found NumPy arrays; save tensors"), "{fault}");
+        }
+    }
 
     #[test]
     fn integers_take_four_bytes_or_nine() {

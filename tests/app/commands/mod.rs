@@ -179,9 +179,21 @@ impl Running {
         panic!("`{word}` never came:\n{seen}")
     }
     /// Sends a signal (`INT`, `KILL`) and waits for the end; the exit code and what was printed.
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    fn stop(self, signal: &str) -> (Option<i32>, String) {
         let process = self.child.id().to_string();
         Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        self.end()
+    }
+    /// From now on no file of the program may become larger than a mebibyte. Software drivers keep memory in files, so that a
+    /// program cannot be begun with such a limit.
+    fn limit_files(&self) {
+        let process = format!("--pid={}", self.child.id());
+        assert!(
+            Command::new("prlimit").args([&process, "--fsize=1048576"]).status().unwrap().success()
+        );
+    }
+    /// Waits for the end; the exit code and what was printed.
+    fn end(mut self) -> (Option<i32>, String) {
         let rest: Vec<_> = self.lines.map(Result::unwrap).collect();
         (self.child.wait().unwrap().code(), rest.join("\n"))
     }

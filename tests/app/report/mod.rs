@@ -141,7 +141,19 @@ fn a_terminal_table_passes_no_control_characters_on() {
     let mut table = Table::new(vec![Column::text("name")]);
     table.push(vec![Cell::text(NASTY)]);
     assert!(!table.to_text().contains('\u{1b}'));
+    assert!(table.to_text().contains("\\x1b[31m\\x00"));
     assert_eq!(table.to_text().lines().count(), 3);
+}
+
+#[test]
+fn a_cell_of_any_length_is_shown() {
+    let mut table = Table::new(vec![Column::text("name"), Column::numbers("value", None)]);
+    for length in [3, 65_535, 65_536, 200_000] {
+        table.push(vec![Cell::text("x".repeat(length)), Cell::number(Some(0.5), 1)]);
+    }
+    let text = table.to_text();
+    assert!(text.contains(&"x".repeat(200_000)));
+    assert!(text.len() < 400_000, "short rows are not made as long as the longest");
 }
 
 #[test]

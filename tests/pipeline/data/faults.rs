@@ -115,7 +115,8 @@ fn a_label_that_cannot_be_read_is_an_error() {
     let two = |source: &mut Source| source.label_columns = vec!["x".into(), "y".into()];
     assert_eq!(
         table_error("path,x,y\na.png,1,0\nb.png,0,-1\n", two),
-        "t.csv:3: expected 0, 1 or blank for y, found \"-1\"; write a blank where it is not known"
+        "t.csv:3: expected 0, 1 or blank for y, found \"-1\"; say in uncertain what -1 counts as, or in classes which \
+         classes the words are"
     );
     let one = |source: &mut Source| source.label_columns = vec!["x".into()];
     let mixed = table_error("path,x\na.png,1\nb.png,sick\n", one);
@@ -138,7 +139,7 @@ fn a_film_missing_or_listed_twice_is_an_error() {
     let gone = table_error("path\na.png\nc.png\n", |_| {});
     assert!(gone.starts_with("t.csv:3: expected the film c.png below "), "{gone}");
     let twice = table_error("path\na.png\nb.png\n./a.png\n", |_| {});
-    assert!(twice.starts_with("t.csv:4: film"), "{twice}");
+    assert!(twice.starts_with("t.csv:4: expected each film once"), "{twice}");
     assert!(twice.contains("here and at t.csv:2"), "{twice}");
 }
 

@@ -3,13 +3,13 @@
 mod annotated;
 mod audit;
 mod bad_annotations;
-mod broken;
-mod decoding;
-mod dicom;
+mod divisions;
 mod faults;
+mod film;
 mod loading;
+mod patients;
 mod published;
 mod reading;
-mod real;
 mod shipped;
+mod tables;
 mod targets;

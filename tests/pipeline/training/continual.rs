@@ -30,7 +30,7 @@ impl Watch for After {
 }
 
 /// Films of two classes, and films with discs to outline: sixteen of each to train on.
-fn films() -> tempfile::TempDir {
+pub fn films() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let draw = |path: &str, grey: &dyn Fn(u32, u32) -> u8| {
         let path = folder.path().join(path);
@@ -66,7 +66,7 @@ fn discs(root: &Path) -> Source {
 }
 
 /// A classification, then an outline: each a visit of four steps at the constant rate, without L²-SP.
-fn config(films: &Path) -> Multitask {
+pub fn config(films: &Path) -> Multitask {
     Multitask {
         seed: 1,
         rounds: 1,

@@ -11,6 +11,8 @@ use mtpret_engine::{
     tensor::{Arena, Array, Philox, Scope, Step, Tensor},
 };
 use mtpret_pipeline::train::{
+    config::KeyBn,
+    stages::moco::{Contrast, MocoStep},
     step::optimizer::Update,
     tasks::{
         View,
@@ -69,8 +71,14 @@ impl Trainable for Limited<'_> {
             false => self.inner.losses(tape, batch),
         }
     }
+    fn mode(&self) -> Mode {
+        self.inner.mode()
+    }
     fn optimizer(&self) -> Optimizer {
         self.inner.optimizer()
+    }
+    fn updated(&self, rec: &Recording, batch: &Batch) -> Result<()> {
+        self.inner.updated(rec, batch)
     }
 }
 
@@ -200,15 +208,17 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let rec = Recording::new(&gpu);
     let x = view(&part, Some(&augment), 0);
     let x = x.forward(&rec, inputs.tensor("pixels"), [2, 32, 32], &inputs.step).unwrap();
-    let batch = Batch { inputs: &inputs, samples: 2, first: true };
+    let batch = Batch { inputs: &inputs, samples: 2, first: true, micro: 1 };
     let seen = View { batch: &batch, warp: view(&part, Some(&augment), 0), size: [2, 32, 32] };
     let tape = Tape::new(&rec, by_hand.state(), Mode::Train { groups: 1 });
     let losses = by_hand.heads[0].losses(&tape, &tape.input(&x), &seen).unwrap();
     tape.backward(&losses.iter().collect::<Vec<_>>(), &by_hand.train.gradients).unwrap();
     let program = Program::new(rec).unwrap();
     let mut mean = vec![0.0; by_hand.train.gradients.data.bytes as usize / 4];
-    for (pixels, targets) in pixels.chunks(2 * 32 * 32).zip(targets.chunks(2)) {
-        inputs.send(&numbers(1, 0, 0), &[pixels, targets, &[]]).unwrap();
+    for (at, (pixels, targets)) in (0..).zip(pixels.chunks(2 * 32 * 32).zip(targets.chunks(2))) {
+        // Each part draws the views of its place in the whole batch.
+        let now = Step { first: 2 * at, ..numbers(1, 0, 2 * at) };
+        inputs.send(&now, &[pixels, targets, &[]]).unwrap();
         program.run();
         let gradients = floats(&gpu, &by_hand.train.gradients);
         mean.iter_mut().zip(gradients).for_each(|(m, g)| *m += g / 2.0);
@@ -219,6 +229,64 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let before = floats(&gpu, &cut.state().weights);
     stepper.run(&numbers(1, 0, 0), &[&pixels, &targets, &[]]).unwrap();
     assert!(floats(&gpu, &cut.state().weights) != before, "the update is part of the step");
+}
+
+/// A contrastive step that knows no batch norm but by running statistics: of a film no number depends on another film's.
+struct Frozen<'a>(MocoStep<'a>);
+
+impl Trainable for Frozen<'_> {
+    fn state(&self) -> &TrainState {
+        self.0.state()
+    }
+    fn mode(&self) -> Mode {
+        Mode::Frozen
+    }
+    fn samples(&self) -> usize {
+        self.0.samples()
+    }
+    fn fields(&self, n: usize) -> Vec<Field> {
+        self.0.fields(n)
+    }
+    fn losses(&self, tape: &Tape, batch: &Batch) -> Result<Vec<Var>> {
+        self.0.losses(tape, batch)
+    }
+    fn optimizer(&self) -> Optimizer {
+        self.0.optimizer()
+    }
+    fn updated(&self, rec: &Recording, batch: &Batch) -> Result<()> {
+        self.0.updated(rec, batch)
+    }
+}
+
+#[test]
+fn a_cut_contrastive_batch_has_the_views_and_the_negatives_of_the_whole_one() {
+    let gpu = open();
+    let (data, augment) = (data(4, [32, 32]), augment());
+    let run = |most: usize| {
+        let model = super::moco(&gpu, 3);
+        let mut step = super::moco_step(&model, &data, &augment);
+        step.contrast = Contrast { splits: 1, key_bn: KeyBn::Global, ..step.contrast };
+        let frozen = Frozen(step);
+        let limited = Limited::new(&frozen, most);
+        let mut stepper = stepper(&gpu, &limited);
+        for at in 0..3 {
+            let (pixels, _) = films(&data, at.into());
+            stepper.run(&numbers(1, at, 4 * at), &[&pixels, &[], &[]]).unwrap();
+        }
+        let queue = bytemuck::pod_collect_to_vec(&gpu.read(&model.queue.data).unwrap());
+        let meter = stepper.read_meter().unwrap();
+        let loss = meter.sum / meter.count as f32;
+        (stepper.micro(), queue, floats(&gpu, &model.query.network.weights), vec![loss])
+    };
+    let (micro, queue, weights, loss) = run(4);
+    assert_eq!(micro, 1);
+    for (most, parts) in [(2, 2), (1, 4)] {
+        let (micro, q, w, l) = run(most);
+        assert_eq!(micro, parts);
+        close(&q, &queue, 1e-4);
+        close(&w, &weights, 1e-5);
+        close(&l, &loss, 1e-5);
+    }
 }
 
 #[test]

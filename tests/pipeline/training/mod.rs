@@ -25,6 +25,7 @@ use std::path::Path;
 mod continual;
 mod half;
 mod limits;
+mod lost;
 mod plan;
 mod replay;
 mod updates;

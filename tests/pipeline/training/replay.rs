@@ -210,6 +210,27 @@ fn five_steps(options: DeviceOptions, seed: u32) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn a_profile_runs_the_step_and_moves_nothing() {
+    let gpu = open();
+    let (data, augment) = (data(4, [32, 32]), augment());
+    let moco = moco(&gpu, 5);
+    let mut stepper = stepper(&gpu, &moco_step(&moco, &data, &augment));
+    let (pixels, _) = films(&data, 1);
+    stepper.run(&numbers(1, 0, 0), &[&pixels, &[], &[]]).unwrap();
+    let all = || {
+        let [query, key] = [&moco.query.network, &moco.key].map(|state| state.arenas());
+        let arenas = query.into_iter().chain(key).chain([&moco.query.momentum]);
+        let slices = arenas.map(|arena| &arena.data).chain([&moco.queue.data]);
+        slices.map(|slice| gpu.read(slice).unwrap()).collect::<Vec<_>>()
+    };
+    let before = all();
+    let kernels = stepper.kernels().unwrap();
+    assert!(kernels.iter().any(|kernel| kernel.kernel == "sgd/step"), "{kernels:?}");
+    assert!(before == all(), "the profile trained");
+    assert_eq!(stepper.read_meter().unwrap().count, 1, "the meter read the profile");
+}
+
+#[test]
 fn one_seed_gives_one_result_bit_for_bit_however_memory_and_checks_are_set() {
     let first = five_steps(DeviceOptions::default(), 1);
     assert!(first == five_steps(DeviceOptions::default(), 1), "two runs from one seed differ");

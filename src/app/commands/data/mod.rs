@@ -120,7 +120,7 @@ struct Printed {
 
 fn detect(args: &Detect) -> Result<()> {
     for data::RecognisedSet { source, what } in found(&args.folder)? {
-        let keys = source.own_keys();
+        let keys = source.own_keys()?;
         if args.json {
             println!("{}", serde_json::json!({ "what": what, "source": keys }));
         } else {
@@ -187,7 +187,7 @@ fn splits(args: &Splits) -> Result<()> {
     let moved = if official { 0 } else { data::together(&mut dataset)? };
     let text = data::division_table(&dataset, &source.root)?;
     match &args.output {
-        None => print!("{text}"),
+        None => crate::print::data(&text),
         Some(file) => file::replace(file, |f| f.write_all(text.as_bytes()))?,
     }
     said(&dataset, moved, args.output.as_deref());

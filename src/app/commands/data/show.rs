@@ -61,7 +61,7 @@ pub fn run(args: &Show) -> Result<()> {
             Err(Error::Data(fault)) => {
                 bad += 1;
                 let why = format!("expected {}, found {}", fault.expected, fault.found);
-                serde_json::json!({ "film": path, "error": why })
+                serde_json::json!({ "film": path.to_string_lossy(), "error": why })
             }
             Err(other) => return Err(other),
         };
@@ -125,7 +125,7 @@ fn described(path: &Path, output: Option<&Path>) -> Result<serde_json::Value> {
         film.pixels.iter().fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     let mean = film.pixels.iter().map(|v| f64::from(*v)).sum::<f64>() / film.pixels.len() as f64;
     let mut line = serde_json::json!({
-        "film": path, "width": film.width, "height": film.height, "format": encoding.format,
+        "film": path.to_string_lossy(), "width": film.width, "height": film.height, "format": encoding.format,
         "bits": encoding.bits, "channels": encoding.channels, "palette": encoding.palette,
         "darkest": low, "brightest": high, "mean": mean,
     });

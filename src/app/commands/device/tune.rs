@@ -75,7 +75,12 @@ pub fn run(args: &Args) -> Result<()> {
         cache::write(&tuning, path)?;
     }
     if args.json {
-        println!("{}", json!({ "file": cache::file(&gpu), "tuning": tuning }));
+        let file = cache::file(&gpu);
+        let file = file.as_ref();
+        println!(
+            "{}",
+            json!({ "file": file.map(|file| file.to_string_lossy()), "tuning": tuning })
+        );
         return Ok(());
     }
     let mut table = Table::new(vec![

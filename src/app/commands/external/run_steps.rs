@@ -12,6 +12,7 @@ use crate::{
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
     file,
+    gpu::Recording,
     step::{self, Field, Optimizer, Stepper, TrainState, Trainable},
     tensor::{Array, Step},
 };
@@ -243,6 +244,9 @@ impl Trainable for OnViews<'_> {
     }
     fn optimizer(&self) -> Optimizer {
         self.update.optimizer(&self.moco.query.network.weights.layout, 0, false)
+    }
+    fn updated(&self, rec: &Recording, batch: &step::Batch) -> Result<()> {
+        self.moco.updated(rec, batch)
     }
 }
 

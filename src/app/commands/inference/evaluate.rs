@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
         Part::Val => (&set.val, ".val"),
         Part::Test => (&set.test, ""),
     };
-    let watch = Console::new(args.json)?;
+    let watch = Console::new(args.json);
     let (gpu, model) = network(&args.run, &config, &*task, &args.device)?;
     let mut inference = model.inference(&gpu, &*task, 0)?;
     let folder = match (&args.output, bundled) {

@@ -1,5 +1,6 @@
 //! `mtpret convert`: weights from one kind of file to another.
 
+use super::UNCHECKED;
 use crate::{Error, Place, Result};
 use mtpret_pipeline::{
     models::catalogue,
@@ -60,6 +61,9 @@ pub fn run(args: &Args) -> Result<()> {
         }
     };
     let file = weights::open(&args.from)?;
+    if file.unchecked {
+        eprintln!("{}: {UNCHECKED}", args.from.display());
+    }
     let mut tensors = if args.backbone { backbone(&file)? } else { file.read()? };
     if let Some(channels) = args.channels {
         tensors = over(channels, tensors, &file)?;

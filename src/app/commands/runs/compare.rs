@@ -6,6 +6,7 @@ use crate::{
     commands::{inference::figures::Figures, runs::report::part_names, trained::column_name},
     report::{
         chart::{self, Axis, LineChart, Panel, Series},
+        discretion::Discretion,
         html::{Block, Report},
         table::{Cell, Column, Table},
     },
@@ -32,6 +33,10 @@ pub struct Args {
     /// Folder of `compare.html` and `compare.svg` [default: the first run's].
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Put paths as they are on this machine into the page: without it they are relative to a run or a data set, so that the page
+    /// can be handed on.
+    #[arg(long)]
+    with_ids: bool,
 }
 
 /// Runs the command.
@@ -74,6 +79,9 @@ pub fn run(args: &Args) -> Result<()> {
         ],
         blocks,
     };
+    let mut discretion = Discretion::new(args.with_ids);
+    runs.iter().for_each(|(_, run)| run.known_to(&mut discretion));
+    let report = report.discreet(&discretion);
     let file = folder.join("compare.html");
     file::replace(&file, |f| f.write_all(report.to_html().as_bytes()))?;
     println!("{}", file.display());

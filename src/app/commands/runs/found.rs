@@ -1,6 +1,6 @@
 //! A run folder as `mtpret runs` lists it, whether the run is finished or not.
 
-use crate::report::table::Cell;
+use crate::report::{discretion::Discretion, table::Cell};
 use chrono::DateTime;
 use mtpret_pipeline::{
     train::{config::Metric, tasks::Scores},
@@ -162,6 +162,11 @@ impl RunFolder {
             scores,
         }
     }
+    /// Has a page name what lies in its folder, or in those of its data sets, from there.
+    pub fn known_to(&self, discretion: &mut Discretion) {
+        discretion.folder(&self.folder);
+        roots(&self.config).iter().for_each(|root| discretion.folder(root));
+    }
     pub fn stage(&self) -> &'static str {
         self.stage.unwrap_or("")
     }
@@ -184,12 +189,28 @@ impl RunFolder {
     pub fn json(&self) -> Value {
         let figure = self.figure.as_ref();
         json!({
-            "run": self.folder, "stage": self.stage, "tasks": self.tasks, "started": self.started,
+            "run": self.folder.to_string_lossy(), "stage": self.stage, "tasks": self.tasks, "started": self.started,
             "step": self.step.map(|[done, _]| done), "steps": self.step.map(|[_, all]| all),
             "state": self.state.describe(), "adapter": self.adapter,
             "figure": figure.map(|f| json!({ "name": f.name, "value": f.value, "interval": f.interval })),
         })
     }
+}
+
+/// The folders of a configuration's data sets, and of those of its sections.
+pub(in crate::commands) fn roots(config: &toml::Table) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for (key, value) in config {
+        match value {
+            toml::Value::String(path) if key == "root" => all.push(path.into()),
+            toml::Value::Table(table) => all.extend(roots(table)),
+            toml::Value::Array(list) => {
+                all.extend(list.iter().filter_map(toml::Value::as_table).flat_map(roots));
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 /// The stage that a configuration is of, by the keys that only it has.

@@ -7,6 +7,7 @@ pub mod reproduce;
 
 use super::{
     inference::figures::show,
+    networks::doubt,
     options::{Folders, Settings},
     stages::preview::{ByHeart, overfit, preview},
     watch::Console,
@@ -18,7 +19,7 @@ use mtpret_pipeline::{
         self, Device,
         config::{self, Stage},
         estimate::dry_run,
-        run::Run,
+        run::{Run, Watch},
         stages::finetune,
     },
 };
@@ -36,6 +37,13 @@ pub struct Common {
     /// Go on with a run that was interrupted, bit for bit as if it had not been.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data"])]
     resume: Option<PathBuf>,
+    /// Go on although films, settings or the machine are not what the run began with; what differs is said.
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
+    /// How often the adapter is opened again where its driver was reset or the GPU taken away; the run goes on from its last
+    /// checkpoint.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    reopen: u32,
     /// Make everything, put a few batches of each task through, say how long an epoch takes and how much memory the
     /// run will have, and write nothing (but for compiled kernels in the cache, which the run then finds).
     #[arg(long, conflicts_with = "resume")]
@@ -63,6 +71,35 @@ impl Common {
     }
     fn gpu(&self) -> Result<Device> {
         self.settings.device.open()
+    }
+    /// Does the work of a run, which is this process's meanwhile. A lost device is opened again as often as was asked for.
+    ///
+    /// # Errors
+    /// What `work` gives; of a lost device with the last checkpoint.
+    fn work<T>(
+        &self,
+        watch: &Console,
+        folder: &Path,
+        mut resume: bool,
+        work: impl Fn(&Device, &Run) -> Result<T>,
+    ) -> Result<T> {
+        watch.listen()?;
+        let mut left = self.reopen;
+        loop {
+            let run = Run::new(folder, watch, resume)?.accepting(self.accept_changes);
+            match work(&self.gpu()?, &run) {
+                Err(Error::Lost(mut fault)) => {
+                    fault.mend = run.saved();
+                    let why = Error::Lost(fault);
+                    if left == 0 {
+                        return Err(why);
+                    }
+                    watch.note(&format!("{why}; the adapter is opened again"));
+                }
+                done => return done,
+            }
+            (left, resume) = (left - 1, true);
+        }
     }
     /// The configuration, the folder of its run, and whether to go on there.
     fn load<T: Stage>(&self, stage: &str) -> Result<(T, PathBuf, bool)> {
@@ -122,7 +159,9 @@ pub struct Finetune {
 
 fn say(json: bool, what: &str, file: &Path) {
     match json {
-        true => println!("{}", serde_json::json!({ "result": what, "weights": file })),
+        true => {
+            println!("{}", serde_json::json!({ "result": what, "weights": file.to_string_lossy() }))
+        }
         false => eprintln!("{what}: weights are in {}", file.display()),
     }
 }
@@ -132,7 +171,7 @@ fn say(json: bool, what: &str, file: &Path) {
 /// # Errors
 /// Whatever the configuration, files, the device or the person may cause.
 pub fn pretrain(args: &Pretrain) -> Result<()> {
-    let watch = Console::new(args.common.settings.json)?;
+    let watch = Console::new(args.common.settings.json);
     let (mut config, folder, resume): (config::Pretrain, _, _) = args.common.load("pretrain")?;
     // Pretraining takes what films there are.
     args.common.folders.locate_some(&mut config.source, &watch)?;
@@ -143,8 +182,10 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
             &[dry_run::pretrain(&args.common.gpu()?, &config)?],
         );
     }
-    let run = Run::new(&folder, &watch, resume)?;
-    let file = train::stages::pretrain::pretrain(&args.common.gpu()?, &config, &run)?;
+    doubt(config.model.weights.as_deref());
+    let file = args.common.work(&watch, &folder, resume, |gpu, run| {
+        train::stages::pretrain::pretrain(gpu, &config, run)
+    })?;
     say(args.common.settings.json, "pretrain", &file);
     Ok(())
 }
@@ -154,7 +195,7 @@ pub fn pretrain(args: &Pretrain) -> Result<()> {
 /// # Errors
 /// As [`pretrain`].
 pub fn multitask(args: &Multitask) -> Result<()> {
-    let watch = Console::new(args.common.settings.json)?;
+    let watch = Console::new(args.common.settings.json);
     let (mut config, folder, resume) =
         args.common.located("multitask", config::Multitask::sources)?;
     if let Some(films) = args.overfit {
@@ -167,8 +208,10 @@ pub fn multitask(args: &Multitask) -> Result<()> {
             &dry_run::multitask(&args.common.gpu()?, &config)?,
         );
     }
-    let run = Run::new(&folder, &watch, resume)?;
-    let file = train::stages::multitask::multitask(&args.common.gpu()?, &config, &run)?;
+    doubt(config.model.weights.as_deref());
+    let file = args.common.work(&watch, &folder, resume, |gpu, run| {
+        train::stages::multitask::multitask(gpu, &config, run)
+    })?;
     say(args.common.settings.json, "multitask", &file);
     Ok(())
 }
@@ -178,7 +221,7 @@ pub fn multitask(args: &Multitask) -> Result<()> {
 /// # Errors
 /// As [`pretrain`].
 pub fn finetune(args: &Finetune) -> Result<()> {
-    let watch = Console::new(args.common.settings.json)?;
+    let watch = Console::new(args.common.settings.json);
     let (mut config, folder, resume) =
         args.common.located("finetune", config::Finetune::sources)?;
     if let Some(films) = args.overfit {
@@ -191,10 +234,12 @@ pub fn finetune(args: &Finetune) -> Result<()> {
             &[dry_run::finetune(&args.common.gpu()?, &config)?],
         );
     }
-    let run = Run::new(&folder, &watch, resume)?;
-    let outcome = finetune::finetune(&args.common.gpu()?, &config, &run)?;
-    show(args.common.settings.json, &config.task, &outcome.scores);
-    say(args.common.settings.json, "finetune", &run.weights_file());
+    doubt(config.model.weights.as_deref());
+    let (scores, file) = args.common.work(&watch, &folder, resume, |gpu, run| {
+        Ok((finetune::finetune(gpu, &config, run)?.scores, run.weights_file()))
+    })?;
+    show(args.common.settings.json, &config.task, &scores);
+    say(args.common.settings.json, "finetune", &file);
     Ok(())
 }
 

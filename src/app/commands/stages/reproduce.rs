@@ -42,6 +42,9 @@ pub struct Args {
     /// Go on with a run.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data", "budget"])]
     resume: Option<PathBuf>,
+    /// Go on although films, settings or the machine are not what the run began with; what differs is said.
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
     /// Only these initialisations and targets, for example --only mtpret,scratch,pneumonia.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     only: Vec<String>,
@@ -82,7 +85,7 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 /// # Errors
 /// Whatever the configuration, files, the device or the person may cause.
 pub fn run(args: &Args) -> Result<()> {
-    let watch = Console::new(args.json)?;
+    let watch = Console::new(args.json);
     let (folder, resume) = match &args.resume {
         Some(folder) => (folder, true),
         None => (&args.run, false),
@@ -119,13 +122,15 @@ pub fn run(args: &Args) -> Result<()> {
             return Ok(());
         }
     }
-    let run = Run::new(folder, &watch, true)?;
+    watch.listen()?;
+    let run = Run::new(folder, &watch, true)?.accepting(args.accept_changes);
     if !resume && file.exists() {
         let (expected, found) = ("an empty run folder", "an experiment in it");
         let mend = "pass --resume with it to go on, or another --run folder to begin anew";
         return Err(Error::config(folder, expected, found, mend));
     }
     run.write_config(&config)?;
+    run.settle()?;
     let experiment = Experiment { gpu: &gpu, config: &config, run: &run, sweep: args.sweep };
     let cells = cells(args, &experiment, &inits, &missing).map_err(|e| of_whole(e, &run))?;
     let layout =

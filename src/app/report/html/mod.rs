@@ -5,7 +5,7 @@
 
 mod parts;
 
-use super::{chart::Panel, escape, table::Table};
+use super::{chart::Panel, discretion::Discretion, escape, table::Table};
 
 /// What a report says, from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +118,40 @@ const MANY: usize = 3;
 
 const STYLE: &str = include_str!("report.css");
 
+impl Block {
+    /// Every text of it, to be written anew, but those in charts.
+    fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Heading(text) | Self::Part(text) | Self::Text(text) => vec![text],
+            Self::Note(text) | Self::Code(text) => vec![text],
+            Self::Tiles(tiles) => {
+                tiles.iter_mut().flat_map(|t| [&mut t.name, &mut t.value, &mut t.note]).collect()
+            }
+            Self::Facts(facts) => facts.iter_mut().flat_map(|(key, value)| [key, value]).collect(),
+            Self::Table { caption, table } => [caption].into_iter().chain(table.texts()).collect(),
+            Self::Picture { caption, .. } | Self::Figure { caption, .. } => vec![caption],
+            Self::Gallery { title, caption, films, .. } => {
+                let films = films.iter_mut().flat_map(|film| [&mut film.name, &mut film.caption]);
+                [title, caption].into_iter().chain(films).collect()
+            }
+            Self::Folded { summary, blocks } => {
+                [summary].into_iter().chain(blocks.iter_mut().flat_map(Self::texts)).collect()
+            }
+        }
+    }
+}
+
 impl Report {
+    /// The same without what may not leave the house.
+    #[must_use]
+    pub fn discreet(mut self, discretion: &Discretion) -> Self {
+        let facts = self.provenance.iter_mut().map(|(_, value)| value);
+        let texts = self.blocks.iter_mut().flat_map(Block::texts);
+        for text in [&mut self.title].into_iter().chain(facts).chain(texts) {
+            *text = discretion.text(text);
+        }
+        self
+    }
     /// The whole file.
     #[must_use]
     pub fn to_html(&self) -> String {

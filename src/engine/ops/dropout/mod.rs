@@ -14,7 +14,7 @@ use crate::{
 };
 
 const FORWARD: Kernel<Params> = kernel!("dropout/forward");
-params! { struct Params { quads: u32, share: f32, layer: u32 } }
+params! { struct Params { quads: u32, share: f32, layer: u32, sample: u32 } }
 
 /// `y = m x / (1 − p)` with m = 0 with probability p, else 1, as `torch.nn.functional.dropout` in training
 /// (Srivastava et al. 2014).
@@ -35,7 +35,8 @@ impl Dropout {
     fn launch(&self, rec: &Recording, x: &Tensor, step: &Tensor) -> Result<Tensor> {
         let y = Tensor::new(rec, &x.shape);
         let quads = x.rows() * x.quads();
-        let p = Params { quads: quads as u32, share: self.p, layer: self.layer };
+        let sample = (quads / x.shape.first().copied().unwrap_or(1).max(1)) as u32;
+        let p = Params { quads: quads as u32, share: self.p, layer: self.layer, sample };
         let cost = Cost { flops: 0, shape: format!("{:?}", x.shape) };
         let slices = [&x.data, &step.data, &y.data];
         rec.launch(&FORWARD, &[], p, &slices, Gpu::grid(quads), cost)?;

@@ -22,7 +22,7 @@ const CHUNK_GRADIENTS_SUBGROUP: Kernel<Params> = kernel!("info_nce/chunk_gradien
 const GRAD_QUERY: Kernel<Params> = kernel!("info_nce/grad_query");
 const ENQUEUE: Kernel<Enqueue> = kernel!("info_nce/enqueue");
 params! { struct Params { queries: u32, keys: u32, quads: u32, chunk: u32, scale: f32 } }
-params! { struct Enqueue { size: u32, quads: u32, keys: u32 } }
+params! { struct Enqueue { size: u32, quads: u32, keys: u32, is_part: u32 } }
 
 /// The queue is swept in at most so many chunks, whose sums are then added in order.
 const CHUNKS: usize = 128;
@@ -166,18 +166,36 @@ impl InfoNce {
     }
 }
 
-/// Puts a batch's keys into the queue, going on behind those of the samples before it (`Step::samples` modulo K), and at row 0
-/// after the last.
+/// Puts a batch's keys into the queue, going on behind those of the samples before it (`Step::samples` without `Step::first`,
+/// modulo K), and at row 0 after the last.
 ///
 /// Shapes: keys `[N, D]`, queue `[K, D]` in memory of its own, step as `Step::upload` makes it.
 /// Errs if the shapes do not fit or N exceeds K. He et al. 2020, algorithm 1.
 pub fn enqueue(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor) -> Result<()> {
+    put(rec, keys, queue, step, false)
+}
+
+/// Puts the keys of a part of a batch to their places among those of the whole batch, `[B, D]`, from where [`enqueue`] takes
+/// them at the step's end: no key is a negative of its own step.
+///
+/// # Errors
+/// As [`enqueue`].
+pub fn keep(rec: &Recording, keys: &Tensor, whole: &Tensor, step: &Tensor) -> Result<()> {
+    put(rec, keys, whole, step, true)
+}
+
+fn put(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor, part: bool) -> Result<()> {
     if keys.channels() != queue.channels() || keys.rows() > queue.rows() {
         let expected = format!("keys that fit a queue {:?}", queue.shape);
         return Err(Error::shape("info_nce/enqueue", expected, format!("{:?}", keys.shape)));
     }
     let (quads, size) = (keys.quads(), keys.rows() * keys.quads());
-    let p = Enqueue { size: size as u32, quads: quads as u32, keys: queue.rows() as u32 };
+    let p = Enqueue {
+        size: size as u32,
+        quads: quads as u32,
+        keys: queue.rows() as u32,
+        is_part: part.into(),
+    };
     let slices = [&keys.data, &step.data, &queue.data];
     let cost = Cost { flops: 0, shape: shape(keys, queue) };
     rec.launch(&ENQUEUE, &[], p, &slices, Gpu::grid(size), cost)

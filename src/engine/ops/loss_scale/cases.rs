@@ -36,7 +36,8 @@ fn case(why: &str, floats: usize, odd: &'static [f64]) -> Case {
                 report.compare(format!("g of step {at}"), &tensor.read(&program)?, &want, 1e-6);
             }
             let words: [u32; 4] = bytemuck::pod_read_unaligned(&gpu.read(&state.data)?);
-            let step: Step = bytemuck::pod_read_unaligned(&gpu.read(&step.data)?);
+            let step = gpu.read(&step.data)?;
+            let step: Step = bytemuck::pod_read_unaligned(&step[..size_of::<Step>()]);
             let found = (f64::from(f32::from_bits(words[0])), words[1], words[3]);
             let right = found == wanted && words[2] == 0 && step.skip == u32::from(!moves);
             let what = format!("state {found:?} of step {at}, expected {wanted:?}");

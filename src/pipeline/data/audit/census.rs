@@ -1,8 +1,11 @@
 //! Statistics of a data set.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{AuditedFilm, parted};
 use crate::data::{Annotation, Dataset, Kind, Source};
@@ -18,12 +21,18 @@ pub struct Spread<T> {
     pub most: T,
 }
 
+/// A folder's path as JSON can have it, which is Unicode.
+fn root<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// A data set in numbers.
 #[derive(Debug, Clone, Serialize)]
 pub struct Census {
     /// Its name.
     pub name: String,
     /// Its folder.
+    #[serde(serialize_with = "root")]
     pub root: PathBuf,
     /// What its films are annotated with.
     pub kind: Kind,
@@ -31,6 +40,8 @@ pub struct Census {
     pub parts: [usize; 3],
     /// Patients in all of them.
     pub patients: usize,
+    /// By what they are told, with the films of each way.
+    pub patients_told: String,
     /// Films of each class, finding or kind of box, in each part; of a mask, films that have one.
     pub classes: Vec<(String, [usize; 3])>,
     /// Films that its tables name and the disk lacks.
@@ -56,8 +67,13 @@ pub struct Census {
 }
 
 impl Census {
-    /// Of a set whose readable films are `films`.
-    pub(super) fn of(source: &Source, dataset: &Dataset, films: &[&AuditedFilm]) -> Self {
+    /// Of a set whose readable films are `films`, and whose patients are `told` so.
+    pub(super) fn of(
+        source: &Source,
+        dataset: &Dataset,
+        films: &[&AuditedFilm],
+        told: &str,
+    ) -> Self {
         let mut encodings = BTreeMap::new();
         for entry in films {
             *encodings.entry(entry.look.describe()).or_insert(0) += 1;
@@ -85,6 +101,7 @@ impl Census {
             kind: dataset.labels.kind,
             parts: [dataset.train.len(), dataset.val.len(), dataset.test.len()],
             patients: patients.len(),
+            patients_told: told.to_owned(),
             classes: classes(dataset),
             missing: dataset.missing,
             unlabelled: dataset.unlabelled,

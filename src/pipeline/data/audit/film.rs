@@ -7,7 +7,7 @@ use image_hasher::{HashAlg, HasherConfig};
 
 use crate::data::film::{
     decode::examine,
-    image::{Encoding, Misfit, bytes},
+    image::{Decoded, Encoding, Misfit, with_bytes},
 };
 
 /// Side of the picture by which films are compared, pixels.
@@ -48,9 +48,9 @@ impl Look {
 
     /// The encoding in words.
     pub fn describe(&self) -> String {
-        let Encoding { format, bits, channels, palette, .. } = self.encoding;
+        let Encoding { format, bits, channels, palette, .. } = &self.encoding;
         let colour = match channels {
-            _ if palette => "palette",
+            _ if *palette => "palette",
             1 => "grey",
             2 => "grey with alpha",
             3 => "colour",
@@ -62,8 +62,11 @@ impl Look {
 
 /// Decodes a film and looks at it.
 pub(in crate::data) fn look(path: &Path) -> Result<Look, Misfit> {
-    let bytes = bytes(path)?;
-    let (film, encoding) = examine(&bytes)?;
+    with_bytes(path, looked)
+}
+
+fn looked(bytes: &[u8]) -> Result<Look, Misfit> {
+    let Decoded { film, encoding, share: _share } = examine(bytes)?;
     let count = film.pixels.len() as f64;
     let mean = film.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
     let square = film.pixels.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count;
@@ -90,7 +93,7 @@ pub(in crate::data) fn look(path: &Path) -> Result<Look, Misfit> {
         mean,
         deviation: square.sqrt(),
         range: [low.into(), high.into()],
-        content: blake3::hash(&bytes).into(),
+        content: blake3::hash(bytes).into(),
         likeness,
         thumbnail,
     })

@@ -7,18 +7,20 @@ mod pictures;
 mod studies;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Annotation, Dataset, Kind, Part, Sample, Source, Split,
     dataset::{
-        split::{Flaw, SHARED_PATIENT},
+        listing::{Flaw, Level},
+        patient,
+        split::SHARED_PATIENT,
         split_file,
     },
     film::{image::Misfit, mask::mask},
@@ -28,18 +30,6 @@ use crate::{Error, Fault, Result};
 use census::classes;
 pub use census::{Census, Spread};
 use film::Look;
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Training would stop over it, or its figures would be false.
-    Error,
-    /// It may be meant, and figures may suffer.
-    Warning,
-    /// Worth knowing.
-    Note,
-}
 
 /// Something that was found.
 #[derive(Debug, Clone, Serialize)]
@@ -55,8 +45,13 @@ pub struct Finding {
     /// What was expected and what was found, and one way to mend it.
     pub problem: String,
     /// The other place, where a film is in two.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "other")]
     pub other: Option<PathBuf>,
+}
+
+/// The other film's path as JSON can have it, which is Unicode.
+fn other<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
 /// What an audit came to.
@@ -66,6 +61,9 @@ pub struct Audit {
     pub sets: Vec<Census>,
     /// What was found, worst first.
     pub findings: Vec<Finding>,
+    /// All patients, whom findings may name: for whoever hands them on.
+    #[serde(skip)]
+    pub patients: BTreeSet<String>,
 }
 
 /// A data set to be audited.
@@ -82,6 +80,8 @@ struct AuditedFilm<'a> {
     part: Part,
     sample: &'a Sample,
     look: &'a Look,
+    /// It has a mask, and nothing is marked on it.
+    unmarked: bool,
 }
 
 /// Looks at every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in all.
@@ -89,27 +89,29 @@ struct AuditedFilm<'a> {
 /// # Errors
 /// None of the data sets can be read, and why not the first.
 pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Audit> {
-    let (sets, mut findings) = readable(subjects)?;
+    let (sets, origins, mut findings) = readable(subjects)?;
     let films: Vec<(usize, Part, &Sample)> = sets
         .iter()
         .enumerate()
         .flat_map(|(set, (_, dataset))| parted(dataset).map(move |(part, film)| (set, part, film)))
         .collect();
     let looks = looks(films.iter().map(|(.., film)| film.path.as_path()), progress);
-    let wrong = |&(set, _, sample): &(usize, Part, &'_ Sample)| {
-        let (what, misfit) = match &looks[sample.path.as_path()] {
-            Err(misfit) => ("unreadable film", misfit.clone()),
-            // A mask can only be held against a film that can be read.
-            Ok(look) => ("unusable annotation", annotated(sample, look.size).err()?),
-        };
-        let name = &sets[set].0.source.name;
-        Some(finding(Level::Error, what, name, sample.path.display(), misfit.to_string()))
+    let judged = |&(.., sample): &(usize, Part, &'_ Sample)| match &looks[sample.path.as_path()] {
+        Err(misfit) => Err(("unreadable film", misfit.clone())),
+        // A mask can only be held against a film that can be read.
+        Ok(look) => annotated(sample, look.size).map_err(|misfit| ("unusable annotation", misfit)),
     };
-    findings.par_extend(films.par_iter().filter_map(wrong));
+    let judged: Vec<_> = films.par_iter().map(judged).collect();
     let mut entries = Vec::new();
-    for &(set, part, sample) in &films {
+    for (&(set, part, sample), judged) in films.iter().zip(judged) {
+        let unmarked = judged.as_ref().is_ok_and(|marked| !marked);
+        if let Err((what, misfit)) = judged {
+            let name = &sets[set].0.source.name;
+            let place = sample.path.display();
+            findings.push(finding(Level::Error, what, name, place, misfit.to_string()));
+        }
         if let Ok(look) = &looks[sample.path.as_path()] {
-            entries.push(AuditedFilm { set, part, sample, look });
+            entries.push(AuditedFilm { set, part, sample, look, unmarked });
         }
     }
     let mut censuses = Vec::new();
@@ -121,6 +123,7 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
             findings.extend(pictures::of_films(&subject.source.name, &of_set));
             findings.extend(studies::beside(&subject.source));
         }
+        findings.extend(pictures::unmarked(&subject.source.name, &of_set));
         findings.extend(rare(dataset));
         findings.extend(left_out(&subject.source, dataset));
         if let Some(file) = &subject.source.splits {
@@ -130,24 +133,27 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
                 finding(Level::Error, "changed film", &dataset.name, path.display(), problem.into())
             }));
         }
-        censuses.push(Census::of(&subject.source, dataset, &of_set));
+        censuses.push(Census::of(&subject.source, dataset, &of_set, &origins[at]));
     }
     findings.extend(likeness::twice(&entries, &sets));
     findings.sort_by(|a, b| (a.level, a.what, &a.place).cmp(&(b.level, b.what, &b.place)));
-    Ok(Audit { sets: censuses, findings })
+    let patients = films.iter().map(|(.., film)| film.patient.clone()).collect();
+    Ok(Audit { sets: censuses, findings, patients })
 }
 
 /// A data set that can be read, and who asked for it.
 type Readable<'a> = (&'a Subject, Dataset);
 
-/// The data sets that can be read, and what their readers found.
-fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<Finding>)> {
-    let (mut sets, mut findings, mut first) = (Vec::new(), Vec::new(), None);
+/// The data sets that can be read, where the patients of each come from, and what their readers found.
+fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec<Finding>)> {
+    let (mut sets, mut origins, mut findings, mut first) =
+        (Vec::new(), Vec::new(), Vec::new(), None);
     for subject in subjects {
         let name = subject.source.name.clone();
         match subject.source.survey() {
-            Ok((dataset, flaws)) => {
-                let said = |flaw: &Flaw| refused(Level::Error, &name, flaw.what, &flaw.error);
+            Ok((dataset, mut flaws)) => {
+                origins.push(patient::take_origin(&mut flaws));
+                let said = |flaw: &Flaw| refused(flaw.level, &name, flaw.what, &flaw.error);
                 findings.extend(flaws.iter().map(said));
                 findings.extend(passed_over(&subject.source, &flaws));
                 sets.push((subject, dataset));
@@ -160,7 +166,7 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<Finding>)> {
     }
     match first {
         Some(first) if sets.is_empty() => Err(first),
-        _ => Ok((sets, findings)),
+        _ => Ok((sets, origins, findings)),
     }
 }
 
@@ -178,15 +184,15 @@ fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
     let known: HashSet<_> = known.iter().map(key).collect();
     // Strictness may leave no data set at all, which says nothing about the one that is used.
     let Ok((_, flaws)) = strict.survey() else { return Vec::new() };
-    let new = flaws.iter().filter(|flaw| !known.contains(&key(flaw)));
+    let heard = |flaw: &&Flaw| flaw.level == Level::Note || known.contains(&key(flaw));
+    let new = flaws.iter().filter(|flaw| !heard(flaw));
     let warned = new.map(|flaw| {
         let mut warned = refused(Level::Warning, &source.name, flaw.what, &flaw.error);
-        if let Error::Data(fault) = &flaw.error {
+        if let Some(Fault { expected, found, .. }) = flaw.error.fault() {
             let instead = match flaw.what {
                 SHARED_PATIENT => "here the films are divided again by patient",
                 _ => "here it is left out",
             };
-            let Fault { expected, found, .. } = &**fault;
             warned.problem = format!("expected {expected}, found {found}; {instead}");
         }
         warned
@@ -238,16 +244,15 @@ fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
     parts.into_iter().flat_map(|(part, films)| films.iter().map(move |film| (part, film)))
 }
 
-/// Whether what is known of a film fits it.
-fn annotated(sample: &Sample, size: [usize; 2]) -> Result<(), Misfit> {
+/// Whether something is marked on a film's mask, where it has one; what is known of the film must fit it.
+fn annotated(sample: &Sample, size: [usize; 2]) -> Result<bool, Misfit> {
     match &sample.target {
-        Annotation::Mask(_) | Annotation::Polygons { .. } => {
-            let inside = mask(&sample.target, size)?;
-            let empty = !inside.contains(&1) && matches!(sample.target, Annotation::Mask(_));
-            if empty { Err(Misfit::new("some foreground in its mask", "none")) } else { Ok(()) }
+        Annotation::Mask(_) => Ok(mask(&sample.target, size)?.contains(&1)),
+        Annotation::Polygons { .. } => mask(&sample.target, size).map(|_| true),
+        Annotation::Boxes { size: annotated, .. } => {
+            super::film::fit::upright(*annotated, size).map(|()| true)
         }
-        Annotation::Boxes { size: annotated, .. } => super::film::fit::upright(*annotated, size),
-        Annotation::Labels(_) => Ok(()),
+        Annotation::Labels(_) => Ok(true),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Findings on the films of a set as pictures.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{AuditedFilm, Finding, Level, finding};
 
@@ -20,7 +20,37 @@ pub(in crate::data) fn of_films(set: &str, films: &[&AuditedFilm]) -> Vec<Findin
         finding(Level::Warning, "blank film", set, entry.sample.path.display(), problem)
     });
     let kinds = [inverted, dark, depths, names, grey].map(|kind| kind(set, films));
-    blank.chain(kinds.into_iter().flatten()).collect()
+    blank.chain(kinds.into_iter().flatten()).chain(odd(set, films)).collect()
+}
+
+/// Films with masks on which nothing is marked: without the finding, or without their outline.
+pub(in crate::data) fn unmarked(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
+    let about = (Level::Note, "empty masks");
+    together(
+        about,
+        set,
+        films,
+        |entry| entry.unmarked,
+        |found| {
+            let have = if found.len() == 1 { "has a mask" } else { "have masks" };
+            format!(
+                "{} {have} without foreground, as films without the finding do",
+                counted(found.len())
+            )
+        },
+    )
+}
+
+/// What is odd about the files of films that were read all the same, each kind of it once.
+fn odd(set: &str, films: &[&AuditedFilm]) -> Vec<Finding> {
+    let kinds: BTreeSet<&str> =
+        films.iter().flat_map(|entry| &entry.look.encoding.notes).map(String::as_str).collect();
+    let of_kind = |kind: &str| {
+        let has = |entry: &AuditedFilm| entry.look.encoding.notes.iter().any(|note| note == kind);
+        let problem = |found: &[&&AuditedFilm]| format!("{}: {kind}", counted(found.len()));
+        together((Level::Warning, "odd film file"), set, films, has, problem)
+    };
+    kinds.into_iter().filter_map(of_kind).collect()
 }
 
 /// One finding of all the films that fit, at the place of the first.

@@ -71,9 +71,9 @@ fn compared(source: &Source) -> Result<Vec<Finding>> {
 }
 
 /// How bad a row is, what it is, and the problem.
-type Fault = (Level, &'static str, String);
+type RowFault = (Level, &'static str, String);
 /// What holds a row against the folders.
-type Compare = fn(root: &Path, cells: &[String]) -> Result<(), Fault>;
+type Compare = fn(root: &Path, cells: &[String]) -> Result<(), RowFault>;
 
 /// The place of a path that begins with the folder that the archive held: whatever that is called here, or beside it.
 fn place(root: &Path, cell: &str) -> Option<PathBuf> {
@@ -97,7 +97,7 @@ fn found(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Holds a row of a study and its label against the study's folder.
-fn study(root: &Path, cells: &[String]) -> Result<(), Fault> {
+fn study(root: &Path, cells: &[String]) -> Result<(), RowFault> {
     let word = |label: &String| LABELS.get(label.parse::<usize>().ok()?);
     let row = match cells {
         [study, label] => place(root, study).zip(word(label)),
@@ -123,7 +123,7 @@ fn study(root: &Path, cells: &[String]) -> Result<(), Fault> {
 }
 
 /// Sees that the film of a row is there.
-fn film(root: &Path, cells: &[String]) -> Result<(), Fault> {
+fn film(root: &Path, cells: &[String]) -> Result<(), RowFault> {
     let path = cells.first().map(String::as_str).unwrap_or_default();
     let study = |film: &Path| Some(found(film.parent()?)?.join(film.file_name()?));
     match place(root, path).and_then(|film| study(&film)) {

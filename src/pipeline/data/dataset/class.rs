@@ -25,11 +25,12 @@ impl Class {
     }
 }
 
-/// The class that a cell means, by the cell itself or one of its parts between `/`, `,` and `|`
+/// The class that a cell means, by the cell itself, else by one of its parts between `/`, `,` and `|`
 /// (`Pneumonia/Viral/COVID-19`); of several the first in `classes`.
 pub(in crate::data) fn class_of_cell(classes: &[Class], cell: &str) -> Option<usize> {
-    let parts = || cell.split(['/', ',', '|']).map(str::trim).chain([cell]);
-    classes.iter().position(|class| class.any(|word| parts().any(|part| part == word)))
+    let of = |fits: &dyn Fn(&str) -> bool| classes.iter().position(|class| class.any(fits));
+    let parts = || cell.split(['/', ',', '|']).map(str::trim);
+    of(&|word| word == cell).or_else(|| of(&|word| parts().any(|part| part == word)))
 }
 
 /// The names of `classes`.

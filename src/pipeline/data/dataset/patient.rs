@@ -1,96 +1,283 @@
-//! The patient identifier in a path.
+//! Who a film is of: one rule for all data sets.
+//!
+//! A film's patient is told by the column of a table; else by DICOM's PatientID; else by a known pattern of names; else by a
+//! folder that holds the films of one patient ([`super::patient_folders`]); else every film is a patient of its own. Numbers are
+//! compared as numbers: `0.0`, `0` and `00` are one patient. What says the same of all films (`ANONYMOUS`) says nothing.
 
-use crate::data::{film::dicom, walk::stem};
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+};
 
-/// The patient of a film below `folder`, by its path or its DICOM header; any film that does not tell counts as a patient of its own.
-pub(in crate::data) fn patient(folder: &Path, film: &Path) -> String {
-    told(folder, film).or_else(|| dicom::patient(film)).unwrap_or_else(|| stem(film))
+use super::{
+    listing::{Flaw, Row},
+    patient_folders,
+    patient_names::{known, nobody, number, numbered_folder, without_channel},
+};
+use crate::{
+    Error,
+    data::{
+        Annotation, Format, Labels, Sample, Source,
+        film::dicom,
+        walk::{self, composed, stem},
+    },
+};
+
+/// By what a film's patient is told, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::data) enum Told {
+    /// A table says it.
+    Column,
+    /// The header of the DICOM file says it.
+    Dicom,
+    /// The name says that it is of a patient (`person12_virus_3`, a folder `patient00007`), or the set is known to number so.
+    Name,
+    /// The name looks like one that numbers patients.
+    Pattern,
+    /// A folder looks like one of a patient.
+    Folder,
+    /// By nothing: each film counts as a patient of its own.
+    Own,
 }
 
-/// The patient that the path of a film below `folder` tells.
-///
-/// Known ways: a folder `patient00001` (CheXpert, MURA), or names of films such as
-/// `patient00001_view1`, `person12_bacteria_3` and `IM-0115-0001`, `NORMAL2-IM-0604-0001` (Kermany, Kaggle),
-/// `VIRUS-1234567-0001` (Kermany, Mendeley), `00000005_001` (NIH).
-pub(in crate::data) fn told(folder: &Path, film: &Path) -> Option<String> {
-    let inside = film.strip_prefix(folder).unwrap_or(film);
-    let mut folders = inside.parent()?.components().filter_map(|part| part.as_os_str().to_str());
-    let own = folders.find(|name| {
-        let number = name.strip_prefix("patient");
-        number.is_some_and(|n| !n.is_empty() && digits(n) == n.len())
-    });
-    own.map(str::to_owned).or_else(|| known(&stem(film)).map(str::to_owned))
+impl Told {
+    /// Whether it may be wrong: then a person's own division is not refused for it.
+    pub(in crate::data) fn guessed(self) -> bool {
+        self >= Self::Pattern
+    }
+
+    /// The evidence in words.
+    pub(in crate::data) fn words(self) -> &'static str {
+        match self {
+            Self::Column => "by a column",
+            Self::Dicom => "by DICOM's PatientID",
+            Self::Name => "by their names",
+            Self::Pattern => "by names that look numbered by patient",
+            Self::Folder => "by folders that look like one for each patient",
+            Self::Own => "by nothing, each film its own",
+        }
+    }
 }
 
-fn known(stem: &str) -> Option<&str> {
-    for word in ["person", "patient"] {
-        if let Some(rest) = stem.strip_prefix(word) {
-            let n = digits(rest);
-            return (n > 0).then(|| &stem[..word.len() + n]);
+/// Fills in the patient of every row for which no table did, and says by what each is told; what is odd goes to `flaws`.
+pub(in crate::data) fn settle(
+    source: &Source,
+    labels: &Labels,
+    rows: &mut [Row],
+    flaws: &mut Vec<Flaw>,
+) -> Vec<Told> {
+    let mut found: Vec<Option<(Told, String)>> =
+        rows.iter().map(|row| at_hand(source, row)).collect();
+    for told in [Told::Column, Told::Dicom] {
+        forget_nobody(told, rows, &mut found, flaws);
+    }
+    let open = |found: &[Option<(Told, String)>]| -> Vec<usize> {
+        (0..found.len()).filter(|&at| found[at].is_none()).collect()
+    };
+    for at in open(&found) {
+        found[at] = by_name(source, &rows[at].sample);
+    }
+    // What is published is known: its folders need no guess.
+    if source.known.is_none() {
+        let left = open(&found);
+        let folders = patient_folders::of(source, labels, rows, &left);
+        for (at, folder) in left.into_iter().zip(folders) {
+            found[at] = folder.map(|name| (Told::Folder, name));
         }
     }
-    for class in ["BACTERIA-", "VIRUS-", "NORMAL-"] {
-        if let Some(rest) = stem.strip_prefix(class) {
-            let n = digits(rest);
-            return (n > 0).then(|| &rest[..n]);
-        }
+    one_spelling(&mut found);
+    let names = own_names(source, rows, &found);
+    let mut told = Vec::new();
+    for ((row, found), own) in rows.iter_mut().zip(found).zip(names) {
+        let (by, name) = found.unwrap_or((Told::Own, own));
+        row.sample.patient = name;
+        told.push(by);
     }
-    if let Some(at) = stem.find("IM-") {
-        let end = at + "IM-".len();
-        let n = digits(&stem[end..]);
-        return (n > 0).then(|| &stem[..end + n]);
-    }
-    // Eight digits, a line, three digits.
-    let (person, film) = stem.split_once('_')?;
-    let numbered = |s: &str, n: usize| s.len() == n && digits(s) == n;
-    (numbered(person, 8) && numbered(film, 3)).then_some(person)
+    flaws.extend(lopsided(rows, &told));
+    told
 }
 
-/// Length of the run of digits at the start.
-fn digits(text: &str) -> usize {
-    text.bytes().take_while(u8::is_ascii_digit).count()
+/// What the table or the DICOM header says of a row. A film whose name says that it is a picture is asked last.
+fn at_hand(source: &Source, row: &Row) -> Option<(Told, String)> {
+    let (path, given) = (&row.sample.path, row.sample.patient.as_str());
+    if !given.is_empty() {
+        return Some((Told::Column, composed(given)));
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let picture = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"].contains(&extension.as_str());
+    if picture && (by_name(source, &row.sample).is_some() || !dicom::has_mark(path)) {
+        return None;
+    }
+    dicom::patient(path).map(|id| (Told::Dicom, id))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{known, patient};
-    use std::path::Path;
-
-    #[test]
-    fn a_folder_can_name_the_patient() {
-        for (film, expected) in [
-            ("MURA/train/XR_HAND/patient00012/study1_positive/image1.png", "patient00012"),
-            ("MURA/train/patients/image1.png", "image1"),
-            ("MURA/train/patient/image1.png", "image1"),
-            ("patient7/image1.png", "patient7"),
-        ] {
-            assert_eq!(patient(Path::new("MURA"), Path::new(film)), expected);
-        }
-        let film = Path::new("patient7/set/image1.png");
-        assert_eq!(patient(Path::new("patient7/set"), film), "image1");
-    }
-
-    #[test]
-    fn a_known_file_name_tells_the_patient() {
-        for (stem, expected) in [
-            ("person12_bacteria_3", "person12"),
-            ("patient00007-study1-view1_frontal", "patient00007"),
-            ("person1120-virus-1845", "person1120"),
-            ("IM-0115-0001", "IM-0115"),
-            ("IM-0437-0001-0002", "IM-0437"),
-            ("NORMAL2-IM-0604-0001", "NORMAL2-IM-0604"),
-            ("VIRUS-1234567-0001", "1234567"),
-            ("00000005_001", "00000005"),
-        ] {
-            assert_eq!(known(stem), Some(expected));
+/// Takes back identifiers that name nobody: placeholders, and one that most films share.
+fn forget_nobody(
+    by: Told,
+    rows: &[Row],
+    found: &mut [Option<(Told, String)>],
+    flaws: &mut Vec<Flaw>,
+) {
+    let mut films: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, one) in found.iter().enumerate() {
+        if let Some((told, id)) = one
+            && *told == by
+        {
+            films.entry(id.clone()).or_default().push(at);
         }
     }
+    let alone = films.len() == 1;
+    // A person's own column is taken at its word where few rows say the same.
+    let several = if by == Told::Dicom { 3 } else { SEVERAL };
+    for (id, at) in films {
+        let of_all = alone && at.len() >= several && 2 * at.len() > rows.len();
+        if !of_all && !nobody(&id) {
+            continue;
+        }
+        let what = if by == Told::Dicom { "PatientID" } else { "patient" };
+        let count = if at.len() == rows.len() {
+            format!("all {} films name the same {what} {id}", at.len())
+        } else {
+            format!("{} films name the same {what} {id}", at.len())
+        };
+        let mend = "each of them counts as a patient of its own, unless its name or folder tells more; \
+                    name the column of patients, or give them their numbers";
+        let place = rows[at[0]].place.clone();
+        let error = Error::data(place, "a patient that tells films apart", count, mend);
+        flaws.push(Flaw::warning(NOBODYS, error));
+        at.into_iter().for_each(|at| found[at] = None);
+    }
+}
 
-    #[test]
-    fn any_other_file_name_tells_no_patient() {
-        for stem in ["IMG0000019", "person", "patients", "0005_001", "DIM-", "", "é_1"] {
-            assert_eq!(known(stem), None);
+/// The patient that a film's own path tells.
+fn by_name(source: &Source, film: &Sample) -> Option<(Told, String)> {
+    if let Some(folder) = numbered_folder(&source.films(), &film.path) {
+        return Some((Told::Name, folder));
+    }
+    let stem = stem(&film.path);
+    // The mask of a case serves all its channels.
+    if let Annotation::Mask(masks) = &film.target
+        && let Some(case) = without_channel(&stem)
+        && masks.iter().all(|mask| walk::stem(mask) == case)
+    {
+        return Some((Told::Name, known(case).unwrap_or(case).to_owned()));
+    }
+    let name = known(&stem)?;
+    let says = source.known.is_some() || name.starts_with("person") || name.starts_with("patient");
+    Some((if says { Told::Name } else { Told::Pattern }, name.to_owned()))
+}
+
+/// Gives patients of one number one name: the shortest of its spellings.
+fn one_spelling(found: &mut [Option<(Told, String)>]) {
+    let mut shortest: HashMap<String, String> = HashMap::new();
+    for (_, name) in found.iter().flatten() {
+        if let Some(number) = number(name) {
+            let known = shortest.entry(number).or_insert_with(|| name.clone());
+            if (name.len(), name.as_str()) < (known.len(), known.as_str()) {
+                known.clone_from(name);
+            }
         }
     }
+    for (_, name) in found.iter_mut().flatten() {
+        if let Some(number) = number(name) {
+            name.clone_from(&shortest[&number]);
+        }
+    }
+}
+
+/// What films of which nothing is told are called: by their name where no other is called so, else by their path, so that
+/// `a/1.png` and `b/1.png` are two patients.
+fn own_names(source: &Source, rows: &[Row], found: &[Option<(Told, String)>]) -> Vec<String> {
+    let top = source.films();
+    let inside =
+        |row: &Row| row.sample.path.strip_prefix(&top).unwrap_or(&row.sample.path).to_owned();
+    let told: HashSet<&str> = found.iter().flatten().map(|(_, name)| name.as_str()).collect();
+    // Annotations name films by path; divisions of such sets go by it.
+    let by_path = matches!(source.format, Some(Format::Coco | Format::Voc | Format::Yolo));
+    let ways: [fn(&Path) -> String; 3] = [
+        |path| composed(&stem(path)),
+        |path| composed(&path.with_extension("").display().to_string()),
+        |path| composed(&path.display().to_string()),
+    ];
+    let mut names: Vec<Option<String>> =
+        found.iter().map(|f| f.is_some().then(String::new)).collect();
+    for way in ways.into_iter().skip(usize::from(by_path)) {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let open = |names: &[Option<String>]| -> Vec<(usize, String)> {
+            let left = names.iter().enumerate().filter(|(_, name)| name.is_none());
+            left.map(|(at, _)| (at, way(&inside(&rows[at])))).collect()
+        };
+        let named = open(&names);
+        named.iter().for_each(|(_, name)| *counts.entry(name.clone()).or_default() += 1);
+        for (at, name) in named {
+            if counts[&name] == 1 && !told.contains(name.as_str()) {
+                names[at] = Some(name);
+            }
+        }
+    }
+    let whole = |(at, name): (usize, Option<String>)| {
+        name.unwrap_or_else(|| rows[at].sample.path.display().to_string())
+    };
+    names.into_iter().enumerate().map(whole).collect()
+}
+
+/// Films of one patient that are more than half of a set are rarely of one patient.
+fn lopsided(rows: &[Row], told: &[Told]) -> Option<Flaw> {
+    let mut films: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        films.entry(&row.sample.patient).or_insert((at, 0)).1 += 1;
+    }
+    let (name, (first, count)) = films.into_iter().max_by_key(|(_, (_, count))| *count)?;
+    (rows.len() >= SEVERAL && 2 * count > rows.len()).then(|| {
+        let found =
+            format!("{count} of {} of patient {name}, told {}", rows.len(), told[first].words());
+        let place = rows[first].place.clone();
+        let mend = "name the column of patients, or correct it, if these are several";
+        Flaw::warning(LOPSIDED, Error::data(place, "films of several patients", found, mend))
+    })
+}
+
+/// Films of a set below which its patients say little.
+const SEVERAL: usize = 10;
+/// What is odd where a patient's number is that of nobody.
+pub(in crate::data) const NOBODYS: &str = "patient that names nobody";
+/// What is odd where one patient has most films.
+pub(in crate::data) const LOPSIDED: &str = "patient of most films";
+
+/// What the note is called that says where patients come from.
+pub(in crate::data) const ORIGIN: &str = "where patients come from";
+
+/// Where the patients of a set come from, as a note.
+pub(in crate::data) fn origin(source: &Source, rows: &[Row], told: &[Told]) -> Flaw {
+    /// Patients named as an example.
+    const EXAMPLES: usize = 3;
+    let mut by: BTreeMap<Told, (usize, Vec<&str>)> = BTreeMap::new();
+    for (row, told) in rows.iter().zip(told) {
+        let (films, names) = by.entry(*told).or_default();
+        *films += 1;
+        if names.len() < EXAMPLES && !names.contains(&row.sample.patient.as_str()) {
+            names.push(&row.sample.patient);
+        }
+    }
+    let said =
+        |(told, (films, names)): (Told, (usize, Vec<&str>))| match (told, &source.patient_column) {
+            (Told::Own, _) => format!("{films} films {}", told.words()),
+            (Told::Column, Some(column)) => format!("{films} films by the column {column}"),
+            _ => format!("{films} films {} ({} …)", told.words(), names.join(", ")),
+        };
+    let found: Vec<String> = by.into_iter().map(said).collect();
+    let error = Error::data(
+        &source.root,
+        "patients by a column, DICOM, names or folders",
+        found.join("; "),
+        "name the column of patients in a table where this is wrong",
+    );
+    Flaw::note(ORIGIN, error)
+}
+
+/// Takes the note of [`origin`] out of what is said of a set.
+pub(in crate::data) fn take_origin(flaws: &mut Vec<Flaw>) -> String {
+    let at = flaws.iter().position(|flaw| flaw.what == ORIGIN);
+    let note = at.map(|at| flaws.remove(at).error);
+    note.and_then(|error| error.fault().map(|fault| fault.found.clone())).unwrap_or_default()
 }

@@ -1,6 +1,9 @@
 //! A source as it can go to another machine: without the places of this one.
 
-use crate::data::{Roots, Source};
+use crate::{
+    Error, Result,
+    data::{Roots, Source},
+};
 use std::path::{Component, Path, PathBuf};
 
 impl Source {
@@ -15,14 +18,23 @@ impl Source {
         source
     }
     /// The keys of this source that are not at their default, as a configuration has them.
-    pub fn own_keys(&self) -> toml::Table {
-        let table = |source: &Self| toml::Table::try_from(source).expect("a source is plain data");
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a path that is no UTF-8, which TOML is.
+    pub fn own_keys(&self) -> Result<toml::Table> {
+        let table = |source: &Self| {
+            toml::Table::try_from(source).map_err(|_| {
+                let found = format!("{:?}", self.root);
+                let mend = "rename it, and what is named in it, to plain UTF-8";
+                Error::data(&self.root, "a path that a configuration can name", found, mend)
+            })
+        };
         let plain = Self { known: self.known.clone(), format: self.format, ..Self::named("") };
-        let plain = table(&plain);
+        let plain = table(&plain)?;
         let own = |(key, value): &(String, toml::Value)| {
             plain.get(key) != Some(value) || ["known", "format"].contains(&key.as_str())
         };
-        table(self).into_iter().filter(own).collect()
+        Ok(table(self)?.into_iter().filter(own).collect())
     }
     /// This source without its root, which [`Source::at`] gives again. A path that led out of the root is kept by its
     /// last name, so that the file can be put into the root of another machine.

@@ -1,12 +1,15 @@
 //! The configuration of a data set: where it lies, how it is read and divided.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Component, PathBuf},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::class::Class;
 use crate::{
-    Error, Result,
+    Result,
     data::{Kind, Labels, Purpose, dataset::uncertain::Uncertain},
 };
 
@@ -34,6 +37,33 @@ pub enum Format {
     /// Indiana University's chest films (OpenI): reports in `ecgen-radiology/*.xml` or `indiana_reports.csv`, for
     /// normal against abnormal.
     Openi,
+    /// A table with a row per box, several rows a film (VinDr-CXR, RSNA pneumonia).
+    #[serde(rename = "box_csv")]
+    BoxCsv,
+    /// A table of run-length codes of masks, several rows a film (SIIM-ACR pneumothorax).
+    #[serde(rename = "rle_csv")]
+    RleCsv,
+}
+
+impl Format {
+    /// As it is written in a configuration.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::BoxCsv => "box_csv".into(),
+            Self::RleCsv => "rle_csv".into(),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+}
+
+/// How the numbers of a run-length code count pixels, down the columns of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunLengths {
+    /// Pairs `gap length`, from the end of the run before (SIIM).
+    Relative,
+    /// Pairs `start length`, from the image's first pixel, which is 1.
+    Absolute,
 }
 
 /// What is wanted of an annotation that holds boxes and outlines.
@@ -82,7 +112,8 @@ pub struct Source {
     #[serde(default)]
     pub root: PathBuf,
     /// The folder of the films below `root`; the paths of a table or of annotations are relative
-    /// to it. Default: `root` itself.
+    /// to it. Default: `root` itself. `masks`: a `*` in it stands for any letters, and in the patterns of the masks for the
+    /// same ones (`images = "*/films"` with `masks = ["*/masks/{}.png"]`); `train`, `val`, `test`, `Tr`, `Ts` there say the part.
     #[serde(default)]
     pub images: PathBuf,
     /// The table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the
@@ -109,6 +140,28 @@ pub struct Source {
     /// `csv`: a finding is absent where its cell is blank. Default: it is not known.
     #[serde(default)]
     pub blank_is_absent: bool,
+    /// `csv`: words that mean that a label is not known, as a blank does; letters count alike, large or small. Default: those
+    /// that pandas takes for a blank (`NA`, `N/A`, `NaN`, `None`, `null` …). A word that `classes` names is a class
+    /// nonetheless.
+    #[serde(default)]
+    pub missing_labels: Option<Vec<String>>,
+    /// `box_csv`: the columns of a box, two corners `x`, `y` or one with width and height (the third column's name then begins
+    /// with `w`). Default: those that are usually called so.
+    #[serde(default)]
+    pub box_columns: Vec<String>,
+    /// `rle_csv`: the column of run-length codes. Default: `EncodedPixels` and the like.
+    #[serde(default)]
+    pub rle_column: Option<String>,
+    /// `rle_csv`: how they count. Default: the one way that fits all of them.
+    #[serde(default)]
+    pub rle: Option<RunLengths>,
+    /// `box_csv`, `rle_csv`: width and height of the annotated images, pixels. Default: as the columns `image_width` and
+    /// `image_height` (or `img_…`, or `width` and `height`) say, else each film's own.
+    #[serde(default)]
+    pub size: Option<[usize; 2]>,
+    /// `csv` with one label column: what separates several findings in a cell (`|` in `Effusion|Mass`); `No Finding` is none.
+    #[serde(default)]
+    pub label_separator: Option<String>,
     /// `csv` with one label column: which of its words are which class; rows of other words count
     /// as unlabelled. `suffix`: which endings of films or folders are which class. `coco`, `voc`: which names
     /// are which class; without it all are. Masks: the name of the foreground.
@@ -128,8 +181,8 @@ pub struct Source {
     /// names them.
     #[serde(default)]
     pub negatives: Option<PathBuf>,
-    /// `masks`: the mask of a film, relative to `root`, where `{}` stands for the film's name
-    /// without extension; `A|B` is B where there is no A, and several patterns are united
+    /// `masks`: the mask of a film, relative to `root`, where `{}` stands for the film's path below `images`
+    /// without extension, or its name where no other film is called so (`case_005_0000` may have the mask `case_005`); `A|B` is B where there is no A, and several patterns are united
     /// (`["left/{}.png", "right/{}.png"]`).
     #[serde(default)]
     pub masks: Vec<String>,
@@ -170,7 +223,7 @@ pub struct Source {
 fn yes() -> bool {
     true
 }
-fn path_column() -> String {
+pub(super) fn path_column() -> String {
     "path".into()
 }
 fn val_share() -> f64 {
@@ -204,6 +257,12 @@ impl Source {
             test_table: None,
             uncertain: Uncertain::default(),
             blank_is_absent: false,
+            missing_labels: None,
+            label_separator: None,
+            box_columns: Vec::new(),
+            rle_column: None,
+            rle: None,
+            size: None,
             classes: Vec::new(),
             only: BTreeMap::new(),
             annotations: Vec::new(),
@@ -226,99 +285,16 @@ impl Source {
         }
     }
 
-    /// The folder of the films.
+    /// The folder of the films; with a `*` in `images`, that in which the folders lie that fit.
     pub(in crate::data) fn films(&self) -> PathBuf {
-        self.root.join(&self.images)
+        let plain = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains('*');
+        self.root.join(self.images.components().take_while(plain).collect::<PathBuf>())
     }
 
     /// The labels of a set of masks.
     pub(in crate::data) fn mask_labels(&self) -> Labels {
         let name = self.classes.first().map_or("foreground", |class| &class.name);
         Labels { kind: Kind::Mask, names: vec![name.into()] }
-    }
-
-    /// The keys that are set and that only some formats use.
-    fn special(&self) -> [(&'static str, bool, &'static [Format]); 16] {
-        use Format::{Coco, Csv, Masks, Nih, Openi, Suffix, Voc, Yolo};
-        [
-            ("table", self.table.is_some(), &[Csv, Nih]),
-            ("test_table", self.test_table.is_some(), &[Csv]),
-            ("uncertain", self.uncertain != Uncertain::default(), &[Csv]),
-            ("blank_is_absent", self.blank_is_absent, &[Csv]),
-            ("label_columns", !self.label_columns.is_empty(), &[Csv, Nih]),
-            ("path_column", self.path_column != path_column(), &[Csv]),
-            ("patient_column", self.patient_column.is_some(), &[Csv]),
-            ("split_column", self.split_column.is_some(), &[Csv]),
-            ("only", !self.only.is_empty(), &[Csv]),
-            ("classes", !self.classes.is_empty(), &[Csv, Suffix, Masks, Coco, Voc, Yolo]),
-            ("annotations", !self.annotations.is_empty(), &[Coco, Voc, Yolo]),
-            ("negatives", self.negatives.is_some(), &[Coco, Voc]),
-            ("shape", self.shape != AnnotationShape::default(), &[Coco, Yolo]),
-            ("masks", !self.masks.is_empty(), &[Masks]),
-            ("partial", self.partial, &[Csv, Masks, Coco, Voc, Openi]),
-            ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix, Openi]),
-        ]
-    }
-
-    pub(in crate::data) fn check(&self) -> Result<Format> {
-        let wrong = |key: &str, expected: String, found: String, mend: &str| {
-            Err(Error::config(format!("data set {}, {key}", self.name), expected, found, mend))
-        };
-        let Some(format) = self.format else {
-            return wrong("format", "a format".into(), "none".into(), "add it, or known");
-        };
-        for (key, share) in [("val_share", self.val_share), ("test_share", self.test_share)] {
-            if !(0.0..1.0).contains(&share) {
-                let expected = "a share from 0 to below 1".into();
-                return wrong(key, expected, share.to_string(), "write 0.1 for a tenth");
-            }
-        }
-        if self.val_share + self.test_share >= 1.0 {
-            let sum = self.val_share + self.test_share;
-            let expected = "val_share and test_share below 1 together".into();
-            let found = format!("{sum}: nothing is left to train");
-            return wrong("test_share", expected, found, "lower one of them");
-        }
-        let special = self.special();
-        let foreign = special.iter().find(|(_, set, users)| *set && !users.contains(&format));
-        if let Some((key, _, users)) = foreign {
-            let format = format!("{format:?}").to_lowercase();
-            let expected = format!("no such key beside format = \"{format}\"");
-            let last = format!("{:?}", users[0]).to_lowercase();
-            let mend = format!("remove it, or set format = \"{last}\"");
-            return wrong(key, expected, "it".into(), &mend);
-        }
-        let needed = match format {
-            Format::Csv => {
-                Some(("table", self.table.is_none(), "name the csv file, relative to root"))
-            }
-            Format::Suffix => {
-                Some(("classes", self.classes.is_empty(), "name the classes and endings"))
-            }
-            Format::Masks => Some(("masks", self.masks.is_empty(), "write it as \"masks/{}.png\"")),
-            Format::Coco => {
-                Some(("annotations", self.annotations.is_empty(), "name the JSON files"))
-            }
-            Format::Voc => Some(("annotations", self.annotations.is_empty(), "name the folder")),
-            Format::Folder | Format::Nih | Format::Yolo | Format::Openi => None,
-        };
-        if let Some((key, true, mend)) = needed {
-            let format = format!("{format:?}").to_lowercase();
-            let article = if key.ends_with('s') { "" } else { "a " };
-            let expected = format!("{article}{key}, which the format {format} needs");
-            return wrong(key, expected, "none".into(), mend);
-        }
-        let films = self.films();
-        let absent = [&self.root, &films].into_iter().find(|folder| !folder.is_dir());
-        if let Some(absent) = absent {
-            return Err(Error::data(
-                absent,
-                format!("the folder of data set {}", self.name),
-                "none",
-                "correct root, or download the data set there",
-            ));
-        }
-        Ok(format)
     }
 }
 

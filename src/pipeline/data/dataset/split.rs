@@ -5,79 +5,18 @@ use std::{
     path::PathBuf,
 };
 
-use super::split_file;
+use super::{
+    listing::{Flaw, Listing, Part, Row, first_error},
+    patient::{self, Told},
+    split_file,
+};
 use crate::{
     Error, Place, Result,
     data::{Annotation, Dataset, Kind, Labels, Sample, Source, Split, walk::EXTENSIONS},
 };
-use serde::Serialize;
-
-/// One of the three parts of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// To learn from.
-    Train,
-    /// To choose by.
-    Val,
-    /// To report on.
-    Test,
-}
-
-impl Part {
-    /// The part that a folder or a cell names, in the ways that are in use.
-    pub(in crate::data) fn named(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "train" | "training" => Some(Self::Train),
-            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
-            "test" | "testing" => Some(Self::Test),
-            _ => None,
-        }
-    }
-
-    /// The part that a word of a file's name tells (`TBX11K_train`, `instances_val2017`).
-    pub(in crate::data) fn in_name(stem: &str) -> Option<Self> {
-        let mut words = stem.split(|c: char| !c.is_alphabetic());
-        words.find_map(Self::named)
-    }
-}
-
-/// A film as a reader found it.
-pub(in crate::data) struct Row {
-    pub sample: Sample,
-    /// The part that the data set gives; `None` where it gives none.
-    pub part: Option<Part>,
-    /// File, or table and line, for errors.
-    pub place: Place,
-}
-
-/// What a reader found.
-pub(in crate::data) struct Listing {
-    pub labels: Labels,
-    pub rows: Vec<Row>,
-    pub missing: usize,
-    pub unlabelled: usize,
-    /// What is wrong with single films, rows or marks, which are left out.
-    pub flaws: Vec<Flaw>,
-}
 
 /// What is wrong where the parts share a patient.
 pub(in crate::data) const SHARED_PATIENT: &str = "patient in two parts";
-
-/// What is wrong with one film, row or mark.
-#[derive(Debug)]
-pub struct Flaw {
-    /// What it is, in two or three words that do not change: `missing mask`, `patient in two parts`.
-    pub what: &'static str,
-    /// Where, and how to mend it.
-    pub error: Error,
-}
-
-impl Flaw {
-    pub(in crate::data) fn new(what: &'static str, error: Error) -> Self {
-        Self { what, error }
-    }
-}
 
 /// Divides a listing as [`Source::split`] says; gives all that is wrong with single films beside it.
 pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Dataset, Vec<Flaw>)> {
@@ -89,15 +28,17 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
             "none",
             "correct root, or see that the download is unpacked",
         );
-        return Err(flaws.into_iter().next().map_or(none, |flaw| flaw.error));
+        return Err(first_error(flaws).unwrap_or(none));
     }
     let mut rows = once(rows, &mut flaws);
     if let Some(file) = &source.splits {
         rows = split_file::apply(source, file, rows, &mut flaws)?;
     }
+    let told = patient::settle(source, &labels, &mut rows, &mut flaws);
+    flaws.push(patient::origin(source, &rows, &told));
     let by_file = source.splits.is_some();
     if source.split == Split::Given || by_file && source.split == Split::Patient {
-        check_patients(&rows, &mut flaws);
+        check_patients(&rows, &told, &mut flaws);
     }
     let by_patient = source.split == Split::Patient && !by_file;
     let given = |row: &Row| if by_patient { None } else { row.part };
@@ -123,7 +64,9 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
     }
     if let Err(lack) = check_train(source, &dataset) {
         // What is wrong with single films comes first: it may be why.
-        return Err(flaws.into_iter().next().map_or(lack, |flaw| flaw.error));
+        let lopsided = flaws.iter().position(|flaw| flaw.what == patient::LOPSIDED);
+        let lack = lopsided.map_or(lack, |at| flaws.remove(at).error);
+        return Err(first_error(flaws).unwrap_or(lack));
     }
     if source.overfit > 0 {
         let films = spread(&dataset.labels, dataset.train, source.overfit);
@@ -166,23 +109,30 @@ fn once(rows: Vec<Row>, flaws: &mut Vec<Flaw>) -> Vec<Row> {
     kept
 }
 
-/// A patient in two parts is a flaw, said once for each patient.
-fn check_patients(rows: &[Row], flaws: &mut Vec<Flaw>) {
+/// A patient in two parts is a flaw, said once for each patient: an error, unless it is a guess whose films they are.
+fn check_patients(rows: &[Row], told: &[Told], flaws: &mut Vec<Flaw>) {
     let mut said = HashSet::new();
-    let mut first: HashMap<&str, &Row> = HashMap::new();
-    for row in rows {
-        let seen = first.entry(&row.sample.patient).or_insert(row);
-        if seen.part != row.part && said.insert(row.sample.patient.clone()) {
-            let name = |r: &Row| format!("{:?}", r.part.unwrap_or(Part::Train)).to_lowercase();
-            let error = Error::data(
-                row.place.clone(),
-                format!("patient {} in one part", row.sample.patient),
-                format!("it in {} here and in {} at {}", name(row), name(seen), seen.place),
-                "set split = \"patient\" to divide again by patient, or split = \"unchecked\" \
-                 to keep the division as it is",
-            );
-            flaws.push(Flaw::new(SHARED_PATIENT, error));
+    let mut first: HashMap<&str, (&Row, Told)> = HashMap::new();
+    for (row, told) in rows.iter().zip(told) {
+        let (seen, by) = first.entry(&row.sample.patient).or_insert((row, *told));
+        if seen.part == row.part || !said.insert(row.sample.patient.clone()) {
+            continue;
         }
+        let name = |r: &Row| format!("{:?}", r.part.unwrap_or(Part::Train)).to_lowercase();
+        let surest = (*by).max(*told);
+        let found = format!("it in {} here and in {} at {}", name(row), name(seen), seen.place);
+        let expected = format!("patient {} in one part", row.sample.patient);
+        let flaw = if surest.guessed() {
+            let found = format!("{found}, told {}", surest.words());
+            let mend = "the division stays as it is; if they are one patient, set split = \"patient\" \
+                        to divide again by patient";
+            Flaw::warning(SHARED_PATIENT, Error::data(row.place.clone(), expected, found, mend))
+        } else {
+            let mend = "set split = \"patient\" to divide again by patient, or split = \"unchecked\" \
+                        to keep the division as it is";
+            Flaw::new(SHARED_PATIENT, Error::data(row.place.clone(), expected, found, mend))
+        };
+        flaws.push(flaw);
     }
 }
 

@@ -8,10 +8,15 @@ use std::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::split::{Flaw, Part, Row};
+use super::listing::{Flaw, Part, Row};
 use crate::{
     Error, Result,
-    data::{Dataset, Sample, Source, formats::csv_table::Table},
+    data::{
+        Dataset, Sample, Source,
+        formats::csv_table::Table,
+        spreadsheet::{inert, meant},
+        walk::{composed, on_disk},
+    },
 };
 
 /// The columns of the file: a film's path below the root with `/`, its part, its patient, BLAKE3 of its file's bytes.
@@ -33,7 +38,7 @@ pub fn table(dataset: &Dataset, root: &Path) -> Result<String> {
     rows.sort();
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in std::iter::once(HEADER.map(String::from)).chain(rows) {
-        writer.write_record(row).expect("memory takes every row");
+        writer.write_record(row.map(|cell| inert(&cell))).expect("memory takes every row");
     }
     let bytes = writer.into_inner().expect("memory is flushed");
     Ok(String::from_utf8(bytes).expect("cells are UTF-8"))
@@ -151,19 +156,19 @@ pub(in crate::data) fn apply(
 ) -> Result<Vec<Row>> {
     let table = Table::read(source.root.join(file), false)?;
     let (film, part) = (table.column(HEADER[0])?, table.column(HEADER[1])?);
-    let mut parts: HashMap<&str, Part> = HashMap::new();
+    let mut parts: HashMap<String, Part> = HashMap::new();
     for (line, cells) in &table.rows {
         let named = Part::named(&cells[part]).ok_or_else(|| {
             let found = format!("{:?}", cells[part]);
             Error::data(table.place(*line), "train, val or test", found, "write one of these")
         })?;
-        parts.insert(&cells[film], named);
+        parts.insert(composed(meant(&cells[film])), named);
     }
     let mut met = HashSet::new();
     let mut kept = Vec::new();
     for row in rows {
-        let name = relative(&row.sample.path, &source.root);
-        let Some(&part) = parts.get(name.as_str()) else {
+        let name = composed(&relative(&row.sample.path, &source.root));
+        let Some(&part) = parts.get(&name) else {
             let expected = format!("{name} in {}", table.path.display());
             let mend = "write the splits anew: mtpret data splits";
             let error = Error::data(row.place, expected, "none", mend);
@@ -173,10 +178,10 @@ pub(in crate::data) fn apply(
         met.insert(name);
         kept.push(Row { part: Some(part), ..row });
     }
-    let absent = |cells: &[String]| !met.contains(&cells[film]);
+    let absent = |cells: &[String]| !met.contains(&composed(meant(&cells[film])));
     if let Some((line, cells)) = table.rows.iter().find(|(_, cells)| absent(cells)) {
         let count = table.rows.iter().filter(|(_, cells)| absent(cells)).count();
-        let expected = format!("the film {} in the data set", cells[film]);
+        let expected = format!("the film {} in the data set", meant(&cells[film]));
         let (found, mend) =
             (format!("none ({count} such)"), "restore the films, or write the splits anew");
         let error = Error::data(table.place(*line), expected, found, mend);
@@ -208,11 +213,12 @@ pub fn changed(source: &Source, file: &Path) -> Result<Vec<PathBuf>> {
     let expected: BTreeMap<PathBuf, &str> = table
         .rows
         .iter()
-        .map(|(_, cells)| (source.root.join(&cells[film]), cells[hash].as_str()))
+        .filter_map(|(_, cells)| {
+            Some((on_disk(source.root.join(meant(&cells[film])))?, cells[hash].as_str()))
+        })
         .collect();
     let other = |(path, hash): (&PathBuf, &&str)| {
-        (path.is_file() && content_hash(path).is_ok_and(|found| found != **hash))
-            .then(|| path.clone())
+        content_hash(path).is_ok_and(|found| found != **hash).then(|| path.clone())
     };
     Ok(expected.par_iter().filter_map(other).collect())
 }

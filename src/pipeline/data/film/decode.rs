@@ -15,10 +15,16 @@ use zune_jpeg::JpegDecoder;
 
 use super::{
     dicom,
-    image::{Encoding, Film, MAX_PIXELS, MAX_SIDE, Misfit, bytes, check_size, fault_at, luma},
+    image::{Decoded, Encoding, Film, MAX_SIDE, Misfit, admit, fault_at, luma, with_bytes},
     orientation::Orientation,
+    tiff,
 };
 use crate::Result;
+
+/// Bytes that a file's texts and profiles may take while it is decoded.
+const ASIDE: u64 = 32 << 20;
+/// Bytes a pixel of the grey film, and of its copy where it is turned.
+const FILM: usize = 8;
 
 /// Reads the image file `path` as a grey film.
 ///
@@ -28,10 +34,10 @@ use crate::Result;
 /// `0.299 R + 0.587 G + 0.114 B`; transparency lies on black; the EXIF orientation is applied.
 ///
 /// # Errors
-/// [`crate::Error::Data`] naming the file if it is missing, no image, damaged, cut short or larger than
-/// [`MAX_SIDE`] or [`MAX_PIXELS`].
+/// [`crate::Error::Data`] naming the file if it is missing, no image, damaged, cut short, one of several pages or larger than
+/// [`MAX_SIDE`] or [`MAX_PIXELS`](super::image::MAX_PIXELS).
 pub fn decode(path: &Path) -> Result<Film> {
-    read(path).map_err(|fault| fault_at(path, fault))
+    decode_encoded(path).map(|(film, _)| film)
 }
 
 /// As [`decode`], with how the file holds its pixels.
@@ -39,7 +45,8 @@ pub fn decode(path: &Path) -> Result<Film> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_encoded(path: &Path) -> Result<(Film, Encoding)> {
-    bytes(path).and_then(|bytes| examine(&bytes)).map_err(|fault| fault_at(path, fault))
+    let decoded = read(path).map_err(|fault| fault_at(path, fault))?;
+    Ok((decoded.film, decoded.encoding))
 }
 
 /// Decodes the bytes of an image file as [`decode`] does; `name` stands for the file in errors.
@@ -47,41 +54,37 @@ pub fn decode_encoded(path: &Path) -> Result<(Film, Encoding)> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Film> {
-    examine(bytes).map(|(film, _)| film).map_err(|fault| fault_at(name, fault))
+    examine(bytes).map(|decoded| decoded.film).map_err(|fault| fault_at(name, fault))
 }
 
-pub(in crate::data) fn read(path: &Path) -> Result<Film, Misfit> {
-    Ok(examine(&bytes(path)?)?.0)
+/// The film of a file, with its share of the memory for decoding.
+pub(in crate::data) fn read(path: &Path) -> Result<Decoded, Misfit> {
+    with_bytes(path, examine)
 }
 
 /// The film that the bytes of an image file hold, and how.
-pub(in crate::data) fn examine(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
+pub(in crate::data) fn examine(bytes: &[u8]) -> Result<Decoded, Misfit> {
     // A decoder that panics on a damaged file must cost this film alone, not the run.
     let upright = || {
-        let (film, encoding) = as_stored(bytes)?;
-        Ok((Orientation::of(bytes).upright(film), encoding))
+        let decoded = as_stored(bytes)?;
+        Ok(Decoded { film: Orientation::of(bytes).upright(decoded.film), ..decoded })
     };
     catch_unwind(AssertUnwindSafe(upright)).unwrap_or_else(|_| Err(Misfit::damaged()))
 }
 
-fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
+fn as_stored(bytes: &[u8]) -> Result<Decoded, Misfit> {
     match bytes {
         [] => Err(Misfit::new("an image", "an empty file")),
         // First, for DICOM's preamble may be the start of a TIFF.
         _ if dicom::is_marked(bytes) => dicom::film(bytes),
         [0xff, 0xd8, 0xff, ..] => jpeg(bytes),
-        [0x89, b'P', b'N', b'G', ..] => {
-            // The header's fields are at fixed places: depth, and colour type 3 for a palette.
-            let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
-            image_crate("PNG", palette, PngDecoder::with_limits(Cursor::new(bytes), limits()))
-        }
+        [0x89, b'P', b'N', b'G', ..] => png(bytes),
         // 43 is BigTIFF, whose offsets have 64 bits.
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => {
-            image_crate("TIFF", None, TiffDecoder::new(Cursor::new(bytes)))
-        }
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => tiff(bytes),
         [b'B', b'M', ..] => {
             let bits = bytes.get(28..30).map(|at| u16::from_le_bytes([at[0], at[1]]));
-            image_crate("BMP", bits.filter(|n| *n <= 8), BmpDecoder::new(Cursor::new(bytes)))
+            let palette = bits.filter(|n| *n <= 8);
+            image_crate("BMP", palette, bytes, BmpDecoder::new(Cursor::new(bytes)))
         }
         _ if dicom::is_dicom(bytes) => dicom::film(bytes),
         _ => Err(Misfit::new(
@@ -91,15 +94,40 @@ fn as_stored(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
     }
 }
 
-fn limits() -> Limits {
+/// What a decoder may take: `pixels` bytes for these and its own copy of them, and little beside.
+fn limits(pixels: u64) -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE as u32);
     limits.max_image_height = Some(MAX_SIDE as u32);
-    limits.max_alloc = Some(MAX_PIXELS as u64 * 8);
+    limits.max_alloc = Some(2 * pixels + ASIDE);
     limits
 }
 
-fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
+fn png(bytes: &[u8]) -> Result<Decoded, Misfit> {
+    // The header's fields are at fixed places: depth, and colour type 3 for a palette.
+    let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
+    // What its limit counts is all but the pixels.
+    image_crate("PNG", palette, bytes, PngDecoder::with_limits(Cursor::new(bytes), limits(0)))
+}
+
+fn tiff(bytes: &[u8]) -> Result<Decoded, Misfit> {
+    let tiff::PreparedTiff { bytes, palette } = tiff::prepared(bytes)?;
+    let bits = palette.is_some().then_some(8);
+    let mut decoded = image_crate("TIFF", bits, &bytes, TiffDecoder::new(Cursor::new(&*bytes)))?;
+    if let Some(palette) = palette {
+        decoded.encoding.channels = 3;
+        decoded.film.pixels.iter_mut().for_each(|place| *place = palette[*place as usize]);
+    }
+    Ok(decoded)
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Decoded, Misfit> {
+    // Before its decoder, which keeps all profiles that come before the size.
+    let coded = dicom::Coded::of(bytes).ok_or_else(|| Misfit::new("the size of a JPEG", "none"))?;
+    let channels = coded.channels.clamp(1, 4);
+    let kept = if coded.progressive { 2 * channels } else { 0 };
+    let size = [coded.width, coded.height];
+    let share = admit(size, bytes.len(), 8 * channels, channels + kept + FILM)?;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(MAX_SIDE)
@@ -108,7 +136,10 @@ fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
     decoder.decode_headers().map_err(|e| Misfit::not_whole("JPEG", e))?;
     let (width, height) =
         decoder.dimensions().ok_or_else(|| Misfit::new("the size of a JPEG", "none"))?;
-    check_size(width, height)?;
+    if [width, height] != size {
+        let expected = format!("one size in a JPEG, {}x{}", size[0], size[1]);
+        return Err(Misfit::new(expected, format!("{width}x{height} too")));
+    }
     // The Y of YCbCr is BT.601 luma already; everything else goes through RGB.
     let grey = matches!(decoder.input_colorspace(), Some(ColorSpace::Luma | ColorSpace::YCbCr));
     let out = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
@@ -124,27 +155,43 @@ fn jpeg(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
         return Err(Misfit::new(expected, pixels.len().to_string()));
     }
     let channels = decoder.input_colorspace().map_or(1, |space| space.num_components() as u8);
-    Ok((Film { width, height, pixels }, Encoding::new("JPEG", 8, channels)))
+    let encoding = Encoding::new("JPEG", 8, channels);
+    Ok(Decoded { film: Film { width, height, pixels }, encoding, share })
 }
 
-/// `palette`: bits of a place in the palette, where there is one.
+/// A film by the image crate; `palette`: bits of a place in the palette, where there is one.
 fn image_crate<D: ImageDecoder>(
     format: &'static str,
     palette: Option<u16>,
+    bytes: &[u8],
     decoder: Result<D, ImageError>,
-) -> Result<(Film, Encoding), Misfit> {
-    let fault = |e: ImageError| Misfit::not_whole("image", e);
-    let mut decoder = decoder.map_err(fault)?;
+) -> Result<Decoded, Misfit> {
+    let mut decoder = decoder.map_err(refused)?;
     let (width, height) = decoder.dimensions();
-    let (width, height) = (width as usize, height as usize);
-    check_size(width, height)?;
-    decoder.set_limits(limits()).map_err(fault)?;
+    let size = [width as usize, height as usize];
     let stored = decoder.original_color_type();
     let channels = stored.channel_count();
     let bits = palette.unwrap_or(stored.bits_per_pixel() / u16::from(channels.max(1)));
+    let whole = palette.unwrap_or(stored.bits_per_pixel()).into();
+    let decoded = usize::from(decoder.color_type().bytes_per_pixel());
+    let share = admit(size, bytes.len(), whole, 2 * decoded + FILM)?;
+    decoder.set_limits(limits(decoder.total_bytes())).map_err(refused)?;
     let encoding = Encoding { palette: palette.is_some(), ..Encoding::new(format, bits, channels) };
-    let image = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    Ok((Film { width, height, pixels: grey(&image)? }, encoding))
+    let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    let [width, height] = size;
+    Ok(Decoded { film: Film { width, height, pixels: grey(&image)? }, encoding, share })
+}
+
+/// What the image crate refuses: what it does not know is no damage.
+fn refused(error: ImageError) -> Misfit {
+    match error {
+        ImageError::Unsupported(what) => {
+            let expected =
+                "an image of a kind that is read here, such as grey or RGB of 8 or 16 bits";
+            Misfit::new(expected, format!("another ({what})"))
+        }
+        error => Misfit::not_whole("image", error),
+    }
 }
 
 fn grey(image: &DynamicImage) -> Result<Vec<f32>, Misfit> {

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{decode::read, image::Misfit, mask::mask};
+use super::{
+    budget::PIXELS,
+    decode::read,
+    image::{Decoded, Misfit},
+    mask::mask,
+};
 use crate::data::{Annotation, Film, Sample};
 
 /// How a film comes to the size of the input.
@@ -49,9 +54,13 @@ impl Fitted {
     /// and keeps its area, where taking the nearest pixel would shift edges by up to half a pixel
     /// of the input and lose what is thinner than one.
     pub fn read(sample: &Sample, fit: Fit, input: [usize; 2]) -> Result<Self, Misfit> {
-        let film = read(&sample.path)?;
-        let size = [film.width, film.height];
-        let extent = fit.extent(size, input);
+        // Its share of the memory goes back before the mask asks for one.
+        let (pixels, size, extent) = {
+            let Decoded { film, share: _share, .. } = read(&sample.path)?;
+            let size = [film.width, film.height];
+            let extent = fit.extent(size, input);
+            (place(film, extent, input), size, extent)
+        };
         let mask = match &sample.target {
             Annotation::Labels(_) => Vec::new(),
             Annotation::Boxes { size: annotated, .. } => {
@@ -59,13 +68,15 @@ impl Fitted {
                 Vec::new()
             }
             Annotation::Mask(_) | Annotation::Polygons { .. } => {
-                let pixels = mask(&sample.target, size)?.into_iter().map(f32::from).collect();
+                let inside = mask(&sample.target, size)?;
+                let _share = PIXELS.take(inside.len() * size_of::<f32>());
+                let pixels = inside.into_iter().map(f32::from).collect();
                 let own = Film { width: size[0], height: size[1], pixels };
                 let there = place(own, extent, input);
                 there.into_iter().map(|share| u8::from(share > 0.5)).collect()
             }
         };
-        Ok(Self { pixels: place(film, extent, input), mask, extent, size })
+        Ok(Self { pixels, mask, extent, size })
     }
 
     /// Bytes of memory.

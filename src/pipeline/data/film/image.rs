@@ -1,18 +1,29 @@
 //! A grey film, how files hold it, and what reading one shares.
 
-use crate::{Error, Result};
 use std::{fmt, path::Path};
+
+use super::budget::{FILES, PIXELS, Share};
+use crate::Error;
 
 /// Pixels a side that are decoded at most.
 pub const MAX_SIDE: usize = 30_000;
 
 /// Pixels in all that are decoded at most; the largest X-ray detectors stay below a third of it. While it is decoded a film
-/// takes at most 14 bytes a pixel (DICOM of 16 bits; grey JPEG and PNG take 5), so 1.4 GB at this size; what would be
+/// takes at most 16 bytes a pixel (DICOM of 16 bits; grey JPEG and PNG take 10), so 1.6 GB at this size; what would be
 /// larger, or says that it is, is refused by its header.
 pub const MAX_PIXELS: usize = 100_000_000;
 
-/// Bytes that a file may have, so that a wrong path is not read into memory.
-const MAX_BYTES: u64 = 1 << 30;
+/// Bytes that a file may have: those of the largest grey film, not compressed, and [`ASIDE`].
+const MAX_BYTES: usize = 2 * MAX_PIXELS + ASIDE;
+
+/// Bytes that a file may have beside its pixels: texts, profiles, thumbnails.
+const ASIDE: usize = 64 << 20;
+
+/// Bytes of pixels that a byte of a file may become: deflate's 1032 are the most of all that are in use.
+const DENSEST: usize = 1100;
+
+/// Bytes of pixels for which a file need not be that long.
+const SMALL: usize = 1 << 20;
 
 /// A grey image, row by row from the top left.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +37,7 @@ pub struct Film {
 }
 
 /// How an image file holds its pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
     /// `JPEG`, `PNG`, `TIFF`, `BMP` or `DICOM`.
     pub format: &'static str,
@@ -38,12 +49,22 @@ pub struct Encoding {
     pub palette: bool,
     /// White is stored as 0 (DICOM's MONOCHROME1); the film is the right way round all the same.
     pub inverted: bool,
+    /// What is odd about the file, of which the film was made all the same.
+    pub notes: Vec<String>,
 }
 
 impl Encoding {
     pub(in crate::data) fn new(format: &'static str, bits: u16, channels: u8) -> Self {
-        Self { format, bits, channels, palette: false, inverted: false }
+        Self { format, bits, channels, palette: false, inverted: false, notes: Vec::new() }
     }
+}
+
+/// A film that was just decoded, with its share of the memory that all threads may decode with: it goes back when this is
+/// dropped.
+pub(in crate::data) struct Decoded {
+    pub film: Film,
+    pub encoding: Encoding,
+    pub share: Share,
 }
 
 /// What is wrong with a file, without its name; reads `expected {expected}, found {found}`.
@@ -82,17 +103,48 @@ pub(in crate::data) fn fault_at(path: &Path, misfit: Misfit) -> Error {
     )
 }
 
-/// The bytes of an image file.
-pub(in crate::data) fn bytes(path: &Path) -> Result<Vec<u8>, Misfit> {
+/// What `of` makes of the bytes of an image file.
+pub(in crate::data) fn with_bytes<T>(
+    path: &Path,
+    of: impl FnOnce(&[u8]) -> Result<T, Misfit>,
+) -> Result<T, Misfit> {
     let about = std::fs::metadata(path).map_err(|e| Misfit::new("an image file", e.to_string()))?;
     if !about.is_file() {
         return Err(Misfit::new("an image file", "something else than a file"));
     }
-    if about.len() > MAX_BYTES {
+    let length = about.len();
+    if length > MAX_BYTES as u64 {
         let expected = format!("at most {MAX_BYTES} bytes");
-        return Err(Misfit::new(expected, about.len().to_string()));
+        return Err(Misfit::new(expected, length.to_string()));
     }
-    std::fs::read(path).map_err(|e| Misfit::new("a file that can be read", e.to_string()))
+    let _share = FILES.take(length as usize);
+    let read = std::fs::read(path);
+    of(&read.map_err(|e| Misfit::new("a file that can be read", e.to_string()))?)
+}
+
+/// Lets a film of this size be decoded once there is memory for it: `needed` bytes a pixel. A file of `length` bytes that
+/// could not hold so many pixels of `bits`, or holds much else, is refused before any is asked for.
+pub(in crate::data) fn admit(
+    [width, height]: [usize; 2],
+    length: usize,
+    bits: usize,
+    needed: usize,
+) -> Result<Share, Misfit> {
+    check_size(width, height)?;
+    let pixels = width * height;
+    let whole = pixels * bits / 8;
+    if whole > SMALL && whole / DENSEST > length {
+        let expected = format!("the {whole} bytes of {width}x{height} pixels");
+        return Err(Misfit::new(
+            expected,
+            format!("a file of {length}, too short for any of them"),
+        ));
+    }
+    if length > ASIDE + pixels * bits.max(16).div_ceil(8) {
+        let expected = format!("at most {ASIDE} bytes beside the pixels");
+        return Err(Misfit::new(expected, format!("a file of {length} for {width}x{height}")));
+    }
+    Ok(PIXELS.take(pixels * needed))
 }
 
 pub(in crate::data) fn check_size(width: usize, height: usize) -> Result<(), Misfit> {

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::{decode::read, fit::upright, image::Misfit};
+use super::{
+    decode::read,
+    fit::upright,
+    image::{Decoded, Misfit},
+    levels::levels,
+};
 use crate::{
     Error, Result,
     data::{Annotation, Sample},
@@ -58,10 +63,15 @@ pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result
 }
 
 fn add_file(path: &Path, size: [usize; 2], union: &mut [u8]) -> Result<(), Misfit> {
-    let mask = read(path)?;
+    let Decoded { film: mask, encoding, share: _share } = read(path)?;
     if [mask.width, mask.height] != size {
         let expected = format!("the film's size {}x{}", size[0], size[1]);
         return Err(Misfit::new(expected, format!("{}x{}", mask.width, mask.height)));
+    }
+    if let Some(several) = levels(&mask, encoding.format == "JPEG") {
+        let expected = "two values, of background and foreground (a mask for each kind of finding \
+                        is a file of its own, and a film may have several)";
+        return Err(Misfit::new(expected, several));
     }
     let most = mask.pixels.iter().fold(0.0f32, |most, v| most.max(*v));
     if most > 0.0 && most <= THRESHOLD {

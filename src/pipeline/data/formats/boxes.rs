@@ -13,16 +13,54 @@ use crate::{
         Annotation, AnnotationShape, Sample, Source,
         dataset::{
             class::{Class, names},
-            patient::told,
-            split::{Flaw, Row},
+            listing::{Flaw, Part, Row},
         },
-        walk::{file_name, films_below, relative, stem},
+        walk::{composed, file_name, films_below, relative, stem},
     },
     did_you_mean,
 };
 
-/// Pixels by which rounding may carry a box or an outline over the edge.
-const ROUNDING: f32 = 1.0;
+/// What boxes and outlines lie in.
+#[derive(Clone, Copy)]
+pub(in crate::data) struct MarkFrame {
+    sides: [f32; 2],
+    /// What rounding may carry over the edge.
+    slack: f32,
+}
+
+impl MarkFrame {
+    /// The film's sides as 1; a hundredth of a side is rounding.
+    pub(in crate::data) const SHARES: Self = Self { sides: [1.0; 2], slack: 0.01 };
+
+    /// An image of so many pixels, one of which is rounding.
+    pub(in crate::data) fn pixels(size: [usize; 2]) -> Self {
+        Self { sides: size.map(|side| side as f32), slack: 1.0 }
+    }
+
+    /// The pixels that `number` is as a side of an image.
+    pub(in crate::data) fn side(number: f64) -> Option<usize> {
+        (number >= 1.0 && number.fract() == 0.0 && number < 1e9).then_some(number as usize)
+    }
+
+    /// Whether a corner lies in it, or as near as rounding brings one.
+    fn holds(self, corner: [f32; 2]) -> bool {
+        let within = |v: f32, side: f32| v >= -self.slack && v <= side + self.slack;
+        within(corner[0], self.sides[0]) && within(corner[1], self.sides[1])
+    }
+
+    fn clip(self, corner: [f32; 2]) -> [f32; 2] {
+        [corner[0].clamp(0.0, self.sides[0]), corner[1].clamp(0.0, self.sides[1])]
+    }
+
+    /// What is expected of `a box` or `an outline`.
+    fn expected(self, what: &str) -> String {
+        let [width, height] = self.sides;
+        match self.slack < 1.0 {
+            true => format!("{what} in shares of the sides from 0 to 1"),
+            false => format!("{what} within the image of {width}x{height}"),
+        }
+    }
+}
 
 /// The classes of boxes: those of the source, or every name in the order in which it is met.
 pub(in crate::data) struct Classes<'a> {
@@ -46,6 +84,7 @@ impl<'a> Classes<'a> {
         if let Some(known) = self.given.iter().position(|class| class.any(|w| w == word)) {
             return Ok(known);
         }
+        label(place, word)?;
         if !self.given.is_empty() {
             return Err(Error::data(
                 place,
@@ -61,11 +100,24 @@ impl<'a> Classes<'a> {
     }
 }
 
-/// `x1 y1 x2 y2` if it is a box of an image of `size`, clipped by what rounding carried over.
+/// Letters beyond which a word names no class.
+const LONGEST: usize = 1000;
+
+/// Refuses a word that is too long to name a class.
+pub(in crate::data) fn label(place: &Place, word: &str) -> Result<()> {
+    let letters = word.chars().count();
+    if letters <= LONGEST {
+        return Ok(());
+    }
+    let expected = format!("a name of at most {LONGEST} letters");
+    Err(Error::data(place, expected, format!("{letters}"), "shorten it"))
+}
+
+/// `x1 y1 x2 y2` if it is a box in `frame`, clipped by what rounding carried over.
 pub(in crate::data) fn checked(
     place: &Place,
     corners: [f32; 4],
-    size: [usize; 2],
+    frame: MarkFrame,
 ) -> Result<[f32; 4]> {
     let [x1, y1, x2, y2] = corners;
     let fault = |expected: &str| {
@@ -82,21 +134,19 @@ pub(in crate::data) fn checked(
     if x2 == x1 || y2 == y1 {
         return fault("a box of some width and height");
     }
-    let [width, height] = size.map(|side| side as f32);
-    let within = |v: f32, side: f32| v >= -ROUNDING && v <= side + ROUNDING;
-    let clipped = [(x1, width), (y1, height), (x2, width), (y2, height)]
-        .map(|(v, side)| if within(v, side) { Some(v.clamp(0.0, side)) } else { None });
-    match clipped {
-        [Some(x1), Some(y1), Some(x2), Some(y2)] if x1 < x2 && y1 < y2 => Ok([x1, y1, x2, y2]),
-        _ => fault(&format!("a box within the image of {width}x{height}")),
+    let [first, second] = [[x1, y1], [x2, y2]];
+    let ([left, top], [right, bottom]) = (frame.clip(first), frame.clip(second));
+    if !frame.holds(first) || !frame.holds(second) || left >= right || top >= bottom {
+        return fault(&frame.expected("a box"));
     }
+    Ok([left, top, right, bottom])
 }
 
-/// An outline `x y x y ...` if it is one of an image of `size`.
+/// An outline `x y x y ...` if it is one in `frame`.
 pub(in crate::data) fn outline(
     place: &Place,
     numbers: &[f32],
-    size: [usize; 2],
+    frame: MarkFrame,
 ) -> Result<Vec<[f32; 2]>> {
     let fault = |expected: &str, found: String| {
         let mend = "correct the outline, or remove it from the annotations";
@@ -107,14 +157,23 @@ pub(in crate::data) fn outline(
         return fault("x and y of three corners or more", found);
     }
     let corners = numbers.as_chunks::<2>().0;
-    let within = |v: f32, side: usize| v >= -ROUNDING && v <= side as f32 + ROUNDING;
-    match corners.iter().find(|[x, y]| !within(*x, size[0]) || !within(*y, size[1])) {
-        None => Ok(corners.to_vec()),
-        Some([x, y]) => fault(
-            &format!("an outline within the image of {}x{}", size[0], size[1]),
-            format!("the corner {x} {y}"),
-        ),
+    if let Some([x, y]) = corners.iter().find(|corner| !frame.holds(**corner)) {
+        return fault(&frame.expected("an outline"), format!("the corner {x} {y}"));
     }
+    let [x1, y1, x2, y2] = around(corners);
+    if x1 == x2 || y1 == y2 {
+        let found = format!("the corners {x1} {y1} and {x2} {y2}");
+        return fault("an outline of some width and height", found);
+    }
+    Ok(corners.to_vec())
+}
+
+/// The box `x1 y1 x2 y2` around an outline.
+pub(in crate::data) fn around(corners: &[[f32; 2]]) -> [f32; 4] {
+    let start = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
+    corners
+        .iter()
+        .fold(start, |[x1, y1, x2, y2], [x, y]| [x1.min(*x), y1.min(*y), x2.max(*x), y2.max(*y)])
 }
 
 /// The films below a folder, by name.
@@ -129,7 +188,7 @@ impl Films {
         let mut by_stem: HashMap<String, Vec<PathBuf>> = HashMap::new();
         let paths = films_below(&folder)?;
         for path in &paths {
-            by_stem.entry(stem(path)).or_default().push(path.clone());
+            by_stem.entry(composed(&stem(path))).or_default().push(path.clone());
         }
         Ok(Self { folder, by_stem, paths: paths.into_iter().collect() })
     }
@@ -142,6 +201,16 @@ impl Films {
     /// The film that `name` means: a path below the folder, or the name of one film anywhere in
     /// it, with its extension or without; `None` if there is none.
     pub(in crate::data) fn find(&self, place: &Place, name: &str) -> Result<Option<PathBuf>> {
+        self.find_near(place, name, None)
+    }
+
+    /// As [`Films::find`], for annotations in the file `near`: of several films of one name the one that lies nearest.
+    pub(in crate::data) fn find_near(
+        &self,
+        place: &Place,
+        name: &str,
+        near: Option<&Path>,
+    ) -> Result<Option<PathBuf>> {
         let Some(inside) = relative(name) else {
             return Err(Error::data(
                 place,
@@ -150,15 +219,27 @@ impl Films {
                 "write the path relative to images, without ..",
             ));
         };
+        let beside = near
+            .and_then(Path::parent)
+            .map(|near| near.join(&inside))
+            .filter(|path| self.paths.contains(path));
+        if beside.is_some() {
+            return Ok(beside);
+        }
         let path = self.folder.join(&inside);
         if self.holds(&path) {
             return Ok(Some(path));
         }
-        let bare = file_name(&inside);
+        let bare = composed(&file_name(&inside));
         let of = |stem: &str| self.by_stem.get(stem).map_or(&[][..], Vec::as_slice);
         // Without an extension the whole name is the stem.
         let mut found: Vec<&PathBuf> = of(&bare).iter().collect();
-        found.extend(of(&stem(&inside)).iter().filter(|path| file_name(path) == bare));
+        found.extend(
+            of(&composed(&stem(&inside))).iter().filter(|path| composed(&file_name(path)) == bare),
+        );
+        if let Some(near) = near {
+            nearest(&mut found, near);
+        }
         match found.as_slice() {
             [] => Ok(None),
             [only] => Ok(Some((*only).clone())),
@@ -169,6 +250,23 @@ impl Films {
                 "write its folder too",
             )),
         }
+    }
+}
+
+/// Keeps the films whose folders have the most in common with those of `near`: names of parts, and folders from the top.
+fn nearest(films: &mut Vec<&PathBuf>, near: &Path) {
+    let part = |path: &Path| {
+        let names = path.ancestors().map(|above| stem(above));
+        names.filter(|name| !name.is_empty()).find_map(|name| Part::in_name(&name))
+    };
+    let wanted = part(near);
+    let shared = |film: &&PathBuf| {
+        let same = wanted.is_some() && film.parent().and_then(part) == wanted;
+        let common = film.components().zip(near.components()).take_while(|(a, b)| a == b).count();
+        (same, common)
+    };
+    if let Some(most) = films.iter().map(shared).max() {
+        films.retain(|film| shared(film) == most);
     }
 }
 
@@ -192,6 +290,24 @@ pub(in crate::data) fn negatives(source: &Source, rows: &[Row]) -> Result<Vec<Ro
     Ok(free.map(|path| row(source, path, [1, 1], Marks::default())).collect())
 }
 
+/// Without classes of the source, puts the names found into alphabetical order, so that they do not
+/// depend on which file or row happens to come first.
+pub(in crate::data) fn sort(names: &mut [String], rows: &mut [Row], source: &Source) {
+    if !source.classes.is_empty() {
+        return;
+    }
+    let met = names.to_owned();
+    names.sort();
+    for row in rows {
+        if let Annotation::Boxes { boxes, .. } = &mut row.sample.target {
+            for found in boxes {
+                let name = &met[found.class];
+                found.class = names.iter().position(|n| n == name).expect("sorted, not changed");
+            }
+        }
+    }
+}
+
 /// What is marked on one film.
 #[derive(Default)]
 pub(in crate::data) struct Marks {
@@ -205,14 +321,6 @@ pub(in crate::data) fn row(source: &Source, path: PathBuf, size: [usize; 2], mar
         AnnotationShape::Boxes => Annotation::Boxes { size, boxes: marks.boxes },
         AnnotationShape::Mask => Annotation::Polygons { size, polygons: marks.polygons },
     };
-    let patient = patient_of(&path, &source.films());
     let place = Place::from(&path);
-    Row { sample: Sample { path, patient, target }, part: None, place }
-}
-
-/// The patient that the name tells, or the path: numbers such as `n1` recur between folders.
-fn patient_of(path: &Path, films: &Path) -> String {
-    told(films, path).unwrap_or_else(|| {
-        path.strip_prefix(films).unwrap_or(path).with_extension("").display().to_string()
-    })
+    Row { sample: Sample { path, patient: String::new(), target }, part: None, place }
 }

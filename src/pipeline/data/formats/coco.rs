@@ -8,28 +8,34 @@ use std::{
 use mtpret_engine::error::Place;
 use serde_json::Value;
 
-use super::boxes::{Classes, Films, Marks, checked, negatives, no_film, outline, row};
+use super::{
+    boxes::{Classes, Films, MarkFrame, Marks, checked, negatives, no_film, outline, row},
+    text,
+};
 use crate::{
     Error, Result,
     data::{
         AnnotationShape, BoxLabel, Kind, Labels, Source,
-        dataset::split::{Flaw, Listing, Part, Row},
+        dataset::{
+            given::of_folders,
+            listing::{Flaw, Listing, Part, Row},
+        },
         walk::stem,
     },
 };
 
 /// Reads the JSON files of a [`crate::data::Format::Coco`] source; `train`, `val` or `test` in a file's
-/// name says the part of its films.
+/// name, or as the name of its folder (Roboflow), says the part of its films.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let films = Films::below(source.films())?;
     let mut classes = Classes::new(source);
     let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
     for file in &source.annotations {
         let path = source.root.join(file);
-        let part = Part::in_name(&stem(&path));
+        let part = Part::in_name(&stem(&path)).or_else(|| of_folders(&source.root, &path));
         let images = CocoFile::read(&path)?.images(source.shape, &mut classes, &mut flaws)?;
         for image in images {
-            let film = match films.find(&image.place, &image.name) {
+            let film = match films.find_near(&image.place, &image.name, Some(&path)) {
                 Ok(film) => film,
                 Err(error) => {
                     flaws.push(Flaw::new("unusable annotation", error));
@@ -71,7 +77,7 @@ struct CocoFile {
 impl CocoFile {
     fn read(path: &Path) -> Result<Self> {
         let mend = "see that the annotations exist and may be read";
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
+        let text = text::read(path, mend)?;
         let json = serde_json::from_str(&text).map_err(|e| {
             let place = Place::from(path).line(e.line() as u64);
             Error::data(place, "JSON", e.to_string(), "download the file again")
@@ -88,7 +94,7 @@ impl CocoFile {
     ) -> Result<Vec<Image>> {
         let (mut images, mut numbers) = (Vec::new(), HashMap::new());
         for (at, entry) in self.entries("images")?.enumerate() {
-            let id = entry.id()?;
+            let id = entry.id("id")?;
             if let Some(first) = numbers.insert(id.clone(), at) {
                 return Err(entry.fault("an id of its own", format!("{id}, as at images[{first}]")));
             }
@@ -99,16 +105,16 @@ impl CocoFile {
         let categories = self.categories(shape, classes)?;
         let mut seen = HashSet::new();
         let mut mark = |entry: &JsonEntry| -> Result<()> {
-            let id = entry.id()?;
+            let id = entry.id("id")?;
             if !seen.insert(id.clone()) {
                 return Err(entry.fault("an id of its own", format!("{id}, as at one above")));
             }
-            let image = entry.get("image_id")?;
-            let Some(&at) = numbers.get(&image.to_string()) else {
+            let image = entry.id("image_id")?;
+            let Some(&at) = numbers.get(&image) else {
                 return Err(entry.fault(format!("an image of id {image}"), "none"));
             };
-            let category = entry.get("category_id")?;
-            let Some(&class) = categories.get(&category.to_string()) else {
+            let category = entry.id("category_id")?;
+            let Some(&class) = categories.get(&category) else {
                 return Err(entry.fault(format!("a category of id {category}"), "none"));
             };
             let image: &mut Image = &mut images[at];
@@ -138,7 +144,7 @@ impl CocoFile {
     ) -> Result<BTreeMap<String, &str>> {
         let mut names = BTreeMap::new();
         for entry in self.entries("categories")? {
-            let (id, name) = (entry.id()?, entry.text("name")?);
+            let (id, name) = (entry.id("id")?, entry.text("name")?);
             if names.insert(id.clone(), name).is_some() {
                 return Err(entry.fault("an id of its own", format!("{id}, as at one above")));
             }
@@ -176,15 +182,46 @@ impl<'a> JsonEntry<'a> {
     }
 
     fn get(&self, key: &str) -> Result<&'a Value> {
-        self.json.get(key).filter(|value| !value.is_null()).ok_or_else(|| {
+        let value = self.json.get(key);
+        if value.is_some_and(Value::is_null) {
+            return Err(self.fault(format!("a value as {key}"), "null"));
+        }
+        value.ok_or_else(|| {
             let found = self.json.as_object().into_iter().flat_map(|entry| entry.keys());
             let found = found.map(String::as_str).collect::<Vec<_>>().join(", ");
             self.fault(format!("the key {key}"), found)
         })
     }
 
-    fn id(&self) -> Result<String> {
-        Ok(self.get("id")?.to_string())
+    /// An id, of which 1 and 1.0 are the same.
+    fn id(&self, key: &str) -> Result<String> {
+        let value = self.get(key)?;
+        // Beyond this a number of JSON may stand for its neighbours too.
+        let exact = |v: &f64| v.fract() == 0.0 && v.abs() <= 9_007_199_254_740_992.0;
+        match value {
+            Value::String(_) => Ok(value.to_string()),
+            Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+            Value::Number(number) => match number.as_f64().filter(exact) {
+                Some(whole) => Ok((whole as i64).to_string()),
+                None => {
+                    Err(self.fault(format!("a whole number or text as {key}"), value.to_string()))
+                }
+            },
+            _ => Err(self.fault(format!("a whole number or text as {key}"), value.to_string())),
+        }
+    }
+
+    /// Whether it is a crowd, not one thing.
+    fn is_crowd(&self) -> Result<bool> {
+        match self.json.get("iscrowd") {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(crowd)) => Ok(*crowd),
+            Some(value) => match value.as_f64() {
+                Some(0.0) => Ok(false),
+                Some(1.0) => Ok(true),
+                _ => Err(self.fault("0 or 1 as iscrowd", value.to_string())),
+            },
+        }
     }
 
     fn text(&self, key: &str) -> Result<&'a str> {
@@ -194,9 +231,8 @@ impl<'a> JsonEntry<'a> {
 
     fn side(&self, key: &str) -> Result<usize> {
         let value = self.get(key)?;
-        let side = value.as_f64().filter(|v| *v >= 1.0 && v.fract() == 0.0 && *v < 1e9);
-        side.map(|v| v as usize)
-            .ok_or_else(|| self.fault(format!("pixels as {key}"), value.to_string()))
+        let side = value.as_f64().and_then(MarkFrame::side);
+        side.ok_or_else(|| self.fault(format!("pixels as {key}"), value.to_string()))
     }
 
     fn numbers(&self, value: &Value) -> Result<Vec<f32>> {
@@ -208,15 +244,14 @@ impl<'a> JsonEntry<'a> {
 
     /// The box as `x1 y1 x2 y2`.
     fn corners(&self, size: [usize; 2]) -> Result<[f32; 4]> {
-        let crowd = self.json.get("iscrowd").and_then(Value::as_u64).unwrap_or(0);
-        if crowd != 0 {
+        if self.is_crowd()? {
             return Err(self.fault("a box around one thing", "a crowd"));
         }
         let numbers = self.numbers(self.get("bbox")?)?;
         let [x, y, width, height] = numbers[..] else {
             return Err(self.fault("four numbers as bbox", numbers.len().to_string()));
         };
-        checked(&self.place, [x, y, x + width, y + height], size)
+        checked(&self.place, [x, y, x + width, y + height], MarkFrame::pixels(size))
     }
 
     fn polygons(&self, size: [usize; 2]) -> Result<Vec<Vec<[f32; 2]>>> {
@@ -233,7 +268,9 @@ impl<'a> JsonEntry<'a> {
             None | Some([]) => Err(self.fault("outlines as segmentation", value.to_string())),
             Some(outlines) => outlines
                 .iter()
-                .map(|numbers| outline(&self.place, &self.numbers(numbers)?, size))
+                .map(|numbers| {
+                    outline(&self.place, &self.numbers(numbers)?, MarkFrame::pixels(size))
+                })
                 .collect(),
         }
     }

@@ -1,12 +1,23 @@
-//! A CSV file in memory.
+//! A table in memory whose cells `,`, `;`, tabs or `|` separate.
 
 use std::path::{Path, PathBuf};
 
 use mtpret_engine::error::Place;
 
+use super::text;
 use crate::{Error, Result, did_you_mean};
 
-/// A CSV file in memory.
+/// What separates cells; of several that fit, the first.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Rows and bytes that are looked at to tell which.
+const LOOKED_AT: (usize, usize) = (20, 1 << 16);
+/// Bytes of a table, cells of all its rows together, bytes of a cell and letters of a column's name, beyond which none is read.
+const MOST_BYTES: u64 = 512 << 20;
+const MOST_CELLS: usize = 32 << 20;
+const LONGEST_CELL: usize = 1 << 20;
+const LONGEST_NAME: usize = 1000;
+
+/// A table in memory.
 pub struct Table {
     /// Where it was read.
     pub path: PathBuf,
@@ -17,7 +28,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a comma-separated file; `ragged` allows rows of more or fewer cells than the header.
+    /// Reads a file of cells between commas, semicolons, tabs or `|`, whichever its rows have; `ragged` allows rows of more or
+    /// fewer cells than the header.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`] with file and line if it cannot be read or is no table.
@@ -25,7 +37,7 @@ impl Table {
         Self::parse(path, ragged, true)
     }
 
-    /// Reads a comma-separated file that has no header.
+    /// Reads such a file that has no header.
     ///
     /// # Errors
     /// As [`Table::read`].
@@ -34,23 +46,58 @@ impl Table {
     }
 
     fn parse(path: PathBuf, ragged: bool, headed: bool) -> Result<Self> {
-        let fault = |e: csv::Error| csv_fault(&path, e);
+        let text =
+            text::read_at_most(&path, MOST_BYTES, "see that the table exists and may be read")?;
+        let (separator, skipped) = separator(&text);
+        let start = text.split_inclusive('\n').take(skipped).map(str::len).sum::<usize>();
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .flexible(ragged)
             .has_headers(headed)
-            .from_path(&path)
-            .map_err(fault)?;
-        let text = |record: &csv::ByteRecord| {
-            record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
-        };
-        let header = if headed { text(reader.byte_headers().map_err(fault)?) } else { Vec::new() };
-        let mut rows = Vec::new();
-        for record in reader.byte_records() {
-            let record = record.map_err(fault)?;
-            rows.push((record.position().map_or(0, csv::Position::line), text(&record)));
+            .delimiter(separator)
+            .from_reader(&text.as_bytes()[start..]);
+        let fault = |e: csv::Error| csv_fault(&path, skipped, e);
+        let words = |record: &csv::StringRecord| record.iter().map(str::to_string).collect();
+        let header = if headed { words(reader.headers().map_err(fault)?) } else { Vec::new() };
+        let mut table = Self { path: path.clone(), header, rows: Vec::new() };
+        table.bounded(1, &table.header, LONGEST_NAME)?;
+        let (mut record, mut cells) = (csv::StringRecord::new(), 0);
+        while reader.read_record(&mut record).map_err(fault)? {
+            let line = record.position().map_or(0, csv::Position::line) + skipped as u64;
+            cells += record.len();
+            if cells > MOST_CELLS {
+                return table.too_much(line, format!("a table of at most {MOST_CELLS} cells"));
+            }
+            table.rows.push((line, words(&record)));
+            table.bounded(line, &table.rows[table.rows.len() - 1].1, LONGEST_CELL)?;
         }
-        Ok(Self { path, header, rows })
+        table.closed(&text)?;
+        Ok(table)
+    }
+
+    /// Refuses a row with a cell of more than `most` bytes.
+    fn bounded(&self, line: u64, cells: &[String], most: usize) -> Result<()> {
+        match cells.iter().any(|cell| cell.len() > most) {
+            true => self.too_much(line, format!("cells of at most {most} bytes")),
+            false => Ok(()),
+        }
+    }
+
+    fn too_much<T>(&self, line: u64, expected: String) -> Result<T> {
+        let mend = "see that every double quote is closed, and that it is the right file";
+        Err(Error::data(self.place(line), expected, "more", mend))
+    }
+
+    /// Refuses a last row that goes on to the file's end because its quote is never closed, with all rows in it.
+    fn closed(&self, text: &str) -> Result<()> {
+        let Some((line, cells)) = self.rows.last() else { return Ok(()) };
+        let open = cells.iter().any(|cell| cell.contains('\n'));
+        if !open || text.matches('"').count().is_multiple_of(2) {
+            return Ok(());
+        }
+        let (expected, found) =
+            ("a double quote that is closed", "one open to the end of the file");
+        Err(Error::data(self.place(*line), expected, found, "close it, or remove it"))
     }
 
     /// File and line, for errors.
@@ -60,6 +107,10 @@ impl Table {
 
     /// The place of a column.
     pub(in crate::data) fn column(&self, name: &str) -> Result<usize> {
+        if self.header.iter().filter(|column| *column == name).count() > 1 {
+            let (expected, found) = (format!("one column {name}"), "several");
+            return Err(Error::data(self.place(1), expected, found, "give each a name of its own"));
+        }
         self.header.iter().position(|column| column == name).ok_or_else(|| {
             Error::data(
                 self.place(1),
@@ -71,18 +122,43 @@ impl Table {
     }
 }
 
-fn csv_fault(path: &Path, error: csv::Error) -> Error {
-    let line = error.position().map(csv::Position::line);
+/// What separates the cells, and the lines before the header that say so (`sep=;`, as spreadsheets write it). Of what
+/// the first rows have as often as the header has it, it is what makes the most columns.
+fn separator(text: &str) -> (u8, usize) {
+    let said = text.lines().next().and_then(|line| line.strip_prefix("sep="));
+    if let Some(&[separator]) = said.map(str::as_bytes)
+        && SEPARATORS.contains(&separator)
+    {
+        return (separator, 1);
+    }
+    let (rows, bytes) = LOOKED_AT;
+    let first = &text.as_bytes()[..text.len().min(bytes)];
+    let columns = |separator: u8| {
+        let mut reader = csv::ReaderBuilder::new();
+        reader.delimiter(separator).flexible(true).has_headers(false);
+        let mut reader = reader.from_reader(first);
+        let records = reader.byte_records().take(rows).map_while(std::result::Result::ok);
+        let mut widths: Vec<usize> = records.map(|record| record.len()).collect();
+        if first.len() < text.len() && widths.len() < rows {
+            // The last row is cut.
+            widths.pop();
+        }
+        let header = widths.first().copied().unwrap_or(0);
+        (header > 1 && widths.iter().all(|width| *width == header), header)
+    };
+    let found = SEPARATORS.into_iter().rev().max_by_key(|separator| columns(*separator));
+    (found.unwrap_or(b','), 0)
+}
+
+fn csv_fault(path: &Path, skipped: usize, error: csv::Error) -> Error {
+    let line = error.position().map(|position| position.line() + skipped as u64);
     let place = Place { line, ..Place::from(path) };
     match error.into_kind() {
-        csv::ErrorKind::Io(source) => {
-            Error::io(path, source, "see that the table exists and may be read")
-        }
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Error::data(
             place,
             format!("{expected_len} cells as in the header"),
             len.to_string(),
-            "put cells that hold commas in double quotes",
+            "put cells that hold what separates them in double quotes",
         ),
         other => Error::data(place, "a table in CSV", format!("{other:?}"), "save it as UTF-8 CSV"),
     }

@@ -8,24 +8,20 @@ use crate::{
     Error, Result,
     data::{
         Kind, Labels, Sample, Source,
-        dataset::{
-            patient::patient,
-            split::{Flaw, Listing, Part, Row},
-        },
-        walk::{EXTENSIONS, file_name, films_below, list},
+        dataset::listing::{Flaw, Listing, Part, Row},
+        walk::{EXTENSIONS, composed, file_name, films_below, list},
     },
 };
 
 /// Reads `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let parts = parts(&source.films())?;
-    let row = |film, part, target| row(source, film, part, target);
     let (mut rows, mut flaws) = (Vec::new(), Vec::new());
     let names = if source.labelled { class_names(&parts)? } else { Vec::new() };
     for (part, folder) in &parts {
         if source.labelled {
             for class in list(folder)?.0 {
-                let index = names.iter().position(|n| *n == file_name(&class));
+                let index = names.iter().position(|n| *n == composed(&file_name(&class)));
                 let index = index.expect("class names are those of these folders");
                 let films = films_below(&class)?;
                 if films.is_empty() {
@@ -79,7 +75,7 @@ fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
                 "set labelled = false to take them without labels",
             ));
         }
-        names.extend(classes.iter().map(|class| file_name(class)));
+        names.extend(classes.iter().map(|class| composed(&file_name(class))));
     }
     names.sort();
     names.dedup();
@@ -104,12 +100,7 @@ fn empty_class(folder: &Path) -> Error {
 }
 
 /// A film of a class, or of none.
-pub(in crate::data) fn row(
-    source: &Source,
-    path: PathBuf,
-    part: Option<Part>,
-    target: Vec<f32>,
-) -> Row {
-    let patient = patient(&source.films(), &path);
-    Row { place: Place::from(&path), part, sample: Sample { path, patient, target: target.into() } }
+pub(in crate::data) fn row(path: PathBuf, part: Option<Part>, target: Vec<f32>) -> Row {
+    let sample = Sample { patient: String::new(), target: target.into(), path };
+    Row { place: Place::from(&sample.path), part, sample }
 }

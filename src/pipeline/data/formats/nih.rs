@@ -7,12 +7,12 @@ use std::{
 
 use mtpret_engine::error::Place;
 
-use super::csv_table::Table;
+use super::{csv_table::Table, text};
 use crate::{
     Error, Result,
     data::{
         Kind, Labels, Sample, Source, Split,
-        dataset::split::{Flaw, Listing, Part, Row},
+        dataset::listing::{Flaw, Listing, Part, Row},
         walk::{file_name, films_below, relative},
     },
     did_you_mean,
@@ -183,9 +183,8 @@ fn lists(source: &Source) -> Result<Option<Lists>> {
         return Ok(None);
     }
     let names = |path: &Path| -> Result<HashSet<String>> {
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            Error::io(path, e, "put both lists beside the table, or set split = \"patient\"")
-        })?;
+        let mend = "put both lists beside the table, or set split = \"patient\"";
+        let text = text::read(path, mend)?;
         Ok(text.lines().map(|line| line.trim().to_string()).collect())
     };
     Ok(Some(Lists { train_val: names(&paths[0])?, test: names(&paths[1])? }))

@@ -8,14 +8,13 @@ use std::{
 };
 
 use mtpret_engine::error::Place;
-use roxmltree::Document;
 
-use super::{boxes::Films, csv_table::Table};
+use super::{boxes::Films, csv_table::Table, text};
 use crate::{
     Error, Result,
     data::{
         Kind, Labels, Sample, Source,
-        dataset::split::{Flaw, Listing, Row},
+        dataset::listing::{Flaw, Listing, Row},
         walk::file_name,
     },
 };
@@ -95,11 +94,8 @@ fn from_xml(folder: &Path) -> Result<Vec<Study>> {
     paths.sort();
     let mut studies = Vec::new();
     for path in paths {
-        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e, mend))?;
-        let document = Document::parse(&text).map_err(|e| {
-            let place = Place::from(&path).line(e.pos().row.into());
-            Error::data(place, "XML", e.to_string(), mend)
-        })?;
+        let text = text::xml::read(&path, mend)?;
+        let document = text::xml::parse(&path, &text)?;
         let all =
             |tag: &'static str| document.descendants().filter(move |node| node.has_tag_name(tag));
         let id = all("uId").find_map(|node| node.attribute("id"));

@@ -7,7 +7,7 @@ use crate::{
         Kind, Labels, Source,
         dataset::{
             class::names,
-            split::{Flaw, Listing},
+            listing::{Flaw, Listing},
         },
         walk::{file_name, films_below, stem},
     },
@@ -22,7 +22,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
             match class(source, &folder, &path) {
                 Ok(class) => {
                     let target = if source.labelled { vec![class as f32] } else { Vec::new() };
-                    rows.push(row(source, path, part, target));
+                    rows.push(row(path, part, target));
                 }
                 Err(error) => flaws.push(Flaw::new("film without class", error)),
             }

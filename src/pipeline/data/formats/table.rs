@@ -1,11 +1,14 @@
 //! A table with a row per film and any columns.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use mtpret_engine::error::Place;
 
 use super::{
-    boxes::{Films, no_film},
+    boxes::{Films, label, no_film},
     csv_table::Table,
 };
 use crate::{
@@ -14,8 +17,7 @@ use crate::{
         Kind, Labels, Sample, Source,
         dataset::{
             class::{class_of_cell, names},
-            patient::patient,
-            split::{Flaw, Listing, Part, Row},
+            listing::{Flaw, Listing, Part, Row},
             uncertain::Policy,
         },
         walk::relative,
@@ -67,7 +69,7 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
             part => part,
         };
         let patient = match patients.map(|column| cells[column].as_str()) {
-            None => patient(&source.films(), &path),
+            None => String::new(),
             Some("") => {
                 return Err(Error::data(place, "a patient", "a blank", "fill it in"));
             }
@@ -129,44 +131,69 @@ type TargetRows = Vec<Result<Option<Vec<f32>>>>;
 fn labels(source: &Source, table: &Table) -> Result<(Labels, TargetRows)> {
     let columns = if source.labelled { source.label_columns.as_slice() } else { &[] };
     let at = columns.iter().map(|name| table.column(name)).collect::<Result<Vec<_>>>()?;
+    let single = |key: &str| match at[..] {
+        [column] => Ok(column),
+        _ => Err(Error::config(
+            format!("data set {}, label_columns", source.name),
+            format!("the one column that {key} is for"),
+            at.len().to_string(),
+            format!("name one column, or leave {key} out"),
+        )),
+    };
     if !source.classes.is_empty() {
-        let [column] = at[..] else {
-            return Err(Error::config(
-                format!("data set {}, label_columns", source.name),
-                "the one column that holds the classes",
-                at.len().to_string(),
-                "name one column, or leave classes out",
-            ));
-        };
+        let column = single("classes")?;
         let class = |cell: &String| class_of_cell(&source.classes, cell).map(|c| vec![c as f32]);
         let targets = table.rows.iter().map(|(_, cells)| Ok(class(&cells[column]))).collect();
         return Ok((Labels { kind: Kind::Classes, names: names(&source.classes) }, targets));
     }
-    check_uncertain(source)?;
-    let found = |name: &str, cell: &str| match (finding(cell), source.uncertain.of(name)) {
-        (Some(value), _) if value.is_nan() && source.blank_is_absent => Some(0.0),
-        (None, Some(policy)) if cell.parse() == Ok(-1.0) => Some(policy.target()),
-        (found, _) => found,
-    };
-    if let ([column], [name]) = (at.as_slice(), columns)
-        && !table.rows.iter().all(|(_, cells)| found(name, &cells[*column]).is_some())
-    {
-        return classes(table, name, *column);
+    if let Some(separator) = &source.label_separator {
+        return words(source, table, single("label_separator")?, separator);
     }
+    check_uncertain(source)?;
+    match (at.as_slice(), columns) {
+        ([column], [name]) if !holds_findings(source, table, *column) => {
+            classes(source, table, name, *column)
+        }
+        _ => findings(source, table, &at, columns),
+    }
+}
+
+/// Whether a column holds 0, 1, blanks and, where nobody was certain, −1.
+fn holds_findings(source: &Source, table: &Table, column: usize) -> bool {
+    table.rows.iter().all(|(_, cells)| {
+        let cell = &cells[column];
+        cell_finding(source, cell).is_some() || cell.parse() == Ok(-1.0)
+    })
+}
+
+/// As [`finding`], with the words of the source that mean a blank.
+fn cell_finding(source: &Source, cell: &str) -> Option<f32> {
+    if source.is_missing(cell) { Some(f32::NAN) } else { number(cell) }
+}
+
+/// Columns of findings.
+fn findings(
+    source: &Source,
+    table: &Table,
+    at: &[usize],
+    columns: &[String],
+) -> Result<(Labels, TargetRows)> {
+    let found =
+        |name: &str, cell: &str| match (cell_finding(source, cell), source.uncertain.of(name)) {
+            // Another word for a blank says that nobody knows.
+            (Some(value), _) if value.is_nan() && source.blank_is_absent && empty(cell) => {
+                Some(0.0)
+            }
+            (None, Some(policy)) if cell.parse() == Ok(-1.0) => Some(policy.target()),
+            (found, _) => found,
+        };
     let kind = if at.is_empty() { Kind::None } else { Kind::Multi };
     let asked = |name: &&String| source.uncertain.of(name).is_some_and(Policy::asks);
     let doubts = || at.iter().zip(columns).filter(|(_, name)| asked(name));
     let mut targets = Vec::new();
     for (line, cells) in &table.rows {
         let target = at.iter().zip(columns).map(|(&column, name)| {
-            found(name, &cells[column]).ok_or_else(|| {
-                Error::data(
-                    table.place(*line),
-                    format!("0, 1 or blank for {name}"),
-                    format!("{:?}", cells[column]),
-                    "write a blank where it is not known",
-                )
-            })
+            found(name, &cells[column]).ok_or_else(|| not_found(table, *line, name, &cells[column]))
         });
         // Not certain, certain, or, where nothing is said, not known.
         let doubt = doubts().map(|(&column, name)| match found(name, &cells[column]) {
@@ -179,6 +206,16 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, TargetRows)> {
     let names = columns.iter().cloned();
     let names = names.chain(doubts().map(|(_, name)| format!("{name} uncertain")));
     Ok((Labels { kind, names: names.collect() }, targets))
+}
+
+/// The fault of a cell that says nothing about a finding.
+fn not_found(table: &Table, line: u64, name: &str, cell: &str) -> Error {
+    let mend = match cell.parse() {
+        Ok(-1.0) => "say in uncertain what -1 counts as, or in classes which classes the words are",
+        _ => "write a blank where it is not known",
+    };
+    let expected = format!("0, 1 or blank for {name}");
+    Error::data(table.place(line), expected, format!("{cell:?}"), mend)
 }
 
 /// Refuses a finding that is no label.
@@ -194,24 +231,86 @@ fn check_uncertain(source: &Source) -> Result<()> {
     })
 }
 
-/// 0, 1, or NaN for a blank; `None` for anything else.
-pub fn finding(cell: &str) -> Option<f32> {
-    if blank(cell) {
-        return Some(f32::NAN);
+/// What pandas takes for a blank, in small letters.
+const MISSING: [&str; 16] = [
+    "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a",
+    "n.a.", "na", "null", "nan", "none", "nil",
+];
+
+impl Source {
+    /// Whether a cell says that its label is not known.
+    pub(in crate::data) fn is_missing(&self, cell: &str) -> bool {
+        match &self.missing_labels {
+            None => blank(cell),
+            Some(words) => {
+                empty(cell) || words.iter().any(|word| word.to_lowercase() == cell.to_lowercase())
+            }
+        }
     }
-    cell.parse().ok().filter(|v| *v == 0.0 || *v == 1.0)
 }
 
 /// Blank, or what pandas writes for it.
-fn blank(cell: &str) -> bool {
+fn empty(cell: &str) -> bool {
     cell.is_empty() || cell.eq_ignore_ascii_case("nan")
 }
 
+/// Blank, or what pandas takes for it.
+fn blank(cell: &str) -> bool {
+    cell.is_empty() || MISSING.contains(&cell.to_ascii_lowercase().as_str())
+}
+
+/// 0, 1, or NaN for a blank or what pandas takes for one; `None` for anything else.
+pub fn finding(cell: &str) -> Option<f32> {
+    if blank(cell) { Some(f32::NAN) } else { number(cell) }
+}
+
+fn number(cell: &str) -> Option<f32> {
+    cell.parse().ok().filter(|v| *v == 0.0 || *v == 1.0)
+}
+
+/// The word that says that there is no finding.
+const NO_FINDING: &str = "no finding";
+
+/// One column of several findings a cell, by name.
+fn words(
+    source: &Source,
+    table: &Table,
+    column: usize,
+    separator: &str,
+) -> Result<(Labels, TargetRows)> {
+    let parts = |cell: &str| -> Option<Vec<String>> {
+        let parts = || cell.split(separator).map(str::trim).filter(|word| !word.is_empty());
+        let said = !source.is_missing(cell) && parts().next().is_some();
+        said.then(|| {
+            parts().filter(|w| !w.eq_ignore_ascii_case(NO_FINDING)).map(String::from).collect()
+        })
+    };
+    let mut names = BTreeSet::new();
+    for (line, cells) in &table.rows {
+        for word in parts(&cells[column]).unwrap_or_default() {
+            label(&table.place(*line), &word)?;
+            names.insert(word);
+        }
+    }
+    let target = |cells: &[String]| {
+        let found = parts(&cells[column])?;
+        Some(names.iter().map(|name| f32::from(u8::from(found.contains(name)))).collect())
+    };
+    let targets = table.rows.iter().map(|(_, cells)| Ok(target(cells))).collect();
+    Ok((Labels { kind: Kind::Multi, names: names.iter().cloned().collect() }, targets))
+}
+
 /// One column of words, sorted by name, or of whole numbers, sorted by value.
-fn classes(table: &Table, name: &str, column: usize) -> Result<(Labels, TargetRows)> {
+fn classes(
+    source: &Source,
+    table: &Table,
+    name: &str,
+    column: usize,
+) -> Result<(Labels, TargetRows)> {
     let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
     let number = |cell: &str| cell.parse::<i64>().ok();
-    let known = || cells().filter(|(_, cell)| !blank(cell));
+    let known = || cells().filter(|(_, cell)| !source.is_missing(cell));
+    known().try_for_each(|(line, cell)| label(&table.place(*line), cell))?;
     let numbers = known().next().is_some_and(|(_, cell)| number(cell).is_some());
     if let Some((line, odd)) = known().find(|(_, cell)| number(cell).is_some() != numbers) {
         let expected = if numbers { "a whole number" } else { "a word" };

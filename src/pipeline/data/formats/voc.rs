@@ -1,17 +1,26 @@
 //! Pascal VOC XML: boxes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use mtpret_engine::error::Place;
-use roxmltree::{Document, Node};
+use roxmltree::Node;
 
-use super::boxes::{Classes, Films, Marks, checked, negatives, no_film, row};
+use super::{
+    boxes::{Classes, Films, MarkFrame, Marks, checked, negatives, no_film, row, sort},
+    text,
+};
 use crate::{
     Error, Result,
     data::{
-        BoxLabel, Kind, Labels, Source,
-        dataset::split::{Flaw, Listing, Row},
-        walk::{file_name, stem},
+        BoxLabel, Kind, Labels, Source, Split,
+        dataset::{
+            given::{self, Given, of_folders},
+            listing::{Flaw, Listing, Part, Row},
+        },
+        walk::{composed, file_name, stem},
     },
 };
 
@@ -21,18 +30,33 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let mut classes = Classes::new(source);
     let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
     for folder in &source.annotations {
-        for path in documents(&source.root.join(folder))? {
+        let folder = source.root.join(folder);
+        let mut given = division(source, &folder)?;
+        let (mut met, mut outside) = (HashSet::new(), Vec::new());
+        for path in documents(&folder)? {
             let place = Place::from(&path);
+            met.insert(composed(&stem(&path)));
+            let part = part(source, &path, given.as_ref());
+            if part.is_none() && given.as_ref().is_some_and(Given::is_whole) {
+                outside.push(path);
+                continue;
+            }
             let found = image(&path, &mut classes)
-                .and_then(|image| Ok((films.find(&place, &image.0)?, image)));
+                .and_then(|image| Ok((films.find_near(&place, &image.0, Some(&path))?, image)));
             match found {
                 Ok((Some(film), (_, size, marks))) => {
-                    rows.push(Row { place, ..row(source, film, size, marks) });
+                    let part = part.or_else(|| of_folders(&source.root, &film));
+                    rows.push(Row { place, part, ..row(source, film, size, marks) });
                 }
                 Ok((None, _)) if source.partial => missing += 1,
                 Ok((None, (name, ..))) => flaws.push(no_film(source, &place, &name)),
                 Err(error) => flaws.push(Flaw::new("unusable annotation", error)),
             }
+        }
+        if let Some(given) = &mut given {
+            given::unmet(given, &met);
+            flaws.append(&mut given.flaws);
+            flaws.extend(given.outside(&outside));
         }
     }
     rows.extend(negatives(source, &rows)?);
@@ -41,22 +65,16 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
-/// Without classes of the source, puts the names found into alphabetical order, so that they do not
-/// depend on which file happens to come first.
-fn sort(names: &mut [String], rows: &mut [Row], source: &Source) {
-    if !source.classes.is_empty() {
-        return;
-    }
-    let met = names.to_owned();
-    names.sort();
-    for row in rows {
-        if let crate::data::Annotation::Boxes { boxes, .. } = &mut row.sample.target {
-            for found in boxes {
-                let name = &met[found.class];
-                found.class = names.iter().position(|n| n == name).expect("sorted, not changed");
-            }
-        }
-    }
+/// The lists beside the annotations, unless the source has another division.
+fn division(source: &Source, folder: &Path) -> Result<Option<Given>> {
+    let other = source.split == Split::Patient || source.splits.is_some();
+    if other { Ok(None) } else { given::voc_lists(&source.root, folder) }
+}
+
+/// The part of an annotation: as the lists say, else as a folder on its way does.
+fn part(source: &Source, path: &Path, given: Option<&Given>) -> Option<Part> {
+    let said = given.and_then(|given| given.part(&stem(path)));
+    said.or_else(|| of_folders(&source.root, path))
 }
 
 fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -79,11 +97,8 @@ fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The film's name, the size of the annotated image, and its boxes.
 fn image(path: &Path, classes: &mut Classes) -> Result<(String, [usize; 2], Marks)> {
     let mend = "see that the annotations exist and may be read";
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
-    let document = Document::parse(&text).map_err(|e| {
-        let place = Place::from(path).line(e.pos().row.into());
-        Error::data(place, "XML", e.to_string(), "download the file again")
-    })?;
+    let text = text::xml::read(path, mend)?;
+    let document = text::xml::parse(path, &text)?;
     let root = Element { node: document.root_element(), path };
     let name = match root.child("filename") {
         Ok(name) => name.text()?.to_string(),
@@ -101,7 +116,7 @@ fn image(path: &Path, classes: &mut Classes) -> Result<(String, [usize; 2], Mark
         for (corner, key) in corners.iter_mut().zip(["xmin", "ymin", "xmax", "ymax"]) {
             *corner = bounds.child(key)?.number()?;
         }
-        let corners = checked(&bounds.place(), corners, size)?;
+        let corners = checked(&bounds.place(), corners, MarkFrame::pixels(size))?;
         marks.boxes.push(BoxLabel { corners, class });
     }
     Ok((name, size, marks))
@@ -147,8 +162,8 @@ impl<'a> Element<'a> {
 
     fn side(&self) -> Result<usize> {
         let side = self.number()?;
-        if side >= 1.0 && side.fract() == 0.0 {
-            return Ok(side as usize);
+        if let Some(pixels) = MarkFrame::side(side.into()) {
+            return Ok(pixels);
         }
         let tag = self.node.tag_name().name();
         Err(self.fault(format!("pixels in {tag}"), side.to_string()))

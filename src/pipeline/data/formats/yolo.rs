@@ -1,25 +1,29 @@
 //! YOLO text files: boxes or outlines in shares of the film's sides (<https://docs.ultralytics.com/datasets>).
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use mtpret_engine::error::Place;
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::Yaml;
 
-use super::boxes::{Classes, Marks, checked, outline, row};
+use super::{
+    boxes::{Classes, MarkFrame, Marks, around, checked, outline, row},
+    text,
+};
 use crate::{
     Error, Result,
     data::{
-        AnnotationShape, BoxLabel, Kind, Labels, Source,
-        dataset::split::{Flaw, Listing, Part, Row},
-        walk::{file_name, films_below, stem},
+        AnnotationShape, BoxLabel, Kind, Labels, Source, Split,
+        dataset::{
+            given::{self, Given},
+            listing::{Flaw, Listing, Part, Row},
+        },
+        walk::{file_name, films_below, on_disk, stem},
     },
 };
-
-/// The frame of all boxes and outlines: shares of the sides.
-const FRAME: [usize; 2] = [1, 1];
 
 /// Reads a [`crate::data::Format::Yolo`] source: every film below `images`, with the lines of its text file, which lies in
 /// `annotations`, else where the film lies with `labels` in place of `images` in its path, else beside the film. A film
@@ -29,22 +33,32 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let mut classes = Classes::new(source);
     if !classes.given() {
         let place = Place::from(&source.root);
-        named.iter().try_for_each(|name| classes.index(&place, name).map(|_| ()))?;
+        named.values().try_for_each(|name| classes.index(&place, name).map(|_| ()))?;
     }
     let (mut rows, mut flaws) = (Vec::new(), Vec::new());
     let mut texts = 0;
-    for path in films_below(&source.films())? {
+    let films = films_below(&source.films())?;
+    let mut given = division(source, &films)?;
+    flaws.extend(given.as_mut().map(|given| std::mem::take(&mut given.flaws)).unwrap_or_default());
+    let mut outside = Vec::new();
+    for path in films {
+        let part = part(source, &path, given.as_ref());
+        if part.is_none() && given.as_ref().is_some_and(Given::is_whole) {
+            outside.push(path);
+            continue;
+        }
         let text = text_file(source, &path);
         texts += usize::from(text.is_some());
         match text.map_or(Ok(Marks::default()), |text| marks(source, &text, &named, &mut classes)) {
             Ok(marks) => {
-                let found = row(source, path, FRAME, marks);
-                rows.push(Row { part: part(source, &found.sample.path), ..found });
+                let found = row(source, path, [1, 1], marks);
+                rows.push(Row { part, ..found });
             }
             Err(error) => flaws.push(Flaw::new("unusable annotation", error)),
         }
     }
-    if texts == 0 && flaws.is_empty() {
+    flaws.extend(given.and_then(|given| given.outside(&outside)));
+    if texts == 0 && !flaws.iter().any(Flaw::stops) {
         return Err(Error::data(
             &source.root,
             "a text file of boxes for some film",
@@ -59,10 +73,29 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(Listing { labels, rows, missing: 0, unlabelled: 0, flaws })
 }
 
-/// The part that a folder on the way to the film names.
-fn part(source: &Source, film: &Path) -> Option<Part> {
-    let inside = film.strip_prefix(&source.root).ok()?.parent()?;
-    inside.components().find_map(|folder| Part::named(&folder.as_os_str().to_string_lossy()))
+/// The division that the YAML file gives, unless the source has another.
+fn division(source: &Source, films: &[PathBuf]) -> Result<Option<Given>> {
+    let other = source.split == Split::Patient || source.splits.is_some();
+    let Some(file) = yaml(&source.root).filter(|_| !other) else { return Ok(None) };
+    let given = given::of_yaml(&source.root, &file, &text::yaml::document(&file)?, films)?;
+    Ok(Some(given).filter(|given| !given.is_empty() || !given.flaws.is_empty()))
+}
+
+/// The YAML file, if it divides the films.
+pub(in crate::data) fn divided_by(source: &Source) -> Option<PathBuf> {
+    let films = films_below(&source.films()).ok()?;
+    let given = division(source, &films).ok()??;
+    (!given.is_empty()).then(|| given.place().to_owned())
+}
+
+/// The part of a film: as the YAML file says, else as a folder on its way does.
+fn part(source: &Source, film: &Path, given: Option<&Given>) -> Option<Part> {
+    let said = given.and_then(|given| given.part(&given::key(&source.root, film)));
+    let below = || {
+        let inside = film.strip_prefix(&source.root).ok()?.parent()?;
+        inside.components().find_map(|folder| Part::named(&folder.as_os_str().to_string_lossy()))
+    };
+    said.or_else(below)
 }
 
 /// The film's text file, if there is one.
@@ -78,38 +111,64 @@ fn text_file(source: &Source, film: &Path) -> Option<PathBuf> {
         });
     }
     let beside = [source.root.join(swapped).with_extension("txt"), film.with_extension("txt")];
-    given.chain(beside).find(|path| path.is_file())
+    given.chain(beside).find_map(on_disk)
 }
 
-/// The names of the classes by number: of `data.yaml`, or the lines of a `classes.txt`; none means the numbers are names.
-fn names(source: &Source) -> Result<Vec<String>> {
-    let read = |path: &Path| {
-        fs::read_to_string(path).map_err(|e| Error::io(path, e, "see that it may be read"))
-    };
+/// The names of the classes by number.
+type Names = BTreeMap<usize, String>;
+
+/// The names of the classes: of `data.yaml`, or the lines of a `classes.txt`; none means the numbers are names.
+fn names(source: &Source) -> Result<Names> {
     let lists = ["classes.txt", "labels/classes.txt", "obj.names"];
     if let Some(list) = lists.iter().map(|name| source.root.join(name)).find(|p| p.is_file()) {
-        return Ok(read(&list)?.lines().map(|line| line.trim().to_string()).collect());
+        let text = text::read(&list, "see that it may be read")?;
+        let lines = text.lines().map(|line| line.trim().to_string()).enumerate();
+        return Ok(lines.filter(|(_, line)| !line.is_empty()).collect());
     }
-    let Some(file) = yaml(&source.root) else { return Ok(Vec::new()) };
+    let Some(file) = yaml(&source.root) else { return Ok(Names::new()) };
     let fault = |expected: &str, found: String| {
-        Err(Error::data(&file, expected, found, "write it as names: [one, two]"))
+        Error::data(&file, expected, found, "write it as names: [one, two] or 0: one")
     };
-    let documents = match YamlLoader::load_from_str(&read(&file)?) {
-        Ok(documents) => documents,
-        Err(e) => return fault("YAML", e.to_string()),
-    };
-    let names = documents.first().map(|document| &document["names"]);
-    let words: Vec<&Yaml> = match names {
-        Some(Yaml::Array(list)) => list.iter().collect(),
-        Some(Yaml::Hash(numbered)) => numbered.values().collect(),
-        _ => return fault("the key names", "none".into()),
-    };
+    let document = text::yaml::document(&file)?;
     let word = |yaml: &Yaml| match yaml {
-        Yaml::String(text) | Yaml::Real(text) => text.clone(),
-        Yaml::Integer(number) => number.to_string(),
-        other => format!("{other:?}"),
+        Yaml::String(text) | Yaml::Real(text) => Ok(text.clone()),
+        Yaml::Integer(number) => Ok(number.to_string()),
+        Yaml::Boolean(truth) => Ok(truth.to_string()),
+        other => Err(fault("a word for each class of names", format!("{other:?}"))),
     };
-    Ok(words.into_iter().map(word).collect())
+    let number = |yaml: &Yaml| match yaml {
+        Yaml::Integer(number) => usize::try_from(*number).ok(),
+        Yaml::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let mut names = Names::new();
+    match &document["names"] {
+        Yaml::Array(list) => {
+            for (number, name) in list.iter().enumerate() {
+                names.insert(number, word(name)?);
+            }
+        }
+        Yaml::Hash(numbered) => {
+            for (key, name) in numbered {
+                let number = number(key).ok_or_else(|| {
+                    fault("whole numbers as keys of names", format!("{:?}", word(key)))
+                })?;
+                if names.insert(number, word(name)?).is_some() {
+                    return Err(fault("each number of names once", format!("{number} twice")));
+                }
+            }
+        }
+        _ => return Err(fault("the key names", "none".into())),
+    }
+    let counted = [Some(names.len()), names.keys().next_back().map(|most| most + 1)];
+    match &document["nc"] {
+        // With numbers as keys, those without a name may count too.
+        Yaml::Integer(count) if !counted.contains(&usize::try_from(*count).ok()) => {
+            let expected = format!("nc: {} as there are names", names.len());
+            Err(fault(&expected, format!("nc: {count}")))
+        }
+        _ => Ok(names),
+    }
 }
 
 /// The one YAML file of a data set's folder.
@@ -123,9 +182,8 @@ pub(in crate::data) fn yaml(root: &Path) -> Option<PathBuf> {
 }
 
 /// What the lines `class cx cy width height` and `class x y x y x y …` of a text file mark.
-fn marks(source: &Source, path: &Path, named: &[String], classes: &mut Classes) -> Result<Marks> {
-    let mend = "see that it may be read";
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e, mend))?;
+fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> Result<Marks> {
+    let text = text::read(path, "see that it may be read")?;
     let mut marks = Marks::default();
     for (line, words) in
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).enumerate()
@@ -138,39 +196,36 @@ fn marks(source: &Source, path: &Path, named: &[String], classes: &mut Classes) 
         let number =
             |word: &&str| word.parse::<f32>().map_err(|_| fault("a number", format!("{word:?}")));
         let numbers = numbers.iter().map(number).collect::<Result<Vec<f32>>>()?;
-        let name = match class.parse::<usize>().ok().map(|number| (number, named.get(number))) {
+        let name = match class.parse::<usize>().ok().map(|number| (number, named.get(&number))) {
             Some((_, Some(name))) => name.clone(),
             Some((number, None)) if named.is_empty() => number.to_string(),
             _ => {
-                let most = named.len().saturating_sub(1);
-                let expected = format!("a class from 0 to {most}");
+                let [least, most] = [named.keys().next(), named.keys().next_back()]
+                    .map(|number| number.copied().unwrap_or(0));
+                let expected = format!("a class from {least} to {most} that has a name");
                 return Err(fault(&expected, format!("{class:?}")));
             }
         };
         let corners = match numbers[..] {
             [x, y, w, h] => {
                 let [left, top] = [x - w / 2.0, y - h / 2.0];
-                vec![[left, top], [left + w, top], [left + w, top + h], [left, top + h]]
+                rectangle(checked(&place, [left, top, left + w, top + h], MarkFrame::SHARES)?)
             }
-            _ => outline(&place, &numbers, FRAME)?,
+            _ => outline(&place, &numbers, MarkFrame::SHARES)?,
         };
         match source.shape {
             AnnotationShape::Mask => marks.polygons.push(corners),
             AnnotationShape::Boxes => {
-                let side = |axis: usize, pick: fn(f32, f32) -> f32| {
-                    corners.iter().map(|corner| corner[axis]).reduce(pick).unwrap_or(0.0)
-                };
-                let [left, top] = [side(0, f32::min), side(1, f32::min)];
-                let around = [left, top, side(0, f32::max), side(1, f32::max)];
-                // The check's slack is of pixels: here a hundredth of a side is what rounding may carry over.
-                if let Some(beyond) = around.iter().find(|v| !(-0.01..=1.01).contains(*v)) {
-                    let found = format!("a box that reaches {beyond}");
-                    return Err(fault("shares from 0 to 1", found));
-                }
                 let class = classes.index(&place, &name)?;
-                marks.boxes.push(BoxLabel { corners: checked(&place, around, FRAME)?, class });
+                let corners = checked(&place, around(&corners), MarkFrame::SHARES)?;
+                marks.boxes.push(BoxLabel { corners, class });
             }
         }
     }
     Ok(marks)
+}
+
+/// The outline of a box `x1 y1 x2 y2`.
+fn rectangle([x1, y1, x2, y2]: [f32; 4]) -> Vec<[f32; 2]> {
+    vec![[x1, y1], [x2, y1], [x2, y2], [x1, y2]]
 }

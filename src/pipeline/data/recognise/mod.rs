@@ -1,5 +1,9 @@
 //! What lies in a folder: a data set that the program knows, or one of the usual layouts.
 
+mod annotated;
+mod classes;
+mod masks;
+mod said;
 mod tables;
 
 use std::{
@@ -10,14 +14,19 @@ use std::{
 use super::{
     Annotation, AnnotationShape, Class, Format, Sample, Source, Split,
     catalogue::{KNOWN, Known},
-    dataset::split::{Part, SHARED_PATIENT},
-    formats::{csv_table::Table, yolo},
+    dataset::{
+        given::TWO_PARTS,
+        listing::{Flaw, Part},
+        patient_folders::look_like_patients,
+        split::SHARED_PATIENT,
+    },
+    formats::csv_table::Table,
 };
 use crate::{
     Result,
     data::{
         dataset::roots::Purpose,
-        walk::{file_name, films_below, list, stem},
+        walk::{file_name, films_below, list},
     },
 };
 
@@ -34,49 +43,71 @@ pub struct RecognisedSet {
 const DEPTH: usize = 3;
 
 /// The data sets in `root` and below it, each of which can be read: known ones by the files that only they have, others by
-/// their layout (COCO, YOLO, VOC, films and masks, a table, a folder for each class), films alone otherwise.
+/// their layout (COCO, YOLO, VOC, films and masks, a table, a folder for each class), films alone otherwise. Of each is said by
+/// which evidence it is divided; labels that cannot be read are named.
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
 pub fn detect(root: &Path) -> Result<Vec<RecognisedSet>> {
     let mut found = Vec::new();
-    search(root, DEPTH, &mut found)?;
+    let unread = search(root, DEPTH, &mut found)?;
     if found.is_empty() && !films_below(root)?.is_empty() {
-        found.push(films_alone(root));
+        found.push(films_alone(root, &unread));
     }
     name_apart(&mut found);
     Ok(found)
 }
 
-/// Looks at a folder and, where nothing is recognised in it, at the folders in it.
-fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<()> {
+/// What tells of labels that could not be read, and why not.
+type Unread = Vec<String>;
+
+/// Looks at a folder and, where nothing is recognised in it, at the folders in it; gives what could not be read and nothing
+/// that was found tells of.
+fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<Unread> {
     if let Some(known) = known(folder) {
         found.extend(known);
-        return Ok(());
+        return Ok(Vec::new());
     }
     // A folder that only holds data sets is not a class of them.
     let (below, films) = list(folder)?;
-    let several = films.is_empty() && below.iter().filter(|inner| is_set(inner)).count() > 1;
-    if !several && let Some(one) = layout(folder)? {
+    let several = films.is_empty()
+        && below.iter().filter(|inner| is_set(inner)).count() > 1
+        && !classes::are_patients(&below);
+    let mut unread = Vec::new();
+    if !several && let Some(mut one) = layout(folder, &mut unread)? {
+        one.what += &said::not_read(&unread);
         let outlines = outlines(&one);
         found.push(one);
         found.extend(outlines);
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let before = found.len();
     if depth > 0 {
         for inner in below {
-            search(&inner, depth - 1, found)?;
+            unread.extend(search(&inner, depth - 1, found)?);
         }
     }
-    Ok(())
+    if !unread.is_empty() && found.len() > before {
+        // Labels that nobody can read are no reason to say nothing of them.
+        found[before].what += &said::not_read(&unread);
+        unread.clear();
+    }
+    Ok(unread)
 }
 
 /// Whether a folder is a data set by itself rather than a class or a part of one.
 fn is_set(folder: &Path) -> bool {
-    let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
-    signed(folder).is_some()
-        || inside.iter().filter(|f| !list(f).unwrap_or_default().1.is_empty()).count() > 1
-            && Part::named(&file_name(folder)).is_none()
+    let mut inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
+    let part = |folder: &Path| Part::named(&file_name(folder)).is_some();
+    inside.retain(|inner| !part(inner) && !list(inner).unwrap_or_default().1.is_empty());
+    let structure = part(folder) || classes::is_structure(&file_name(folder));
+    signed(folder).is_some() || inside.len() > 1 && !structure && !of_patients(&inside)
+}
+
+/// Whether folders look like one for each patient.
+fn of_patients(folders: &[PathBuf]) -> bool {
+    let films = folders.iter().map(|inner| films_below(inner).unwrap_or_default().len()).sum();
+    look_like_patients(&folders.iter().map(|inner| file_name(inner)).collect(), films)
 }
 
 /// The known data set whose files lie in `folder`; the one that asks for the most files, where several could be meant.
@@ -93,8 +124,11 @@ fn known(folder: &Path) -> Option<Vec<RecognisedSet>> {
         let mut source = Source::known(known.name, known.name, Some(used.purpose));
         source.root = folder.to_path_buf();
         let purpose = format!("{:?}", used.purpose).to_lowercase();
-        readable(source)
-            .map(|source| RecognisedSet { source, what: format!("{}, to {purpose}", known.title) })
+        let (source, division) = readable(source).ok()?;
+        let by_patient = source.split == Split::Patient && !division.is_empty();
+        let what =
+            format!("{}, to {purpose}{}", known.title, if by_patient { &division } else { "" });
+        Some(RecognisedSet { source, what: said::one_line(&what) })
     };
     let found: Vec<RecognisedSet> = known.uses.iter().filter_map(one).collect();
     (!found.is_empty()).then_some(found)
@@ -123,41 +157,64 @@ fn entries(folder: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 /// The source if its films and labels can be found, by its own division or, where that leaves nothing to learn from or
-/// shares patients, by patient; what is wrong with single films is for an audit to say.
-fn readable(source: Source) -> Option<Source> {
-    let usable = |source: &Source| {
+/// shares patients, by patient, with what that is for; what is wrong with single films is for an audit to say.
+fn readable(source: Source) -> Result<(Source, String), String> {
+    let usable = |source: &Source| -> Result<(), String> {
         let mut located = source.clone();
-        located.locate(&super::Roots::default()).ok()?;
-        let (dataset, flaws) = located.survey().ok()?;
+        located.locate(&super::Roots::default()).map_err(|e| e.to_string())?;
+        let (dataset, flaws) = located.survey().map_err(|e| e.to_string())?;
         let films = dataset.train.len() + dataset.val.len() + dataset.test.len();
-        let shared = flaws.iter().any(|flaw| flaw.what == SHARED_PATIENT);
-        (films > flaws.len() && !shared).then_some(())
+        let unusable =
+            |flaw: &&Flaw| flaw.stops() && [SHARED_PATIENT, TWO_PARTS].contains(&flaw.what);
+        let errors: Vec<&Flaw> = flaws.iter().filter(|flaw| flaw.stops()).collect();
+        match (errors.first(), flaws.iter().find(unusable)) {
+            (_, Some(flaw)) => Err(flaw.error.to_string()),
+            (Some(first), _) if films <= errors.len() => Err(first.error.to_string()),
+            _ => Ok(()),
+        }
     };
-    let divided = Source { split: Split::Patient, ..source.clone() };
-    [source, divided].into_iter().find(|source| usable(source).is_some())
+    let why = match usable(&source) {
+        Ok(()) => {
+            let said = said::division(&source);
+            return Ok((source, said));
+        }
+        Err(why) => why,
+    };
+    let divided = Source { split: Split::Patient, ..source };
+    match usable(&divided) {
+        Ok(()) => Ok((divided, format!("; divided by patient, not as given: {why}"))),
+        Err(_) => Err(why),
+    }
 }
 
 /// What recognises a layout.
-type Layout = fn(&Path) -> Result<Option<RecognisedSet>>;
+type Layout = fn(&Path, &mut Unread) -> Result<Option<RecognisedSet>>;
 
 /// Layouts that files tell which only they have.
-const ANNOTATED: [Layout; 5] = [coco, yolo_texts, voc, masks, tables::table];
+const ANNOTATED: [Layout; 5] =
+    [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, |folder, _| {
+        tables::table(folder)
+    }];
 
 /// The usual layout that `folder` has.
-fn layout(folder: &Path) -> Result<Option<RecognisedSet>> {
-    match first(&ANNOTATED, folder)? {
-        None => first(&[class_folders], folder),
+fn layout(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
+    match first(&ANNOTATED, folder, unread)? {
+        None => first(&[classes::class_folders], folder, unread),
         found => Ok(found),
     }
 }
 
 /// The first of these layouts that `folder` has and that can be read.
-fn first(layouts: &[Layout], folder: &Path) -> Result<Option<RecognisedSet>> {
+fn first(layouts: &[Layout], folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     for attempt in layouts {
-        if let Some(RecognisedSet { source, what }) = attempt(folder)?
-            && let Some(source) = readable(source)
-        {
-            return Ok(Some(RecognisedSet { source, what }));
+        if let Some(RecognisedSet { source, what }) = attempt(folder, unread)? {
+            match readable(source) {
+                Ok((source, division)) => {
+                    let what = said::one_line(&(what + &division));
+                    return Ok(Some(RecognisedSet { source, what }));
+                }
+                Err(why) => unread.push(format!("{what}: {why}")),
+            }
         }
     }
     Ok(None)
@@ -173,7 +230,7 @@ fn outlines(boxed: &RecognisedSet) -> Option<RecognisedSet> {
         _ => false,
     };
     let mut films = dataset.train.iter().chain(&dataset.val).chain(&dataset.test);
-    (flaws.is_empty() && films.any(drawn))
+    (!flaws.iter().any(Flaw::stops) && films.any(drawn))
         .then(|| RecognisedSet { source, what: format!("{}, outlines as masks", boxed.what) })
 }
 
@@ -203,137 +260,23 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
-fn coco(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let places = [folder.to_path_buf(), folder.join("annotations"), folder.join("Annotations")];
-    let is_coco = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let keys = ["\"images\"", "\"annotations\"", "\"categories\""];
-        keys.iter().all(|key| text.contains(key))
-    };
-    let files: Vec<PathBuf> =
-        places.iter().flat_map(|place| files(place, "json")).filter(is_coco).collect();
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let mut source = source(folder, Format::Coco);
-    source.annotations = files.iter().map(|file| below(folder, file)).collect();
-    // A file of all parts beside files of each would list films twice.
-    let parted = |path: &PathBuf| Part::in_name(&stem(path)).is_some();
-    if source.annotations.iter().any(parted) {
-        source.annotations.retain(parted);
-    }
-    let what = format!("COCO JSON ({} files)", source.annotations.len());
-    Ok(Some(RecognisedSet { source, what }))
-}
-
-fn yolo_texts(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let parts = ["", "train", "val", "valid"].map(|part| folder.join(part));
-    let text = |place: &PathBuf| {
-        let texts = files(&place.join("labels"), "txt");
-        texts
-            .into_iter()
-            .chain(
-                ["train", "val"].iter().flat_map(|p| files(&place.join("labels").join(p), "txt")),
-            )
-            .next()
-    };
-    let texts = parts.iter().any(|place| text(place).is_some());
-    let yaml = yolo::yaml(folder).is_some();
-    Ok(texts.then(|| {
-        let what = format!("YOLO text files{}", if yaml { " with a YAML of classes" } else { "" });
-        RecognisedSet { source: source(folder, Format::Yolo), what }
-    }))
-}
-
-fn voc(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let is_voc = |place: &PathBuf| {
-        let first = files(place, "xml").into_iter().next();
-        first.is_some_and(|f| fs::read_to_string(f).is_ok_and(|text| text.contains("<annotation")))
-    };
-    let places =
-        ["", "Annotations", "annotations", "annotations/xml", "xml"].map(|p| folder.join(p));
-    let Some(place) = places.into_iter().find(is_voc) else { return Ok(None) };
-    let mut source = source(folder, Format::Voc);
-    source.annotations = vec![below(folder, &place)];
-    Ok(Some(RecognisedSet { source, what: "Pascal VOC XML".into() }))
-}
-
-/// Words of the names of folders that hold masks.
-const MASKS: [&str; 5] = ["mask", "label", "annotation", "segmentation", "groundtruth"];
-
-fn masks(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let inside = list(folder)?.0;
-    let of_masks = |path: &&PathBuf| {
-        let name = file_name(path).to_lowercase();
-        MASKS.iter().any(|word| name.contains(word)) && !list(path).unwrap_or_default().1.is_empty()
-    };
-    let Some(masks) = inside.iter().find(of_masks) else { return Ok(None) };
-    for films in inside.iter().filter(|other| *other != masks) {
-        let pictures = list(masks)?.1;
-        // The first film that has a mask tells how masks are named.
-        let pattern = list(films)?.1.iter().find_map(|film| {
-            let (name, own) = (stem(film), |mask: &&PathBuf| stem(mask).contains(&stem(film)));
-            let mask = pictures.iter().filter(own).min_by_key(|mask| stem(mask).len())?;
-            Some(file_name(mask).replacen(&name, "{}", 1))
-        });
-        if let Some(pattern) = pattern {
-            let mut source = source(folder, Format::Masks);
-            source.images = below(folder, films);
-            source.masks = vec![format!("{}/{pattern}", file_name(masks))];
-            source.partial = true;
-            let usable = source.survey().is_ok_and(|(dataset, _)| {
-                let first = dataset.train.first();
-                first.is_some_and(|film| {
-                    super::film::fit::Fitted::read(film, super::Fit::Stretch, [32, 32]).is_ok()
-                })
-            });
-            if usable {
-                let what =
-                    format!("films in {} and masks in {}", file_name(films), file_name(masks));
-                return Ok(Some(RecognisedSet { source, what }));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn class_folders(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let (inside, films) = list(folder)?;
-    let parts: Vec<&PathBuf> =
-        inside.iter().filter(|f| Part::named(&file_name(f)).is_some()).collect();
-    let classes = if parts.is_empty() { inside.clone() } else { list(parts[0])?.0 };
-    let filled = |class: &&PathBuf| !films_below(class).unwrap_or_default().is_empty();
-    let full: Vec<&PathBuf> = classes.iter().filter(filled).collect();
-    let names: Vec<String> = full.iter().map(|class| file_name(class)).collect();
-    if names.len() < 2
-        || !films.is_empty()
-        || NOT_CLASSES.iter().any(|word| names.iter().any(|n| n.to_lowercase() == *word))
-    {
-        return Ok(None);
-    }
-    for class in full {
-        // Sets that lie side by side are no classes, though each is a folder of films.
-        if signed(class).is_some() || first(&ANNOTATED, class).ok().flatten().is_some() {
-            return Ok(None);
-        }
-    }
-    let source = source(folder, Format::Folder);
-    Ok(Some(RecognisedSet {
-        source,
-        what: format!("a folder for each class: {}", names.join(", ")),
-    }))
-}
-
-/// Names of folders that are no classes.
-const NOT_CLASSES: [&str; 6] = ["images", "labels", "masks", "mask", "annotations", "imgs"];
-
-/// Films without labels, for pretraining.
-fn films_alone(folder: &Path) -> RecognisedSet {
+/// Films for pretraining: without labels, or with what could not be read.
+fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
     source.labelled = false;
     source.split = Split::Patient;
     (source.val_share, source.test_share) = (0.0, 0.0);
-    RecognisedSet { source, what: "films without labels, to pretrain".into() }
+    let passed_over = tables::passed_over(folder);
+    let other = said::other_files(folder);
+    let what = if unread.is_empty() && passed_over.is_empty() && other.is_empty() {
+        "films without labels, to pretrain".to_owned()
+    } else {
+        format!(
+            "films to pretrain, whose labels are not read{passed_over}{}{other}",
+            said::not_read(unread)
+        )
+    };
+    RecognisedSet { source, what: said::one_line(&what) }
 }
 
 /// Gives sources of one name a number each; a known set's other purposes are told in the name.

@@ -167,7 +167,8 @@ impl Open {
         let total = self.seconds();
         let process = self.process();
         (process.ended, process.total_seconds) = (Some(now()), total);
-        if let Some(digests) = self.digests.take_if(|d| succeeded || d.is_finished()) {
+        let unknown = self.environment.data.is_empty();
+        if let Some(digests) = self.digests.take_if(|d| succeeded || (unknown && d.is_finished())) {
             self.environment.data = digests.join().expect("a digest does not panic")?;
         }
         Ok(())
@@ -214,8 +215,8 @@ impl Run<'_> {
         ));
         self.record(&Ended { stage, step, seconds, peak_memory_mib })
     }
-    /// Notes which films the stage has.
-    pub fn has(&self, sets: &[Dataset]) {
+    /// Has the films of the stage read beside its work, for the digests of their parts.
+    pub(super) fn digest(&self, sets: &[Dataset]) {
         if let Some(open) = &mut *self.open.borrow_mut() {
             open.digest(sets);
         }
@@ -242,7 +243,7 @@ impl Run<'_> {
             open.process().tuned = [known, shapes];
         }
     }
-    /// Notes what the kernels of a step take. The step is run: weights that matter must be safe elsewhere.
+    /// Notes what the kernels of a step take.
     ///
     /// # Errors
     /// The device is lost.

@@ -1,7 +1,10 @@
 //! `films.csv` in the folder of a fine-tuned run: the metrics of each film.
 
 use super::Run;
-use crate::{Error, Result, data::Table};
+use crate::{
+    Error, Result,
+    data::{Table, spreadsheet::meant},
+};
 use std::path::{Path, PathBuf};
 
 /// A figure of a film, and whether more of it is better.
@@ -94,8 +97,8 @@ impl FilmTable {
                 text => text.parse().map(Some).map_err(|_| fault(text)),
             };
             rows.push(FilmRow {
-                path: path.into(),
-                patient: patient.clone(),
+                path: meant(path).into(),
+                patient: meant(patient).to_owned(),
                 figures: figures.iter().map(number).collect::<Result<_>>()?,
             });
         }

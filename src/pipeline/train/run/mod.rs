@@ -2,31 +2,32 @@
 
 pub mod environment;
 pub mod films;
+mod lock;
 pub mod log;
+mod origin;
+mod pace;
 pub mod tensorboard;
 
-use super::{
-    config,
-    run::{environment::Open, log::MetricsLog},
-};
+pub use pace::Pace;
+
+use self::{environment::Open, lock::Lock, log::MetricsLog, origin::Origin};
 use crate::{
     Error, Result,
-    data::{BadFilm, Batch, Loader, Sample},
+    data::{BadFilm, spreadsheet::inert},
     weights::{
         self,
-        checkpoint::{self, HostTensor, Metadata, Tensors},
+        checkpoint::{self, Metadata, Tensors},
     },
 };
 use image::GrayImage;
-use mtpret_engine::{file, gpu::Gpu, ops::meter::Meter};
+use mtpret_engine::file;
 use serde::Serialize;
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 /// In a checkpoint's metadata, the bytes of `metrics.jsonl` when it was written.
@@ -78,35 +79,59 @@ pub struct Run<'a> {
     pub watch: &'a dyn Watch,
     /// Go on from the checkpoint in the folder.
     pub resume: bool,
+    /// Go on although something is not what the run began with.
+    accept_changes: bool,
+    /// What the run began with.
+    origin: RefCell<Origin>,
     /// Open from the first number on.
     log: RefCell<Option<MetricsLog>>,
     /// What it runs on, while it does.
     pub(in crate::train) open: RefCell<Option<Open>>,
+    /// Nobody else writes to the folder.
+    _lock: Lock,
 }
 
 impl<'a> Run<'a> {
-    /// A run in `folder`, which is made if it is missing.
+    /// A run in `folder`, which is made if it is missing, and which is this process's alone as long as the run lives.
     ///
     /// # Errors
-    /// The folder cannot be made, or holds a run already and `resume` is not asked for.
+    /// The folder cannot be made, another process writes there, or it holds a run already and `resume` is not asked for.
     pub fn new(folder: &Path, watch: &'a dyn Watch, resume: bool) -> Result<Self> {
-        let (log, open) = (RefCell::default(), RefCell::default());
-        let run = Self { folder: folder.into(), watch, resume, log, open };
+        fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+        let (lock, left) = Lock::take(folder)?;
+        left.iter().for_each(|left| watch.note(left));
+        let origin =
+            if resume { Origin::of(&folder.join(checkpoint::FILE)) } else { Origin::default() };
+        let run = Self {
+            folder: folder.into(),
+            watch,
+            resume,
+            accept_changes: false,
+            origin: RefCell::new(origin),
+            log: RefCell::default(),
+            open: RefCell::default(),
+            _lock: lock,
+        };
         if !resume && (run.checkpoint_file().exists() || run.weights_file().exists()) {
             let mend = "resume that run to go on, or name another run folder to begin anew";
             let found = "a checkpoint or weights in it";
             return Err(Error::config(folder, "an empty run folder", found, mend));
         }
-        fs::create_dir_all(folder)
-            .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
         Ok(run)
+    }
+    /// The same run; with `accept` it goes on although films, settings or the machine are not what it began with.
+    #[must_use]
+    pub fn accepting(self, accept: bool) -> Self {
+        Self { accept_changes: accept, ..self }
     }
     /// A part of this run in a folder below its own.
     ///
     /// # Errors
     /// The folder cannot be made.
     pub fn part(&self, name: &str) -> Result<Self> {
-        Run::new(&self.folder.join(name), self.watch, self.resume)
+        let part = Run::new(&self.folder.join(name), self.watch, self.resume)?;
+        Ok(part.accepting(self.accept_changes))
     }
     /// The newest checkpoint.
     pub fn checkpoint_file(&self) -> PathBuf {
@@ -132,6 +157,7 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         let (tensors, metadata) = checkpoint::read(&file, None)?;
+        weights::finite(&file, &tensors)?;
         let checkpoint = Checkpoint { file, tensors, metadata };
         match checkpoint.metadata.get("stage") {
             Some(found) if found == stage => {
@@ -154,6 +180,7 @@ impl<'a> Run<'a> {
     pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
         self.finite(step, tensors)?;
         let mut metadata = metadata.clone();
+        metadata.extend(self.origin.borrow().words());
         let told = self.log.borrow().as_ref().map(MetricsLog::bytes);
         metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
         checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
@@ -176,8 +203,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// [`Error::Diverged`] with the tensor.
     pub fn finite(&self, step: u64, tensors: &Tensors) -> Result<()> {
-        let sick = |t: &HostTensor| t.as_f32().is_some_and(|v| v.iter().any(|v| !v.is_finite()));
-        match tensors.iter().find(|(_, tensor)| sick(tensor)) {
+        match weights::not_finite(tensors) {
             None => Ok(()),
             Some((name, _)) => Err(Error::Diverged {
                 step: step.saturating_sub(1),
@@ -186,13 +212,16 @@ impl<'a> Run<'a> {
             }),
         }
     }
-    /// What is saved, and how to go on after a divergence.
+    /// How to go on after a divergence.
     fn way_on(&self) -> String {
-        let saved = match self.checkpoint_file().exists() {
+        format!("{}; try optim.lr with a tenth of the rate", self.saved())
+    }
+    /// What is saved, in words.
+    pub fn saved(&self) -> String {
+        match self.checkpoint_file().exists() {
             true => format!("the last good checkpoint is {}", self.checkpoint_file().display()),
             false => "no checkpoint was saved yet".into(),
-        };
-        format!("{saved}; try optim.lr with a tenth of the rate")
+        }
     }
     /// Writes a text file of the run, whole or not at all.
     ///
@@ -201,15 +230,23 @@ impl<'a> Run<'a> {
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         file::replace(&self.folder.join(name), |file| file.write_all(text.as_bytes()))
     }
-    /// Writes a table of the run, whole or not at all.
+    /// Writes a text file of the run that names films and patients: only its owner may read it.
+    ///
+    /// # Errors
+    /// As [`Run::write`].
+    pub fn write_private(&self, name: &str, text: &str) -> Result<()> {
+        file::replace_private(&self.folder.join(name), |file| file.write_all(text.as_bytes()))
+    }
+    /// Writes a table of the run, whole or not at all: inert in a spreadsheet, and read by its owner alone.
     ///
     /// # Errors
     /// As [`Run::write`].
     pub fn write_table(&self, name: &str, rows: impl Iterator<Item = Vec<String>>) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
-        rows.for_each(|row| table.write_record(row).expect("memory takes every row"));
+        let cells = rows.map(|row| row.into_iter().map(|cell| inert(&cell)).collect::<Vec<_>>());
+        cells.for_each(|row| table.write_record(row).expect("memory takes every row"));
         let bytes = table.into_inner().expect("memory is flushed");
-        self.write(name, &String::from_utf8(bytes).expect("rows are UTF-8"))
+        self.write_private(name, &String::from_utf8(bytes).expect("rows are UTF-8"))
     }
     /// Writes a picture of the run, whole or not at all.
     ///
@@ -223,13 +260,6 @@ impl<'a> Run<'a> {
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, image::ImageFormat::Png).expect("memory takes every picture");
         file::replace(&path, |file| file.write_all(bytes.get_ref()))
-    }
-    /// Writes the configuration that the run really has.
-    ///
-    /// # Errors
-    /// As [`Run::write`].
-    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
-        self.write("config.resolved.toml", &config::resolved(config)?)
     }
     /// Adds a line to `metrics.jsonl`, and its numbers to TensorBoard's events beside it.
     ///
@@ -284,102 +314,5 @@ impl Checkpoint {
     /// A number of the metadata, if it has it.
     pub fn number(&self, key: &str) -> Option<u64> {
         self.metadata.get(key)?.parse().ok()
-    }
-}
-
-/// Pace, losses and the films of the last batches.
-pub struct Pace<'a> {
-    stage: String,
-    parts: &'static [&'static str],
-    samples: &'a [Sample],
-    steps: u64,
-    begun: Instant,
-    done: u64,
-    images: usize,
-    waited: Duration,
-    recent: VecDeque<(u64, Vec<usize>)>,
-    keep: usize,
-}
-
-impl<'a> Pace<'a> {
-    /// Of a stage of `steps` steps on `samples` whose metrics are read every `every` steps; the loss has `parts` of these
-    /// names, or none.
-    pub fn new(
-        stage: String,
-        parts: &'static [&'static str],
-        steps: u64,
-        every: u64,
-        samples: &'a [Sample],
-    ) -> Self {
-        Self {
-            stage,
-            parts,
-            samples,
-            steps,
-            begun: Instant::now(),
-            done: 0,
-            images: 0,
-            waited: Duration::ZERO,
-            recent: VecDeque::new(),
-            keep: every as usize,
-        }
-    }
-    /// A batch went into step `step`.
-    pub fn batch(&mut self, step: u64, batch: Batch) {
-        self.done += 1;
-        self.images += batch.n;
-        self.recent.push_back((step, batch.indices));
-        if self.recent.len() > self.keep {
-            self.recent.pop_front();
-        }
-    }
-    /// Turns what the meter summed into a reading, or into an error if a loss was not finite.
-    ///
-    /// # Errors
-    /// [`Error::Diverged`] with the films of the batch.
-    pub fn reading(
-        &mut self,
-        gpu: &Gpu,
-        meter: Meter,
-        step: u64,
-        lr: f64,
-        loader: &Loader,
-        run: &Run,
-    ) -> Result<Reading> {
-        if meter.fault > 0 {
-            return Err(self.diverged(u64::from(meter.fault - 1), meter.last, run));
-        }
-        let seconds = self.begun.elapsed().as_secs_f64().max(1e-9);
-        let waited = (loader.wait() - self.waited).as_secs_f64();
-        let mean = |sum: f32| sum / meter.count.max(1) as f32;
-        let reading = Reading {
-            stage: self.stage.clone(),
-            step,
-            steps: self.steps,
-            loss: mean(meter.sum),
-            losses: self.parts.iter().copied().zip(meter.parts.map(mean)).collect(),
-            lr,
-            images_per_second: self.images as f64 / seconds,
-            data_wait_percent: 100.0 * waited / seconds,
-            memory_mib: gpu.counters().buffer_bytes >> 20,
-            eta_seconds: seconds / self.done.max(1) as f64 * self.steps.saturating_sub(step) as f64,
-        };
-        (self.begun, self.done, self.images) = (Instant::now(), 0, 0);
-        self.waited = loader.wait();
-        Ok(reading)
-    }
-    fn diverged(&self, step: u64, loss: f32, run: &Run) -> Error {
-        let films = self.recent.iter().find(|(s, _)| *s == step).map(|(_, films)| films);
-        let path = |film: &usize| self.samples[*film].path.display().to_string();
-        let films: Vec<_> = films.into_iter().flatten().map(path).collect();
-        Error::Diverged {
-            step,
-            problem: format!(
-                "{}: expected a finite loss, found {loss}, in the batch of {}",
-                self.stage,
-                films.join(", ")
-            ),
-            mend: run.way_on(),
-        }
     }
 }

@@ -60,7 +60,7 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     let (set, task) = tasks::open(&config.source, &config.task, config.settings())?;
     set.needs("val", &set.val)?;
     set.needs("test", &set.test)?;
-    run.has(std::slice::from_ref(&set));
+    run.has(gpu, std::slice::from_ref(&set))?;
     let source = config.source.iter().find(|source| source.name == config.task);
     let metadata = tasks::metadata(
         source.expect("the configuration was checked to name a source"),
@@ -95,8 +95,7 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
             epoch_len: 0,
         };
         let best;
-        (best, trained) = tuning.train(&set)?;
-        weights::save(&run.folder.join(LAST), model.network(gpu, 0)?, metadata.clone())?;
+        (best, trained) = tuning.train(&set, metadata.clone())?;
         best.state.copy_to(gpu, model.state());
         run.watch.note(&format!("{}: best epoch {}", run_name(config), best.epoch + 1));
         validation = (best.figure > f64::MIN).then_some(best.figure);
@@ -155,8 +154,9 @@ struct Tuning<'a, 't> {
 }
 
 impl<'t> Tuning<'_, 't> {
-    /// All epochs, or as many as the figure still grows; and the steps that were done.
-    fn train(mut self, set: &Dataset) -> Result<(Best<'t>, u64)> {
+    /// All epochs, or as many as the figure still grows; and the steps that were done. The last epoch's weights are written, with
+    /// these words.
+    fn train(mut self, set: &Dataset, words: Metadata) -> Result<(Best<'t>, u64)> {
         let (config, run) = (self.config, self.run);
         let mut at = 0;
         if let Some(checkpoint) = run.checkpoint("finetune")? {
@@ -186,7 +186,7 @@ impl<'t> Tuning<'_, 't> {
             stage: STAGE,
             steps: epoch * config.epochs as u64,
         };
-        trainer.announce(&run_name(config), set.train.len(), &stepper);
+        trainer.announce(&run_name(config), set.train.len(), std::slice::from_ref(&stepper))?;
         while at < trainer.steps && !self.is_exhausted(at) {
             let pass = Pass {
                 name: run_name(config),
@@ -201,7 +201,7 @@ impl<'t> Tuning<'_, 't> {
             };
             at = trainer.pass(pass, at, &mut self)?;
         }
-        // The best state stands apart, so that these steps do no harm.
+        weights::save(&run.folder.join(LAST), self.model.network(self.gpu, 0)?, words)?;
         run.profile(&run_name(config), &stepper)?;
         Ok((self.best, at))
     }

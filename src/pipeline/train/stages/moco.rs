@@ -20,14 +20,15 @@ use crate::{
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
     error::Place,
-    gpu::Gpu,
+    gpu::{Gpu, Recording, Slice},
     ops::{
         ema::Ema,
-        info_nce::{InfoNce, enqueue},
+        info_nce::{InfoNce, enqueue, keep},
     },
     step::{Batch, Field, Optimizer, TrainState, Trainable},
     tensor::{Array, Philox, Scope, State, Tensor},
 };
+use std::cell::RefCell;
 
 /// Separates the numbers of the first queue from all others of a seed.
 const QUEUE_STREAM: u32 = 1;
@@ -41,6 +42,8 @@ pub struct MocoModel {
     /// Keys of earlier batches, `[K, D]`.
     pub queue: Tensor,
     encoder: Encoder,
+    /// Keys of the step so far, where its batch is cut.
+    kept: RefCell<Option<Tensor>>,
 }
 
 impl MocoModel {
@@ -66,7 +69,36 @@ impl MocoModel {
             let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
             row.iter_mut().for_each(|v| *v /= length);
         }
-        Ok(Self { query, key, queue: Tensor::upload(gpu, &rows)?, encoder })
+        Ok(Self {
+            query,
+            key,
+            queue: Tensor::upload(gpu, &rows)?,
+            encoder,
+            kept: RefCell::default(),
+        })
+    }
+}
+
+impl MocoModel {
+    /// Room for the keys of a whole batch of `rows` films that is cut into parts.
+    fn kept(&self, gpu: &Gpu, rows: usize) -> Result<Tensor> {
+        let mut kept = self.kept.borrow_mut();
+        let shape = [rows, self.queue.shape[1]];
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.shape == shape) {
+            return Ok(kept.clone());
+        }
+        Ok(kept.insert(Tensor::alloc(gpu, &shape)?).clone())
+    }
+    /// Records the end of a step: of a batch that is cut, the keys of all its parts go into the queue.
+    ///
+    /// # Errors
+    /// Too little device memory.
+    pub fn updated(&self, rec: &Recording, batch: &Batch) -> Result<()> {
+        if batch.micro == 1 {
+            return Ok(());
+        }
+        let kept = self.kept(&rec.gpu, batch.micro * batch.samples)?;
+        enqueue(rec, &kept, &self.queue, batch.step())
     }
 }
 
@@ -99,7 +131,8 @@ impl From<&config::Moco> for Contrast {
 
 impl Contrast {
     /// Records: queries, average of the key encoder, keys, loss, and the keys' way into the queue behind the backward pass. Of a
-    /// further micro-batch of the same step, which is not `first`, the average is left out.
+    /// further micro-batch of the same step, which is not `first`, the average is left out; keys of micro-batches wait for
+    /// [`MocoModel::updated`].
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
@@ -134,8 +167,14 @@ impl Contrast {
         };
         let loss = InfoNce { temperature: self.temperature };
         let loss = tape.apply(loss, [&q, &tape.input(&k), &tape.input(&moco.queue)])?;
-        let (queue, step) = (moco.queue.clone(), batch.step().clone());
-        tape.after_backward(move |rec| enqueue(rec, &k, &queue, &step));
+        let step = batch.step().clone();
+        if batch.micro == 1 {
+            let queue = moco.queue.clone();
+            tape.after_backward(move |rec| enqueue(rec, &k, &queue, &step));
+        } else {
+            let kept = moco.kept(&rec.gpu, batch.micro * n)?;
+            tape.after_backward(move |rec| keep(rec, &k, &kept, &step));
+        }
         Ok(loss)
     }
 }
@@ -176,6 +215,13 @@ impl Trainable for MocoStep<'_> {
     }
     fn optimizer(&self) -> Optimizer {
         self.update.optimizer(&self.moco.query.network.weights.layout, 0, false)
+    }
+    fn beside(&self) -> Vec<Slice> {
+        let key = self.moco.key.arenas().into_iter().map(|arena| arena.data.clone());
+        key.chain([self.moco.queue.data.clone()]).collect()
+    }
+    fn updated(&self, rec: &Recording, batch: &Batch) -> Result<()> {
+        self.moco.updated(rec, batch)
     }
 }
 

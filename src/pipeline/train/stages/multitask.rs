@@ -63,7 +63,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
     let opened =
         config.tasks.iter().map(|name| tasks::open(&config.source, name, config.settings()));
     let (sets, tasks): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    run.has(&sets);
+    run.has(gpu, &sets)?;
     let all: Vec<&dyn Task> = tasks.iter().map(|t| &**t).collect();
     let model = TaskModel::new(gpu, depth(config.model.backbone), &all, true, config.seed)?;
     if let Some(path) = &config.model.weights {
@@ -98,7 +98,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
     let trainer = Trainer { gpu, run, log, seed, stage: STAGE, steps };
     let optims: Vec<Optim> = config.tasks.iter().map(|task| config.optim_of(task)).collect();
     let films = sets.iter().map(|s| s.train.len()).sum();
-    trainer.announce("multitask", films, &steppers[0]);
+    trainer.announce("multitask", films, &steppers)?;
     for visit in &visits {
         if visit.begin + visit.steps <= at {
             continue;

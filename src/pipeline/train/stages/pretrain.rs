@@ -81,7 +81,7 @@ fn train(
     step: &dyn Trainable,
 ) -> Result<PathBuf> {
     let (sets, samples) = films(config)?;
-    run.has(&sets);
+    run.has(gpu, &sets)?;
     if let Some(path) = &config.model.weights {
         arenas::load_backbone(gpu, &method.encoder().1.network, path)?;
         method.loaded(gpu);
@@ -103,7 +103,7 @@ fn train(
         stage: STAGE,
         steps: epoch * config.epochs as u64,
     };
-    trainer.announce("pretrain", samples.len(), &stepper);
+    trainer.announce("pretrain", samples.len(), std::slice::from_ref(&stepper))?;
     let monitor = config.monitor.as_ref().map(|m| {
         let every = epoch * m.every_epochs as u64;
         Ok(Monitored { online: Online::new(gpu, config, method, m, &sets)?, every })

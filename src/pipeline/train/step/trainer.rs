@@ -95,6 +95,7 @@ impl Trainer<'_> {
                 epoch: batch.epoch as u32,
                 stage: self.stage,
                 skip: 0,
+                first: 0,
             };
             pass.stepper.run(&step, &batch.fields())?;
             pace.batch(at, batch);
@@ -107,7 +108,11 @@ impl Trainer<'_> {
                 let meter = pass.stepper.read_meter()?;
                 let reading = pace.reading(self.gpu, meter, at, lr, pass.loader, self.run)?;
                 self.run.watch.reading(&reading);
-                self.run.record(&reading)?;
+                let told = self.run.record(&reading);
+                if told.is_err() && at < end {
+                    self.rescue(at, hooks);
+                }
+                told?;
             }
             let trained = Instant::now();
             if at == end {
@@ -133,8 +138,22 @@ impl Trainer<'_> {
         self.run.list_bad(&pass.loader.bad())?;
         Ok(at)
     }
-    /// Says in one line what is about to run.
-    pub fn announce(&self, name: &str, films: usize, stepper: &Stepper) {
+    /// Saves what `at` steps came to, if there is room, for a run that must end: what ended it is what counts. Not at a pass's end,
+    /// whose figure would be left out by who goes on from there.
+    fn rescue(&self, at: u64, hooks: &dyn Hooks) {
+        let saved =
+            hooks.checkpoint(at).and_then(|(tensors, words)| self.run.save(at, &tensors, &words));
+        if saved.is_ok() {
+            self.run.watch.note(&format!("saved after {at} steps"));
+        }
+    }
+    /// Says what is about to run, by the first of its steppers, and holds them all to what the run began with.
+    ///
+    /// # Errors
+    /// As [`Run::settle`].
+    pub fn announce(&self, name: &str, films: usize, steppers: &[Stepper]) -> Result<()> {
+        self.run.steps_by(self.gpu, steppers)?;
+        let stepper = &steppers[0];
         let programs = stepper.programs();
         let peak: u64 = programs.iter().map(|p| p.plan().bytes()).max().unwrap_or(0);
         let launches: usize = programs.iter().map(|p| p.commands().len()).sum();
@@ -162,6 +181,7 @@ impl Trainer<'_> {
                 stepper.micro()
             ));
         }
+        Ok(())
     }
 }
 

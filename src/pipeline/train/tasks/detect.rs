@@ -277,7 +277,7 @@ impl Scorer for DetectScorer<'_> {
             .enumerate()
             .map(|(id, film)| {
                 let [width, height] = film.size;
-                json!({ "id": id, "file_name": film.path, "width": width, "height": height })
+                json!({ "id": id, "file_name": film.path.to_string_lossy(), "width": width, "height": height })
             })
             .collect();
         let annotations: Vec<Value> = self.truths.iter().enumerate().map(|(id, t)| {
@@ -290,8 +290,8 @@ impl Scorer for DetectScorer<'_> {
             names.map(|(id, name)| json!({ "id": id + 1, "name": name })).collect();
         let targets =
             json!({ "images": images, "annotations": annotations, "categories": categories });
-        run.write(&format!("predictions{suffix}.json"), &Value::from(results).to_string())?;
-        run.write(&format!("targets{suffix}.json"), &targets.to_string())?;
+        run.write_private(&format!("predictions{suffix}.json"), &Value::from(results).to_string())?;
+        run.write_private(&format!("targets{suffix}.json"), &targets.to_string())?;
         let films = self.films.iter().enumerate().map(|(image, film)| {
             let counts = self.outcomes(image).map(|count| Some(count as f64));
             (&*film.path, film.patient.as_str(), counts)

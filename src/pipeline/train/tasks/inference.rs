@@ -66,8 +66,23 @@ impl Inference {
     /// Runs one pass over a loader of `samples`; `each` takes the rows of every film that could be read.
     ///
     /// # Errors
-    /// Too many films that cannot be read, a lost device, or what `each` gives.
+    /// Too many films that cannot be read, a prediction that is not finite, a lost device, or what `each` gives.
     pub fn run(
+        &mut self,
+        loader: &mut Loader,
+        samples: &[Sample],
+        mut each: impl FnMut(&Predicted) -> Result<()>,
+    ) -> Result<()> {
+        self.run_unchecked(loader, samples, |predicted| {
+            predicted.finite()?;
+            each(predicted)
+        })
+    }
+    /// As [`Inference::run`], but `each` is given predictions that are not finite too.
+    ///
+    /// # Errors
+    /// Too many films that cannot be read, a lost device, or what `each` gives.
+    pub fn run_unchecked(
         &mut self,
         loader: &mut Loader,
         samples: &[Sample],

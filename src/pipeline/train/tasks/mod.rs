@@ -124,6 +124,19 @@ pub struct Predicted<'a> {
     pub extent: [f32; 2],
 }
 
+impl Predicted<'_> {
+    /// Refuses numbers that say nothing, which finite weights give too where they are beyond all measure.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the film.
+    pub fn finite(&self) -> Result<()> {
+        let Some(found) = self.row.iter().find(|v| !v.is_finite()) else { return Ok(()) };
+        let found = format!("that the network gives {found}");
+        let mend = "use other weights, or learn them at a lower rate";
+        Err(Error::data(&self.sample.path, "a finite prediction", found, mend))
+    }
+}
+
 /// Predictions of a task as they come in, and their figures.
 pub trait Scorer {
     /// Takes a film's prediction.

@@ -13,7 +13,7 @@ use crate::{
 };
 use mtpret_engine::{
     autograd::{Mode, Tape, Var},
-    gpu::{Gpu, Recording},
+    gpu::{Gpu, Recording, Slice},
     ops::{ema::Ema, warp::Warp},
     step::{Batch, Field, Optimizer, TrainState, Trainable},
     tensor::{Entry, Scope, State},
@@ -206,7 +206,11 @@ impl Trainable for TaskStep<'_> {
         let frozen = self.mode() == Mode::Frozen;
         self.update.optimizer(&self.model.train.network.weights.layout, self.head, frozen)
     }
-    fn updated(&self, rec: &Recording) -> Result<()> {
+    fn beside(&self) -> Vec<Slice> {
+        let average = self.average.iter().flat_map(|(average, _)| average.arenas());
+        average.map(|arena| arena.data.clone()).collect()
+    }
+    fn updated(&self, rec: &Recording, _: &Batch) -> Result<()> {
         let Some((average, decay)) = self.average else { return Ok(()) };
         let ema = Ema { momentum: decay as f32 };
         let arenas = average.arenas().into_iter().zip(self.model.state().arenas());

@@ -1,7 +1,7 @@
 //! `tune`: what it measures, keeps, gives away and refuses.
 
 use crate::commands::{PROGRAM, Place, Running, refused, succeeded};
-use mtpret_engine::autotune::cache;
+use mtpret_engine::{autotune::cache, gpu::Tuning};
 use mtpret_pipeline::weights::checkpoint;
 use std::{fs, path::Path, process::Command};
 
@@ -34,13 +34,31 @@ fn shapes_are_measured_once_kept_and_handed_on_to_the_same_adapter_alone() {
     let taken = succeeded(tune(&there, &["--import", path]));
     assert!(taken.err.contains("took 35 shapes") && !taken.err.contains("tuning"), "{}", taken.err);
     assert_eq!(taken.out.lines().count(), first.out.lines().count());
-    let other = fs::read_to_string(&file).unwrap().replace(&tuning.driver, "another driver");
-    fs::write(&file, other).unwrap();
+    let other = Tuning { driver: "another driver".into(), ..tuning.clone() };
+    cache::write(&other, &file).unwrap();
     refused(tune(&there, &["--import", path]), 1, &["t.json", "another driver", "mtpret tune"]);
     let kept = fs::read_dir(&here).unwrap().map(|entry| entry.unwrap().path());
     let kept = kept.filter(|p| p.extension().is_some_and(|e| e == "json")).collect::<Vec<_>>();
-    fs::write(&kept[0], "{").unwrap();
-    refused(tune(&here, &[]), 1, &["tuning-", "expected a tuning file", "remove it"]);
+    // A damaged file is dropped with a line, and measured anew; a stranger's is refused.
+    let whole = fs::read(&kept[0]).unwrap();
+    let at = whole.windows(4).position(|four| four == b"\"ms\"").unwrap();
+    let digit = (at..whole.len()).find(|at| whole[*at].is_ascii_digit()).unwrap();
+    let mut flipped = whole.clone();
+    flipped[digit] ^= 1;
+    fs::write(&file, &flipped).unwrap();
+    refused(tune(&there, &["--import", path]), 1, &["t.json", "not what was written"]);
+    let given = place.path("given.json");
+    fs::write(&given, &whole).unwrap();
+    for damaged in [b"{".to_vec(), b"\xff\0".to_vec(), flipped] {
+        fs::write(&kept[0], damaged).unwrap();
+        let anew = succeeded(tune(&here, &["--import", given.to_str().unwrap()]));
+        assert!(
+            anew.err.contains("is no tuning file") && anew.err.contains("dropped"),
+            "{}",
+            anew.err
+        );
+        assert_eq!(anew.out.lines().count(), first.out.lines().count());
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod pages;
 mod predict;
 mod runs;
 mod score;
+mod shared;
 mod weights;
 
 use super::{

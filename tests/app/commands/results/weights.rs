@@ -5,8 +5,8 @@ use mtpret_pipeline::weights::{
     self,
     checkpoint::{self, HostTensor, Metadata, Tensors},
 };
-use serde_json::Value;
-use std::{ffi::OsStr, process::Command};
+use serde_json::{Value, json};
+use std::{ffi::OsStr, fs, process::Command};
 
 fn program<S: AsRef<OsStr>>(place: &Place, words: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(PROGRAM);
@@ -38,6 +38,58 @@ fn write(place: &Place, name: &str, tensors: &Tensors) {
 fn inspected(place: &Place, words: &[&str]) -> Value {
     let words = ["inspect", "--json"].iter().chain(words);
     serde_json::from_str(&succeeded(program(place, words)).out).unwrap()
+}
+
+/// A safetensors file as another program writes it, by its header and its bytes.
+fn foreign(place: &Place, name: &str, header: &Value, bytes: usize) {
+    let header = header.to_string().into_bytes();
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(place.path(name), [&length[..], &header, &vec![0; bytes]].concat()).unwrap();
+}
+
+#[test]
+fn a_file_without_a_checksum_is_anothers_or_refused() {
+    let place = Place::new();
+    let tensor = json!({ "dtype": "F32", "shape": [2], "data_offsets": [0, 8] });
+    let with = |words: Value| json!({ "__metadata__": words, "w": tensor });
+    foreign(&place, "theirs.safetensors", &with(json!({ "format": "pt" })), 8);
+    let text = succeeded(program(&place, ["inspect", "theirs.safetensors"])).out;
+    assert!(text.contains("no checksum: another program wrote the file"), "{text}");
+    assert_eq!(inspected(&place, &["theirs.safetensors"])["checksum"], false);
+    let said = succeeded(program(&place, ["convert", "theirs.safetensors", "ours.safetensors"]));
+    assert!(said.err.contains("no checksum"), "{}", said.err);
+    assert_eq!(inspected(&place, &["ours.safetensors"])["checksum"], true);
+    for words in [
+        json!({ "written_by": "mtpret" }),
+        json!({ "bundle": "1" }),
+        json!({ "stage": "pretrain", "step": "4" }),
+        json!({ "kind": "classes", "labels": "[]" }),
+    ] {
+        foreign(&place, "claims.safetensors", &with(words), 8);
+        let words = ["expected `blake3` in the metadata, found none", "copy the file again"];
+        refused(program(&place, ["inspect", "claims.safetensors"]), 1, &words);
+    }
+    // What lies in a run's folder, a run wrote.
+    fs::create_dir(place.path("run")).unwrap();
+    foreign(&place, "run/weights.safetensors", &with(json!({ "format": "pt" })), 8);
+    refused(program(&place, ["inspect", "run"]), 1, &["expected a checksum", "found none"]);
+}
+
+#[test]
+fn names_and_axes_beyond_any_network_are_refused_at_once() {
+    let place = Place::new();
+    let tensor =
+        |axes: usize| json!({ "dtype": "F32", "shape": vec![1; axes], "data_offsets": [0, 4] });
+    for (header, words) in [
+        (json!({ "w": tensor(1_000_000) }), "1 bytes and 1000000 axes"),
+        (json!({ "w".repeat(5000): tensor(1) }), "5000 bytes and 1 axes"),
+    ] {
+        foreign(&place, "huge.safetensors", &header, 4);
+        let begun = std::time::Instant::now();
+        let convert = ["convert", "huge.safetensors", "to.pth"];
+        refused(program(&place, convert), 1, &["at most 32 axes", words]);
+        assert!(begun.elapsed().as_secs() < 20);
+    }
 }
 
 /// What `inspect` says of each network: whole, its backbone, or no.
@@ -107,6 +159,7 @@ fn inspect_lists_what_differs_and_what_is_near() {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     assert!(!text.contains('\u{1b}'), "a name does not steer the terminal");
+    assert!(text.contains("\\x1b[31mred") && !text.contains("no checksum"), "{text}");
     let against = &inspected(&place, &["changed.safetensors", "--against", "resnet50"])["against"];
     assert!(against["missing"].as_array().unwrap().len() > 100, "{against}");
     let words = ["inspect", "changed.safetensors", "--against", "resnet34"];

@@ -3,7 +3,11 @@
 mod page;
 
 use super::found;
-use crate::{Error, Place, Result, commands::not_a_configuration, report::counted};
+use crate::{
+    Error, Place, Result,
+    commands::not_a_configuration,
+    report::{counted, discretion::Discretion},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use mtpret_engine::file;
 use mtpret_pipeline::data::{self, Audit, Finding, Level, Purpose, Roots, Source, Split, Subject};
@@ -45,6 +49,10 @@ pub struct Check {
     /// Write a page with all findings, pictures of films that are there twice, and the grey of each set.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// On the page, put paths as they are on this machine and patients by name: without it paths are relative to their data set
+    /// and patients are short digests, so that the page can be handed on.
+    #[arg(long, requires = "html")]
+    with_ids: bool,
     /// Print JSON in place of tables: `{"sets": […], "findings": [{"level", "what", "set", "place", "problem", "other"}]}`.
     #[arg(long)]
     json: bool,
@@ -76,7 +84,11 @@ fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
             // Whoever made these folders meant them: patients that they share are an error, which a
             // configuration mends.
             let meant = Source { split: Split::Given, ..source.clone() };
-            if source.known.is_none() && meant.survey().is_ok_and(|(_, flaws)| !flaws.is_empty()) {
+            if source.known.is_none()
+                && meant
+                    .survey()
+                    .is_ok_and(|(_, flaws)| flaws.iter().any(|f| f.level == Level::Error))
+            {
                 source = meant;
             }
             Ok(Subject { source, pretraining: false })
@@ -108,13 +120,19 @@ pub fn run(args: &Check) -> Result<()> {
     let subjects: Vec<Subject> = all.into_iter().flatten().collect();
     let audit = watched(&subjects)?;
     if let Some(file) = &args.html {
-        let page = page::page(&audit, &args.places, &verdict(&audit)).to_html();
+        let mut discretion = Discretion::new(args.with_ids);
+        subjects.iter().for_each(|subject| discretion.folder(&subject.source.root));
+        args.places.iter().for_each(|place| discretion.folder(place));
+        discretion.patients(audit.patients.iter().cloned());
+        let page = page::page(&audit, &args.places, &verdict(&audit), &discretion).to_html();
         file::replace(file, |f| f.write_all(page.as_bytes()))?;
     }
     if args.json {
         println!("{}", serde_json::to_string(&audit).expect("an audit is plain data"));
     } else {
-        print!("{}\n{}", page::sets(&audit.sets, false).to_text(), listed(&audit));
+        let told = audit.sets.iter().map(|set| page::patients(set).join(": ") + "\n");
+        let told: String = told.collect();
+        print!("{}{told}\n{}", page::sets(&audit.sets, false).to_text(), listed(&audit));
     }
     if audit.findings.iter().any(|finding| finding.level == Level::Error) {
         let place = match &args.places[..] {

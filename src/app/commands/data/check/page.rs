@@ -3,6 +3,7 @@
 use crate::report::{
     chart::{Axis, Estimate, Group, IntervalChart, Panel},
     counted,
+    discretion::Discretion,
     html::{Block, Report},
     picture::{Picture, Sheet, SheetCell, SheetRow, png},
     table::{Cell, Column, Table},
@@ -69,6 +70,11 @@ pub fn sets(sets: &[Census], encodings: bool) -> Table {
         table.push(row);
     }
     table
+}
+
+/// By what the patients of a set are told.
+pub fn patients(set: &Census) -> [String; 2] {
+    [format!("patients of {}", set.name), set.patients_told.clone()]
 }
 
 /// How many films and data sets were looked at.
@@ -149,7 +155,7 @@ fn pairs(findings: &[Finding]) -> Option<Block> {
 }
 
 /// The page of an audit.
-pub fn page(audit: &Audit, places: &[PathBuf], verdict: &str) -> Report {
+pub fn page(audit: &Audit, places: &[PathBuf], verdict: &str, discretion: &Discretion) -> Report {
     let of = |level| audit.findings.iter().filter(move |f| f.level == level);
     let summary = format!("{verdict} in {}.", looked(&audit.sets));
     let mut blocks = match of(Level::Error).next() {
@@ -183,7 +189,8 @@ pub fn page(audit: &Audit, places: &[PathBuf], verdict: &str) -> Report {
         let mut table = Table::new(heads.map(Column::text).into());
         for finding in of(level).take(LISTED) {
             // A page keeps lines, and does not break what stands in one.
-            let [place, said] = [place(audit, finding), finding.problem.replace("; ", "\n")];
+            let place = discretion.place(&place(audit, finding));
+            let said = finding.problem.replace("; ", "\n");
             let cells = [finding.what, &finding.set, &place, &said];
             table.push(cells.map(Cell::text).into());
         }
@@ -195,14 +202,12 @@ pub fn page(audit: &Audit, places: &[PathBuf], verdict: &str) -> Report {
     }
     blocks.extend(classes(&audit.sets));
     let looked = places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
-    Report {
-        title: "Data check".into(),
-        provenance: vec![
-            ("program".into(), format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
-            ("looked at".into(), looked),
-        ],
-        blocks,
-    }
+    let mut provenance = vec![
+        ("program".into(), format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
+        ("looked at".into(), looked),
+    ];
+    provenance.extend(audit.sets.iter().map(patients).map(|[name, told]| (name, told)));
+    Report { title: "Data check".into(), provenance, blocks }.discreet(discretion)
 }
 
 /// Films of each class in each part, a table a set.

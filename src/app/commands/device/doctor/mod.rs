@@ -3,7 +3,7 @@
 mod page;
 
 use super::problems::random;
-use crate::{Error, Result, commands::options::DeviceArgs};
+use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Discretion};
 use mtpret_engine::{
     file,
     gpu::{
@@ -159,7 +159,7 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", serde_json::json!({ "adapters": found }));
     }
     if let Some(file) = &args.html {
-        let page = page::page(&found).to_html();
+        let page = page::page(&found).discreet(&Discretion::new(false)).to_html();
         file::replace(file, |f| f.write_all(page.as_bytes()))?;
     }
     verdict(&found)

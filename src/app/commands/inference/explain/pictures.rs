@@ -9,7 +9,7 @@ use crate::{
 };
 use image::{ImageBuffer, Luma};
 use mtpret_pipeline::{
-    data::Sample,
+    data::{Sample, spreadsheet::inert},
     train::{
         file_name::legal,
         tasks::{Compared, attention::Attention, explain::Explanation},
@@ -32,7 +32,9 @@ pub(in crate::commands) fn write(
             .map_err(|e| Error::io(path, e, "name a folder that can be written"))
     };
     let mut table = csv::Writer::from_writer(Vec::new());
-    let mut row = |cells: [&str; 5]| table.write_record(cells).expect("memory takes every row");
+    let mut row = |cells: [&str; 5]| {
+        table.write_record(cells.map(inert)).expect("memory takes every row");
+    };
     row(["map", "film", "column", "class", "greatest"]);
     let mut attention = false;
     for column in columns {

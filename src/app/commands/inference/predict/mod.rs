@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
         false => row::csv(&rows, task.labels(), args),
     };
     match &args.output {
-        None => print!("{text}"),
+        None => crate::print::data(&text),
         Some(path) => file::replace(path, |file| file.write_all(text.as_bytes()))?,
     }
     args.conclude(&rows)
@@ -224,14 +224,18 @@ impl Predictor<'_> {
         let progress = progress("predicting", samples.len());
         let mut classified = BTreeMap::new();
         let mut inference = self.model.inference(self.gpu, self.task, 0)?;
-        inference.run(&mut loader, &samples, |predicted| {
+        inference.run_unchecked(&mut loader, &samples, |predicted| {
             let row = &mut rows[at[&predicted.sample.path]];
+            progress.inc(1);
+            if let Err(fault) = predicted.finite() {
+                row.outcome = Some(Err(fault.to_string()));
+                return Ok(());
+            }
             let compared = self.task.compare(predicted, 0.0)?;
             row.outcome = Some(Ok(self.seen(predicted, &compared, &row.file)?));
             if let (Compared::Labels { .. }, Some(_)) = (&compared, &self.args.overlays) {
                 classified.insert(predicted.sample.path.clone(), compared);
             }
-            progress.inc(1);
             Ok(())
         })?;
         progress.finish_and_clear();

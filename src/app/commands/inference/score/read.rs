@@ -2,7 +2,7 @@
 
 use crate::{Error, Place, Result};
 use mtpret_pipeline::{
-    data::{Table, decode, films_below, finding},
+    data::{Table, decode, films_below, finding, spreadsheet::meant},
     metrics::{
         Bootstrap, ClassifyScores, Confusion, MaskPredictions, Predictions, SegmentScores, Targets,
     },
@@ -72,7 +72,7 @@ impl Numbers {
                     )
                 })
             });
-            if rows.insert(cells[0].clone(), numbers.collect::<Result<_>>()?).is_some() {
+            if rows.insert(meant(&cells[0]).to_owned(), numbers.collect::<Result<_>>()?).is_some() {
                 let (found, mend) = (format!("{} again", cells[0]), "remove one of the rows");
                 return Err(Error::data(table.place(*line), "each image once", found, mend));
             }
@@ -80,7 +80,8 @@ impl Numbers {
         if rows.is_empty() {
             return Err(Error::data(path, "a row for each image", "none", "write the rows"));
         }
-        Ok(Self { header: table.header, rows })
+        let header = table.header.iter().map(|name| meant(name).to_owned()).collect();
+        Ok(Self { header, rows })
     }
 }
 

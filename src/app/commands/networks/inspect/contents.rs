@@ -2,7 +2,8 @@
 
 use crate::{
     Result,
-    report::table::{Cell, Column, Table},
+    commands::networks::UNCHECKED,
+    report::table::{Cell, Column, Table, one_line},
 };
 use mtpret_engine::nearest;
 use mtpret_pipeline::{
@@ -67,13 +68,17 @@ fn listed(file: &File) -> (String, Value) {
             text += &format!("others in the file: {others}, left alone ({first} …)\n");
         }
     }
+    if file.unchecked {
+        text += UNCHECKED;
+        text.push('\n');
+    }
     for (key, value) in &file.metadata {
         text += &format!("{} = {}\n", plain(key), short(value));
     }
     let others: Vec<_> = file.others.iter().map(|entry| &entry.in_file).collect();
     let json = json!({
-        "file": file.path, "wrapper": file.wrapper, "tensors": rows, "others": others, "numbers": numbers,
-        "bytes": bytes, "metadata": file.metadata,
+        "file": file.path.to_string_lossy(), "wrapper": file.wrapper, "tensors": rows, "others": others, "numbers": numbers,
+        "bytes": bytes, "metadata": file.metadata, "checksum": !file.unchecked,
     });
     (text, json)
 }
@@ -178,5 +183,5 @@ fn short(text: &str) -> String {
 
 /// A word of a file for a terminal, without what would steer it.
 fn plain(word: &str) -> String {
-    word.replace(char::is_control, "\u{fffd}")
+    one_line(word)
 }

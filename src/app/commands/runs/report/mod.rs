@@ -14,6 +14,7 @@ pub(in crate::commands) use figures::section;
 pub(in crate::commands) use record::Finished;
 pub(in crate::commands) use training::part_names;
 
+use super::found::RunFolder;
 use crate::{
     Error, Place, Result,
     commands::{
@@ -23,6 +24,7 @@ use crate::{
     },
     report::{
         chart::{self, Panel},
+        discretion::Discretion,
         html::{Block, Report, Tile},
         paper::PaperLayout,
         table::{Cell as Entry, Column, Table},
@@ -35,7 +37,7 @@ use mtpret_pipeline::train::{
         Cell, Experiment,
         config::{Init, Reproduce},
     },
-    run::Run,
+    run::{Run, films::FilmTable},
     tasks::Scores,
 };
 use record::{RunRecord, Stage, expanded};
@@ -65,6 +67,10 @@ pub struct Args {
     /// Films of each run on which it fares best, and as many on which worst, computed now; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 4)]
     films: usize,
+    /// Put paths as they are on this machine, and patients by name, into the page: without it paths are relative to a run or a data
+    /// set and patients are short digests, so that the page can be handed on.
+    #[arg(long)]
+    with_ids: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -86,10 +92,24 @@ pub fn run(args: &Args) -> Result<()> {
         true => experiment(first, folder)?,
         false => runs(args, folder)?,
     };
+    let report = report.discreet(&discretion(args)?);
     let file = folder.join("report.html");
     write(&file, report.to_html().as_bytes())?;
     println!("{}", file.display());
     Ok(())
+}
+
+/// What the page leaves out: places of runs and data sets on this machine, and the patients of the runs' tables.
+fn discretion(args: &Args) -> Result<Discretion> {
+    let mut discretion = Discretion::new(args.with_ids);
+    for run in args.runs.iter().flat_map(|run| std::iter::once(run.clone()).chain(expanded(run))) {
+        RunFolder::read(&run).known_to(&mut discretion);
+        for part in ["", ".val"] {
+            let films = FilmTable::read(&run, part)?.map_or_else(Vec::new, |films| films.rows);
+            discretion.patients(films.into_iter().map(|film| film.patient));
+        }
+    }
+    Ok(discretion)
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
@@ -330,7 +350,7 @@ fn experiment(run: &Path, folder: &Path) -> Result<Report> {
     collect(&run.join("cells"), &mut files)?;
     let mend = "remove the file: `mtpret reproduce --resume` makes it again";
     let cells = files.iter().map(|file| json(file, mend)).collect::<Result<Vec<Cell>>>()?;
-    let (mut blocks, watch) = (Vec::new(), Console::new(false)?);
+    let (mut blocks, watch) = (Vec::new(), Console::new(false));
     let columns = config.columns.iter().copied().map(Init::Column).collect();
     for (ablation, inits) in [(false, columns), (true, config.ablation())] {
         let (inits, missing) = Experiment::available(&config, inits);

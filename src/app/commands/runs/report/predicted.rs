@@ -2,7 +2,10 @@
 
 use super::record::Finished;
 use crate::Result;
-use mtpret_pipeline::{data::Table, train::run::films::FilmTable};
+use mtpret_pipeline::{
+    data::{Table, spreadsheet::meant},
+    train::run::films::FilmTable,
+};
 use std::path::Path;
 
 /// Probabilities and truth of labels on the films of a part.
@@ -68,5 +71,6 @@ fn numbers(path: &Path) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
     let row =
         |cells: &Vec<String>| cells[1..].iter().map(|c| c.parse().unwrap_or(f64::NAN)).collect();
     let rows = table.rows.iter().map(|(_, cells)| row(cells)).collect();
-    Ok((table.header.iter().skip(1).cloned().collect(), rows))
+    let labels = table.header.iter().skip(1).map(|label| meant(label).to_owned());
+    Ok((labels.collect(), rows))
 }

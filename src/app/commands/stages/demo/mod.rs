@@ -59,6 +59,9 @@ pub struct Args {
     /// Go on with a demo that was interrupted.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "run"])]
     resume: Option<PathBuf>,
+    /// Go on although films, settings or the machine are not what the demo began with; what differs is said.
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -70,12 +73,13 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let begun = Instant::now();
     let settings = args.settings.overrides();
-    let watch = Console::new(args.settings.json)?;
+    let watch = Console::new(args.settings.json);
+    watch.listen()?;
     let gpu = args.settings.device.open()?;
     let (mut config, run) = match &args.resume {
         Some(folder) => {
             let config = config::load(&folder.join("config.resolved.toml"), &settings)?;
-            (config, Run::new(folder, &watch, true)?)
+            (config, Run::new(folder, &watch, true)?.accepting(args.accept_changes))
         }
         None => {
             let folder = args.run.clone().unwrap_or_else(free_folder);
@@ -118,7 +122,7 @@ pub fn run(args: &Args) -> Result<()> {
         println!(
             "{}",
             serde_json::json!({
-                "run": run.folder, "minutes": minutes, "tasks": config.multitask.tasks, "cells": cells,
+                "run": run.folder.to_string_lossy(), "minutes": minutes, "tasks": config.multitask.tasks, "cells": cells,
                 "verdict": verdict, "sheet": pictures.sheet, "report": report,
             })
         );

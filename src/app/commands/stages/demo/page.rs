@@ -9,6 +9,7 @@ use crate::{
     commands::runs::report::{films, readings, section},
     report::{
         chart::{self, Axis, LineChart, Panel, Series},
+        discretion::Discretion,
         html::{Block, Report},
     },
 };
@@ -83,7 +84,7 @@ impl Page<'_> {
             ],
             blocks,
         };
-        run.write("report.html", &report.to_html())?;
+        run.write("report.html", &report.discreet(&Discretion::new(false)).to_html())?;
         Ok(run.folder.join("report.html"))
     }
 }

@@ -1,32 +1,36 @@
 //! DICOM: the one frame of a radiograph, as it is stored and as it is meant to be seen (PS3.3 C.7.6.3, C.11).
 
 mod coded;
+mod elements;
+mod layout;
 mod object;
+mod run_length;
+mod tables;
+mod view;
+mod words;
 
 use std::{
-    borrow::Cow,
     io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
 
 use dicom_dictionary_std::tags;
-use dicom_encoding::TransferSyntaxIndex;
-use dicom_object::DefaultDicomObject;
-use dicom_pixeldata::{
-    DecodedPixelData, PhotometricInterpretation, PixelDecoder, PixelRepresentation, Rescale,
-    VoiLutFunction, WindowLevelTransform,
-};
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::image::{Encoding, Film, Misfit, bytes, check_size, fault_at, luma};
+use super::{
+    budget::Share,
+    image::{Decoded, Encoding, Film, Misfit, admit, fault_at, luma, with_bytes},
+};
 use crate::Result;
 
-use coded::coded;
-use object::{PLAIN, object};
+pub(in crate::data) use coded::Coded;
+use layout::{Colour, PixelLayout};
+use object::DicomFile;
+use view::GreyView;
+use words::Words;
 
-/// Transfer syntaxes whose pixels are JPEG-LS, lossless and near-lossless.
-const JPEG_LS: [&str; 2] = ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"];
+/// Bytes a pixel that decoding takes: the stream, its decoder's numbers, the words, the film, and that once more if it is turned.
+const NEEDED: usize = 16;
 
 /// The pixels of a DICOM file as they are stored, before anything is done for the eye.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,9 +41,9 @@ pub struct Stored {
     pub height: usize,
     /// Numbers of a pixel: 1 of grey, 3 of colour.
     pub channels: usize,
-    /// `height * width * channels` numbers; bits above those stored are cut off, signs extended.
+    /// `height * width * channels` numbers, those of a pixel together; bits that are not stored are cut off, signs extended.
     pub samples: Vec<i32>,
-    /// `MONOCHROME1` (white is 0), `MONOCHROME2` or `RGB`.
+    /// `MONOCHROME1` (white is 0), `MONOCHROME2`, `RGB` or `YBR_FULL`.
     pub interpretation: String,
     /// The UID of the transfer syntax.
     pub transfer_syntax: String,
@@ -78,10 +82,15 @@ pub(in crate::data) fn patient(path: &Path) -> Option<String> {
     (!id.is_empty()).then(|| id.to_string())
 }
 
+/// Width and height that the first bytes of a file tell.
+pub(in crate::data) fn size(start: &[u8]) -> Option<[usize; 2]> {
+    object::size(start)
+}
+
 impl Stored {
     /// The transfer syntax in words, such as `JPEG 2000 Image Compression`.
     pub fn syntax_name(&self) -> &str {
-        syntax_name(&self.transfer_syntax)
+        words::name(&self.transfer_syntax)
     }
 
     /// The pixels of a DICOM file.
@@ -89,194 +98,76 @@ impl Stored {
     /// # Errors
     /// [`crate::Error::Data`] if it is no DICOM, damaged, or encoded in a way that no library here decodes.
     pub fn read(path: &Path) -> Result<Self> {
-        let read = || {
-            let bytes = bytes(path)?;
-            let object = object(&bytes)?;
-            as_stored(&object, &pixels(&object)?)
-        };
+        let read = || with_bytes(path, |bytes| open(bytes, as_stored));
         // A decoder that panics on a damaged file must cost this film alone.
         let read = catch_unwind(AssertUnwindSafe(read));
         read.unwrap_or_else(|_| Err(Misfit::damaged())).map_err(|fault| fault_at(path, fault))
     }
 }
 
-/// A DICOM file as a grey film: rescaled, through its first VOI table or window (else from the darkest to the brightest
-/// pixel), on 0-255, with 0 black.
-pub(in crate::data) fn film(bytes: &[u8]) -> Result<(Film, Encoding), Misfit> {
-    let object = object(bytes)?;
-    let decoded = pixels(&object)?;
-    let Stored { width, height, channels, samples, interpretation, bits, .. } =
-        as_stored(&object, &decoded)?;
-    if channels == 3 {
-        let most = ((1u32 << bits) - 1) as f32;
-        let grey = |rgb: &[i32; 3]| luma(rgb.map(|v| v as f32 / most * 255.0));
-        let pixels = samples.as_chunks::<3>().0.iter().map(grey).collect();
-        return Ok((Film { width, height, pixels }, Encoding::new("DICOM", bits, 3)));
-    }
-    let seen = seen(&decoded, &samples)?;
-    let inverted = interpretation == "MONOCHROME1";
-    let pixels = samples.into_iter().map(|v| {
-        let grey = seen(f64::from(v)) as f32;
-        if inverted { 255.0 - grey } else { grey }
-    });
-    let encoding = Encoding { inverted, ..Encoding::new("DICOM", bits, 1) };
-    Ok((Film { width, height, pixels: pixels.collect() }, encoding))
+/// A file whose pixels are decoded.
+struct Opened<'a> {
+    elements: elements::ElementMap<'a>,
+    layout: PixelLayout,
+    words: Words<'a>,
+    syntax: &'a str,
+    share: Share,
 }
 
-/// What a stored number is on 0-255.
-fn seen<'a>(
-    decoded: &'a DecodedPixelData,
-    samples: &[i32],
-) -> Result<Box<dyn Fn(f64) -> f64 + 'a>, Misfit> {
-    let fault = |e: dicom_pixeldata::Error| Misfit::not_whole("DICOM file", chain(&e));
-    let rescale = decoded.rescale().map_err(fault)?.first().copied();
-    let rescale = rescale.unwrap_or(Rescale::new(1.0, 0.0));
-    let table = decoded.voi_lut_sequence().map_err(fault)?.and_then(|tables| tables.first());
-    if let Some(table) = table.filter(|table| !table.data.is_empty()) {
-        // What the table declares as its depth is often wrong: its brightest entry is white.
-        let most = f64::from(table.data.iter().copied().max().unwrap_or(0).max(1));
-        let last = table.data.len() - 1;
-        return Ok(Box::new(move |v| {
-            let at = rescale.apply(v).round() - f64::from(table.min_pixel_value);
-            f64::from(table.data[(at.max(0.0) as usize).min(last)]) / most * 255.0
-        }));
-    }
-    if let Some(window) = decoded.window().map_err(fault)?.and_then(|all| all.first()) {
-        let function = decoded.voi_lut_function().map_err(fault)?.and_then(|all| all.first());
-        let function = function.copied().unwrap_or(VoiLutFunction::Linear);
-        let window = WindowLevelTransform::new(function, *window);
-        return Ok(Box::new(move |v| window.apply(rescale.apply(v), 255.0)));
-    }
-    let values = || samples.iter().map(|&v| rescale.apply(f64::from(v)));
-    let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
-    let span = if high > low { high - low } else { 1.0 };
-    Ok(Box::new(move |v| (rescale.apply(v) - low) / span * 255.0))
+/// What `of` makes of a file's pixels, which are decoded once their size is known to be harmless.
+fn open<T>(bytes: &[u8], of: impl FnOnce(Opened) -> Result<T, Misfit>) -> Result<T, Misfit> {
+    let file = DicomFile::open(bytes)?;
+    let elements = file.elements()?;
+    let layout = PixelLayout::of(&elements)?;
+    let bits = layout.channels * layout.allocated as usize;
+    let size = [layout.width, layout.height];
+    let share = admit(size, file.length(), bits, NEEDED.max(8 * layout.channels))?;
+    let syntax = file.transfer_syntax.as_str();
+    let words = Words::of(&elements, &layout, syntax, file.big_endian())?;
+    of(Opened { elements, layout, words, syntax, share })
 }
 
-/// The decoded pixels, once their size is known to be harmless.
-fn pixels(object: &DefaultDicomObject) -> Result<DecodedPixelData<'_>, Misfit> {
-    let number = |tag, name: &str| -> Result<Option<u32>, Misfit> {
-        let Ok(element) = object.element(tag) else { return Ok(None) };
-        element
-            .to_int::<u32>()
-            .map(Some)
-            .map_err(|e| Misfit::new(format!("a number as {name}"), e.to_string()))
-    };
-    let side = |tag, name: &str| {
-        number(tag, name)?
-            .ok_or_else(|| Misfit::new("an image", format!("a DICOM object without {name}")))
-    };
-    let (height, width) = (side(tags::ROWS, "Rows")?, side(tags::COLUMNS, "Columns")?);
-    check_size(width as usize, height as usize)?;
-    let frames = number(tags::NUMBER_OF_FRAMES, "NumberOfFrames")?.unwrap_or(1);
-    if frames > 1 {
-        let found = format!("{frames}: save the frame that is meant as a file");
-        return Err(Misfit::new("one frame", found));
-    }
-    let Ok(data) = object.element(tags::PIXEL_DATA) else {
-        return Err(Misfit::new("an image", "a DICOM object without PixelData"));
-    };
-    let fragments = data.fragments().unwrap_or_default();
-    let channels = number(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel")?.unwrap_or(1);
-    let said = [width, height, channels].map(|n| n as usize);
-    if let Some(inside) = fragments.first().and_then(|first| coded(first))
-        && inside != said
-    {
-        let [[w, h, c], [width, height, channels]] = [inside, said];
-        let expected = format!("{width}x{height} pixels of {channels} channels as its header says");
-        return Err(Misfit::new(expected, format!("{w}x{h} of {c} in its JPEG")));
-    }
-    let syntax = object.meta().transfer_syntax().trim_end_matches('\0');
-    if JPEG_LS.contains(&syntax) {
-        return jpeg_ls(object, &fragments.concat(), [width, height]);
-    }
-    object.decode_pixel_data().map_err(|e| {
-        let found = format!("{} that is not ({})", syntax_name(syntax), chain(&e));
-        Misfit::new("pixels that can be decoded", found)
+/// A DICOM file as a grey film on 0-255, with 0 black, as [`GreyView`] says.
+pub(in crate::data) fn film(bytes: &[u8]) -> Result<Decoded, Misfit> {
+    open(bytes, |Opened { elements, layout, words, share, .. }| {
+        let PixelLayout { width, height, .. } = layout;
+        let mut encoding = Encoding::new("DICOM", words.stored as u16, layout.channels as u8);
+        let pixels = 0..layout.pixels();
+        let most = ((1u32 << words.stored) - 1) as f32;
+        let channel = |pixel, channel| {
+            let number = words.number(words.word(pixel, channel));
+            number.max(0) as f32 / most * 255.0
+        };
+        let pixels = match words.colour {
+            Colour::Rgb => pixels.map(|at| luma([0, 1, 2].map(|c| channel(at, c)))).collect(),
+            Colour::Luma => pixels.map(|at| channel(at, 0)).collect(),
+            Colour::Grey => {
+                let view = GreyView::of(&elements, &words, &layout.interpretation)?;
+                encoding.inverted = view.inverted;
+                encoding.notes = view.notes.clone();
+                let seen: Vec<f32> =
+                    (0..=u16::MAX).map(|word| view.grey(word, words.number(word))).collect();
+                pixels.map(|at| seen[usize::from(words.word(at, 0))]).collect()
+            }
+        };
+        Ok(Decoded { film: Film { width, height, pixels }, encoding, share })
     })
 }
 
-/// A transfer syntax in words; of an unknown one the UID.
-fn syntax_name(uid: &str) -> &str {
-    TransferSyntaxRegistry.get(uid).map_or(uid, |known| known.name())
-}
-
-/// Decodes JPEG-LS, which dicom-rs leaves to C++: the samples take the place of the fragments, as if the file had never
-/// been compressed.
-fn jpeg_ls(
-    object: &DefaultDicomObject,
-    coded: &[u8],
-    [width, height]: [u32; 2],
-) -> Result<DecodedPixelData<'static>, Misfit> {
-    let (samples, ..) =
-        jpegls::decode(coded, width, height).map_err(|e| Misfit::not_whole("JPEG-LS", e))?;
-    let wide = object.element(tags::BITS_ALLOCATED).ok().and_then(|bits| bits.to_int::<u16>().ok());
-    let bytes: Vec<u8> = match wide {
-        Some(8) => samples.iter().map(|&v| v as u8).collect(),
-        _ => samples.iter().flat_map(|v| v.to_le_bytes()).collect(),
-    };
-    let mut plain = object.clone();
-    let value = dicom_core::PrimitiveValue::from(bytes);
-    plain.put(dicom_core::DataElement::new(tags::PIXEL_DATA, dicom_core::VR::OW, value));
-    plain.meta_mut().transfer_syntax = PLAIN.into();
-    let decoded =
-        plain.decode_pixel_data().map_err(|e| Misfit::not_whole("DICOM file", chain(&e)))?;
-    Ok(decoded.to_owned())
-}
-
-fn as_stored(object: &DefaultDicomObject, decoded: &DecodedPixelData) -> Result<Stored, Misfit> {
-    let (width, height) = (decoded.columns() as usize, decoded.rows() as usize);
-    let channels = usize::from(decoded.samples_per_pixel());
-    let interpretation = decoded.photometric_interpretation().clone();
-    let known = match interpretation {
-        PhotometricInterpretation::Monochrome1 | PhotometricInterpretation::Monochrome2 => 1,
-        PhotometricInterpretation::Rgb => 3,
-        _ => 0,
-    };
-    if known != channels {
-        let found = format!("{interpretation} of {channels} channels");
-        return Err(Misfit::new("grey or RGB pixels", found));
-    }
-    let (bits, signed) = (decoded.bits_stored(), decoded.pixel_representation());
-    let data: Cow<[u8]> = decoded.data().into();
-    let wide = decoded.bits_allocated() == 16;
-    if !wide && decoded.bits_allocated() != 8 || bits == 0 || bits > decoded.bits_allocated() {
-        let found = format!("{bits} of {}", decoded.bits_allocated());
-        return Err(Misfit::new("8 or 16 bits a pixel", found));
-    }
-    let unused = 32 - u32::from(bits);
-    let number = |v: u32| match signed {
-        PixelRepresentation::Signed => (v << unused) as i32 >> unused,
-        PixelRepresentation::Unsigned => (v << unused >> unused) as i32,
-    };
-    let mut samples: Vec<i32> = match wide {
-        true => {
-            data.as_chunks::<2>().0.iter().map(|&b| number(u16::from_ne_bytes(b).into())).collect()
-        }
-        false => data.iter().map(|&b| number(b.into())).collect(),
-    };
-    // An odd count of bytes is padded with one.
-    let wanted = width * height * channels;
-    if samples.len() < wanted {
-        let found = format!("{}: the file is cut short", samples.len());
-        return Err(Misfit::new(format!("{wanted} numbers of pixels"), found));
-    }
-    samples.truncate(wanted);
+fn as_stored(opened: Opened) -> Result<Stored, Misfit> {
+    let Opened { layout, words, syntax, .. } = opened;
+    let channels = layout.channels;
+    let all = (0..layout.pixels()).flat_map(|pixel| (0..channels).map(move |c| (pixel, c)));
     Ok(Stored {
-        width,
-        height,
+        width: layout.width,
+        height: layout.height,
         channels,
-        samples,
-        interpretation: interpretation.to_string(),
-        transfer_syntax: object.meta().transfer_syntax().trim_end_matches('\0').into(),
-        bits,
+        samples: all.map(|(pixel, c)| words.number(words.word(pixel, c))).collect(),
+        interpretation: match words.colour {
+            Colour::Rgb => "RGB".into(),
+            _ => layout.interpretation,
+        },
+        transfer_syntax: syntax.into(),
+        bits: words.stored as u16,
     })
-}
-
-/// An error and its causes, which dicom-rs keeps apart.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
-    let mut said: Vec<String> = causes.collect();
-    said.dedup();
-    said.join(": ")
 }

@@ -114,7 +114,7 @@ impl InitPlan<'_> {
             }
             let dry_run = |frame: Frame| {
                 let own = [(section, frame)].into();
-                let text = self.finetune_draft(set, &own).text("");
+                let text = self.finetune_draft(set, &own)?.text("");
                 let config: config::Finetune =
                     self.parse("finetune", &text, |c: &mut config::Finetune| &mut c.source)?;
                 dry_run::finetune(self.gpu, &config)
@@ -137,11 +137,12 @@ impl InitPlan<'_> {
         sources(&mut config).iter_mut().try_for_each(located)?;
         Ok(config)
     }
-    fn draft(&self, stage: &str, sets: &[&Set]) -> Template {
+    fn draft(&self, stage: &str, sets: &[&Set]) -> Result<Template> {
         let mut template = Template::of(&format!("{stage}/resnet18"));
-        let one = |set: &&Set| format!("# {}\n[[source]]\n{}", set.what, set.source.own_keys());
-        template.sources(&sets.iter().map(one).collect::<Vec<_>>().join("\n"));
-        template
+        let one =
+            |set: &&Set| Ok(format!("# {}\n[[source]]\n{}", set.what, set.source.own_keys()?));
+        template.sources(&sets.iter().map(one).collect::<Result<Vec<_>>>()?.join("\n"));
+        Ok(template)
     }
     /// Says where a stage's weights come from: the stage before, if there is one.
     fn chain(&self, template: &mut Template, stage: &str) {
@@ -159,18 +160,22 @@ impl InitPlan<'_> {
             }
         }
     }
-    fn finetune_draft(&self, set: &Set, frames: &BTreeMap<&'static str, Frame>) -> Template {
-        let mut template = self.draft("finetune", &self.tasks());
+    fn finetune_draft(
+        &self,
+        set: &Set,
+        frames: &BTreeMap<&'static str, Frame>,
+    ) -> Result<Template> {
+        let mut template = self.draft("finetune", &self.tasks())?;
         template.set("task", format!("{:?}", set.source.name));
         Self::kinds(&mut template, frames);
-        template
+        Ok(template)
     }
     fn finetune(&self, frames: &Frames) -> Result<String> {
         let tasks = self.tasks();
         let set = tasks[0];
         let chosen = &frames[set.section()];
         let sizes = frames.iter().map(|(section, chosen)| (*section, chosen.frame)).collect();
-        let mut template = self.finetune_draft(set, &sizes);
+        let mut template = self.finetune_draft(set, &sizes)?;
         let epochs = epochs(&chosen.dry_run, self.seconds("finetune")).min(MOST);
         template.set("epochs", epochs);
         template.set("patience", (epochs / 4).max(3));
@@ -194,7 +199,7 @@ impl InitPlan<'_> {
     fn multitask(&self, frames: &Frames) -> Result<String> {
         let tasks = self.tasks();
         let names: Vec<&str> = tasks.iter().map(|set| set.source.name.as_str()).collect();
-        let mut template = self.draft("multitask", &tasks);
+        let mut template = self.draft("multitask", &tasks)?;
         template.set("tasks", format!("{names:?}"));
         let sizes = frames.iter().map(|(section, chosen)| (*section, chosen.frame)).collect();
         Self::kinds(&mut template, &sizes);
@@ -214,7 +219,7 @@ impl InitPlan<'_> {
             );
         self.checked::<config::Multitask>("multitask", template.text(&comment))
     }
-    fn pretrain_draft(&self, frame: Frame, films: usize) -> Template {
+    fn pretrain_draft(&self, frame: Frame, films: usize) -> Result<Template> {
         // A data set that serves several purposes has its films in one place.
         let mut roots = Vec::new();
         let mut sets: Vec<&Set> = self.sets.iter().collect();
@@ -224,7 +229,7 @@ impl InitPlan<'_> {
             roots.push(place);
             new
         });
-        let mut template = self.draft("pretrain", &sets);
+        let mut template = self.draft("pretrain", &sets)?;
         frame.write(&mut template, "data");
         let batch = frame.batch;
         template.set("moco.queue", (films / 2 / batch * batch).clamp(batch, 24576 / batch * batch));
@@ -234,19 +239,19 @@ impl InitPlan<'_> {
             Some(set) => template.set("monitor.source", format!("{:?}", set.source.name)),
             None => template.remove("monitor"),
         }
-        template
+        Ok(template)
     }
     fn pretrain(&self) -> Result<String> {
         let films = self.sets.iter().map(|set| set.data.train.len()).sum();
         let dry_run = |frame: Frame| {
-            let text = self.pretrain_draft(frame, films).text("");
+            let text = self.pretrain_draft(frame, films)?.text("");
             let config = self.parse("pretrain", &text, |c: &mut config::Pretrain| &mut c.source)?;
             dry_run::pretrain(self.gpu, &config)
         };
         let budget = Budget { name: "pretrain", ..self.budget("pretrain") };
         let chosen = budget.choose(films, 16, dry_run)?;
         let Chosen { frame, dry_run, timed } = &chosen;
-        let mut template = self.pretrain_draft(*frame, dry_run.films);
+        let mut template = self.pretrain_draft(*frame, dry_run.films)?;
         let epochs = epochs(dry_run, self.seconds("pretrain")).min(MOST);
         template.set("epochs", epochs);
         // The average of a short run must follow within it.

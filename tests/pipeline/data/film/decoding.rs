@@ -180,17 +180,17 @@ fn a_bomb_is_refused_by_its_header() {
 
 #[test]
 fn what_is_no_image_is_named() {
-    let remedy = "replace the file by a whole JPEG, PNG, BMP, TIFF or DICOM, or leave it out";
+    let mend = "replace the file by a whole JPEG, PNG, BMP, TIFF or DICOM, or leave it out";
     assert_eq!(
         message(b"<html>"),
         format!(
             "films/odd.jpg: expected JPEG, PNG, BMP, TIFF or DICOM, found a file that begins with \
-             [3c, 68, 74, 6d]; {remedy}"
+             [3c, 68, 74, 6d]; {mend}"
         )
     );
     assert_eq!(
         message(b""),
-        format!("films/odd.jpg: expected an image, found an empty file; {remedy}")
+        format!("films/odd.jpg: expected an image, found an empty file; {mend}")
     );
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

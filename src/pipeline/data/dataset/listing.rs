@@ -1,0 +1,104 @@
+//! What readers find: films, their parts, and what is wrong with them.
+
+use serde::Serialize;
+
+use crate::{
+    Error, Place,
+    data::{Labels, Sample},
+};
+
+/// One of the three parts of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Val,
+    /// To report on.
+    Test,
+}
+
+impl Part {
+    /// The part that a folder or a cell names, in the ways that are in use.
+    pub(in crate::data) fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// The part that a word of a file's name tells (`TBX11K_train`, `instances_val2017`).
+    pub(in crate::data) fn in_name(stem: &str) -> Option<Self> {
+        let mut words = stem.split(|c: char| !c.is_alphabetic());
+        words.find_map(Self::named)
+    }
+}
+
+/// A film as a reader found it.
+pub(in crate::data) struct Row {
+    pub sample: Sample,
+    /// The part that the data set gives; `None` where it gives none.
+    pub part: Option<Part>,
+    /// File, or table and line, for errors.
+    pub place: Place,
+}
+
+/// What a reader found.
+pub(in crate::data) struct Listing {
+    pub labels: Labels,
+    pub rows: Vec<Row>,
+    pub missing: usize,
+    pub unlabelled: usize,
+    /// What is wrong with single films, rows or marks, which are left out.
+    pub flaws: Vec<Flaw>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Training would stop over it, or its figures would be false.
+    Error,
+    /// It may be meant, and figures may suffer.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// What is wrong with one film, row or mark, or what must be known of the set.
+#[derive(Debug)]
+pub struct Flaw {
+    /// What it is, in two or three words that do not change: `missing mask`, `patient in two parts`.
+    pub what: &'static str,
+    /// Whether reading stops over it.
+    pub level: Level,
+    /// Where, and how to mend it.
+    pub error: Error,
+}
+
+impl Flaw {
+    pub(in crate::data) fn new(what: &'static str, error: Error) -> Self {
+        Self { what, level: Level::Error, error }
+    }
+
+    pub(in crate::data) fn warning(what: &'static str, error: Error) -> Self {
+        Self { what, level: Level::Warning, error }
+    }
+
+    pub(in crate::data) fn note(what: &'static str, error: Error) -> Self {
+        Self { what, level: Level::Note, error }
+    }
+
+    /// Whether reading stops over it.
+    pub(in crate::data) fn stops(&self) -> bool {
+        self.level == Level::Error
+    }
+}
+
+/// The first of the flaws over which reading stops.
+pub(in crate::data) fn first_error(flaws: Vec<Flaw>) -> Option<Error> {
+    flaws.into_iter().find(Flaw::stops).map(|flaw| flaw.error)
+}

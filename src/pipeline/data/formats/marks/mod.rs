@@ -1,0 +1,145 @@
+//! Tables with a row for each mark of a film, of which there may be several or none.
+
+pub(in crate::data) mod box_csv;
+pub(in crate::data) mod rle_csv;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use mtpret_engine::error::Place;
+
+use super::{
+    boxes::{Films, MarkFrame, no_film, row},
+    csv_table::Table,
+};
+use crate::{
+    Error, Result,
+    data::{
+        Labels, Source,
+        dataset::listing::{Flaw, Listing},
+        film::size::size,
+    },
+};
+
+pub(in crate::data) use super::boxes::Marks;
+
+/// Columns that say the sides of the annotated image, where the source does not.
+const SIDES: [[&str; 2]; 3] =
+    [["image_width", "image_height"], ["img_width", "img_height"], ["width", "height"]];
+
+/// A table of marks, the column of its films, and those of the sides of their images.
+struct MarkTable<'a> {
+    source: &'a Source,
+    table: Table,
+    films: usize,
+    sides: Option<[usize; 2]>,
+    found: Vec<Found>,
+    by_name: HashMap<String, usize>,
+    flaws: Vec<Flaw>,
+    missing: usize,
+}
+
+/// A film that the table names, and what is on it.
+struct Found {
+    place: Place,
+    /// None where it is not there or its size is not known.
+    film: Option<(PathBuf, [usize; 2])>,
+    marks: Marks,
+}
+
+impl<'a> MarkTable<'a> {
+    /// Reads the table and seeks its films; the columns in `taken` say no sides.
+    fn read(source: &'a Source, taken: impl FnOnce(&Table) -> Vec<usize>) -> Result<Self> {
+        let on_disk = Films::below(source.films())?;
+        let path = source.root.join(source.table.as_deref().unwrap_or("".as_ref()));
+        let table = Table::read(path, false)?;
+        let (films, taken) = (table.column(&source.path_column)?, taken(&table));
+        let named = |name: &str| {
+            let column = table.header.iter().position(|c| c.eq_ignore_ascii_case(name));
+            column.filter(|column| !taken.contains(column))
+        };
+        let sides = SIDES.iter().find_map(|[w, h]| Some([named(w)?, named(h)?]));
+        let mut marks = Self {
+            source,
+            table,
+            films,
+            sides,
+            found: Vec::new(),
+            by_name: HashMap::new(),
+            flaws: Vec::new(),
+            missing: 0,
+        };
+        for at in 0..marks.table.rows.len() {
+            marks.meet(&on_disk, at);
+        }
+        Ok(marks)
+    }
+
+    /// Seeks the film of a row where no row above names it.
+    fn meet(&mut self, on_disk: &Films, at: usize) {
+        let (line, cells) = &self.table.rows[at];
+        let (place, name) = (self.table.place(*line), &cells[self.films]);
+        if self.by_name.contains_key(name) {
+            return;
+        }
+        let found = on_disk.find(&place, name).and_then(|film| match film {
+            Some(film) => Ok(Some((self.size(&place, cells, &film)?, film))),
+            None => Ok(None),
+        });
+        let film = match found {
+            Ok(Some((size, film))) => Some((film, size)),
+            Ok(None) if self.source.partial => {
+                self.missing += 1;
+                None
+            }
+            Ok(None) => {
+                self.flaws.push(no_film(self.source, &place, name));
+                None
+            }
+            Err(error) => {
+                self.flaws.push(Flaw::new("unusable annotation", error));
+                None
+            }
+        };
+        self.by_name.insert(name.clone(), self.found.len());
+        self.found.push(Found { place, film, marks: Marks::default() });
+    }
+
+    /// The size of the annotated image: of the source, else of the table, else of the film's header.
+    fn size(&self, place: &Place, cells: &[String], film: &Path) -> Result<[usize; 2]> {
+        let said = match (self.source.size, self.sides) {
+            (Some(size), _) => size.map(|side| side.to_string()),
+            (None, Some(columns)) => columns.map(|column| cells[column].clone()),
+            (None, None) => size(film)?.map(|side| side.to_string()),
+        };
+        match said.each_ref().map(|side| MarkFrame::side(side.parse().ok()?)) {
+            [Some(width), Some(height)] => Ok([width, height]),
+            _ => {
+                let (expected, found) = ("pixels as sides of the image", format!("{said:?}"));
+                Err(Error::data(place, expected, found, "correct the row, or size"))
+            }
+        }
+    }
+
+    /// Adds to the marks of each row's film what `of` finds in the row; a fault of one row leaves the others.
+    fn add(&mut self, mut of: impl FnMut(&Place, &[String], [usize; 2], &mut Marks) -> Result<()>) {
+        for (line, cells) in &self.table.rows {
+            let found = &mut self.found[self.by_name[&cells[self.films]]];
+            let Some((_, size)) = &found.film else { continue };
+            let error = of(&self.table.place(*line), cells, *size, &mut found.marks).err();
+            self.flaws.extend(error.map(|error| Flaw::new("unusable annotation", error)));
+        }
+    }
+
+    fn listing(self, labels: Labels) -> Listing {
+        let rows = self.found.into_iter().filter_map(|found| {
+            let (film, size) = found.film?;
+            let row_of_film = row(self.source, film, size, found.marks);
+            Some(crate::data::dataset::listing::Row { place: found.place, ..row_of_film })
+        });
+        let rows = rows.collect();
+        Listing { labels, rows, missing: self.missing, unlabelled: 0, flaws: self.flaws }
+    }
+}

@@ -1,0 +1,312 @@
+//! What a run began with, so that whoever goes on with it goes on with the same: settings, films, adapter, kernels. A
+//! checkpoint has it among its words.
+
+use super::Run;
+use crate::{
+    Error, Result,
+    data::{Annotation, Dataset},
+    train::config,
+    weights::checkpoint::{self, BEGUN, Metadata},
+};
+use mtpret_engine::{error::Fault, gpu::Gpu, step::Stepper};
+use serde::Serialize;
+use std::{collections::BTreeMap, fs, path::Path};
+use toml::{Table, Value};
+
+/// The resolved configuration.
+pub(super) const CONFIG: &str = "config.resolved.toml";
+/// The list of films with size and time of change; its digest is among a checkpoint's words.
+const FILMS: &str = "films.begun.txt";
+/// Settings of how a run is done, which change no number that it gives.
+const ASIDE: [&str; 4] = ["log.", "data.threads", "data.cache_mb", "data.max_bad"];
+/// Of many things that differ, so many are named.
+const NAMED: usize = 3;
+
+/// What a run began with and what this process goes on with.
+#[derive(Default)]
+pub(super) struct Origin {
+    /// In the words of the checkpoint; none of a new run, or of an older program's.
+    begun: Metadata,
+    now: Metadata,
+    /// What differs and is not yet accepted, in words.
+    differences: Vec<String>,
+    /// Files that say what is now, written once it is accepted.
+    pending: BTreeMap<&'static str, String>,
+}
+
+impl Origin {
+    /// What the newest checkpoint says that the run began with.
+    pub(super) fn of(checkpoint: &Path) -> Self {
+        let words = checkpoint::metadata(checkpoint).unwrap_or_default();
+        let begun =
+            |(key, value): (String, String)| Some((key.strip_prefix(BEGUN)?.to_owned(), value));
+        Self { begun: words.into_iter().filter_map(begun).collect(), ..Self::default() }
+    }
+    /// The words for a checkpoint.
+    pub(super) fn words(&self) -> Metadata {
+        self.now.iter().map(|(key, value)| (format!("{BEGUN}{key}"), value.clone())).collect()
+    }
+    /// Takes what is now, and notes how it differs from what was.
+    fn meets(
+        &mut self,
+        key: &str,
+        now: String,
+        differences: impl FnOnce(&str, &str) -> Vec<String>,
+    ) {
+        if let Some(was) = self.begun.get(key).filter(|was| **was != now) {
+            self.differences.extend(differences(was, &now));
+        }
+        self.now.insert(key.to_owned(), now);
+    }
+}
+
+impl Run<'_> {
+    /// Writes the configuration that the run really has. One that differs from what the run began with waits for
+    /// [`Run::settle`].
+    ///
+    /// # Errors
+    /// As [`Run::write`], or TOML cannot express it.
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
+        let text = config::resolved(config)?;
+        {
+            let mut origin = self.origin.borrow_mut();
+            let file = fs::read_to_string(self.folder.join(CONFIG)).ok().filter(|_| self.resume);
+            if let Some(file) = file {
+                origin.begun.entry("config".into()).or_insert(file);
+            }
+            origin.meets("config", text.clone(), settings);
+            if !origin.differences.is_empty() {
+                origin.pending.insert(CONFIG, text);
+                return Ok(());
+            }
+        }
+        self.write(CONFIG, &text)
+    }
+    /// Notes which films the stage has and what it runs on, and holds them to what the run began with.
+    ///
+    /// # Errors
+    /// As [`Run::settle`].
+    pub fn has(&self, gpu: &Gpu, sets: &[Dataset]) -> Result<()> {
+        {
+            let mut origin = self.origin.borrow_mut();
+            let list = list(sets);
+            let digest = blake3::hash(list.as_bytes()).to_hex().to_string();
+            let before = fs::read_to_string(self.folder.join(FILMS)).unwrap_or_default();
+            if self.is_done() && !before.is_empty() {
+                let digest = blake3::hash(before.as_bytes()).to_hex().to_string();
+                origin.begun.entry("films".into()).or_insert(digest);
+            }
+            origin.meets("films", digest, |was, _| {
+                let known = blake3::hash(before.as_bytes()).to_hex().as_str() == was;
+                films(known.then_some(&before), &list)
+            });
+            let word =
+                |what| move |was: &str, now: &str| vec![format!("{what} {now} where it was {was}")];
+            origin.meets("adapter", gpu.info().name.clone(), word("the adapter"));
+            origin.meets("driver", gpu.driver(), word("the driver"));
+            origin.pending.insert(FILMS, list);
+        }
+        self.settle()?;
+        self.digest(sets);
+        Ok(())
+    }
+    /// Notes which kernels steps take, and into how many parts they cut a batch, and holds that to what the run began with.
+    ///
+    /// # Errors
+    /// As [`Run::settle`].
+    pub fn steps_by<'s>(
+        &self,
+        gpu: &Gpu,
+        steppers: impl IntoIterator<Item = &'s Stepper>,
+    ) -> Result<()> {
+        let (mut kernels, mut parts) = (BTreeMap::new(), Vec::new());
+        for stepper in steppers {
+            let chosen = stepper.problems().values();
+            kernels.extend(chosen.map(|p| (p.name.clone(), gpu.chosen(p).to_string())));
+            parts.push(stepper.micro());
+        }
+        {
+            let mut origin = self.origin.borrow_mut();
+            let text = serde_json::to_string(&kernels).expect("names are plain data");
+            origin.meets("kernels", text, |was, _| retuned(was, &kernels));
+            origin.meets("parts", format!("{parts:?}"), |was, now| {
+                vec![format!("batches cut into {now} parts where it was {was}")]
+            });
+        }
+        self.settle()
+    }
+    /// Says how what is now differs from what the run began with, and goes on only if that is accepted.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] with all that differs; or the folder cannot be written.
+    pub fn settle(&self) -> Result<()> {
+        let mut origin = self.origin.borrow_mut();
+        let differences = std::mem::take(&mut origin.differences);
+        if !differences.is_empty() && !self.accept_changes {
+            return Err(Error::Changed(Box::new(Fault {
+                place: (&self.folder).into(),
+                expected: "what the run began with".into(),
+                found: differences.join("; "),
+                mend: "put that back, or accept the changes".into(),
+            })));
+        }
+        for difference in differences {
+            self.watch.note(&format!("changed since the run began, and accepted: {difference}"));
+        }
+        let pending = std::mem::take(&mut origin.pending);
+        pending.iter().try_for_each(|(name, text)| self.write(name, text))
+    }
+}
+
+/// The settings that differ between two configurations in TOML.
+fn settings(was: &str, now: &str) -> Vec<String> {
+    let parsed = |text: &str| text.parse::<Table>().map(Value::Table);
+    let (Ok(was), Ok(now)) = (parsed(was), parsed(now)) else {
+        return vec!["another configuration, of which one is no TOML".into()];
+    };
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    flat(&was, String::new(), &mut before);
+    flat(&now, String::new(), &mut after);
+    let keys = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
+    let counts = |key: &&String| !ASIDE.iter().any(|aside| key.starts_with(aside));
+    let differs = |key: &&String| !same(before.get(*key), after.get(*key));
+    let shown = |value: Option<&Value>| value.map_or("unset".into(), Value::to_string);
+    let line = |key: &String| {
+        format!("{key} = {} where it was {}", shown(after.get(key)), shown(before.get(key)))
+    };
+    keys.filter(counts).filter(differs).map(line).collect()
+}
+
+/// The values of a configuration by the paths of their keys.
+fn flat(value: &Value, path: String, into: &mut BTreeMap<String, Value>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Table(table) => {
+            table.iter().for_each(|(key, value)| flat(value, below(key), into));
+        }
+        Value::Array(items) => {
+            let numbered = items.iter().enumerate();
+            numbered.for_each(|(number, value)| flat(value, below(&number.to_string()), into));
+        }
+        value => {
+            into.insert(path, value.clone());
+        }
+    }
+}
+
+/// Whether two values are one, as two paths of one file are.
+fn same(was: Option<&Value>, now: Option<&Value>) -> bool {
+    let path = |value: Option<&Value>| fs::canonicalize(value?.as_str()?).ok();
+    was == now || path(was).is_some_and(|file| path(now) == Some(file))
+}
+
+/// Every file that a stage learns from or is measured on, a line each: size, time of change and a digest of what is known of
+/// the film; then its data set, its part and its place.
+fn list(sets: &[Dataset]) -> String {
+    let mut lines = Vec::new();
+    for set in sets {
+        for (part, films) in [("train", &set.train), ("val", &set.val), ("test", &set.test)] {
+            let mut line = |file: &Path, known: &str| {
+                let (stamp, set) = (stamp(file), &set.name);
+                lines.push(format!("{stamp} {known}\t{set} {part}: {file:?}\n"));
+            };
+            for film in films {
+                let known = blake3::hash(format!("{:?}", film.target).as_bytes()).to_hex();
+                line(&film.path, &known[..16]);
+                if let Annotation::Mask(masks) = &film.target {
+                    masks.iter().for_each(|mask| line(mask, "mask"));
+                }
+            }
+        }
+    }
+    lines.concat()
+}
+
+/// A file's size and time of change; `gone` where there is none.
+fn stamp(file: &Path) -> String {
+    fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
+}
+
+/// When a file was last changed, which on Unix its renaming is too.
+#[cfg(unix)]
+fn changed(file: &fs::Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{}.{:09}", file.ctime(), file.ctime_nsec())
+}
+
+/// When a file was last changed.
+#[cfg(not(unix))]
+fn changed(file: &fs::Metadata) -> String {
+    let since = file.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
+}
+
+/// How a list of films differs from what it was, if that is known.
+fn films(was: Option<&str>, now: &str) -> Vec<String> {
+    fn places(list: &str) -> BTreeMap<&str, &str> {
+        list.lines().filter_map(|line| line.split_once('\t')).map(|(what, at)| (at, what)).collect()
+    }
+    let Some(was) = was else { return vec!["other films".into()] };
+    let (was, now) = (places(was), places(now));
+    let only = |a: &BTreeMap<&str, &str>, b: &BTreeMap<&str, &str>| {
+        a.keys().filter(|at| !b.contains_key(*at)).map(|at| (*at).to_owned()).collect::<Vec<_>>()
+    };
+    let differs = |(at, what): &(&&str, &&str)| was.get(*at).is_some_and(|was| was != *what);
+    let changed = now.iter().filter(differs).map(|(at, _)| (*at).to_owned()).collect::<Vec<_>>();
+    let kinds = [("changed", changed), ("added", only(&now, &was)), ("gone", only(&was, &now))];
+    kinds
+        .into_iter()
+        .filter_map(|(what, names)| counted(&format!("films {what}"), &names))
+        .collect()
+}
+
+/// The problems that other kernels than before solve.
+fn retuned(was: &str, now: &BTreeMap<String, String>) -> Vec<String> {
+    let was: BTreeMap<String, String> = serde_json::from_str(was).unwrap_or_default();
+    let changed = |(problem, kernel): (&String, &String)| {
+        let before = was.get(problem).map_or("none", String::as_str);
+        (before != kernel).then(|| format!("{problem} by {kernel} where it was by {before}"))
+    };
+    let mut lines: Vec<String> = now.iter().filter_map(changed).collect();
+    lines.extend(was.keys().filter(|p| !now.contains_key(*p)).map(|p| format!("{p} no more")));
+    counted("shapes computed by other kernels, as tuning says,", &lines).into_iter().collect()
+}
+
+/// So many of `what`, of which the first are named; none of none.
+fn counted(what: &str, names: &[String]) -> Option<String> {
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    let named = names[..names.len().min(NAMED)].join(", ");
+    (!names.is_empty()).then(|| format!("{} {what} ({named}{more})", names.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_change_no_number_do_not_count_and_two_names_of_a_file_are_one() {
+        let here = fs::canonicalize(".").expect("a folder");
+        let text = |lr, every, root: &Path| {
+            format!("weights = {root:?}\n[optim]\nlr = {lr}\n[log]\nevery = {every}\n")
+        };
+        let was = text("0.1", 1, Path::new("."));
+        assert_eq!(settings(&was, &text("0.1", 2, &here)), [""; 0]);
+        assert_eq!(settings(&was, &text("0.2", 1, &here)), ["optim.lr = 0.2 where it was 0.1"]);
+        let less = settings(&was, "[optim]\nlr = 0.1\n");
+        assert_eq!(less, ["weights = unset where it was \".\""]);
+    }
+
+    #[test]
+    fn films_that_were_replaced_added_and_removed_are_named() {
+        let line = |size: u32, name: &str| format!("{size} 1.000000000 ab\tset train: {name:?}\n");
+        let was = [line(1, "a"), line(2, "b"), line(3, "c")].concat();
+        let now = [line(2, "a"), line(2, "b"), line(3, "d")].concat();
+        let told = films(Some(&was), &now);
+        let kinds = [
+            "1 films changed (set train: \"a\")",
+            "1 films added (set train: \"d\")",
+            "1 films gone (set train: \"c\")",
+        ];
+        assert_eq!(told, kinds);
+    }
+}

@@ -1,0 +1,7 @@
+//! Files of films: whole, broken, and as DICOM keeps them.
+
+mod broken;
+mod decoding;
+mod dicom;
+mod real;
+mod view;

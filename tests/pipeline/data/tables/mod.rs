@@ -1,0 +1,5 @@
+//! Tables and annotations as people write them.
+
+mod cells;
+mod encodings;
+mod kaggle;

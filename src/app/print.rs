@@ -114,6 +114,7 @@ macro_rules! eprintln {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::shown;
 

@@ -37,7 +37,7 @@ pub struct Format {
     pub read: Reader,
     is_text: bool,
     /// Mends checksums, so that damage gets past them.
-    mend: fn(&mut Vec<u8>),
+    mend: fn(&mut [u8]),
 }
 
 impl Format {
@@ -94,7 +94,7 @@ fn film(name: &'static str) -> Reader {
 }
 
 /// Sets the CRC of every chunk of a PNG.
-fn mend_png(bytes: &mut Vec<u8>) {
+fn mend_png(bytes: &mut [u8]) {
     let mut at = 8;
     while let Some(length) = bytes.get(at..at + 4) {
         let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
@@ -311,6 +311,6 @@ pub fn all() -> Vec<Format> {
             ],
             set("table.csv", csv),
         ),
-        text("toml", &[&config], parse),
+        text("toml", &[config], parse),
     ]
 }

@@ -37,6 +37,7 @@ pub fn dropped(path: &Path, why: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

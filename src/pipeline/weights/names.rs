@@ -143,7 +143,7 @@ mod tests {
             ["_orig_mod.", "net.", "resnet.", "base_encoder.", "module._orig_mod.net.resnet."]
         {
             let names = plain.map(|name| format!("{wrapper}{name}"));
-            let found = unwrapped(names.into_iter());
+            let found = unwrapped(names);
             assert_eq!(found.wrapper, wrapper);
             assert_eq!(found.inner.into_keys().collect::<Vec<_>>(), plain);
         }

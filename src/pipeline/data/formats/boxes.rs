@@ -256,7 +256,7 @@ impl Films {
 /// Keeps the films whose folders have the most in common with those of `near`: names of parts, and folders from the top.
 fn nearest(films: &mut Vec<&PathBuf>, near: &Path) {
     let part = |path: &Path| {
-        let names = path.ancestors().map(|above| stem(above));
+        let names = path.ancestors().map(stem);
         names.filter(|name| !name.is_empty()).find_map(|name| Part::in_name(&name))
     };
     let wanted = part(near);

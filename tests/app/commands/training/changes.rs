@@ -38,9 +38,12 @@ fn told(place: &Place, settings: &[&str], words: &[&str]) {
     assert!(said.contains("changed since the run began, and accepted: "), "{said}");
 }
 
+/// What is said of a change to films, and how it is made.
+type Change = (&'static str, fn(&Place));
+
 #[test]
 fn films_that_changed_are_told_before_the_first_step() {
-    let changes: [(&str, fn(&Place)); 5] = [
+    let changes: [Change; 5] = [
         ("1 films changed (pneumonia train: \"", |place| place.film(&of_train(place), 30, 90)),
         (" films added (pneumonia ", |place| place.film("films/dark/d77.png", 77, 40)),
         (" films gone (pneumonia ", |place| {

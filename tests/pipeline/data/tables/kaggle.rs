@@ -31,8 +31,11 @@ fn source(dir: &TempDir, format: Format) -> Source {
     source
 }
 
+/// A film by its name, and its boxes with their classes.
+type Boxes<'a> = (String, Vec<([f32; 4], &'a str)>);
+
 /// The boxes of each film by name, each with its class in words.
-fn boxes(set: &Dataset) -> Vec<(String, Vec<([f32; 4], &str)>)> {
+fn boxes(set: &Dataset) -> Vec<Boxes<'_>> {
     let mut films: Vec<_> = set
         .train
         .iter()

@@ -170,6 +170,7 @@ fn displacements(films: &Path, config: &Multitask) -> [f64; 2] {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn the_momentum_that_a_task_left_does_not_move_the_backbone_under_the_next() {
     let films = films();
     let mut config = config(films.path());
@@ -184,6 +185,7 @@ fn the_momentum_that_a_task_left_does_not_move_the_backbone_under_the_next() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn twice_the_weight_of_a_loss_is_twice_the_rate_where_nothing_else_pulls() {
     let films = films();
     let [heavy, fast] = [(2.0, 0.005), (1.0, 0.01)].map(|(weight, lr)| {
@@ -227,6 +229,7 @@ fn the_average_of_a_visit_is_handed_on() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn the_anchor_can_be_what_the_lowest_rate_left() {
     let films = films();
     let mut config = config(films.path());

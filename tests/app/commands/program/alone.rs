@@ -5,6 +5,7 @@ use std::{fs, process::Command};
 
 /// Copied into an empty folder, with no home, no cache and nothing of the repository: all it needs it has within.
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn the_program_alone_does_everything() {
     let place = Place::new();
     let films = place.path("Röntgen Bilder #1/胸部 ä");

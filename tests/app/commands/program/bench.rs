@@ -11,6 +11,7 @@ fn bench(args: &[&str]) -> Command {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn a_step_is_measured_traced_and_compared_with_its_like_alone() {
     let place = Place::new();
     let trace = place.path("trace.json");

@@ -13,6 +13,7 @@ fn tune(folder: &Path, more: &[&str]) -> Command {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn shapes_are_measured_once_kept_and_handed_on_to_the_same_adapter_alone() {
     let place = Place::new();
     let (here, there, file) = (place.path("here"), place.path("there"), place.path("t.json"));
@@ -78,6 +79,7 @@ fn shipped_tables_can_be_read_and_name_kernels_that_there_are() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn a_run_is_resumed_in_the_precision_that_it_was_begun_in() {
     let place = Place::new();
     let half = |mut command: Command| {

@@ -125,6 +125,7 @@ fn classifiers_side_by_side_show_where_they_look() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn masks_and_boxes_are_drawn_beside_what_is_true() {
     for kind in ["masks", "boxes"] {
         let place = trained(kind);

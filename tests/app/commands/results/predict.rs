@@ -182,6 +182,7 @@ fn masks_lie_on_the_films_own_pixels_in_pictures_and_in_json() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn boxes_are_rows_of_a_table_and_results_of_coco() {
     let place = trained("boxes");
     let films = "square/films";

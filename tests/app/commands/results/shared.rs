@@ -205,6 +205,7 @@ fn names_that_are_no_unicode_are_no_panic() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn a_damaged_cache_of_pipelines_is_dropped_with_a_line() {
     let place = Place::new();
     let cache = place.path("cache");

@@ -42,6 +42,7 @@ fn told(place: &Place, settings: &[&str], words: &[&str]) {
 type Change = (&'static str, fn(&Place));
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn films_that_changed_are_told_before_the_first_step() {
     let changes: [Change; 5] = [
         ("1 films changed (pneumonia train: \"", |place| place.film(&of_train(place), 30, 90)),
@@ -79,6 +80,7 @@ fn of_train(place: &Place) -> String {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn settings_that_changed_are_told_and_a_run_that_is_the_same_goes_on_in_silence() {
     let place = Place::new();
     killed(&place);
@@ -102,6 +104,7 @@ fn settings_that_changed_are_told_and_a_run_that_is_the_same_goes_on_in_silence(
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn kernels_that_tuning_changed_are_told() {
     let place = Place::new();
     let kept = place.path("cache");

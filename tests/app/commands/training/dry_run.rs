@@ -51,6 +51,7 @@ fn a_dry_run_of_pretraining_writes_nothing_and_foretells_its_memory() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn a_dry_run_of_multitask_learning_writes_nothing_and_foretells_its_memory() {
     let place = kinds::annotated();
     let tasks = "tasks=[\"pneumonia\",\"masks\",\"boxes\"]";

@@ -26,6 +26,7 @@ fn start(place: &Place, printed: &str) {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn class_folders_become_a_configuration_that_runs_as_printed_and_is_not_written_over() {
     let place = Place::new();
     let printed = succeeded(init(&place, &["films", "--minutes", "1"])).out;
@@ -58,7 +59,7 @@ fn class_folders_become_a_configuration_that_runs_as_printed_and_is_not_written_
 }
 
 #[test]
-#[ignore = "takes a minute: tools/test.sh --all"]
+#[ignore = "takes long: tools/test.sh --all"]
 fn several_sets_are_all_named_and_bring_every_stage() {
     let place = kinds::annotated();
     fs::create_dir(place.path("all")).unwrap();
@@ -88,6 +89,7 @@ fn several_sets_are_all_named_and_bring_every_stage() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn masks_and_films_alone_become_what_they_are_good_for() {
     let place = kinds::annotated();
     let at = |output: &str| ["square", "--minutes", "1", "--output", output].map(str::to_owned);

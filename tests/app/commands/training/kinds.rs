@@ -76,6 +76,7 @@ pub fn stage(place: &Place, stage: &str, run: &str, settings: &[&str]) -> Comman
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn three_kinds_of_tasks_alternate_and_two_runs_give_the_same_bits() {
     let place = annotated();
     let tasks = "tasks=[\"pneumonia\",\"masks\",\"boxes\"]";
@@ -151,6 +152,7 @@ fn simclr_pretrains_and_its_weights_are_a_backbone() {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
     let place = annotated();
     let experiment = |extra: &[&str]| {

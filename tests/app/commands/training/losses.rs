@@ -29,6 +29,7 @@ fn page(place: &Place, arguments: &[&str]) {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn each_loss_of_a_detector_is_told_of_and_drawn() {
     let place = annotated();
     // Readings of two steps, and of what is left of an epoch.

@@ -125,7 +125,7 @@ fn under_nohup_the_end_of_a_terminal_stops_nothing() {
 fn a_file_beyond_the_size_that_is_allowed_is_an_error_and_the_run_can_be_gone_on_with() {
     let place = Place::new();
     let mut running =
-        Running::new(place.stage("finetune", "run", &["epochs=9", "log.save_every=1"]));
+        Running::new(place.stage("finetune", "run", &["epochs=3", "log.save_every=1"]));
     running.until(" 2/");
     running.limit_files();
     let (code, err) = running.end();

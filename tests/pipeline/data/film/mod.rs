@@ -3,5 +3,6 @@
 mod broken;
 mod decoding;
 mod dicom;
+mod odd;
 mod real;
 mod view;

@@ -70,10 +70,10 @@ fn with_table(said: u16, entries: Vec<u16>) -> Vec<u8> {
 #[test]
 fn a_table_of_all_words_is_read_and_one_that_is_short_is_refused() {
     // A descriptor of 16 bits says 0 for 65,536 entries.
-    let squares = (0..1u32 << 16).map(|n| (n * n >> 16) as u16).collect();
+    let squares = (0..1u32 << 16).map(|n| ((n * n) >> 16) as u16).collect();
     let seen = pixels(&with_table(0, squares));
     let expected =
-        [0u32, 1000, 2000, 3000, 4000, 4095].map(|n| (n * n >> 16) as f32 / 65535.0 * 255.0);
+        [0u32, 1000, 2000, 3000, 4000, 4095].map(|n| ((n * n) >> 16) as f32 / 65535.0 * 255.0);
     for (found, wanted) in seen.iter().zip(expected) {
         assert!((found - wanted).abs() < 1e-3, "{found} {wanted}");
     }

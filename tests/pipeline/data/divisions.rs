@@ -316,6 +316,13 @@ fn labels_that_cannot_be_read_are_named() {
         mask(&root.join("masks/unlike.png"), 255);
     });
     assert!(apart.contains("masks in masks: none is called as a film in images"), "{apart}");
+    assert!(apart.contains("what lies in masks is among these films"), "{apart}");
+    // Where all films lie beside the masks, masks are no films.
+    let dir = tempfile::tempdir().unwrap();
+    film(&dir.path().join("images/x.png"), 1);
+    mask(&dir.path().join("masks/unlike.png"), 255);
+    let (found, set, _) = only(dir.path());
+    assert_eq!(counts(&set), [1, 0, 0], "{}", found.what);
 }
 
 #[test]

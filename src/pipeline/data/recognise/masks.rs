@@ -26,7 +26,18 @@ const FILMS: usize = 100;
 fn of_masks(name: &str) -> bool {
     let name = name.to_lowercase();
     let bare = name.strip_suffix("tr").or_else(|| name.strip_suffix("ts")).unwrap_or(&name);
-    MASKS.iter().any(|word| name.contains(word)) || CALLED.contains(&bare)
+    let called = [name.as_str(), bare].into_iter().any(|name| CALLED.contains(&name));
+    called || MASKS.iter().any(|word| name.contains(word))
+}
+
+/// A folder that is called as one of masks, and the one folder of films beside it, if all films lie there.
+pub(super) fn beside(folder: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
+    let (inside, loose) = list(folder).ok()?;
+    let filled = |folder: &PathBuf| !films_below(folder).unwrap_or_default().is_empty();
+    let (mut masks, mut films): (Vec<PathBuf>, Vec<PathBuf>) =
+        inside.into_iter().filter(filled).partition(|inner| of_masks(&file_name(inner)));
+    let only = films.len() == 1 && loose.is_empty();
+    (!masks.is_empty()).then(|| (masks.remove(0), only.then(|| films.remove(0))))
 }
 
 /// Films and masks, side by side in the folder or in each folder of its parts; nnU-Net's `imagesTr` and `labelsTr`;

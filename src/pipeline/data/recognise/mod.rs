@@ -266,13 +266,22 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     source.labelled = false;
     source.split = Split::Patient;
     (source.val_share, source.test_share) = (0.0, 0.0);
+    let among = match masks::beside(folder) {
+        None => String::new(),
+        Some((_, Some(films))) => {
+            source.images = below(folder, &films);
+            String::new()
+        }
+        Some((masks, None)) => format!("; what lies in {} is among these films", file_name(&masks)),
+    };
     let passed_over = tables::passed_over(folder);
     let other = said::other_files(folder);
-    let what = if unread.is_empty() && passed_over.is_empty() && other.is_empty() {
+    let silent = [&passed_over, &other, &among].into_iter().all(String::is_empty);
+    let what = if unread.is_empty() && silent {
         "films without labels, to pretrain".to_owned()
     } else {
         format!(
-            "films to pretrain, whose labels are not read{passed_over}{}{other}",
+            "films to pretrain, whose labels are not read{passed_over}{}{other}{among}",
             said::not_read(unread)
         )
     };

@@ -70,7 +70,16 @@ fn set(kind: Kind, count: usize) -> Dataset {
     let names = (0..count).map(|i| i.to_string()).collect();
     let labels = Labels { kind, names };
     let (train, val, test) = (vec![], vec![], vec![]);
-    Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 }
+    Dataset {
+        name: "t".into(),
+        labels,
+        train,
+        val,
+        test,
+        missing: 0,
+        unlabelled: 0,
+        warnings: Vec::new(),
+    }
 }
 
 /// Every launch of a step but those that make views of films: kernel, constants, parameters, grid, shape.

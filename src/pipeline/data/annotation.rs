@@ -2,13 +2,20 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// What is known about one film.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Annotation {
     /// Numbers as [`super::Labels`] says; none for an unlabelled film.
     Labels(Vec<f32>),
-    /// Mask images of the film's own size; where any of them is brighter than 127 is foreground.
-    Mask(Vec<PathBuf>),
+    /// Mask images of the film's own size, whose foregrounds are united.
+    Mask {
+        /// The images.
+        files: Vec<PathBuf>,
+        /// Which of their values are foreground; without it, those above 127.
+        values: Option<MaskValues>,
+    },
     /// Outlines of the foreground, which is what lies inside any of them.
     Polygons {
         /// Width and height of the annotated image, pixels: the frame of the outlines. Of a film
@@ -25,6 +32,28 @@ pub enum Annotation {
         /// In the order of the file.
         boxes: Vec<BoxLabel>,
     },
+}
+
+/// Which values of a mask's pixels are foreground and which background; a mask of any other value is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskValues {
+    /// Values of the foreground as the file holds them: 0–255, or 0–65,535 in a file of 16 bits.
+    pub foreground: Vec<u16>,
+    /// Values of the background. Default `[0]`.
+    #[serde(default = "black")]
+    pub background: Vec<u16>,
+}
+
+fn black() -> Vec<u16> {
+    vec![0]
+}
+
+impl MaskValues {
+    /// These values are foreground and 0 is background.
+    pub fn new(foreground: Vec<u16>) -> Self {
+        Self { foreground, background: black() }
+    }
 }
 
 /// A box around one thing.
@@ -61,7 +90,7 @@ impl Annotation {
     pub fn row_len(&self, pixels: usize) -> usize {
         match self {
             Self::Labels(labels) => labels.len(),
-            Self::Mask(_) | Self::Polygons { .. } => pixels,
+            Self::Mask { .. } | Self::Polygons { .. } => pixels,
             Self::Boxes { boxes, .. } => boxes.len() * BOX,
         }
     }

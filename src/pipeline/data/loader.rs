@@ -281,7 +281,7 @@ impl Plan {
             pixels.extend_from_slice(&film.pixels);
             match &self.samples[*at].target {
                 Annotation::Labels(labels) => targets.extend(labels),
-                Annotation::Mask(_) | Annotation::Polygons { .. } => {
+                Annotation::Mask { .. } | Annotation::Polygons { .. } => {
                     targets.extend(film.mask.iter().map(|v| f32::from(*v)));
                 }
                 Annotation::Boxes { size, boxes } => {
@@ -359,7 +359,7 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
 fn check_targets(samples: &[Sample], first: &Sample) -> Result<()> {
     let about = |sample: &Sample| match &sample.target {
         Annotation::Labels(labels) => format!("{} labels", labels.len()),
-        Annotation::Mask(_) | Annotation::Polygons { .. } => "a mask".into(),
+        Annotation::Mask { .. } | Annotation::Polygons { .. } => "a mask".into(),
         Annotation::Boxes { .. } => "boxes".into(),
     };
     match samples.iter().find(|sample| about(sample) != about(first)) {

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
-pub use annotation::{Annotation, BoxLabel};
+pub use annotation::{Annotation, BoxLabel, MaskValues};
 pub use audit::{Audit, Census, Finding, Spread, Subject, audit};
 pub use catalogue::{KNOWN, Known, Note, Use};
 pub use dataset::class::Class;
@@ -112,6 +112,8 @@ pub struct Dataset {
     /// Rows of a table of classes that were left out because their label is blank or no class,
     /// and films that were left out because they have no mask.
     pub unlabelled: usize,
+    /// What may be wrong with it though reading does not stop over it, a line for each kind: `what: where (and 3 more such)`.
+    pub warnings: Vec<String>,
 }
 
 impl Dataset {

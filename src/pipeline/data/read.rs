@@ -5,7 +5,7 @@ use crate::{
     data::{
         Dataset, Roots,
         dataset::{
-            listing::{Flaw, first_error},
+            listing::{Flaw, Level, by_kind, first_error},
             source::{Format, Source},
             split, split_file,
         },
@@ -28,7 +28,8 @@ impl Source {
             found.locate(&Roots::from_env())?;
             return found.read();
         }
-        let (dataset, flaws) = self.survey()?;
+        let (mut dataset, flaws) = self.survey()?;
+        dataset.warnings = by_kind(flaws.iter().filter(|flaw| flaw.level == Level::Warning));
         match (first_error(flaws), &self.splits) {
             (Some(error), _) => Err(error),
             (None, Some(file)) => split_file::verify(self, file).map(|()| dataset),

@@ -279,7 +279,46 @@ fn masks_of_any_values_are_masks_and_no_films_or_classes() {
         }
         let (found, set, _) = only(dir.path());
         assert_eq!((counts(&set), set.labels.kind), ([6, 0, 0], Kind::Mask), "{}", found.what);
+        assert!(found.what.contains("1 is foreground in them"), "{}", found.what);
+        assert_eq!(set.train[0].mask([2, 2]).unwrap(), [1, 0, 1, 0]);
     }
+}
+
+#[test]
+fn several_labels_of_nnunet_are_one_foreground() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..6u8 {
+        film(&dir.path().join(format!("imagesTr/c{n}_0000.png")), n);
+        mask(&dir.path().join(format!("labelsTr/c{n}.png")), 1 + n % 2);
+    }
+    let labels = r#"{"labels": {"background": 0, "left lung": 1, "right lung": 2}}"#;
+    text(&dir.path().join("dataset.json"), labels);
+    let (found, set, _) = only(dir.path());
+    assert!(found.what.contains("1 or 2 is foreground in them"), "{}", found.what);
+    for film in &set.train {
+        assert_eq!(film.mask([2, 2]).unwrap(), [1, 0, 1, 0]);
+    }
+    // Without the meaning of its values a mask of several is left to its owner.
+    std::fs::remove_file(dir.path().join("dataset.json")).unwrap();
+    let (found, ..) = only(dir.path());
+    assert!(found.what.contains("a mask cannot be used"), "{}", found.what);
+}
+
+#[test]
+fn a_part_whose_folders_are_called_otherwise_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..4 {
+        film(&dir.path().join(format!("train/images/{n}.png")), n);
+        mask(&dir.path().join(format!("train/masks/{n}.png")), 255);
+        film(&dir.path().join(format!("val/imgs/{}.png", 10 + n)), 10 + n);
+        mask(&dir.path().join(format!("val/masks/{}.png", 10 + n)), 255);
+    }
+    let (found, set, _) = only(dir.path());
+    assert_eq!(counts(&set), [4, 0, 0]);
+    assert!(found.what.contains("part not read"), "{}", found.what);
+    assert!(found.what.contains("8 images elsewhere in it"), "{}", found.what);
+    let read = found.source.read().unwrap();
+    assert!(read.warnings.iter().any(|w| w.starts_with("part not read")), "{:?}", read.warnings);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_mask_is_thresholded_at_its_own_size_and_again_after_resizing() {
     let mask = save(&dir.path().join("m.png"), 8, 4, |x, _| {
         [0, 0, 127, 128, 255, 255, 255, 255][x as usize]
     });
-    let sample = sample(film, Annotation::Mask(vec![mask]));
+    let sample = sample(film, Annotation::Mask { files: vec![mask], values: None });
     assert_eq!(sample.mask([8, 4]).unwrap()[..8], [0, 0, 0, 1, 1, 1, 1, 1]);
     let same = first(vec![sample.clone()], options(8, 4, Fit::Stretch)).unwrap();
     assert_eq!(same.targets[..8], [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
@@ -60,7 +60,7 @@ fn a_letterbox_keeps_the_aspect_of_film_mask_and_boxes() {
     let dir = tempfile::tempdir().unwrap();
     let film = save(&dir.path().join("f.png"), 16, 8, |_, _| 200);
     let mask = save(&dir.path().join("m.png"), 16, 8, |_, _| 255);
-    let masked = sample(film.clone(), Annotation::Mask(vec![mask]));
+    let masked = sample(film.clone(), Annotation::Mask { files: vec![mask], values: None });
     let batch = first(vec![masked], options(8, 8, Fit::Letterbox)).unwrap();
     assert_eq!((batch.extents[0], batch.sizes[0]), ([8.0, 4.0], [16, 8]));
     assert!(batch.pixels[..32].iter().all(|v| (v - 200.0).abs() < 1e-3));
@@ -94,7 +94,7 @@ fn masks_do_not_depend_on_the_cache() {
             let film = save(&dir.path().join(format!("{i}.png")), 9, 7, |x, y| (x * y) as u8);
             let name = dir.path().join(format!("{i}_mask.png"));
             let mask = save(&name, 9, 7, |x, y| if x > y + i { 255 } else { 0 });
-            sample(film, Annotation::Mask(vec![mask]))
+            sample(film, Annotation::Mask { files: vec![mask], values: None })
         })
         .collect();
     let four = |cache_bytes| {
@@ -111,7 +111,7 @@ fn mask_error(width: u32, height: u32, value: impl Fn(u32, u32) -> u8) -> String
     let dir = tempfile::tempdir().unwrap();
     let film = save(&dir.path().join("f.png"), 8, 4, |_, _| 50);
     let mask = save(&dir.path().join("m.png"), width, height, value);
-    let samples = vec![sample(film, Annotation::Mask(vec![mask]))];
+    let samples = vec![sample(film, Annotation::Mask { files: vec![mask], values: None })];
     let error = first(samples, options(4, 4, Fit::Stretch)).unwrap_err();
     error.replace(&format!("{}/", dir.path().display()), "")
 }
@@ -130,7 +130,7 @@ fn a_mask_of_unexpected_values_is_an_error() {
     let numbers = mask_error(8, 4, |x, _| u8::from(x > 3));
     assert!(
         numbers.contains(
-            "expected 0 for background and 255 for foreground in its mask m.png, found 0 to 1"
+            "expected 0 for background and 255 for foreground, or `values = { foreground = […] }` in the data set's settings in its mask m.png, found 0 to 1"
         ),
         "{numbers}"
     );
@@ -144,8 +144,14 @@ fn a_mask_that_vanished_is_a_bad_film_counted_and_listed() {
     let film = |i: u32| save(&dir.path().join(format!("{i}.png")), 8, 4, |_, _| 50);
     let mask = save(&dir.path().join("m.png"), 8, 4, |_, _| 255);
     let samples = vec![
-        sample(film(0), Annotation::Mask(vec![mask.clone(), dir.path().join("gone.png")])),
-        sample(film(1), Annotation::Mask(vec![mask])),
+        sample(
+            film(0),
+            Annotation::Mask {
+                files: vec![mask.clone(), dir.path().join("gone.png")],
+                values: None,
+            },
+        ),
+        sample(film(1), Annotation::Mask { files: vec![mask], values: None }),
     ];
     let options = LoaderOptions { max_bad: 1, ..options(4, 4, Fit::Stretch) };
     let mut loader = Loader::new(samples, options).unwrap();

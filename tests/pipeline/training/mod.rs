@@ -78,7 +78,16 @@ fn task(data: &Data) -> ClassifyTask {
     let names = (0..CLASSES).map(|class| class.to_string()).collect();
     let labels = Labels { kind: Kind::Classes, names };
     let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
-    let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
+    let set = Dataset {
+        name: "t".into(),
+        labels,
+        train,
+        val,
+        test,
+        missing: 0,
+        unlabelled: 0,
+        warnings: Vec::new(),
+    };
     ClassifyTask::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
 }
 

@@ -2,8 +2,8 @@
 
 use super::{GREEN, Layer, MarkedBox, Outcome, Picture, RED, fill, layer, png, text};
 use image::{GenericImage, Rgb, RgbImage};
-use mtpret_engine::error::{Error, Result};
-use std::path::Path;
+use mtpret_engine::{error::Result, file};
+use std::{io::Write, path::Path};
 
 const INK: Rgb<u8> = Rgb([31, 42, 54]);
 const SOFT: Rgb<u8> = Rgb([84, 98, 112]);
@@ -177,8 +177,7 @@ impl Sheet {
     /// # Errors
     /// [`Error::Io`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        std::fs::write(path, png(&self.draw()))
-            .map_err(|e| Error::io(path, e, "name a folder that exists and may be written"))
+        file::replace(path, |file| file.write_all(&png(&self.draw())))
     }
 }
 

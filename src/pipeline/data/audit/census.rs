@@ -128,7 +128,7 @@ pub(in crate::data) fn classes(dataset: &Dataset) -> Vec<(String, [usize; 3])> {
         }
         Annotation::Labels(labels) => labels.get(class) == Some(&1.0),
         Annotation::Boxes { boxes, .. } => boxes.iter().any(|found| found.class == class),
-        Annotation::Mask(_) => true,
+        Annotation::Mask { .. } => true,
         Annotation::Polygons { polygons, .. } => !polygons.is_empty(),
     };
     let count = |class: usize| {

@@ -247,7 +247,7 @@ fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
 /// Whether something is marked on a film's mask, where it has one; what is known of the film must fit it.
 fn annotated(sample: &Sample, size: [usize; 2]) -> Result<bool, Misfit> {
     match &sample.target {
-        Annotation::Mask(_) => Ok(mask(&sample.target, size)?.contains(&1)),
+        Annotation::Mask { .. } => Ok(mask(&sample.target, size)?.contains(&1)),
         Annotation::Polygons { .. } => mask(&sample.target, size).map(|_| true),
         Annotation::Boxes { size: annotated, .. } => {
             super::film::fit::upright(*annotated, size).map(|()| true)

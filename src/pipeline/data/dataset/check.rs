@@ -5,7 +5,7 @@ use crate::{Error, Result, data::dataset::uncertain::Uncertain};
 
 impl Source {
     /// The keys that are set and that only some formats use.
-    fn special(&self) -> [(&'static str, bool, &'static [Format]); 22] {
+    fn special(&self) -> [(&'static str, bool, &'static [Format]); 23] {
         use Format::{BoxCsv, Coco, Csv, Masks, Nih, Openi, RleCsv, Suffix, Voc, Yolo};
         [
             ("table", self.table.is_some(), &[Csv, Nih, BoxCsv, RleCsv]),
@@ -20,9 +20,9 @@ impl Source {
             ("label_separator", self.label_separator.is_some(), &[Csv]),
             ("label_columns", !self.label_columns.is_empty(), &[Csv, Nih, BoxCsv]),
             ("path_column", self.path_column != path_column(), &[Csv, BoxCsv, RleCsv]),
-            ("patient_column", self.patient_column.is_some(), &[Csv]),
-            ("split_column", self.split_column.is_some(), &[Csv]),
-            ("only", !self.only.is_empty(), &[Csv]),
+            ("patient_column", self.patient_column.is_some(), &[Csv, BoxCsv, RleCsv]),
+            ("split_column", self.split_column.is_some(), &[Csv, BoxCsv, RleCsv]),
+            ("only", !self.only.is_empty(), &[Csv, BoxCsv, RleCsv]),
             (
                 "classes",
                 !self.classes.is_empty(),
@@ -32,6 +32,7 @@ impl Source {
             ("negatives", self.negatives.is_some(), &[Coco, Voc]),
             ("shape", self.shape != AnnotationShape::default(), &[Coco, Yolo]),
             ("masks", !self.masks.is_empty(), &[Masks]),
+            ("values", self.values.is_some(), &[Masks]),
             ("partial", self.partial, &[Csv, Masks, Coco, Voc, Openi, BoxCsv, RleCsv]),
             ("labelled", !self.labelled, &[Format::Folder, Csv, Nih, Suffix, Openi]),
         ]
@@ -64,6 +65,19 @@ impl Source {
             let last = users[0].name();
             let mend = format!("remove it, or set format = \"{last}\"");
             return wrong(key, expected, "it".into(), &mend);
+        }
+        if let Some(values) = &self.values {
+            let both = values.foreground.iter().find(|v| values.background.contains(v));
+            let found = match (values.foreground.as_slice(), both) {
+                ([], _) => Some("none".into()),
+                (_, Some(both)) => Some(format!("{both} as foreground and as background")),
+                _ => None,
+            };
+            if let Some(found) = found {
+                let expected = "values of the foreground, and others of the background".into();
+                let mend = "write values = { foreground = [1], background = [0] }";
+                return wrong("values", expected, found, mend);
+            }
         }
         let needed = match format {
             Format::Csv | Format::BoxCsv | Format::RleCsv => {

@@ -102,3 +102,19 @@ impl Flaw {
 pub(in crate::data) fn first_error(flaws: Vec<Flaw>) -> Option<Error> {
     flaws.into_iter().find(Flaw::stops).map(|flaw| flaw.error)
 }
+
+/// A line for each kind of flaw: the first of it, and how many more there are.
+pub(in crate::data) fn by_kind<'f>(flaws: impl Iterator<Item = &'f Flaw>) -> Vec<String> {
+    let mut kinds: Vec<(&str, &Flaw, usize)> = Vec::new();
+    for flaw in flaws {
+        match kinds.iter_mut().find(|(what, ..)| *what == flaw.what) {
+            Some((.., more)) => *more += 1,
+            None => kinds.push((flaw.what, flaw, 0)),
+        }
+    }
+    let line = |(what, first, more): (&str, &Flaw, usize)| {
+        let more = if more > 0 { format!(" (and {more} more such)") } else { String::new() };
+        format!("{what}: {}{more}", first.error)
+    };
+    kinds.into_iter().map(line).collect()
+}

@@ -156,7 +156,7 @@ fn by_name(source: &Source, film: &Sample) -> Option<(Told, String)> {
     }
     let stem = stem(&film.path);
     // The mask of a case serves all its channels.
-    if let Annotation::Mask(masks) = &film.target
+    if let Annotation::Mask { files: masks, .. } = &film.target
         && let Some(case) = without_channel(&stem)
         && masks.iter().all(|mask| walk::stem(mask) == case)
     {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::class::Class;
 use crate::{
     Result,
-    data::{Kind, Labels, Purpose, dataset::uncertain::Uncertain},
+    data::{Kind, Labels, MaskValues, Purpose, dataset::uncertain::Uncertain},
 };
 
 /// How the films and labels of a data set lie on disk.
@@ -167,7 +167,7 @@ pub struct Source {
     /// are which class; without it all are. Masks: the name of the foreground.
     #[serde(default)]
     pub classes: Vec<Class>,
-    /// `csv`: only rows with these words in these columns.
+    /// `csv`, `box_csv`, `rle_csv`: only rows with these words in these columns.
     #[serde(default)]
     pub only: BTreeMap<String, String>,
     /// `coco`: the JSON files; `train`, `val` or `test` in a name says the part. `voc`: the folders
@@ -186,6 +186,10 @@ pub struct Source {
     /// (`["left/{}.png", "right/{}.png"]`).
     #[serde(default)]
     pub masks: Vec<String>,
+    /// `masks`: which values of their pixels are foreground, `values = { foreground = [1, 2], background = [0, 3] }`, as the
+    /// files hold them. Default: 255 (what is above 127) on 0, and masks of other values are refused.
+    #[serde(default)]
+    pub values: Option<MaskValues>,
     /// Leave out, and count, films that a table or an annotation names and the disk lacks, and
     /// films without a mask. Default: they are errors.
     #[serde(default)]
@@ -193,9 +197,9 @@ pub struct Source {
     /// Of two classes, the one whose presence is called positive in all figures. Default: the
     /// second in alphabetical order.
     pub positive: Option<String>,
-    /// `csv`: the column of patients; without it the patient is told by the file name.
+    /// `csv`, `box_csv`, `rle_csv`: the column of patients; without it the patient is told by the file name.
     pub patient_column: Option<String>,
-    /// `csv`: the column that says `train`, `val` or `test`.
+    /// `csv`, `box_csv`, `rle_csv`: the column that says `train`, `val` or `test`.
     pub split_column: Option<String>,
     /// A table of `mtpret data splits`, relative to `root` or absolute, that says the part of each film; then
     /// the shares and the seed have no say. Every film is held against its hash in the table, which reads all of
@@ -269,6 +273,7 @@ impl Source {
             shape: AnnotationShape::default(),
             negatives: None,
             masks: Vec::new(),
+            values: None,
             partial: false,
             labelled: yes(),
             path_column: path_column(),

@@ -54,6 +54,7 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
         test: Vec::new(),
         missing,
         unlabelled,
+        warnings: Vec::new(),
     };
     for (row, part) in rows.into_iter().zip(parts) {
         match part {

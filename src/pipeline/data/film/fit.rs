@@ -67,7 +67,7 @@ impl Fitted {
                 upright(*annotated, size)?;
                 Vec::new()
             }
-            Annotation::Mask(_) | Annotation::Polygons { .. } => {
+            Annotation::Mask { .. } | Annotation::Polygons { .. } => {
                 let inside = mask(&sample.target, size)?;
                 let _share = PIXELS.take(inside.len() * size_of::<f32>());
                 let pixels = inside.into_iter().map(f32::from).collect();

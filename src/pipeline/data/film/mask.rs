@@ -1,16 +1,19 @@
 //! The foreground of a film at its own size.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
     decode::read,
     fit::upright,
-    image::{Decoded, Misfit},
+    image::{Decoded, Encoding, Misfit},
     levels::levels,
 };
 use crate::{
     Error, Result,
-    data::{Annotation, Sample},
+    data::{Annotation, Film, MaskValues, Sample},
 };
 
 /// Grey values above this are foreground.
@@ -18,6 +21,10 @@ const THRESHOLD: f32 = 127.0;
 /// Share of a mask's pixels that may be neither dark (below 64) nor bright (above 191): the
 /// anti-aliased edges of a mask stay below it, most photographs do not.
 const BETWEEN: f64 = 0.25;
+/// Values that a mask has at most where each has a meaning.
+const MOST_VALUES: usize = 32;
+/// Values that an error lists.
+const LISTED: usize = 6;
 
 impl Sample {
     /// The film's mask at the film's own size, row by row: 1 is foreground.
@@ -38,12 +45,12 @@ impl Sample {
 pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result<Vec<u8>, Misfit> {
     let mut union = vec![0; size[0] * size[1]];
     match annotation {
-        Annotation::Mask(paths) => {
-            for path in paths {
+        Annotation::Mask { files, values } => {
+            for path in files {
                 let of_mask = |Misfit { expected, found }| {
                     Misfit::new(format!("{expected} in its mask {}", path.display()), found)
                 };
-                add_file(path, size, &mut union).map_err(of_mask)?;
+                add_file(path, values.as_ref(), size, &mut union).map_err(of_mask)?;
             }
         }
         Annotation::Polygons { size: annotated, polygons } => {
@@ -62,21 +69,30 @@ pub(in crate::data) fn mask(annotation: &Annotation, size: [usize; 2]) -> Result
     Ok(union)
 }
 
-fn add_file(path: &Path, size: [usize; 2], union: &mut [u8]) -> Result<(), Misfit> {
+fn add_file(
+    path: &Path,
+    values: Option<&MaskValues>,
+    size: [usize; 2],
+    union: &mut [u8],
+) -> Result<(), Misfit> {
     let Decoded { film: mask, encoding, share: _share } = read(path)?;
     if [mask.width, mask.height] != size {
         let expected = format!("the film's size {}x{}", size[0], size[1]);
         return Err(Misfit::new(expected, format!("{}x{}", mask.width, mask.height)));
     }
+    if let Some(values) = values {
+        return add_values(&mask, stored(&encoding), values, union);
+    }
     if let Some(several) = levels(&mask, encoding.format == "JPEG") {
         let expected = "two values, of background and foreground (a mask for each kind of finding \
-                        is a file of its own, and a film may have several)";
+                        is a file of its own, and a film may have several), or `values = { foreground = […], background = […] }` in \
+                        the data set's settings";
         return Err(Misfit::new(expected, several));
     }
     let most = mask.pixels.iter().fold(0.0f32, |most, v| most.max(*v));
     if most > 0.0 && most <= THRESHOLD {
-        let expected = "0 for background and 255 for foreground";
-        return Err(Misfit::new(expected, format!("0 to {most}")));
+        let expected = "0 for background and 255 for foreground, or `values = { foreground = […] }` in the data set's settings";
+        return Err(Misfit::new(expected, format!("0 to {}", (most * stored(&encoding)).round())));
     }
     let between = mask.pixels.iter().filter(|v| (64.0..=191.0).contains(*v)).count();
     if between as f64 > BETWEEN * mask.pixels.len() as f64 {
@@ -88,6 +104,58 @@ fn add_file(path: &Path, size: [usize; 2], union: &mut [u8]) -> Result<(), Misfi
         *to |= u8::from(value > THRESHOLD);
     }
     Ok(())
+}
+
+/// What a grey of 0–255 is multiplied by to be the value that the file holds.
+fn stored(encoding: &Encoding) -> f32 {
+    if encoding.bits == 16 { 257.0 } else { 1.0 }
+}
+
+/// Adds the foreground of a mask whose values have a meaning each.
+fn add_values(
+    mask: &Film,
+    stored: f32,
+    values: &MaskValues,
+    union: &mut [u8],
+) -> Result<(), Misfit> {
+    let mut others = BTreeMap::<u16, usize>::new();
+    for (to, grey) in union.iter_mut().zip(&mask.pixels) {
+        let value = (grey * stored).round() as u16;
+        if values.foreground.contains(&value) {
+            *to = 1;
+        } else if !values.background.contains(&value) {
+            *others.entry(value).or_default() += 1;
+        }
+    }
+    if others.is_empty() {
+        return Ok(());
+    }
+    let list = |values: &[u16]| values.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let expected = format!(
+        "only the values {} (foreground) and {} (background), as `values` in the data set's settings says",
+        list(&values.foreground),
+        list(&values.background)
+    );
+    let share = |(value, count): (&u16, &usize)| {
+        format!("{value} in {:.1}%", 100.0 * *count as f64 / mask.pixels.len() as f64)
+    };
+    let listed: Vec<String> = others.iter().take(LISTED).map(share).collect();
+    let more = if others.len() > LISTED { " and more" } else { "" };
+    Err(Misfit::new(expected, format!("{} others: {}{more}", others.len(), listed.join(", "))))
+}
+
+/// The values that a mask's file holds, if they are few enough to have a meaning each.
+pub(in crate::data) fn held_values(path: &Path) -> Option<BTreeSet<u16>> {
+    let Decoded { film: mask, encoding, share: _share } = read(path).ok()?;
+    let stored = stored(&encoding);
+    let mut values = BTreeSet::new();
+    for row in mask.pixels.chunk_by(|a, b| a == b) {
+        values.insert((row[0] * stored).round() as u16);
+        if values.len() > MOST_VALUES {
+            return None;
+        }
+    }
+    Some(values)
 }
 
 /// Sets the pixels whose centre lies inside the polygon by the even-odd rule.

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use mtpret_engine::error::Place;
 
 use super::text;
-use crate::{Error, Result, did_you_mean};
+use crate::{
+    Error, Result,
+    data::{Source, dataset::listing::Part},
+    did_you_mean,
+};
 
 /// What separates cells; of several that fit, the first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -161,5 +165,68 @@ fn csv_fault(path: &Path, skipped: usize, error: csv::Error) -> Error {
             "put cells that hold what separates them in double quotes",
         ),
         other => Error::data(place, "a table in CSV", format!("{other:?}"), "save it as UTF-8 CSV"),
+    }
+}
+
+impl Table {
+    /// Drops the rows that have not the words of [`Source::only`].
+    ///
+    /// # Errors
+    /// A column that the table lacks.
+    pub(in crate::data) fn keep_only(&mut self, source: &Source) -> Result<()> {
+        for (column, word) in &source.only {
+            let column = self.column(column)?;
+            self.rows.retain(|(_, cells)| cells[column] == *word);
+        }
+        Ok(())
+    }
+}
+
+/// The columns that say whose a film is and of which part, where the source names them.
+pub(in crate::data) struct OwnerColumns {
+    patients: Option<usize>,
+    parts: Option<usize>,
+}
+
+impl OwnerColumns {
+    /// Those of a table.
+    ///
+    /// # Errors
+    /// A column that the table lacks.
+    pub(in crate::data) fn of(source: &Source, table: &Table) -> Result<Self> {
+        let at = |name: &Option<String>| name.as_ref().map(|name| table.column(name)).transpose();
+        Ok(Self { patients: at(&source.patient_column)?, parts: at(&source.split_column)? })
+    }
+
+    /// The patient of a row, empty without a column, and its part; `whole` is that of the whole table.
+    ///
+    /// # Errors
+    /// A blank patient, or a word that is no part.
+    pub(in crate::data) fn read(
+        &self,
+        place: &Place,
+        cells: &[String],
+        whole: Option<Part>,
+    ) -> Result<(String, Option<Part>)> {
+        let patient = self.patients.map_or("", |column| &cells[column]);
+        if self.patients.is_some() && patient.is_empty() {
+            return Err(Error::data(place, "a patient", "a blank", "fill it in"));
+        }
+        let named = |column: usize| {
+            let cell = &cells[column];
+            Part::named(cell).ok_or_else(|| {
+                Error::data(
+                    place,
+                    "train, val or test",
+                    format!("{cell:?}"),
+                    "correct the cell, or leave split_column out to divide by patient",
+                )
+            })
+        };
+        let part = match whole {
+            None => self.parts.map(named).transpose()?,
+            part => part,
+        };
+        Ok((patient.to_owned(), part))
     }
 }

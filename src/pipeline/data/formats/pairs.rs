@@ -50,7 +50,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
                 let sample = Sample {
                     path: film.path,
                     patient: String::new(),
-                    target: Annotation::Mask(masks),
+                    target: Annotation::Mask { files: masks, values: source.values.clone() },
                 };
                 rows.push(Row { sample, part, place });
             }
@@ -66,6 +66,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
             }
         }
     }
+    flaws.extend(unread_parts(source)?);
     // A lone `test` is no division.
     if !rows.iter().any(|row| matches!(row.part, None | Some(Part::Train))) {
         rows.iter_mut().for_each(|row| row.part = None);
@@ -123,6 +124,37 @@ fn folders(source: &Source) -> Result<Vec<Folder>> {
         }
     }
     Ok(folders)
+}
+
+/// What `*` would stand for, where films lie in the folder but not in the one within it that `images` names.
+pub(in crate::data) const UNREAD_PART: &str = "part not read";
+
+/// Says which folders fit a `*` in `images` and hold films elsewhere than there.
+fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
+    let images = source.images.display().to_string();
+    let Some((before, after)) = images.split_once('*') else { return Ok(Vec::new()) };
+    let Some((end, inside)) = after.split_once('/') else { return Ok(Vec::new()) };
+    let start = file_name(Path::new(&format!("{before}*")));
+    let start = start.trim_end_matches('*');
+    let mut flaws = Vec::new();
+    for folder in list(&source.films())?.0 {
+        let name = file_name(&folder);
+        let star = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+        if star.is_none_or(|star| Part::named(star).is_none()) || folder.join(inside).is_dir() {
+            continue;
+        }
+        let films = films_below(&folder)?.len();
+        if films > 0 {
+            let error = Error::data(
+                &folder,
+                format!("its films in {inside}, as `images = \"{images}\"` says"),
+                format!("no such folder, and {films} images elsewhere in it, which are not read"),
+                "call its folders as those of the other parts are called",
+            );
+            flaws.push(Flaw::warning(UNREAD_PART, error));
+        }
+    }
+    Ok(flaws)
 }
 
 /// A pattern of masks with its `*` and its `{}`.

@@ -9,7 +9,7 @@ use mtpret_engine::error::Place;
 
 use super::{
     boxes::{Films, label, no_film},
-    csv_table::Table,
+    csv_table::{OwnerColumns, Table},
 };
 use crate::{
     Error, Result,
@@ -50,13 +50,9 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
 /// Reads one table, whose films are all of `part` if there is one.
 fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) -> Result<Listing> {
     let mut table = Table::read(source.root.join(table), false)?;
-    for (column, word) in &source.only {
-        let column = table.column(column)?;
-        table.rows.retain(|(_, cells)| cells[column] == *word);
-    }
+    table.keep_only(source)?;
     let films = table.column(&source.path_column)?;
-    let patients = source.patient_column.as_ref().map(|name| table.column(name)).transpose()?;
-    let parts = source.split_column.as_ref().map(|name| table.column(name)).transpose()?;
+    let owners = OwnerColumns::of(source, &table)?;
     let (labels, targets) = labels(source, &table)?;
     let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
         let place = table.place(line);
@@ -64,17 +60,7 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
         if !on_disk.holds(&path) {
             return Ok(None);
         }
-        let part = match whole {
-            None => parts.map(|column| part(&place, &cells[column])).transpose()?,
-            part => part,
-        };
-        let patient = match patients.map(|column| cells[column].as_str()) {
-            None => String::new(),
-            Some("") => {
-                return Err(Error::data(place, "a patient", "a blank", "fill it in"));
-            }
-            Some(cell) => cell.to_string(),
-        };
+        let (patient, part) = owners.read(&place, cells, whole)?;
         let target = target.into();
         Ok(Some(Row { sample: Sample { path, patient, target }, part, place }))
     };
@@ -111,17 +97,6 @@ fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<Pat
     }
     // Tables that number their films leave the extension out, and archives nest folders.
     Ok(films.find(place, cell)?.unwrap_or(path))
-}
-
-fn part(place: &Place, cell: &str) -> Result<Part> {
-    Part::named(cell).ok_or_else(|| {
-        Error::data(
-            place,
-            "train, val or test",
-            format!("{cell:?}"),
-            "correct the cell, or leave split_column out to divide by patient",
-        )
-    })
 }
 
 /// The target of each row, `None` for a row without a class.

@@ -1,15 +1,15 @@
 //! Films in one folder, masks in another.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use super::{Class, Format, Part, RecognisedSet, Result, Source, Unread, below, source};
 use crate::data::{
-    Fit,
+    Fit, MaskValues,
     dataset::patient_names::without_channel,
-    film::fit::Fitted,
+    film::{fit::Fitted, mask::held_values},
     formats::text,
     walk::{composed, file_name, films_below, list, stem},
 };
@@ -21,6 +21,10 @@ const MASKS: [&str; 6] =
 const CALLED: [&str; 5] = ["gt", "seg", "segs", "manual", "targets"];
 /// Films that are looked at to tell how masks are named.
 const FILMS: usize = 100;
+/// Masks that are read to tell which values they hold.
+const MASKS_READ: usize = 20;
+/// The largest value that is dark in a mask of 255 on 0.
+const DARK: u16 = 127;
 
 /// Whether a folder is called as one of masks.
 fn of_masks(name: &str) -> bool {
@@ -66,7 +70,9 @@ pub(super) fn masks(folder: &Path, unread: &mut Unread) -> Result<Option<Recogni
         if star == Star::Both {
             what = format!("nnU-Net's folders, {what}");
         }
-        what += &nnunet(folder, &mut source);
+        let (said, labels) = nnunet(folder, &mut source);
+        what += &said;
+        what += &values(&mut source, &masks, &labels);
         if let Some(problem) = unusable(&source) {
             what += &format!("; a mask cannot be used: {problem}");
         }
@@ -197,8 +203,31 @@ fn unusable(source: &Source) -> Option<String> {
     Some(problem.to_string())
 }
 
-/// Takes from nnU-Net's `dataset.json` what its foreground is called; says what of the set is left out.
-fn nnunet(folder: &Path, source: &mut Source) -> String {
+/// Says which values of the masks are foreground where they are not 255 on 0: those of nnU-Net's labels, or the only one that
+/// is not 0.
+fn values(source: &mut Source, masks: &Path, labels: &[u16]) -> String {
+    let files = films_below(masks).unwrap_or_default();
+    let step = files.len().div_ceil(MASKS_READ).max(1);
+    let mut held = BTreeSet::new();
+    for file in files.iter().step_by(step) {
+        let Some(values) = held_values(file) else { return String::new() };
+        held.extend(values);
+    }
+    held.remove(&0);
+    let foreground: Vec<u16> = match held.iter().collect::<Vec<_>>()[..] {
+        _ if held.iter().any(|value| *value > DARK) || held.is_empty() => return String::new(),
+        _ if held.iter().all(|value| labels.contains(value)) => labels.to_vec(),
+        [only] => vec![*only],
+        _ => return String::new(),
+    };
+    let listed: Vec<String> = foreground.iter().map(u16::to_string).collect();
+    source.values = Some(MaskValues::new(foreground));
+    format!("; {} is foreground in them", listed.join(" or "))
+}
+
+/// Takes from nnU-Net's `dataset.json` what its foreground is called; says what of the set is left out, and gives the numbers
+/// of its labels.
+fn nnunet(folder: &Path, source: &mut Source) -> (String, Vec<u16>) {
     let mut said = String::new();
     let alone = |films: &str, masks: &str| {
         let films = films_below(&folder.join(films)).unwrap_or_default().len();
@@ -210,21 +239,24 @@ fn nnunet(folder: &Path, source: &mut Source) -> String {
     let text = text::read(&folder.join("dataset.json"), "").unwrap_or_default();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let Some(labels) = json.get("labels").and_then(serde_json::Value::as_object) else {
-        return said;
+        return (said, Vec::new());
     };
     // `{"background": 0, "lung": 1}`, before version 2 `{"0": "background", "1": "lung"}`.
-    let name = |(key, value): (&String, &serde_json::Value)| match value {
-        serde_json::Value::String(name) if key != "0" => Some(name.clone()),
-        serde_json::Value::Number(number) if number.as_u64() != Some(0) => Some(key.clone()),
-        _ => None,
+    let label = |(key, value): (&String, &serde_json::Value)| {
+        let (name, number) = match value {
+            serde_json::Value::String(name) => (name, key.parse().ok()?),
+            serde_json::Value::Number(number) => (key, number.as_u64()?),
+            _ => return None,
+        };
+        (number != 0).then(|| Some((name.clone(), u16::try_from(number).ok()?)))?
     };
-    let names: Vec<String> = labels.iter().filter_map(name).collect();
+    let (names, numbers): (Vec<String>, Vec<u16>) = labels.iter().filter_map(label).unzip();
     match names.as_slice() {
         [] => {}
         [only] => source.classes = vec![Class::new(only, &[])],
         several => said += &format!("; its labels {} are one foreground here", several.join(", ")),
     }
-    said
+    (said, numbers)
 }
 
 /// nnU-Net's folders with volumes, which are no films.

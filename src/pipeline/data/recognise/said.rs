@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Format, Source, Split, Unread, entries};
 use crate::data::{
     Dataset,
-    dataset::{given, patient, split::SHARED_PATIENT},
-    formats::yolo,
+    dataset::{given, listing::by_kind, patient, split::SHARED_PATIENT},
+    formats::{marks, pairs, yolo},
     walk::{EXTENSIONS, file_name},
 };
 
@@ -20,8 +20,15 @@ const OTHERS: [&str; 7] =
     ["readme", "license", "licence", "citation", "changelog", "requirements", "datasheet"];
 
 /// What is odd of a division or of patients, which is said with them.
-const ODD: [&str; 5] =
-    [given::UNFOUND, given::OUTSIDE, patient::NOBODYS, patient::LOPSIDED, SHARED_PATIENT];
+const ODD: [&str; 7] = [
+    marks::SEVERAL_READERS,
+    given::UNFOUND,
+    given::OUTSIDE,
+    pairs::UNREAD_PART,
+    patient::NOBODYS,
+    patient::LOPSIDED,
+    SHARED_PATIENT,
+];
 
 /// Words on one line, as a comment of TOML needs them.
 pub(super) fn one_line(text: &str) -> String {
@@ -42,14 +49,8 @@ pub(super) fn division(source: &Source) -> String {
     if patients < train + val + test {
         said += &format!("; {patients} patients: {told}");
     }
-    for what in ODD {
-        let mut odd = flaws.iter().filter(|flaw| !flaw.stops() && flaw.what == what);
-        if let Some(first) = odd.next() {
-            let more = odd.count();
-            let more = if more > 0 { format!(" (and {more} more such)") } else { String::new() };
-            said += &format!("; {what}: {}{more}", first.error);
-        }
-    }
+    let odd = flaws.iter().filter(|flaw| !flaw.stops() && ODD.contains(&flaw.what));
+    by_kind(odd).iter().for_each(|line| said += &format!("; {line}"));
     said
 }
 

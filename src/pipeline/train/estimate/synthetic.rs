@@ -181,6 +181,7 @@ fn set(kind: Kind, count: usize) -> (Source, Dataset) {
         test: vec![],
         missing: 0,
         unlabelled: 0,
+        warnings: Vec::new(),
     };
     let source = serde_json::json!({ "name": "noise", "format": "folder", "root": "." });
     (serde_json::from_value(source).expect("the keys a source needs"), set)

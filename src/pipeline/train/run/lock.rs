@@ -26,6 +26,14 @@ struct Holder {
     started: u64,
 }
 
+/// Holds the folder of a run against every other process that would write there, as long as what it gives lives.
+///
+/// # Errors
+/// Another process holds it, or the folder cannot be written.
+pub fn hold(folder: &Path) -> Result<impl Sized + use<>> {
+    Ok(Lock::take(folder)?.0)
+}
+
 impl Lock {
     /// Takes the lock of `folder`; in words, who left it there without an end.
     ///

@@ -8,6 +8,7 @@ mod origin;
 mod pace;
 pub mod tensorboard;
 
+pub use lock::hold;
 pub use pace::Pace;
 
 use self::{environment::Open, lock::Lock, log::MetricsLog, origin::Origin};

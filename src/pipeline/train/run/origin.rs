@@ -107,6 +107,9 @@ impl Run<'_> {
             origin.pending.insert(FILMS, list);
         }
         self.settle()?;
+        for (set, warning) in sets.iter().flat_map(|s| s.warnings.iter().map(move |w| (s, w))) {
+            self.watch.note(&format!("warning: data set {}: {warning}", set.name));
+        }
         self.digest(sets);
         Ok(())
     }
@@ -213,7 +216,7 @@ fn list(sets: &[Dataset]) -> String {
             for film in films {
                 let known = blake3::hash(format!("{:?}", film.target).as_bytes()).to_hex();
                 line(&film.path, &known[..16]);
-                if let Annotation::Mask(masks) = &film.target {
+                if let Annotation::Mask { files: masks, .. } = &film.target {
                     masks.iter().for_each(|mask| line(mask, "mask"));
                 }
             }

@@ -141,7 +141,7 @@ pub fn choose(
             (!value.is_nan()).then_some(usize::from(value == 1.0))
         }
         (Annotation::Labels(labels), None) => Some(usize::from(labels.contains(&1.0))),
-        (Annotation::Mask(files), _) => Some(usize::from(!files.is_empty())),
+        (Annotation::Mask { files, .. }, _) => Some(usize::from(!files.is_empty())),
         (Annotation::Polygons { polygons, .. }, _) => Some(usize::from(!polygons.is_empty())),
         (Annotation::Boxes { boxes, .. }, _) => Some(usize::from(!boxes.is_empty())),
     };

@@ -352,7 +352,16 @@ mod tests {
         let labels =
             Labels { kind: Kind::Classes, names: ["absent", "present"].map(String::from).into() };
         let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
-        let set = Dataset { name: "t".into(), labels, train, val, test, missing: 0, unlabelled: 0 };
+        let set = Dataset {
+            name: "t".into(),
+            labels,
+            train,
+            val,
+            test,
+            missing: 0,
+            unlabelled: 0,
+            warnings: Vec::new(),
+        };
         let data = Data {
             width: 32,
             height: 32,

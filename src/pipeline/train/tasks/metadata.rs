@@ -71,6 +71,7 @@ pub(in crate::train) fn recalled(name: &str, metadata: &Metadata) -> Option<(Sou
         test: Vec::new(),
         missing: 0,
         unlabelled: 0,
+        warnings: Vec::new(),
     };
     Some((source, set))
 }

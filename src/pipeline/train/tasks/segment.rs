@@ -133,7 +133,7 @@ impl Task for SegmentTask {
         let size = predicted.size;
         let found = self.mask(predicted.row, size);
         let wanted = match &predicted.sample.target {
-            Annotation::Mask(_) | Annotation::Polygons { .. } => {
+            Annotation::Mask { .. } | Annotation::Polygons { .. } => {
                 Some(predicted.sample.mask(size)?.into_iter().map(|v| v == 1).collect::<Vec<_>>())
             }
             _ => None,

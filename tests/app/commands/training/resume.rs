@@ -83,6 +83,59 @@ fn a_run_killed_at_any_moment_has_a_whole_checkpoint_and_goes_on() {
     assert!(is_whole(&place.path("run").join(WEIGHTS)));
 }
 
+/// Kills of each stage in the campaign.
+const KILLS: u32 = 40;
+
+/// Kills each stage at moments that fall anywhere, its beginning and its writing of files among them, goes on each time, and
+/// in the end has the weights of a run that nobody stopped.
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn a_campaign_of_kills_loses_nothing() {
+    for (stage, passes) in
+        [("pretrain", "epochs=24"), ("multitask", "rounds=8"), ("finetune", "epochs=16")]
+    {
+        let place = Place::new();
+        succeeded(place.stage(stage, "whole", &[passes]));
+        let (mut kills, mut unsaved) = (0, 0);
+        let folder = place.path("killed");
+        let next = || match is_begun(&folder) {
+            true => place.resume(stage, "killed"),
+            false => place.stage(stage, "killed", &[passes, "log.save_every=1"]),
+        };
+        while kills < KILLS {
+            let mut running = Running::new(next());
+            // The golden ratio's multiples lie evenly in whatever span, without a period.
+            let share = (f64::from(kills) * 0.618_034).fract();
+            sleep(Duration::from_millis((share * 1500.0) as u64));
+            let ended = running.child.try_wait().unwrap().is_some();
+            let (_, said) = running.stop("KILL");
+            assert!(!said.contains("panicked"), "{said}");
+            if ended {
+                break;
+            }
+            kills += 1;
+            if !is_begun(&folder) {
+                unsaved += 1;
+                drop(fs::remove_dir_all(&folder));
+            }
+            let checkpoint = folder.join(CHECKPOINT);
+            assert!(!checkpoint.exists() || is_whole(&checkpoint), "kill {kills}");
+        }
+        if !folder.join(WEIGHTS).exists() {
+            succeeded(next());
+        }
+        let weights = |run: &str| place.read(&format!("{run}/{WEIGHTS}"));
+        assert!(weights("killed") == weights("whole"), "{stage}: the weights differ");
+        println!("{stage}: {kills} kills, {unsaved} of them before there was a run");
+        assert!(kills >= KILLS / 2, "{stage} ended after {kills} kills");
+    }
+}
+
+/// Whether a run has written what it is to be gone on with.
+fn is_begun(folder: &Path) -> bool {
+    folder.join("config.resolved.toml").exists()
+}
+
 /// The steps of each number in a run's events as TensorBoard has them, which takes out what earlier files say of the step
 /// that a process begins at and of later ones.
 fn events(run: &Path) -> BTreeMap<String, Vec<i64>> {

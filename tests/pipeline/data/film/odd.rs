@@ -4,8 +4,8 @@ use crate::films::dicom::{object, text};
 use dicom_core::{DataElement, PrimitiveValue, VR, value::DataSetSequence};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
-use mtpret_pipeline::data::{Annotation, Sample, decode_bytes};
+use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage};
+use mtpret_pipeline::data::{Annotation, MaskValues, Sample, decode_bytes};
 use std::{io::Cursor, path::Path};
 
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -125,13 +125,41 @@ fn files_that_say_another_syntax_end_in_zeros_or_leave_frames_blank_are_read() {
 
 /// What is wrong with a mask; nothing if it is one.
 fn fault(mask: DynamicImage) -> Option<String> {
+    foreground(mask, None).err()
+}
+
+/// How many pixels are foreground, if their values have the meaning that is given.
+fn foreground(mask: DynamicImage, values: Option<MaskValues>) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mask.png");
     let size = [mask.width() as usize, mask.height() as usize];
     mask.save_with_format(&path, ImageFormat::Png).unwrap();
-    let target = Annotation::Mask(vec![path]);
+    let target = Annotation::Mask { files: vec![path], values };
     let film = Sample { path: "film.png".into(), patient: String::new(), target };
-    film.mask(size).err().map(|error| error.to_string())
+    let mask = film.mask(size).map_err(|error| error.to_string())?;
+    Ok(mask.into_iter().filter(|pixel| *pixel == 1).count())
+}
+
+#[test]
+fn values_of_a_mask_mean_what_its_data_set_says() {
+    let columns = [0, 1, 2, 7];
+    let eight = || GrayImage::from_fn(40, 32, |x, _| Luma([columns[x as usize / 10]])).into();
+    let sixteen = |times: u16| {
+        let value = move |x| u16::from(columns[x as usize / 10]) * times;
+        ImageBuffer::<Luma<u16>, _>::from_fn(40, 32, |x, _| Luma([value(x)])).into()
+    };
+    let values = |foreground: &[u16], background: &[u16]| {
+        Some(MaskValues { foreground: foreground.to_vec(), background: background.to_vec() })
+    };
+    assert_eq!(foreground(eight(), values(&[1, 2], &[0, 7])), Ok(640));
+    assert_eq!(foreground(eight(), values(&[7], &[0, 1, 2])), Ok(320));
+    assert_eq!(foreground(sixteen(1), values(&[1, 7], &[0, 2])), Ok(640));
+    assert_eq!(foreground(sixteen(300), values(&[2100, 600], &[0, 300])), Ok(640));
+    let other = foreground(eight(), values(&[1], &[0])).unwrap_err();
+    assert!(other.contains("found 2 others: 2 in 25.0%, 7 in 25.0%"), "{other}");
+    assert!(other.contains("only the values 1 (foreground) and 0 (background)"), "{other}");
+    let dark = fault(GrayImage::from_fn(4, 4, |x, _| Luma([(x % 2) as u8])).into()).unwrap();
+    assert!(dark.contains("found 0 to 1") && dark.contains("values = {"), "{dark}");
 }
 
 #[test]

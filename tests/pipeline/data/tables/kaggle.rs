@@ -201,3 +201,35 @@ fn tables_of_marks_are_found() {
     assert!(text.contains("format = \"rle_csv\""), "{text}");
     assert_eq!(toml::from_str::<Source>(&text).unwrap(), siim);
 }
+
+#[test]
+fn tables_of_marks_may_say_patients_and_parts_and_several_readers_are_told() {
+    let table = "image_id,class_name,rad_id,who,part,x_min,y_min,x_max,y_max\n\
+        a,Mass,R1,p1,train,1,1,3,3\na,Mass,R2,p1,train,1,1,3,4\n\
+        b,Mass,R1,p1,train,1,1,3,3\nc,Mass,R3,p2,test,0,0,8,4\n";
+    let dir = folder(table);
+    let mut source = source(&dir, Format::BoxCsv);
+    source.label_columns = vec!["class_name".into()];
+    source.patient_column = Some("who".into());
+    source.split_column = Some("part".into());
+    let set = source.read().unwrap();
+    let patients = |films: &[mtpret_pipeline::data::Sample]| {
+        films.iter().map(|film| film.patient.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (patients(&set.train), patients(&set.test)),
+        (vec!["p1".into(); 2], vec!["p2".into()])
+    );
+    let warned = set.warnings.join("\n");
+    assert!(warned.contains("several readers of 1 films"), "{warned}");
+    assert!(warned.contains("only = { rad_id = "), "{warned}");
+    source.only.insert("rad_id".into(), "R1".into());
+    let set = source.read().unwrap();
+    let found = boxes(&set);
+    assert_eq!(
+        (found.len(), found[0].1.len(), set.warnings.len()),
+        (2, 1, 0),
+        "{:?}",
+        set.warnings
+    );
+}

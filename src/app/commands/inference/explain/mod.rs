@@ -17,7 +17,10 @@ use crate::{
 use mtpret_pipeline::{
     data::Sample,
     export::bundle,
-    train::tasks::{Compared, attention::choose, explain::Explanation, model::TaskModel},
+    train::{
+        run::hold,
+        tasks::{Compared, attention::choose, explain::Explanation, model::TaskModel},
+    },
 };
 use std::path::PathBuf;
 
@@ -123,6 +126,10 @@ pub(in crate::commands) fn draw(args: &Args) -> Result<PathBuf> {
         false => first.join("explain"),
     };
     let folder = args.output.clone().unwrap_or(beside);
+    let _alone = match args.output.is_none() && first.is_dir() {
+        true => Some(hold(first)?),
+        false => None,
+    };
     pictures::write(&folder, &columns, &samples)?;
     let file = folder.join("sheet.png");
     sheet(&columns, &samples, args)?.save(&file)?;

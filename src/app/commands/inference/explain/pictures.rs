@@ -8,6 +8,7 @@ use crate::{
     },
 };
 use image::{ImageBuffer, Luma};
+use mtpret_engine::file;
 use mtpret_pipeline::{
     data::{Sample, spreadsheet::inert},
     train::{
@@ -15,7 +16,7 @@ use mtpret_pipeline::{
         tasks::{Compared, attention::Attention, explain::Explanation},
     },
 };
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 /// Pixels across an overlay that stands alone.
 const ALONE: u32 = 1024;
@@ -28,8 +29,8 @@ pub(in crate::commands) fn write(
 ) -> Result<()> {
     let save = |path: &Path, bytes: &[u8]| {
         std::fs::create_dir_all(path.parent().unwrap_or(folder))
-            .and_then(|()| std::fs::write(path, bytes))
-            .map_err(|e| Error::io(path, e, "name a folder that can be written"))
+            .map_err(|e| Error::io(path, e, "name a folder that can be written"))?;
+        file::replace(path, |file| file.write_all(bytes))
     };
     let mut table = csv::Writer::from_writer(Vec::new());
     let mut row = |cells: [&str; 5]| {
@@ -60,7 +61,11 @@ pub(in crate::commands) fn write(
         }
     }
     let bytes = table.into_inner().expect("memory is flushed");
-    if attention { save(&folder.join("maps/maps.csv"), &bytes) } else { Ok(()) }
+    match attention {
+        // It names the films.
+        true => file::replace_private(&folder.join("maps/maps.csv"), |file| file.write_all(&bytes)),
+        false => Ok(()),
+    }
 }
 
 /// The bytes of an attention as a 16-bit PNG, 65535 where it is `greatest`.

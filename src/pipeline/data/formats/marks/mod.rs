@@ -4,7 +4,7 @@ pub(in crate::data) mod box_csv;
 pub(in crate::data) mod rle_csv;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -12,13 +12,13 @@ use mtpret_engine::error::Place;
 
 use super::{
     boxes::{Films, MarkFrame, no_film, row},
-    csv_table::Table,
+    csv_table::{OwnerColumns, Table},
 };
 use crate::{
     Error, Result,
     data::{
         Labels, Source,
-        dataset::listing::{Flaw, Listing},
+        dataset::listing::{Flaw, Listing, Part, Row},
         film::size::size,
     },
 };
@@ -29,12 +29,16 @@ pub(in crate::data) use super::boxes::Marks;
 const SIDES: [[&str; 2]; 3] =
     [["image_width", "image_height"], ["img_width", "img_height"], ["width", "height"]];
 
+/// Columns that say who marked a film.
+const READERS: [&str; 5] = ["rad_id", "reader", "reader_id", "annotator", "radiologist"];
+
 /// A table of marks, the column of its films, and those of the sides of their images.
 struct MarkTable<'a> {
     source: &'a Source,
     table: Table,
     films: usize,
     sides: Option<[usize; 2]>,
+    owners: OwnerColumns,
     found: Vec<Found>,
     by_name: HashMap<String, usize>,
     flaws: Vec<Flaw>,
@@ -46,7 +50,36 @@ struct Found {
     place: Place,
     /// None where it is not there or its size is not known.
     film: Option<(PathBuf, [usize; 2])>,
+    patient: String,
+    part: Option<Part>,
     marks: Marks,
+}
+
+/// Several people marked one film.
+pub(in crate::data) const SEVERAL_READERS: &str = "several readers of a film";
+
+/// Says that films were marked by several people each (VinDr-CXR's training part, by three), whose marks of one finding stand
+/// beside one another.
+fn several_readers(source: &Source, table: &Table, films: usize) -> Option<Flaw> {
+    let named = |name: &&str| table.header.iter().position(|c| c.eq_ignore_ascii_case(name));
+    let column = READERS.iter().find_map(named)?;
+    let mut readers: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for (_, cells) in &table.rows {
+        readers.entry(&cells[films]).or_default().insert(&cells[column]);
+    }
+    let shared = readers.values().filter(|readers| readers.len() > 1).count();
+    let name = &table.header[column];
+    let error = Error::data(
+        &source.root.join(source.table.as_deref()?),
+        format!("the marks of one reader of each film, by the column {name}"),
+        format!(
+            "several readers of {shared} films, so that one finding may be marked several times"
+        ),
+        format!(
+            "keep one reader's rows with only = {{ {name} = \"…\" }}, or join their marks before"
+        ),
+    );
+    (shared > 0).then(|| Flaw::warning(SEVERAL_READERS, error))
 }
 
 impl<'a> MarkTable<'a> {
@@ -54,7 +87,9 @@ impl<'a> MarkTable<'a> {
     fn read(source: &'a Source, taken: impl FnOnce(&Table) -> Vec<usize>) -> Result<Self> {
         let on_disk = Films::below(source.films())?;
         let path = source.root.join(source.table.as_deref().unwrap_or("".as_ref()));
-        let table = Table::read(path, false)?;
+        let mut table = Table::read(path, false)?;
+        table.keep_only(source)?;
+        let owners = OwnerColumns::of(source, &table)?;
         let (films, taken) = (table.column(&source.path_column)?, taken(&table));
         let named = |name: &str| {
             let column = table.header.iter().position(|c| c.eq_ignore_ascii_case(name));
@@ -66,6 +101,7 @@ impl<'a> MarkTable<'a> {
             table,
             films,
             sides,
+            owners,
             found: Vec::new(),
             by_name: HashMap::new(),
             flaws: Vec::new(),
@@ -74,6 +110,7 @@ impl<'a> MarkTable<'a> {
         for at in 0..marks.table.rows.len() {
             marks.meet(&on_disk, at);
         }
+        marks.flaws.extend(several_readers(source, &marks.table, films));
         Ok(marks)
     }
 
@@ -87,6 +124,11 @@ impl<'a> MarkTable<'a> {
         let found = on_disk.find(&place, name).and_then(|film| match film {
             Some(film) => Ok(Some((self.size(&place, cells, &film)?, film))),
             None => Ok(None),
+        });
+        let owned = self.owners.read(&place, cells, None);
+        let (patient, part) = owned.unwrap_or_else(|error| {
+            self.flaws.push(Flaw::new("unusable row", error));
+            (String::new(), None)
         });
         let film = match found {
             Ok(Some((size, film))) => Some((film, size)),
@@ -104,7 +146,7 @@ impl<'a> MarkTable<'a> {
             }
         };
         self.by_name.insert(name.clone(), self.found.len());
-        self.found.push(Found { place, film, marks: Marks::default() });
+        self.found.push(Found { place, film, patient, part, marks: Marks::default() });
     }
 
     /// The size of the annotated image: of the source, else of the table, else of the film's header.
@@ -136,8 +178,9 @@ impl<'a> MarkTable<'a> {
     fn listing(self, labels: Labels) -> Listing {
         let rows = self.found.into_iter().filter_map(|found| {
             let (film, size) = found.film?;
-            let row_of_film = row(self.source, film, size, found.marks);
-            Some(crate::data::dataset::listing::Row { place: found.place, ..row_of_film })
+            let mut row = row(self.source, film, size, found.marks);
+            row.sample.patient = found.patient;
+            Some(Row { place: found.place, part: found.part, ..row })
         });
         let rows = rows.collect();
         Listing { labels, rows, missing: self.missing, unlabelled: 0, flaws: self.flaws }

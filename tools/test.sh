@@ -4,8 +4,9 @@
 # One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
 #
 # `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 40, 2,000 damaged files of every
-# format in place of 60, the tests that are marked as ignored, the README's demo, every command of docs/, and `mtpret doctor`
-# on the default driver, whose kernels the test suite has already judged.
+# format in place of 60, the tests that are marked as ignored (other vendors' compilers among them, as far as packages bring
+# them), the README's demo, every command of docs/, `mtpret doctor` on the default driver, whose kernels the test suite has
+# already judged, and doctor and a small demo under Vulkan's validation layer.
 set -eu
 all=0
 case ${1-} in
@@ -94,6 +95,19 @@ test_suite() {
     cargo test --release --locked --workspace --doc
 }
 
+# Every kernel, and a step or more of each stage, under the validation layer with its check of synchronisation.
+validated() {
+    layer=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
+    [ -e "$layer" ] || { say "validation layer: SKIPPED, it is not installed"; return 0; }
+    small="data.width=32 data.height=32 data.batch=4 data.cache_mb=64 segment.width=32 segment.height=32 segment.batch=4 \
+        segment.output_stride=16 detect.width=64 detect.height=64 detect.batch=4 detect.proposals=[64,32] detect.sampled=8 \
+        source.0.overfit=4 source.1.overfit=4 source.2.overfit=4 source.3.overfit=4 pretrain.epochs=1 finetune.epochs=1 \
+        pretrain.moco.queue=8 pretrain.moco.bn_splits=2 multitask.rounds=1 multitask.visit={steps=1} target={}"
+    rm -rf "$target/validated"
+    sh tools/compilers/validate.sh "$mtpret" doctor &&
+        sh tools/compilers/validate.sh env MTPRET_SET="$small" "$mtpret" demo --run "$target/validated"
+}
+
 documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps
 }
@@ -105,8 +119,10 @@ part "format" cargo fmt --check
 part "dependencies" sh tools/deny.sh
 part "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 part "documentation" documentation
+[ $all = 0 ] || part "other vendors' compilers" sh tools/compilers/setup.sh "$target/compilers"
 part "test suite" test_suite
 [ $all = 0 ] || part "doctor, default driver" "$mtpret" doctor
+[ $all = 0 ] || part "validation layer" validated
 if manifest=$(swiftshader); then
     part "doctor, SwiftShader" env VK_ICD_FILENAMES="$manifest" VK_DRIVER_FILES="$manifest" "$mtpret" doctor
 else

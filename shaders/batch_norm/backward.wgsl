@@ -1,7 +1,7 @@
-// dx = scale[g, c] · (dz − centre[g, c] − (x − mean[g, c]) · slope[g, c])
+// grad_x = scale[g, c] · (dz − centre[g, c] − (x − mean[g, c]) · slope[g, c])
 //
 // dz is dy, or with MASK dy where the normalised value, computed again, is positive.
-// x, dy, dx: [groups · rows, C]   moments: [groups, 3, C], mean, inverse and scale   shares: [groups, 2, C], centre and slope
+// x, dy, grad_x: [groups · rows, C]   moments: [groups, 3, C], mean, inverse and scale   shares: [groups, 2, C], centre and slope
 // One thread takes four channels of eight rows.
 
 #import grid
@@ -16,7 +16,7 @@ var<immediate> p: Params;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> shares: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> dx: array<Values>;
+@group(0) @binding(5) var<storage, read_write> grad_x: array<Values>;
 
 const MASK: u32 = 0u;
 
@@ -43,6 +43,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if MASK == 1u {
             dz = select(vec4f(), dz, d * s + b > vec4f());
         }
-        dx[at] = stored(s * (dz - centre - d * slope));
+        grad_x[at] = stored(s * (dz - centre - d * slope));
     }
 }

@@ -1,7 +1,7 @@
-// dx = scale[c] · dz, where nothing of the batch moves the statistics, the weight or the bias
+// grad_x = scale[c] · dz, where nothing of the batch moves the statistics, the weight or the bias
 //
 // dz is dy, or with RELU dy where y is positive; the gradient of a residual too, so that it is then written.
-// dy, y, dx, dz: [rows, C]   moments: [1, 3, C], mean, inverse and scale. One thread takes four channels of eight rows.
+// dy, y, grad_x, dz: [rows, C]   moments: [1, 3, C], mean, inverse and scale. One thread takes four channels of eight rows.
 
 #import grid
 #import quads
@@ -13,7 +13,7 @@ var<immediate> p: Params;
 @group(0) @binding(0) var<storage, read> dy: array<Values>;
 @group(0) @binding(1) var<storage, read> y: array<Values>;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Values>;
+@group(0) @binding(3) var<storage, read_write> grad_x: array<Values>;
 @group(0) @binding(4) var<storage, read_write> dz: array<Values>;
 
 const RELU: u32 = 0u;
@@ -34,6 +34,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if RESIDUAL == 1u {
             dz[at] = stored(d);
         }
-        dx[at] = stored(s * d);
+        grad_x[at] = stored(s * d);
     }
 }

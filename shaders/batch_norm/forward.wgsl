@@ -5,6 +5,7 @@
 
 #import grid
 #import quads
+#import rectified
 #import values
 
 struct Params { groups: u32, rows: u32, quads: u32 }
@@ -40,8 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             v += values(residual[at]);
         }
         if RELU == 1u {
-            // NaN fails every comparison and so passes, as in relu/forward.wgsl.
-            v = select(v, vec4f(), v <= vec4f());
+            v = rectified(v);
         }
         y[at] = stored(v);
     }

@@ -24,10 +24,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var means = vec4f();
     var variances = vec4f();
     for (var g = 0u; g < p.groups; g += 1u) {
-        var m = vec4f();
-        var squares = vec4f();
-        var n = 0.0;
-        for (var chunk = 0u; chunk < p.chunks; chunk += 1u) {
+        let begin = g * p.chunks * 2u * p.quads + q;
+        var m = partials[begin];
+        var squares = partials[begin + p.quads];
+        var n = f32(min(p.chunk, p.rows));
+        for (var chunk = 1u; chunk < p.chunks; chunk += 1u) {
             let at = (g * p.chunks + chunk) * 2u * p.quads + q;
             let k = f32(min(p.chunk, p.rows - chunk * p.chunk));
             let d = partials[at] - m;

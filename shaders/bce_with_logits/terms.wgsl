@@ -1,7 +1,7 @@
 // Binary cross-entropy of every logit x with its target t in 0..1, and its gradient. With
 // e = exp(−|x|):
 //
-//   loss = max(x, 0) − x t + log(1 + e)
+//   loss = max(x, 0) − x t + log(1 + e) = |x| (t where x < 0, else 1 − t) + log(1 + e)
 //   g    = σ(x) − t = (1 − t) σ(x) − t σ(−x)          the second form loses no digits at t = 1
 //
 // x, t and g are [N, L]. Where t is negative it is missing and the element counts for nothing. The
@@ -37,7 +37,8 @@ fn main(
         let channel = 4u * (i % p.quads) + vec4u(0u, 1u, 2u, 3u);
         let counts = (t >= vec4f()) & (channel < vec4u(p.channels));
         let e = exp(-abs(x));
-        let loss = max(x, vec4f()) - x * t + log1p(e);
+        // Both terms ≥ 0: nothing cancels, in whatever order they are added.
+        let loss = abs(x) * select(t, 1.0 - t, x >= vec4f()) + log1p(e);
         let high = 1.0 / (1.0 + e); // σ(|x|)
         let up = select(e * high, high, x >= vec4f()); // σ(x)
         let down = select(high, e * high, x >= vec4f()); // σ(−x)

@@ -24,6 +24,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let at = proposals[i];
     let to_size = to.zw - to.xy;
     let size = at.zw - at.xy;
-    let away = (to.xy + 0.5 * to_size - at.xy - 0.5 * size) / size;
+    let away = 0.5 * ((to.xy - at.xy) + (to.zw - at.zw)) / size;
     y[i] = vec4f(p.wx, p.wy, p.ww, p.wh) * vec4f(away, log(to_size / size));
 }

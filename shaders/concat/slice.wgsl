@@ -1,6 +1,6 @@
-// dx[r, c] = dy[r, first + c]: the channels of one input of a concatenation
+// grad_x[r, c] = dy[r, first + c]: the channels of one input of a concatenation
 //
-// dx is [R, C], dy is [R, all channels]. One thread per four channels of dx, which lie in one quad of
+// grad_x is [R, C], dy is [R, all channels]. One thread per four channels of grad_x, which lie in one quad of
 // dy, or in two where the inputs before have SHIFT channels in the first.
 
 #import grid
@@ -9,7 +9,7 @@ const SHIFT: u32 = 0u; // channels of the first quad that belong to the inputs b
 
 struct Params {
     total: u32, // R·quads
-    quads: u32, // of dx
+    quads: u32, // of grad_x
     channels: u32, // C
     y_quads: u32,
     first: u32, // the first quad of dy
@@ -17,7 +17,7 @@ struct Params {
 var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> grad_x: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -42,5 +42,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         }
     }
     let channel = 4u * quad + vec4u(0u, 1u, 2u, 3u);
-    dx[i] = select(vec4f(), v, channel < vec4u(p.channels));
+    grad_x[i] = select(vec4f(), v, channel < vec4u(p.channels));
 }

@@ -1,9 +1,11 @@
 // Cross-entropy of every row x of logits with its class t, and its gradient. With m = max x:
 //
 //   more = Σ exp(x[j] − m) over all j but one that has x[j] = m
-//   loss = log(1 + more) + m − x[t]                  both terms ≥ 0, so nothing cancels
-//   g[j] = exp(x[j] − m) / (1 + more) − (1 where j = t)
+//   loss = log(1 + more) + |m − x[t]|                both terms ≥ 0, so nothing cancels
+//   g[j] = exp(x[j] − m) / (1 + more), and for j = t the sum of all others, negative
 //
+// No difference of near numbers is ever taken, and no sum is written as one of three that a compiler could add in another
+// order: the ones among the exponentials are counted as integers, and |…| keeps the loss's terms apart.
 // x and g are [N, L], labels is [N, 1]. A row whose label is outside 0..L counts for nothing. The
 // mean is not known yet, so g is of the row's own loss; every workgroup leaves (sum of its losses,
 // rows counted) in `partials`, [groups, 2]. LANES threads share a row; each reads its part of x
@@ -57,17 +59,6 @@ fn main(
     }
     let m = max_of_team(lane, most);
 
-    var below = vec4f();
-    var equal = vec4f();
-    for (var i = lane % LANES; i < end; i += LANES) {
-        let v = logits(base, i);
-        below += select(exp(v - m), vec4f(), v == vec4f(m));
-        equal += select(vec4f(), vec4f(1.0), v == vec4f(m));
-    }
-    let sums = sum_of_team(lane, vec4f(dot(below, vec4f(1.0)), dot(equal, vec4f(1.0)), 0.0, 0.0));
-    let more = sums.x + (sums.y - 1.0);
-    let share = 1.0 / (1.0 + more);
-
     // The label, or `classes` where the row counts for nothing.
     var t = p.classes;
     var right = m;
@@ -79,16 +70,33 @@ fn main(
         }
     }
     let counts = t < p.classes;
-    // p(t) − 1, without the loss of digits where p(t) is nearly 1.
-    let of_right = ((exp(right - m) - 1.0) - more) * share;
+
+    var below = vec4f();
+    var equal = vec4f();
+    var apart = vec4f(); // all but the label
+    for (var i = lane % LANES; i < end; i += LANES) {
+        let v = logits(base, i);
+        let e = exp(v - m);
+        below += select(e, vec4f(), v == vec4f(m));
+        equal += select(vec4f(), vec4f(1.0), v == vec4f(m));
+        apart += select(e, vec4f(), classes(i) == vec4u(t));
+    }
+    let one = vec4f(1.0);
+    let sums = sum_of_team(lane, vec4f(dot(below, one), dot(equal, one), dot(apart, one), 0.0));
+    let more = sums.x + f32(max(u32(sums.y), 1u) - 1u);
+    let share = 1.0 / (1.0 + more);
+
+    // p(t) − 1
+    let of_right = -sums.z * share;
     for (var i = lane % LANES; i < end; i += LANES) {
         let others = exp(logits(base, i) - m) * share;
         let of_row = select(others, vec4f(of_right), classes(i) == vec4u(t));
         g[base + i] = select(vec4f(), of_row, counts);
     }
 
-    let near = log1p(vec4f(min(more, 1.0))).x;
-    let loss = select(log(1.0 + more), near, more <= 1.0) + (m - right);
+    // Beyond 1 the series is not used; it is given the number as it is, so that NaN stays NaN.
+    let near = log1p(vec4f(more)).x;
+    let loss = select(log(1.0 + more), near, more <= 1.0) + abs(m - right);
     let first = counts && lane % LANES == 0u;
     let total = sum_of_group(lane, select(vec4f(), vec4f(loss, 1.0, 0.0, 0.0), first));
     if lane == 0u && group < p.groups {

@@ -1,7 +1,7 @@
-// dx = dloss · ∂loss/∂p · p·(1 − p), with ∂loss/∂p from the slopes of merge.wgsl: a − t·b of the foreground,
+// grad_x = dloss · ∂loss/∂p · p·(1 − p), with ∂loss/∂p from the slopes of merge.wgsl: a − t·b of the foreground,
 // less a' − (1 − t)·b' of the background, whose probability falls as p rises
 //
-// x, t and dx are [items·pixels, 1], slopes is [items, 4] of (a, b, a', b'), dloss is [1]. One thread
+// x, t and grad_x are [items·pixels, 1], slopes is [items, 4] of (a, b, a', b'), dloss is [1]. One thread
 // per pixel.
 
 #import grid
@@ -17,7 +17,7 @@ var<immediate> p: Params;
 @group(0) @binding(1) var<storage, read> targets: array<vec4f>;
 @group(0) @binding(2) var<storage, read> slopes: array<vec4f>;
 @group(0) @binding(3) var<storage, read> dloss: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> grad_x: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -30,5 +30,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let t = targets[i].x;
     let of_front = slope.x - t * slope.y;
     let of_back = slope.z - (1.0 - t) * slope.w;
-    dx[i] = vec4f(dloss[0].x * (of_front - of_back) * s.x * s.y, 0.0, 0.0, 0.0);
+    grad_x[i] = vec4f(dloss[0].x * (of_front - of_back) * s.x * s.y, 0.0, 0.0, 0.0);
 }

@@ -24,15 +24,15 @@ var<immediate> p: Params;
 @group(0) @binding(1) var<storage, read_write> loss: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> slopes: array<vec4f>;
 
-// The loss of one class of one item, and the two factors of its gradient.
-fn class_of(sums: vec4f) -> vec3f {
+// The loss of one class of one item, and the two factors of its gradient; `apart` is what prediction and target differ by.
+fn class_of(sums: vec4f, apart: f32) -> vec3f {
     let over = 2.0 * sums.x + p.smoothing;
     let under = sums.y + sums.z + p.smoothing;
     // Nothing wanted, nothing predicted, nothing smoothed: no fault, and nothing to move.
     if under == 0.0 {
         return vec3f();
     }
-    return p.share * vec3f(sums.w / under, over / under / under, 2.0 / under);
+    return p.share * vec3f(apart / under, over / under / under, 2.0 / under);
 }
 
 @compute @workgroup_size(256)
@@ -46,10 +46,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             front += partials[at];
             back += partials[at + 1u];
         }
-        let of_front = class_of(front);
+        let of_front = class_of(front, front.w + back.w);
         var of_back = vec3f();
         if BACKGROUND == 1u {
-            of_back = class_of(back);
+            of_back = class_of(back, front.w + back.w);
         }
         losses += of_front.x + of_back.x;
         slopes[item] = vec4f(of_front.yz, of_back.yz);

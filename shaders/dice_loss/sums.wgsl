@@ -1,12 +1,13 @@
 // What soft Dice counts, over one part of one item's pixels, an item being an image or the batch.
 // With p = σ(x), the predicted foreground, and t the wanted one:
 //
-//   partials[item, part, 0] = (Σ p·t, Σ p, Σ t, Σ p·(1 − t) + t·(1 − p))
-//   partials[item, part, 1] = (Σ (1 − p)·(1 − t), Σ (1 − p), Σ (1 − t), the same)      of the background
+//   partials[item, part, 0] = (Σ p·t, Σ p, Σ t, Σ p·(1 − t))
+//   partials[item, part, 1] = (Σ (1 − p)·(1 − t), Σ (1 − p), Σ (1 − t), Σ t·(1 − p))      of the background
 //
 // Logits x and t are [items·pixels, 1], partials is [items, parts, 2, 4]. A workgroup takes every
 // parts-th 256 pixels of its item. The background and the disagreement are summed by themselves, since
-// the difference of two large sums would keep few digits of a small one.
+// the difference of two large sums would keep few digits of a small one; and the two halves of the disagreement apart, since
+// a compiler may take p·(1 − t) + t·(1 − p) for a mixture and write p + t·((1 − p) − p).
 
 #import reduce
 #import sigmoid
@@ -32,9 +33,8 @@ fn main(
     for (var i = group.x * 256u + lane; i < p.pixels; i += groups.x * 256u) {
         let s = sigmoid(x[base + i].x);
         let t = targets[base + i].x;
-        let apart = s.x * (1.0 - t) + s.y * t;
-        front += vec4f(s.x * t, s.x, t, apart);
-        back += vec4f(s.y * (1.0 - t), s.y, 1.0 - t, apart);
+        front += vec4f(s.x * t, s.x, t, s.x * (1.0 - t));
+        back += vec4f(s.y * (1.0 - t), s.y, 1.0 - t, s.y * t);
     }
     let of_front = sum_of_group(lane, front);
     let of_back = sum_of_group(lane, back);

@@ -1,6 +1,6 @@
-// dx[a][l] = Σ dy[r][j] over the (r, j) that took row l of x[a]
+// grad_x[a][l] = Σ dy[r][j] over the (r, j) that took row l of x[a]
 //
-// indices is [B, k] with B either R or 1, dy [R, k, D], dx [A, L, D], already zero: with A = R image r
+// indices is [B, k] with B either R or 1, dy [R, k, D], grad_x [A, L, D], already zero: with A = R image r
 // took from x[r], with A = 1 all took from one. A thread has four numbers of a row of dy. Where a row
 // was taken more than once, the first thread adds for all of them, in order, so that no two threads
 // write the same place. Cost: `list` reads of indices a thread.
@@ -19,7 +19,7 @@ var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> indices: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> grad_x: array<vec4f>;
 
 // The index of row t of dy.
 fn index_of(t: u32) -> f32 {
@@ -35,7 +35,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let own = i / p.quads;
     let a = own / p.list;
     let index = index_of(own);
-    if index < 0.0 || index >= f32(p.length) {
+    if !(index >= 0.0 && index < f32(p.length)) {
         return;
     }
     for (var t = a * p.list; t < own; t += 1u) {
@@ -49,5 +49,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             sum += dy[i + (t - own) * p.quads];
         }
     }
-    dx[(a * p.length + u32(index)) * p.quads + i % p.quads] = sum;
+    grad_x[(a * p.length + u32(index)) * p.quads + i % p.quads] = sum;
 }

@@ -5,6 +5,7 @@
 // share of the softmax that the queue has.
 // One workgroup; a thread per query, and the next 256, and so on.
 
+#import log1p
 #import reduce
 
 struct Params { queries: u32, keys: u32, quads: u32, chunk: u32, scale: f32 }
@@ -32,12 +33,6 @@ fn log_sum_exp(n: u32) -> f32 {
     return most + log(sum);
 }
 
-// log(1 + x) for x in [0, 1]; 1 + x alone would round a small x away.
-fn log1p(x: f32) -> f32 {
-    let series = x * (1.0 - x * (0.5 - x * (1.0 / 3.0 - x * 0.25)));
-    return select(log(1.0 + x), series, x < 0.01);
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var total = 0.0;
@@ -50,7 +45,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let d = negative - p.scale * positive;
         let x = exp(-abs(d));
         state[n] = vec4f(negative, select(x, 1.0, d > 0.0) / (1.0 + x), 0.0, 0.0);
-        total += max(d, 0.0) + log1p(x);
+        total += max(d, 0.0) + log1p(vec4f(x)).x;
     }
     let sum = sum_of_group(lane, vec4f(total, 0.0, 0.0, 0.0));
     if lane == 0u {

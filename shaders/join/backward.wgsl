@@ -1,11 +1,11 @@
-// dx[n, row, c] = dy[n, at + row · C + c]
+// grad_x[n, row, c] = dy[n, at + row · C + c]
 //
-// dx is [N, …, C], a part of dy [N, total]. One thread per four channels of a row of dx.
+// grad_x is [N, …, C], a part of dy [N, total]. One thread per four channels of a row of grad_x.
 
 #import grid
 
 struct Params {
-    rows: u32,     // of dx
+    rows: u32,     // of grad_x
     per_image: u32, // rows of an image
     channels: u32,
     x_quads: u32,
@@ -15,7 +15,7 @@ struct Params {
 var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> grad_x: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -28,8 +28,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let first = n * 4u * p.y_quads + p.at + row % p.per_image * p.channels;
     let c = 4u * (thread % p.x_quads);
     var v = vec4f();
-    for (var i = 0u; i < min(4u, p.channels - c); i += 1u) {
-        v[i] = dy[first + c + i];
+    for (var i = 0u; i < 4u; i += 1u) {
+        if c + i < p.channels {
+            v = select(v, vec4f(dy[first + c + i]), vec4u(i) == vec4u(0u, 1u, 2u, 3u));
+        }
     }
-    dx[thread] = v;
+    grad_x[thread] = v;
 }

@@ -1,7 +1,7 @@
 // With m = max(|x|, eps) and y = x / m:
 //
-//   dx = (dy − y ⟨y, dy⟩) / m   where |x| > eps: what dy has along x changes no direction
-//   dx = dy / eps               elsewhere
+//   grad_x = (dy − y ⟨y, dy⟩) / m   where |x| > eps: what dy has along x changes no direction
+//   grad_x = dy / eps               elsewhere
 //
 // All are [N, D]. LANES threads share a row; each reads its part of x and dy twice.
 
@@ -19,7 +19,7 @@ var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> grad_x: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -40,6 +40,6 @@ fn main(
     let length = max(norm, p.eps);
     let along = select(0.0, sums.y / length, norm > p.eps); // ⟨y, dy⟩
     for (var i = lane % LANES; i < end; i += LANES) {
-        dx[base + i] = (dy[base + i] - x[base + i] / length * along) / length;
+        grad_x[base + i] = (dy[base + i] - x[base + i] / length * along) / length;
     }
 }

@@ -15,7 +15,8 @@ struct Scale { scale: f32, good: u32, overflow: u32, skipped: u32 }
 fn main() {
     now.skip = state.overflow;
     if state.overflow == 1u {
-        state.scale *= 0.5;
+        // Its inverse must stay a number.
+        state.scale = max(0.5 * state.scale, 1e-30);
         state.good = 0u;
         state.skipped += 1u;
     } else {

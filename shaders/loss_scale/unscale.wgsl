@@ -5,6 +5,9 @@
 #import grid
 #import quads
 
+const MAGNITUDE: u32 = 0x7fffffffu;
+const INFINITE: u32 = 0x7f800000u;
+
 struct Params { quads: u32 }
 var<immediate> p: Params;
 
@@ -23,9 +26,13 @@ fn main(
     var finite = true;
     let first = group_of(group, groups) * 1024u + lane;
     for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
-        let v = quad(g[i]) * share;
-        // NaN fails every comparison.
-        finite = finite && all(abs(v) <= vec4f(3.4e38));
+        let of_scaled = quad(g[i]);
+        let v = of_scaled * share;
+        // Asked of the bits, because a compiler may take every number for finite; of the product by a bound below the
+        // infinite, because it may take a computed number for finite even then.
+        let known = (bitcast<vec4u>(of_scaled) & vec4u(MAGNITUDE)) < vec4u(INFINITE);
+        let made = (bitcast<vec4u>(v) & vec4u(MAGNITUDE)) < vec4u(INFINITE - 1u);
+        finite = finite && all(known) && all(made);
         g[i] = packed(v);
     }
     if !finite {

@@ -12,6 +12,8 @@
 #import grid
 
 const LOW_QUALITY: u32 = 1u;
+// Overlaps that differ by less than this factor are equal.
+const NEARLY: f32 = 0.999999;
 
 struct Params {
     images: u32,
@@ -33,6 +35,7 @@ var<immediate> p: Params;
 
 fn matched(n: u32, box: vec4f) -> f32 {
     var most = -1.0;
+    var of_most = vec2f(0.0, 1.0);
     var nearest = -1.0;
     var chosen = false;
     for (var g = 0u; g < p.truths; g += 1u) {
@@ -40,20 +43,24 @@ fn matched(n: u32, box: vec4f) -> f32 {
         if classes[at] < 0.0 {
             continue;
         }
-        let overlap = iou(corners[n * p.truths + g], box);
+        let truth = corners[n * p.truths + g];
+        let overlap = iou(truth, box);
         if overlap > most {
             most = overlap;
+            let shares = both_and_union(truth, box);
+            of_most = select(vec2f(0.0, 1.0), shares, shares.x > 0.0);
             nearest = f32(g);
         }
-        chosen = chosen || (LOW_QUALITY == 1u && overlap >= best[at]);
+        // best.wgsl takes the same two boxes' overlap, and need not round it alike.
+        chosen = chosen || (LOW_QUALITY == 1u && overlap >= best[at] * NEARLY);
     }
     if any(box.zw <= box.xy) {
         return -2.0;
     }
-    if chosen || most >= p.high {
+    if chosen || of_most.x >= p.high * of_most.y {
         return nearest;
     }
-    return select(-2.0, -1.0, most < p.low);
+    return select(-2.0, -1.0, most < 0.0 || of_most.x < p.low * of_most.y);
 }
 
 @compute @workgroup_size(256)

@@ -1,7 +1,7 @@
-// dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p, q) whose maximum came from pixel (h, w)
+// grad_x[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p, q) whose maximum came from pixel (h, w)
 //
 // x is [N, H, W, C], dy is [N, P, Q, C]; `origin` is the pixel h·W + w that each y came from.
-// One thread per four channels of dx: it looks at every window that contains its pixel, in order,
+// One thread per four channels of grad_x: it looks at every window that contains its pixel, in order,
 // so no two threads add to the same place and the sum is always the same.
 
 #import grid
@@ -28,7 +28,7 @@ var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> origin: array<vec4u>;
 @group(0) @binding(1) var<storage, read> dy: array<Values>;
-@group(0) @binding(2) var<storage, read_write> dx: array<Values>;
+@group(0) @binding(2) var<storage, read_write> grad_x: array<Values>;
 
 // The windows along one axis that contain the coordinate `at`: from .x up to but not .y.
 fn windows(at: u32, kernel: u32, stride: u32, padding: u32, count: u32) -> vec2u {
@@ -60,5 +60,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             sum += select(vec4f(), values(dy[j]), origin[j] == here);
         }
     }
-    dx[i] = stored(sum);
+    grad_x[i] = stored(sum);
 }

@@ -55,8 +55,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         for (var w = w0; w < w1; w += 1u) {
             let here = h * p.width + w;
             let v = values(x[base + here * QUADS]);
-            at = select(at, vec4u(here), v > best);
-            best = select(best, v, v > best);
+            // NaN, which no comparison knows, wins as in PyTorch.
+            let wins = (v > best) | ((bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+            at = select(at, vec4u(here), wins);
+            best = select(best, v, wins);
         }
     }
     y[i] = stored(best);

@@ -40,7 +40,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var bits = 0u;
     for (var j = begin; j < end; j += 1u) {
         let rival = CLASSED == 0u || classes[row * stride + j] == class_of_one;
-        if rival && iou(one, boxes[row * p.count + j]) > p.threshold {
+        let shares = both_and_union(one, boxes[row * p.count + j]);
+        if rival && shares.x > p.threshold * shares.y && shares.x > 0.0 {
             bits |= 1u << (j % 32u);
         }
     }

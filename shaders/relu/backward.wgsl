@@ -1,4 +1,4 @@
-// dx = dy where y > 0, else 0
+// grad_x = dy where y > 0, else 0
 //
 // A thread takes four times four elements.
 
@@ -10,7 +10,7 @@ var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> y: array<Quad>;
 @group(0) @binding(1) var<storage, read> dy: array<Quad>;
-@group(0) @binding(2) var<storage, read_write> dx: array<Quad>;
+@group(0) @binding(2) var<storage, read_write> grad_x: array<Quad>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -20,6 +20,6 @@ fn main(
 ) {
     let first = group_of(group, groups) * 1024u + lane;
     for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
-        dx[i] = packed(select(vec4f(), quad(dy[i]), quad(y[i]) > vec4f()));
+        grad_x[i] = packed(select(vec4f(), quad(dy[i]), quad(y[i]) > vec4f()));
     }
 }

@@ -1,8 +1,8 @@
-// dx[n,h,w,c] = Σ over p, q   share(h, p) · share(w, q) · dy[n,p,q,c]
+// grad_x[n,h,w,c] = Σ over p, q   share(h, p) · share(w, q) · dy[n,p,q,c]
 //
-// dx is [N, H, W, C], dy is [N, P, Q, C]. Output p lies at the fraction place / whole of
+// grad_x is [N, H, W, C], dy is [N, P, Q, C]. Output p lies at the fraction place / whole of
 // forward.wgsl, clamped to the axis; pixel h has the share max(0, 1 − |place − h·whole| / whole) in
-// it, or for nearest 1 where h·whole ≤ place < (h + 1)·whole. One thread per four channels of dx
+// it, or for nearest 1 where h·whole ≤ place < (h + 1)·whole. One thread per four channels of grad_x
 // gathers the outputs in which its pixel has a share, in order: no two threads add to the same
 // place, and the sum is always the same. It reads about (2·P/H)·(2·Q/W) elements of dy, nearest a
 // quarter of them.
@@ -28,7 +28,7 @@ struct Params {
 var<immediate> p: Params;
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> grad_x: array<vec4f>;
 
 // One axis: output p lies at step·p + first in units of 1 / whole of a pixel.
 struct Axis {
@@ -87,5 +87,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             sum += of_row * share(horizontal, w, c) * dy[(base + u32(c)) * p.quads + quad];
         }
     }
-    dx[i] = sum;
+    grad_x[i] = sum;
 }

@@ -1,11 +1,11 @@
-// dx[n][h][w][c] = Σ over the rois r of image n on this level, Σ over their bins (p, q)
+// grad_x[n][h][w][c] = Σ over the rois r of image n on this level, Σ over their bins (p, q)
 //                  Y(p, h) X(q, w) dy[r][p][q][c] / samples of a bin
 //
 // where Y(p, h) = Σ over the bin's samples along y of what the row h has in each: 1 − its distance.
 // Bilinear weights are a product of one along y and one along x, and so are their sums over a bin.
 // Nothing is scattered: a pixel asks every roi, in order, so that the sum is always the same.
 //
-// dx is one map [N, H, W, C]; rois, levels and dy as in forward.wgsl. A workgroup has 8 × 8 pixels of 64
+// grad_x is one map [N, H, W, C]; rois, levels and dy as in forward.wgsl. A workgroup has 8 × 8 pixels of 64
 // channels, a thread 16 channels of a pixel, since what a roi gives to a pixel is the same for all
 // channels. The threads first share out the question which rois touch these pixels at all, 2048 rois
 // at a time, and note it as bits, which do not depend on who is first.
@@ -32,7 +32,7 @@ var<immediate> p: Params;
 @group(0) @binding(0) var<storage, read> rois: array<vec4f>;
 @group(0) @binding(1) var<storage, read> levels: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> grad_x: array<vec4f>;
 
 var<workgroup> touching: array<atomic<u32>, 64>;
 
@@ -136,7 +136,7 @@ fn main(
         let base = ((image * p.height + pixel.y) * p.width + pixel.x) * p.quads;
         for (var i = 0u; i < 4u; i += 1u) {
             if quad[i] < p.quads {
-                dx[base + quad[i]] = sum[i];
+                grad_x[base + quad[i]] = sum[i];
             }
         }
     }

@@ -125,7 +125,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         for (var i = 0u; i < 4u; i += 1u) {
             if kind[i] < 2u {
                 lesser += u32(key[i] < least[kind[i]]);
-                equal[kind[i]] += u32(key[i] == least[kind[i]]);
+                let of_kind = vec2u(kind[i]) == vec2u(0u, 1u);
+                equal += select(vec2u(), vec2u(u32(key[i] == least[kind[i]])), of_kind);
             }
         }
     }
@@ -156,8 +157,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
             if k == 2u || key[i] > least[k] || (key[i] == least[k] && left[k] == 0u) {
                 continue;
             }
-            left[k] -= u32(key[i] == least[k]);
-            v[i] = f32(1u - k);
+            left -= select(vec2u(), vec2u(u32(key[i] == least[k])), vec2u(k) == vec2u(0u, 1u));
+            v = select(v, vec4f(f32(1u - k)), vec4u(i) == vec4u(0u, 1u, 2u, 3u));
             places[n * 4u * p.size_quads + place] = f32(4u * q + i);
             place += 1u;
         }

@@ -3,12 +3,19 @@ fn area(b: vec4f) -> f32 {
     return (b.z - b.x) * (b.w - b.y);
 }
 
-// Intersection over union, in torchvision's order of operations; 0 where nothing is common.
-fn iou(a: vec4f, b: vec4f) -> f32 {
+// (intersection, union). Whether their quotient is above a threshold is asked as `intersection > threshold · union`, whose
+// product is rounded alike everywhere: quotients are not.
+fn both_and_union(a: vec4f, b: vec4f) -> vec2f {
     let side = max(min(a.zw, b.zw) - max(a.xy, b.xy), vec2f());
     let both = side.x * side.y;
-    if both <= 0.0 {
+    return vec2f(both, area(a) + area(b) - both);
+}
+
+// Intersection over union; 0 where nothing is common.
+fn iou(a: vec4f, b: vec4f) -> f32 {
+    let shares = both_and_union(a, b);
+    if shares.x <= 0.0 {
         return 0.0;
     }
-    return both / (area(a) + area(b) - both);
+    return shares.x / shares.y;
 }

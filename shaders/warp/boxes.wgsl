@@ -47,15 +47,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var left = vec4f();
     for (var c = 0u; c < 4u; c += 1u) {
         let g = i % width * 4u + c;
-        if g >= p.boxes {
-            break;
+        if g < p.boxes {
+            let at = n * stride + 5u * g;
+            let box = vec4f(boxes[at], boxes[at + 1u], boxes[at + 2u], boxes[at + 3u]);
+            let viewed = hull(view, box, vec2f(f32(p.width), f32(p.height)));
+            let stays = boxes[at + 4u] >= 0.0 && all(viewed.zw - viewed.xy >= vec2f(1.0));
+            let kind = select(-1.0, boxes[at + 4u], stays);
+            left = select(left, vec4f(kind), vec4u(c) == vec4u(0u, 1u, 2u, 3u));
+            corners[n * p.boxes + g] = select(vec4f(), viewed, stays);
         }
-        let at = n * stride + 5u * g;
-        let box = vec4f(boxes[at], boxes[at + 1u], boxes[at + 2u], boxes[at + 3u]);
-        let viewed = hull(view, box, vec2f(f32(p.width), f32(p.height)));
-        let stays = boxes[at + 4u] >= 0.0 && all(viewed.zw - viewed.xy >= vec2f(1.0));
-        left[c] = select(-1.0, boxes[at + 4u], stays);
-        corners[n * p.boxes + g] = select(vec4f(), viewed, stays);
     }
     classes[i] = left;
 }

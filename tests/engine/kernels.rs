@@ -18,6 +18,8 @@ fn device(checked: bool) -> Gpu {
         checked,
         poison: true,
         matrices: Matrices::ByHand,
+        // Both ways to round to f16.
+        halves_by_bits: checked,
         ..DeviceOptions::default()
     };
     Gpu::open(options).expect("an adapter")

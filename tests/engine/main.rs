@@ -1,7 +1,12 @@
 //! Every kernel, every shader, and the tape.
 #![allow(clippy::unwrap_used)]
 
+mod compilers;
+mod fast_math;
+mod immediates;
 mod kernels;
+mod names;
+mod refusals;
 mod shaders;
 mod tape;
 

@@ -24,21 +24,21 @@ use std::{
 const RANDOM: usize = 20;
 
 /// A shader as a pipeline would be made of it.
-struct Shader {
+pub struct Shader {
     /// Its name and constants.
-    label: String,
-    name: &'static str,
-    wgsl: String,
-    overrides: PipelineConstants,
+    pub label: String,
+    pub name: &'static str,
+    pub wgsl: String,
+    pub overrides: PipelineConstants,
     fields: &'static [(&'static str, usize)],
-    immediates: usize,
+    pub immediates: usize,
 }
 
 params! { struct Chains { trips: u32, scale: f32, offset: f32 } }
 params! { struct Quads { quads: u32 } }
 
 /// Every shader with every set of constants, once.
-static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
+pub static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
     let by_hand = DeviceOptions { matrices: Matrices::ByHand, ..DeviceOptions::default() };
     let gpu = Gpu::open(by_hand).expect("an adapter");
     let mut all = BTreeMap::new();
@@ -76,8 +76,8 @@ static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
     all.into_values().collect()
 });
 
-/// The shader of a launch, with quads loaded whole and as two numbers of 64 bits, and with matrices multiplied by the
-/// adapter and by hand.
+/// The shader of a launch, with quads loaded whole and as two numbers of 64 bits, rounded to f16 by the adapter and by bits, and
+/// with matrices multiplied by the adapter and by hand.
 fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
     let file = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders/shared").join(name);
@@ -87,13 +87,20 @@ fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
     let (listed, by_hand) =
         (file("matrices/matrices.wgsl"), file("matrices/matrices_by_hand.wgsl"));
     let wgsl = launch.source.wgsl.clone();
-    let mut all = vec![(wgsl.replace(&by_hand, &listed), "")];
+    let mut all = vec![(wgsl.replace(&by_hand, &listed), String::new())];
     if wgsl.contains(&by_hand) {
-        all.push((wgsl, "by hand"));
+        all.push((wgsl, "by hand ".into()));
+    }
+    let (rounded, by_bits) = (file("memory/halves.wgsl"), file("memory/halves_by_bits.wgsl"));
+    if all.iter().any(|(wgsl, _)| wgsl.contains(&rounded)) {
+        let by_bits = |(wgsl, files): &(String, String)| {
+            (wgsl.replace(&rounded, &by_bits), format!("{files}by bits "))
+        };
+        all.extend(all.iter().map(by_bits).collect::<Vec<_>>());
     }
     let both = all.into_iter().flat_map(move |(wgsl, matrices)| {
         let both = [(wgsl.replace(&halves, &whole), ""), (wgsl.replace(&whole, &halves), "64")];
-        both.map(|(wgsl, quads)| (wgsl, [matrices, quads].concat()))
+        both.map(|(wgsl, quads)| (wgsl, format!("{matrices}{quads}")))
     });
     both.map(|(wgsl, files)| Shader {
         label: format!("{} {:?} {files}", launch.source.name, launch.constants),
@@ -139,12 +146,12 @@ fn validate(shader: &Shader, module: &Module) -> Result<ModuleInfo, String> {
 }
 
 /// Whether it multiplies matrices that a subgroup holds together, which DX12 has no words for.
-fn needs_matrices(shader: &Shader) -> bool {
+pub fn needs_matrices(shader: &Shader) -> bool {
     shader.wgsl.contains("enable wgpu_cooperative_matrix")
 }
 
 /// The module as it is written.
-fn parsed(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
+pub fn parsed(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
     let module =
         naga::front::wgsl::parse_str(&shader.wgsl).map_err(|e| e.emit_to_string(&shader.wgsl))?;
     let info = validate(shader, &module)?;
@@ -152,7 +159,7 @@ fn parsed(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
 }
 
 /// The module with its overrides applied.
-fn overridden(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
+pub fn overridden(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
     let (module, info) = parsed(shader)?;
     let main = Some((ShaderStage::Compute, "main"));
     let (module, _) =

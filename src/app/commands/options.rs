@@ -177,11 +177,11 @@ impl DeviceArgs {
             cache: cache(),
             matrices: if self.matrices { Matrices::Listed } else { Matrices::Unused },
             progress: Some(watch::progress as Progress),
+            note: Some(|line| eprintln!("{line}")),
             ..DeviceOptions::default()
         };
         let gpu = Gpu::open(options)?;
         mtpret_engine::autotune::cache::load(&gpu)?;
-        gpu.notes().iter().for_each(|line| eprintln!("{line}"));
         let step = StepOptions {
             half: self.precision == Precision::F16,
             memory: self.memory(),

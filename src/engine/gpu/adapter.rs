@@ -21,8 +21,15 @@ pub struct DeviceOptions {
     pub cache: Option<PathBuf>,
     /// Which kernels may multiply matrices that a subgroup holds together.
     pub matrices: Matrices,
+    /// Round to f16 by integers, as on DX12, whose own conversion may cut: for tests elsewhere.
+    pub halves_by_bits: bool,
+    /// Rewrites each kernel before the driver compiles it, as a compiler may, or refuses it: for tests.
+    pub rewrite: Option<Rewrite>,
     /// Is told what a person waits for, how many are done, and of how many: `compiling`, 41, 120.
     pub progress: Option<Progress>,
+    /// Is told, in a line, what a person should know: a damaged cache that is dropped, a kernel that the driver refuses.
+    /// Without it such lines are kept for [`Gpu::notes`](super::Gpu::notes).
+    pub note: Option<fn(&str)>,
 }
 
 /// Kernels that multiply 8 × 8 matrices of f32 which 32 lanes, a subgroup, hold together.
@@ -37,6 +44,10 @@ pub enum Matrices {
     ByHand,
 }
 
+/// Makes of a kernel of this name another one that a compiler may make of it, or leaves it as it is; an error is the
+/// compiler's refusal.
+pub type Rewrite = fn(name: &str, wgsl: &str) -> Result<Option<naga::Module>, String>;
+
 /// Shows what takes a while before a step first runs.
 pub type Progress = fn(what: &str, done: usize, of: usize);
 
@@ -50,6 +61,8 @@ pub struct Caps {
     /// Kernels load four numbers as two of 64 bits (`shaders/shared/memory/quads64.wgsl`): such a driver
     /// loads number by number, and has 64-bit integers.
     pub quads64: bool,
+    /// Kernels round to f16 by integers (`shaders/shared/memory/halves_by_bits.wgsl`).
+    pub halves_by_bits: bool,
     /// As was asked for, but `Listed` only where they are.
     pub matrices: Matrices,
     /// Bytes of the device's own memory, where the driver says so; of a driver on the CPU, those of the machine.
@@ -62,6 +75,7 @@ impl Caps {
     /// The shared WGSL file that stands here for what a kernel imports.
     pub fn import<'a>(&self, name: &'a str) -> &'a str {
         match name {
+            "halves" if self.halves_by_bits => "halves_by_bits",
             "quads" if self.quads64 => "quads64",
             "matrices" if self.matrices == Matrices::ByHand => "matrices_by_hand",
             name => name,
@@ -88,6 +102,13 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
         backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
         // Tests need no validation layer: wgpu's own validation stays on.
         flags: wgpu::InstanceFlags::empty(),
+        backend_options: wgpu::BackendOptions {
+            dx12: wgpu::Dx12BackendOptions {
+                shader_compiler: hlsl_compiler(),
+                ..wgpu::Dx12BackendOptions::from_env_or_default()
+            },
+            ..wgpu::BackendOptions::from_env_or_default()
+        },
         ..wgpu::InstanceDescriptor::new_without_display_handle_from_env()
     };
     let instance = wgpu::Instance::new(descriptor);
@@ -102,6 +123,34 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
     all
 }
 
+/// What compiles kernels for DX12: as `WGPU_DX12_COMPILER` says, else the `dxcompiler.dll` that lies beside the program, else
+/// Windows' own FXC, which knows no subgroups.
+fn hlsl_compiler() -> wgpu::Dx12Compiler {
+    let beside = || {
+        let library = std::env::current_exe().ok()?.with_file_name("dxcompiler.dll");
+        let dxc_path = library.to_str()?.to_owned();
+        library.exists().then_some(wgpu::Dx12Compiler::DynamicDxc { dxc_path })
+    };
+    wgpu::Dx12Compiler::from_env().or_else(beside).unwrap_or(wgpu::Dx12Compiler::Fxc)
+}
+
+/// The name of what compiles kernels for this backend before its driver does; none where the driver alone does.
+pub fn compiler(backend: wgpu::Backend) -> Option<String> {
+    (backend == wgpu::Backend::Dx12).then(|| match hlsl_compiler() {
+        wgpu::Dx12Compiler::DynamicDxc { dxc_path } => format!("DXC, {dxc_path}"),
+        other => format!("{other:?}").to_uppercase(),
+    })
+}
+
+/// How to come by a driver on this operating system.
+const DRIVER: &str = if cfg!(windows) {
+    "install your GPU maker's driver; without a GPU, Windows 10 and later have the DX12 adapter WARP"
+} else if cfg!(target_vendor = "apple") {
+    "macOS brings Metal for every GPU that it supports: another user's session or a virtual machine may have none"
+} else {
+    "install a driver, or Mesa's software Vulkan with tools/setup.sh"
+};
+
 /// The adapter that `options` names.
 ///
 /// # Errors
@@ -109,9 +158,8 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
 pub fn find(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     let mut all = adapters();
     if all.is_empty() {
-        let mend = "install a driver, or Mesa's software Vulkan with tools/setup.sh";
         let expected = "a Vulkan, Metal or DX12 adapter";
-        return Err(Error::adapter(ADAPTER, expected, "that none answers", mend));
+        return Err(Error::adapter(ADAPTER, expected, "that none answers", DRIVER));
     }
     let Some(wanted) = &options.adapter else { return Ok(all.swap_remove(0)) };
     let names: Vec<_> = all.iter().map(|a| a.get_info().name).collect();
@@ -136,7 +184,7 @@ pub fn find(options: &DeviceOptions) -> Result<wgpu::Adapter> {
 /// The adapter lacks immediates, or the driver refuses.
 pub fn open(
     adapter: &wgpu::Adapter,
-    matrices: Matrices,
+    options: &DeviceOptions,
 ) -> Result<(wgpu::Device, wgpu::Queue, Caps)> {
     let info = adapter.get_info();
     let offered = adapter.features();
@@ -148,7 +196,7 @@ pub fn open(
     let mut limits = adapter.limits();
     // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
     limits.max_immediate_size = limits.max_immediate_size.min(128);
-    let matrices = match matrices {
+    let matrices = match options.matrices {
         Matrices::Listed if !lists_matrices(adapter) => Matrices::Unused,
         asked => asked,
     };
@@ -178,12 +226,18 @@ pub fn open(
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
     let memory = memory(adapter);
-    Ok((device, queue, Caps { subgroup, software, quads64, matrices, memory, limits }))
+    let halves_by_bits = options.halves_by_bits || info.backend == wgpu::Backend::Dx12;
+    let caps = Caps { subgroup, software, quads64, halves_by_bits, matrices, memory, limits };
+    Ok((device, queue, caps))
 }
 
-/// Bytes of the largest heap of an adapter's own memory. wgpu does not tell; Vulkan does.
+/// Bytes of the largest heap of an adapter's own memory. wgpu does not tell; Vulkan and DXGI do.
 #[cfg(not(target_vendor = "apple"))]
 fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    #[cfg(windows)]
+    if let Some(memory) = dxgi_memory(adapter) {
+        return Some(memory);
+    }
     // SAFETY: nothing is made or destroyed: the driver is asked for a table, while the guard holds the adapter.
     let heaps = unsafe {
         let adapter = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
@@ -193,6 +247,15 @@ fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     let heaps = &heaps.memory_heaps[..heaps.memory_heap_count as usize];
     // The lowest flag of a heap says that it is the device's own.
     heaps.iter().filter(|heap| heap.flags.as_raw() & 1 == 1).map(|heap| heap.size).max()
+}
+
+/// Bytes of a DX12 adapter's own memory; of one without any, those of the machine that it may take.
+#[cfg(windows)]
+fn dxgi_memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    // SAFETY: nothing is made or destroyed: the system is asked for a description, while the guard holds the adapter.
+    let about = unsafe { adapter.as_hal::<wgpu::hal::api::Dx12>()?.raw_adapter().GetDesc().ok()? };
+    let own = about.DedicatedVideoMemory as u64;
+    Some(if own > 0 { own } else { about.SharedSystemMemory as u64 })
 }
 
 /// Metal shares the machine's memory, and wgpu does not tell how much of it.

@@ -72,6 +72,7 @@ const IMPORTS: &[(&str, &str)] = imports![
     "coop_tile" => "shared/matrices/coop_tile",
     "grid" => "shared/grid",
     "halves" => "shared/memory/halves",
+    "halves_by_bits" => "shared/memory/halves_by_bits",
     "log1p" => "shared/log1p",
     "matrices" => "shared/matrices/matrices",
     "matrices_by_hand" => "shared/matrices/matrices_by_hand",
@@ -79,6 +80,7 @@ const IMPORTS: &[(&str, &str)] = imports![
     "quads" => "shared/memory/quads",
     "quads64" => "shared/memory/quads64",
     "ranking" => "shared/order/ranking",
+    "rectified" => "shared/rectified",
     "reduce" => "shared/reduce",
     "rotation" => "shared/rotation",
     "samples" => "shared/samples",
@@ -116,6 +118,13 @@ pub struct Source {
     pub bindings: Vec<Access>,
 }
 
+impl Source {
+    /// The op that it belongs to: the folder of its file.
+    pub fn op(&self) -> &'static str {
+        self.name.split('/').next().unwrap_or(self.name)
+    }
+}
+
 impl<P> Kernel<P> {
     /// Fills in imports and constants and asks naga for the bindings. `import` says which shared file stands for an import
     /// (see [`Caps::import`](super::Caps::import)); that of `values` is `halves` where the constant [`HALF`] is 1.
@@ -134,7 +143,7 @@ impl<P> Kernel<P> {
         for (i, line) in self.source.lines().enumerate() {
             if let Some(name) = line.strip_prefix("#import ") {
                 let name = match name.trim() {
-                    "values" if half => "halves",
+                    "values" if half => import("halves"),
                     name => import(name),
                 };
                 let known = IMPORTS.iter().find(|(known, _)| *known == name);

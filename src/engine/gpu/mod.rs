@@ -17,7 +17,9 @@ mod transfer;
 mod tuning;
 
 pub(crate) use adapter::ADAPTER;
-pub use adapter::{Caps, DeviceOptions, Matrices, Progress, adapters, lists_matrices};
+pub use adapter::{
+    Caps, DeviceOptions, Matrices, Progress, Rewrite, adapters, compiler, lists_matrices,
+};
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub(crate) use kernel::kernel;
 pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
@@ -32,7 +34,7 @@ pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
 use crate::{Error, Result};
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
 };
 
@@ -53,6 +55,7 @@ struct Inner {
     notes: RefCell<Vec<String>>,
     lost: Loss,
     tuning: RefCell<BTreeMap<String, Tuned>>,
+    refused: RefCell<BTreeSet<(String, Variant)>>,
     traffic: Traffic,
 }
 
@@ -110,7 +113,7 @@ impl Gpu {
     /// # Errors
     /// It lacks what kernels need, or the driver refuses.
     pub fn from_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Self> {
-        let (device, queue, caps) = adapter::open(adapter, options.matrices)?;
+        let (device, queue, caps) = adapter::open(adapter, &options)?;
         let info = adapter.get_info();
         let path = options.cache.as_ref().zip(wgpu::util::pipeline_cache_key(&info));
         let (kept, dropped) =
@@ -118,7 +121,7 @@ impl Gpu {
         let cache = adapter::pipeline_cache(&device, kept.as_deref());
         let lost = Loss::default();
         lost.watch(&device);
-        Ok(Self(Rc::new(Inner {
+        let gpu = Self(Rc::new(Inner {
             device,
             queue,
             info,
@@ -127,11 +130,14 @@ impl Gpu {
             sources: RefCell::default(),
             pipelines: RefCell::default(),
             cache,
-            notes: RefCell::new(dropped.into_iter().collect()),
+            notes: RefCell::default(),
             lost,
             tuning: RefCell::default(),
+            refused: RefCell::default(),
             traffic: Traffic::default(),
-        })))
+        }));
+        dropped.into_iter().for_each(|line| gpu.note(line));
+        Ok(gpu)
     }
     /// The adapter's name, driver and kind.
     pub fn info(&self) -> &wgpu::AdapterInfo {
@@ -140,6 +146,14 @@ impl Gpu {
     /// What the device was opened with.
     pub fn options(&self) -> &DeviceOptions {
         &self.0.options
+    }
+    /// The adapter, its backend and its driver, for whoever reads of a fault there.
+    pub fn described(&self) -> String {
+        let info = self.info();
+        let backend = Some(format!("{:?}", info.backend));
+        let parts = [backend, Some(self.driver()), compiler(info.backend)];
+        let parts: Vec<_> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        format!("{} ({})", info.name, parts.join(", "))
     }
     /// The driver's name and version.
     pub fn driver(&self) -> String {
@@ -151,13 +165,16 @@ impl Gpu {
         let name = wgpu::util::pipeline_cache_key(self.info())?;
         Some((name, sealed::seal(&self.0.cache.as_ref()?.get_data()?)))
     }
-    /// Lines for whoever opened the device, each once: files of its cache that were damaged and are dropped.
+    /// Lines for whoever opened the device without [`DeviceOptions::note`], each once.
     pub fn notes(&self) -> Vec<String> {
         self.0.notes.take()
     }
-    /// Adds a line to [`Gpu::notes`].
+    /// Tells whoever opened the device a line.
     pub(crate) fn note(&self, line: String) {
-        self.0.notes.borrow_mut().push(line);
+        match self.options().note {
+            Some(tell) => tell(&line),
+            None => self.0.notes.borrow_mut().push(line),
+        }
     }
     /// What kernels are chosen by.
     pub fn caps(&self) -> &Caps {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{Error, Result};
 use std::{
+    borrow::Cow,
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
@@ -256,7 +257,7 @@ impl Gpu {
         }
         for (at, launch) in missing.values().enumerate() {
             self.tell("compiling", at, missing.len());
-            self.pipeline(launch)?;
+            self.pipeline(launch).inspect_err(|e| self.refuse(launch, e))?;
         }
         if !missing.is_empty() {
             self.tell("compiling", missing.len(), missing.len());
@@ -278,13 +279,27 @@ impl Gpu {
         self.0.pipelines.borrow_mut().insert(key, pipeline.clone());
         Ok(pipeline)
     }
+    /// Asks the driver for a pipeline. What wgpu's validation, the driver's compiler or a lack of memory has against it comes
+    /// back as an error.
     fn compile(&self, launch: &Launch) -> Result<Pipeline> {
         let (device, source) = (&self.0.device, &launch.source);
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(source.name),
-            source: wgpu::ShaderSource::Wgsl(source.wgsl.as_str().into()),
+        let refused = |problem: String| Error::Shader {
+            kernel: source.name.into(),
+            problem: format!("{} does not compile it: {problem}", self.described()),
         };
+        let rewrite = self.0.options.rewrite;
+        let rewritten = rewrite.map(|rewrite| rewrite(source.name, &source.wgsl).map_err(refused));
+        let wgsl = match rewritten.transpose()?.flatten() {
+            None => wgpu::ShaderSource::Wgsl(source.wgsl.as_str().into()),
+            Some(module) => wgpu::ShaderSource::Naga(Cow::Owned(module)),
+        };
+        let filters = [
+            wgpu::ErrorFilter::OutOfMemory,
+            wgpu::ErrorFilter::Internal,
+            wgpu::ErrorFilter::Validation,
+        ];
+        let scopes = filters.map(|filter| device.push_error_scope(filter));
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgsl };
         let checks = match self.0.options.checked {
             true => wgpu::ShaderRuntimeChecks::checked(),
             false => wgpu::ShaderRuntimeChecks::unchecked(),
@@ -323,9 +338,14 @@ impl Gpu {
             },
             cache: self.0.cache.as_ref(),
         });
-        match pollster::block_on(scope.pop()) {
+        let mut problem = None;
+        // The scope that was opened last is closed first.
+        for scope in scopes.into_iter().rev() {
+            problem = problem.or(pollster::block_on(scope.pop()));
+        }
+        match problem {
             None => Ok(Pipeline { pipeline, layout, used: Cell::new(false) }),
-            Some(e) => Err(Error::Shader { kernel: source.name.into(), problem: e.to_string() }),
+            Some(e) => Err(refused(e.to_string())),
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct Launch {
     pub cost: Cost,
     /// The op that it is a part of, for listings.
     pub op: Option<Rc<str>>,
+    /// The variant of its op that it belongs to, where there was a choice.
+    pub(super) variant: Option<Variant>,
 }
 
 /// One recorded command.
@@ -125,6 +127,8 @@ pub struct Recording {
     pub variant: Option<Variant>,
     op: RefCell<Option<Rc<str>>>,
     pub(super) problems: RefCell<BTreeMap<String, Problem>>,
+    /// The op and the variant that were chosen last.
+    pub(super) chosen: RefCell<Option<(String, Variant)>>,
     pub(super) state: RefCell<Contents>,
 }
 
@@ -142,6 +146,7 @@ impl Recording {
             variant: None,
             op: RefCell::default(),
             problems: RefCell::default(),
+            chosen: RefCell::default(),
             state: RefCell::default(),
         }
     }
@@ -217,6 +222,8 @@ impl Recording {
         }
         let most = limits.max_compute_workgroups_per_dimension;
         assert!(grid.iter().all(|g| *g <= most && *g > 0), "{}: grid {grid:?}", kernel.name);
+        let chosen = self.chosen.borrow();
+        let variant = chosen.as_ref().filter(|(op, _)| op == source.op()).map(|(_, v)| *v);
         self.state.borrow_mut().commands.push(Command::Launch(Launch {
             source,
             constants: constants.to_vec(),
@@ -226,6 +233,7 @@ impl Recording {
             grid,
             cost,
             op: self.op.borrow().clone(),
+            variant,
         }));
         Ok(())
     }

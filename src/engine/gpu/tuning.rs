@@ -1,7 +1,7 @@
 //! Which of several kernels a problem runs on, by what was measured on an adapter.
 
-use super::{Gpu, Recording, Slice};
-use crate::Result;
+use super::{Gpu, Launch, Recording, Slice};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -84,6 +84,13 @@ pub struct Problem {
     pub prepare: Box<Prepare>,
 }
 
+impl Problem {
+    /// The op, as its folder of shaders is called.
+    pub fn op(&self) -> &str {
+        self.name.split([' ', ':']).next().unwrap_or(&self.name)
+    }
+}
+
 /// The fastest kernel of a problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,10 +113,10 @@ impl Tuned {
             && self.ms.iter().all(|(name, ms)| known(name) && time(ms))
             && self.wrong.iter().all(known)
     }
-    /// The fastest of a problem's kernels, if one of them was measured.
-    fn of(&self, problem: &Problem) -> Option<Variant> {
+    /// The fastest of these kernels, if one of them was measured.
+    fn of(&self, kernels: &[Variant]) -> Option<Variant> {
         let ms = |kernel: &Variant| Some((*kernel, *self.ms.get(kernel.name())?));
-        let measured = problem.kernels.iter().filter_map(ms);
+        let measured = kernels.iter().filter_map(ms);
         measured.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(kernel, _)| kernel)
     }
     /// Whether each of a problem's kernels was measured, or found to be wrong.
@@ -176,10 +183,41 @@ impl Gpu {
     pub fn tuned(&self, problem: &str) -> Option<Tuned> {
         self.0.tuning.borrow().get(problem).cloned()
     }
-    /// The kernel that recordings take for a problem: the fastest that was measured, else its default.
+    /// The kernel that recordings take for a problem: of those that the driver compiles, the fastest that was measured, else
+    /// its default, else what is nearest to that.
     pub fn chosen(&self, problem: &Problem) -> Variant {
-        let tuned = self.tuned(&problem.name);
-        tuned.and_then(|tuned| tuned.of(problem)).unwrap_or(problem.default)
+        let refused = self.0.refused.borrow();
+        let compiles = |kernel: &Variant| !refused.contains(&(problem.op().to_owned(), *kernel));
+        let kernels: Vec<Variant> = problem.kernels.iter().copied().filter(compiles).collect();
+        let tuned = self.tuned(&problem.name).and_then(|tuned| tuned.of(&kernels));
+        let by_default = [problem.default, Variant::Shared, Variant::Subgroup];
+        let there = by_default.into_iter().find(|kernel| kernels.contains(kernel));
+        tuned.or(there).unwrap_or(problem.kernels[0])
+    }
+    /// Builds what `f` records. Where the driver refuses a kernel of an op that has another variant, notes that, and lets
+    /// `f` record again without it.
+    ///
+    /// # Errors
+    /// Those of `f`, of which an [`Error::Shader`] is of a kernel without which it cannot be.
+    pub fn built<T>(&self, f: impl Fn() -> Result<T>) -> Result<T> {
+        loop {
+            let known = self.0.refused.borrow().len();
+            match f() {
+                Err(Error::Shader { .. }) if self.0.refused.borrow().len() > known => {}
+                built => return built,
+            }
+        }
+    }
+    /// From now on no recording takes the variant to which a kernel belongs that the driver refuses. An op's simplest variant
+    /// is taken nonetheless: there is none to take its place.
+    pub(super) fn refuse(&self, launch: &Launch, why: &Error) {
+        let op = launch.source.op();
+        let Some(variant) = launch.variant.filter(|variant| *variant != Variant::Plain) else {
+            return;
+        };
+        if self.0.refused.borrow_mut().insert((op.to_owned(), variant)) {
+            self.note(format!("{why}; {op} goes on without its variant {variant}"));
+        }
     }
     /// Recordings from now on take the kernels that were the fastest at these problems.
     pub fn adopt(&self, problems: BTreeMap<String, Tuned>) {
@@ -195,6 +233,7 @@ impl Recording {
             return if problem.kernels.contains(&asked) { asked } else { problem.default };
         }
         let chosen = self.gpu.chosen(&problem);
+        self.chosen.replace(Some((problem.op().to_owned(), chosen)));
         self.problems.borrow_mut().entry(problem.name.clone()).or_insert(problem);
         chosen
     }

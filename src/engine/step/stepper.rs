@@ -195,14 +195,21 @@ impl Stepper {
     /// # Errors
     /// As [`Recorded::new`], a kernel that does not compile, or too little device memory.
     pub fn new(gpu: &Gpu, trainable: &dyn Trainable) -> Result<Self> {
-        let mut one = Self::share(gpu, vec![Recorded::new(gpu, trainable)?])?;
+        let mut one = Self::share(gpu, &[trainable])?;
         Ok(one.swap_remove(0))
     }
-    /// Plans steps that never run at the same time, in the same arenas.
+    /// Records steps that never run at the same time, and plans them in the same arenas. Where the driver refuses a kernel,
+    /// another variant of its op is taken, if there is one.
     ///
     /// # Errors
-    /// A kernel that does not compile, or too little device memory.
-    pub fn share(gpu: &Gpu, recorded: Vec<Recorded>) -> Result<Vec<Self>> {
+    /// As [`Stepper::new`].
+    pub fn share(gpu: &Gpu, trainables: &[&dyn Trainable]) -> Result<Vec<Self>> {
+        gpu.built(|| {
+            let recorded = trainables.iter().map(|trainable| Recorded::new(gpu, *trainable));
+            Self::planned(gpu, recorded.collect::<Result<_>>()?)
+        })
+    }
+    fn planned(gpu: &Gpu, recorded: Vec<Recorded>) -> Result<Vec<Self>> {
         let mut recordings = Vec::new();
         let mut counted = Vec::new();
         for one in recorded {

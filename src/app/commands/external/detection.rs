@@ -35,13 +35,15 @@ pub fn detect(
 ) -> Result<Tensors> {
     let x = Tensor::upload(gpu, &image(inputs, "x", path)?)?;
     let (n, size) = (x.shape[0], [x.shape[1], x.shape[2]]);
-    let rec = Recording::new(gpu);
-    let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
     let extents = Tensor::upload(gpu, &extents(n, size))?;
-    let found = detector.detect(&tape, &tape.input(&x), &extents)?;
-    drop(tape);
-    [&found.boxes, &found.scores, &found.classes].iter().for_each(|t| rec.keep(&t.data));
-    let program = Program::new(rec)?;
+    let (found, program) = gpu.built(|| {
+        let rec = Recording::new(gpu);
+        let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
+        let found = detector.detect(&tape, &tape.input(&x), &extents)?;
+        drop(tape);
+        [&found.boxes, &found.scores, &found.classes].iter().for_each(|t| rec.keep(&t.data));
+        Ok((found, Program::new(rec)?))
+    })?;
     program.run();
     let [boxes, scores, classes] = [found.boxes, found.scores, found.classes];
     let read = |tensor: Tensor| tensor.read(&program);

@@ -118,12 +118,14 @@ fn compute(args: &Args) -> Result<()> {
 
 fn eval(gpu: &Device, subject: &Subject, inputs: &Tensors, path: &Path) -> Result<Tensors> {
     let x = Tensor::upload(gpu, &image(inputs, "x", path)?)?;
-    let rec = Recording::new(gpu);
-    let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
-    let outputs = subject.outputs(&tape, &x, &Step::default().upload(gpu)?)?;
-    drop(tape);
-    outputs.iter().for_each(|(_, v)| rec.keep(&v.value.data));
-    let program = Program::new(rec)?;
+    let (outputs, program) = gpu.built(|| {
+        let rec = Recording::new(gpu);
+        let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
+        let outputs = subject.outputs(&tape, &x, &Step::default().upload(gpu)?)?;
+        drop(tape);
+        outputs.iter().for_each(|(_, v)| rec.keep(&v.value.data));
+        Ok((outputs, Program::new(rec)?))
+    })?;
     program.run();
     let mut results = Tensors::new();
     for (name, output) in outputs {

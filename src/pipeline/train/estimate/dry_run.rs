@@ -20,7 +20,7 @@ use crate::{
     weights::arenas,
 };
 use mtpret_engine::{
-    step::{Recorded, Stepper},
+    step::{Stepper, Trainable},
     tensor::{State, Step},
 };
 use std::time::Instant;
@@ -238,8 +238,9 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
         update: Update::new(&config.optim, Some(&config.l2sp)),
         average: continual.average(),
     };
-    let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
-    let mut steppers = Stepper::share(gpu, recorded)?;
+    let heads: Vec<TaskStep> = (0..tasks.len()).map(step).collect();
+    let heads: Vec<&dyn Trainable> = heads.iter().map(|head| head as &dyn Trainable).collect();
+    let mut steppers = Stepper::share(gpu, &heads)?;
     let dry_run = |((set, _), (films, stepper)): (&(Dataset, _), (&FirstBatches, &mut Stepper))| {
         let (visit, rounds) = (config.visit.steps(films.epoch), config.rounds as u64);
         let epochs = films.epochs(gpu, step_seconds(stepper, &films.batches)?);

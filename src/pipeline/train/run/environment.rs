@@ -8,6 +8,7 @@ use crate::{
 };
 use mtpret_engine::{
     error::Place,
+    gpu::compiler,
     step::{KernelTime, Stepper},
 };
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct Process {
     pub driver: String,
     /// Vulkan, Metal or Dx12.
     pub backend: String,
+    /// What compiled the kernels before the driver did: DXC or FXC on DX12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<String>,
     /// How features lie in memory: `f32` or `f16`.
     pub precision: String,
     /// When it began and ended, seconds since 1970 in UTC; no end if the machine stopped.
@@ -136,6 +140,7 @@ impl Open {
             adapter: info.name.clone(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
             backend: format!("{:?}", info.backend),
+            compiler: compiler(info.backend),
             precision: if gpu.step.half { "f16" } else { "f32" }.into(),
             started: now(),
             ..Process::default()

@@ -28,7 +28,7 @@ use crate::{
     },
 };
 use mtpret_engine::{
-    step::{Recorded, Stepper, TrainState},
+    step::{Stepper, TrainState, Trainable},
     tensor::{Arena, Philox, State},
 };
 use std::path::PathBuf;
@@ -92,8 +92,9 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
         update: Update::new(&config.optim, Some(&config.l2sp)),
         average: continual.average(),
     };
-    let recorded = (0..tasks.len()).map(|i| Recorded::new(gpu, &step(i))).collect::<Result<_>>()?;
-    let mut steppers = Stepper::share(gpu, recorded)?;
+    let heads: Vec<TaskStep> = (0..tasks.len()).map(step).collect();
+    let heads: Vec<&dyn Trainable> = heads.iter().map(|head| head as &dyn Trainable).collect();
+    let mut steppers = Stepper::share(gpu, &heads)?;
     let (log, seed) = (&config.log, config.seed);
     let trainer = Trainer { gpu, run, log, seed, stage: STAGE, steps };
     let optims: Vec<Optim> = config.tasks.iter().map(|task| config.optim_of(task)).collect();

@@ -42,7 +42,7 @@ impl Inference {
     ) -> Result<Self> {
         let mut n = data.batch;
         loop {
-            match Self::record(gpu, data, n, &network) {
+            match gpu.built(|| Self::record(gpu, data, n, &network)) {
                 Err(Error::Memory(_)) if n > 1 => n = n.div_ceil(2),
                 recorded => return recorded,
             }

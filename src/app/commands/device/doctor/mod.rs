@@ -7,8 +7,8 @@ use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Di
 use mtpret_engine::{
     file,
     gpu::{
-        DeviceOptions, Gpu, Matrices, Recording, Variant, adapters, copy_gbps, fma_gflops,
-        lists_matrices, time,
+        DeviceOptions, Gpu, Matrices, Recording, Variant, adapters, compiler, copy_gbps,
+        fma_gflops, lists_matrices, time,
     },
     ops::{Case, Op, SUITES, Suite, conv2d::Conv2d, linear::Linear},
 };
@@ -51,6 +51,9 @@ struct Adapter {
     backend: String,
     driver: String,
     driver_info: String,
+    /// What compiles kernels before the driver does: DXC or FXC on DX12.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compiler: Option<String>,
     kind: String,
     software: bool,
     limits: Limits,
@@ -107,6 +110,10 @@ struct Verdict {
     /// The worst error as a share of what is allowed; null where something was not finite.
     worst: f64,
     faults: Vec<String>,
+    /// Kernels that the adapter's compiler refuses, each once.
+    refused: Vec<String>,
+    /// Variants that are right wherever they were tried.
+    usable: Vec<Variant>,
 }
 
 /// What an op reaches on a shape that fills the adapter.
@@ -185,6 +192,7 @@ fn describe(number: usize, adapter: &wgpu::Adapter) -> Adapter {
         backend: format!("{:?}", info.backend),
         driver: info.driver,
         driver_info: info.driver_info,
+        compiler: compiler(info.backend),
         kind: format!("{:?}", info.device_type),
         software: info.device_type == wgpu::DeviceType::Cpu,
         limits: Limits {
@@ -238,6 +246,9 @@ fn heading(a: &Adapter) -> String {
         yes(f.f16),
         yes(f.timestamps)
     );
+    if let Some(compiler) = &a.compiler {
+        text += &format!("   compiler   {compiler}\n");
+    }
     if a.software {
         text += "   warning    this adapter runs on the CPU; install a driver for your GPU if you have one\n";
     }
@@ -261,6 +272,7 @@ fn examine(adapter: &wgpu::Adapter, only: &str, say: &dyn Fn(&str)) -> Result<He
         let worst = format!("{:.0} %", v.worst * 100.0);
         say(&format!("   {:<16} {:>5} {:>6} {worst:>18}\n", v.op, v.cases, v.checks));
         v.faults.iter().for_each(|f| say(&format!("   WRONG      {f}\n")));
+        v.refused.iter().for_each(|f| say(&format!("   REFUSED    {f}\n")));
         ops.push(v);
     }
     drop(gpus);
@@ -282,34 +294,62 @@ fn judge(suite: &'static Suite, gpus: &[Gpu; 2]) -> Verdict {
     let variants = suite.signature.offered(gpus[0].caps());
     let mut verdict = Verdict {
         op: suite.name,
-        variants: variants.clone(),
+        usable: variants.clone(),
+        variants,
         cases: cases.len(),
         checks: 0,
         worst: 0.0,
         faults: vec![],
+        refused: vec![],
     };
     for case in &cases {
-        for variant in &variants {
+        for variant in verdict.variants.clone() {
             for (gpu, (checked, seed)) in gpus.iter().zip(SEEDS) {
-                let (worst, faults) = check(case, gpu, *variant, seed);
                 verdict.checks += 1;
-                verdict.worst = verdict.worst.max(worst);
-                let checks = if checked { "on" } else { "off" };
-                verdict.faults.extend(faults.iter().map(|fault| {
-                    format!("{}/{variant}, {}, checks {checks}: {fault}", suite.name, case.why)
-                }));
+                match check(case, gpu, variant, seed) {
+                    Check::Ran(worst, faults) => {
+                        verdict.worst = verdict.worst.max(worst);
+                        let checks = if checked { "on" } else { "off" };
+                        verdict.faults.extend(faults.iter().map(|fault| {
+                            let (op, why) = (suite.name, &case.why);
+                            format!("{op}/{variant}, {why}, checks {checks}: {fault}")
+                        }));
+                    }
+                    Check::Refused(why) => {
+                        verdict.usable.retain(|usable| *usable != variant);
+                        if !verdict.refused.contains(&why) {
+                            verdict.refused.push(why);
+                        }
+                    }
+                }
             }
         }
+    }
+    if verdict.usable.is_empty() {
+        let fault = format!("{}: none of its kernels compiles in all cases", suite.name);
+        verdict.faults.push(fault);
     }
     verdict
 }
 
-/// A case's worst error and its faults; a driver that stops is a fault like any other.
-fn check(case: &Case, gpu: &Gpu, variant: Variant, seed: u64) -> (f64, Vec<String>) {
+/// How a case fared.
+enum Check {
+    /// Its worst error and its faults.
+    Ran(f64, Vec<String>),
+    /// The adapter's compiler refused a kernel.
+    Refused(String),
+}
+
+/// Runs a case; a driver that stops is a fault like any other.
+fn check(case: &Case, gpu: &Gpu, variant: Variant, seed: u64) -> Check {
     match catch_unwind(AssertUnwindSafe(|| case.check(gpu, Some(variant), seed))) {
-        Ok(Ok(report)) => (report.worst(), report.faults()),
-        Ok(Err(e)) => (f64::INFINITY, vec![e.to_string()]),
-        Err(_) => (f64::INFINITY, vec!["the driver refused a command; see above".into()]),
+        Ok(Ok(report)) => Check::Ran(report.worst(), report.faults()),
+        Ok(Err(e @ Error::Shader { .. })) => Check::Refused(e.to_string()),
+        Ok(Err(e)) => Check::Ran(f64::INFINITY, vec![e.to_string()]),
+        Err(_) => {
+            let fault = "the driver refused a command; see above";
+            Check::Ran(f64::INFINITY, vec![fault.into()])
+        }
     }
 }
 
@@ -363,5 +403,33 @@ fn verdict(found: &[Adapter]) -> Result<()> {
             Err(Error::adapter("adapter", "one that can be used", found, mend))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_the_compiler_refuses_is_listed_and_the_others_are_judged() {
+        let open = |checked| {
+            let options = DeviceOptions {
+                checked,
+                rewrite: Some(|name, _| match name.contains("subgroup") {
+                    true => Err("error X3511: unable to unroll loop".into()),
+                    false => Ok(None),
+                }),
+                ..DeviceOptions::default()
+            };
+            Gpu::open(options).expect("an adapter")
+        };
+        let suite = SUITES.iter().find(|suite| suite.name == "info_nce").expect("a listed op");
+        let verdict = judge(suite, &[open(false), open(true)]);
+        assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+        assert_eq!(verdict.usable, [Variant::Plain]);
+        let refused = verdict.refused.join("\n");
+        for word in ["subgroup", "does not compile it", "X3511", "Vulkan"] {
+            assert!(refused.contains(word), "{word}: {refused}");
+        }
     }
 }

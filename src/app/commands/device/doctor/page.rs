@@ -85,6 +85,7 @@ fn about(adapter: &Adapter) -> Vec<Block> {
         Block::Facts(vec![
             pair("driver", format!("{} {}", adapter.driver, adapter.driver_info).trim()),
             pair("backend", adapter.backend.as_str()),
+            pair("compiler", adapter.compiler.as_deref().unwrap_or("the driver's own")),
             pair("kind", kind),
             pair("buffer", mib(l.buffer_bytes)),
             pair("binding", mib(l.binding_bytes)),
@@ -135,6 +136,8 @@ fn figures(health: &Health) -> Vec<Block> {
     let mut blocks = vec![Block::Table { caption: "How fast it is".into(), table: speed }];
     let faults = health.ops.iter().flat_map(|op| &op.faults);
     blocks.extend(faults.map(|fault| Block::Note(format!("Wrong: {fault}"))));
+    let refused = health.ops.iter().flat_map(|op| &op.refused);
+    blocks.extend(refused.map(|why| Block::Note(format!("Refused, and done without: {why}"))));
     let mut nearest: Vec<&Verdict> = health.ops.iter().collect();
     nearest.sort_by(|a, b| b.worst.total_cmp(&a.worst));
     let bar = |op: &&Verdict| Bar {

@@ -1,0 +1,298 @@
+//! Every kernel under the compilers of other vendors, as wgpu hands it to them: Microsoft's FXC and DXC, clang in the place of
+//! Apple's, Tint, and the validator of SPIR-V. `tools/compilers/setup.sh` fetches them; one that is not there is skipped by
+//! name.
+
+use crate::shaders::{SHADERS, Shader, needs_matrices, overridden};
+use naga::{
+    AddressSpace, Module, ShaderStage, StorageAccess,
+    back::{hlsl, msl, spv},
+    proc::{BoundsCheckPolicies, BoundsCheckPolicy},
+    valid::ModuleInfo,
+};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Whether the driver's checks of bounds and loops are in the text.
+const CHECKED: [bool; 2] = [false, true];
+
+/// Texts for one compiler: the name of a file, its bytes, and what its line in the list says behind the name.
+type Texts = BTreeMap<String, (Vec<u8>, String)>;
+
+/// The bindings of a kernel, whether each is written, in their order.
+fn bindings(module: &Module) -> Vec<(naga::ResourceBinding, bool)> {
+    let mut all: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| {
+            let AddressSpace::Storage { access } = variable.space else { return None };
+            Some((variable.binding?, access.contains(StorageAccess::STORE)))
+        })
+        .collect();
+    all.sort_by_key(|(binding, _)| binding.binding);
+    all
+}
+
+/// HLSL as wgpu's DX12 backend asks for it, and its entry point.
+fn as_hlsl(
+    module: &Module,
+    info: &ModuleInfo,
+    shader_model: hlsl::ShaderModel,
+    checked: bool,
+) -> Result<(String, String), String> {
+    let mut binding_map = hlsl::BindingMap::default();
+    let mut registers = [0, 0];
+    for (binding, written) in bindings(module) {
+        let register = &mut registers[usize::from(written)];
+        let target = hlsl::BindTarget { register: *register, ..hlsl::BindTarget::default() };
+        binding_map.insert(binding, target);
+        *register += 1;
+    }
+    let special = hlsl::BindTarget { register: 1, space: 1, ..hlsl::BindTarget::default() };
+    let options = hlsl::Options {
+        shader_model,
+        binding_map,
+        fake_missing_bindings: false,
+        special_constants_binding: Some(special),
+        immediates_target: Some(hlsl::BindTarget::default()),
+        zero_initialize_workgroup_memory: false,
+        restrict_indexing: checked,
+        force_loop_bounding: checked,
+        ..hlsl::Options::default()
+    };
+    let main = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())) };
+    let mut text = String::new();
+    let written = hlsl::Writer::new(&mut text, &options, &main)
+        .write(module, info, None)
+        .map_err(|e| e.to_string())?;
+    let entry = written.entry_point_names[0].as_ref().map_err(|e| e.to_string())?;
+    Ok((text, entry.clone()))
+}
+
+/// MSL as wgpu's Metal backend asks for it.
+fn as_msl(
+    module: &Module,
+    info: &ModuleInfo,
+    lang_version: (u8, u8),
+    checked: bool,
+) -> Result<String, String> {
+    let mut resources = msl::BindingMap::default();
+    let mut slot = 1;
+    for (binding, mutable) in bindings(module) {
+        let target = msl::BindTarget { buffer: Some(slot), mutable, ..msl::BindTarget::default() };
+        resources.insert(binding, target);
+        slot += 1;
+    }
+    let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
+    let main = msl::EntryPointResources {
+        resources,
+        immediates_buffer: Some(0),
+        sizes_buffer: Some(slot),
+    };
+    let options = msl::Options {
+        lang_version,
+        per_entry_point_map: msl::EntryPointResourceMap::from([("main".to_owned(), main)]),
+        fake_missing_bindings: false,
+        bounds_check_policies: BoundsCheckPolicies {
+            index: policy,
+            buffer: policy,
+            image_load: policy,
+            binding_array: BoundsCheckPolicy::Unchecked,
+        },
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: checked,
+        emit_int_div_checks: checked,
+        ..msl::Options::default()
+    };
+    let main = msl::PipelineOptions {
+        entry_point: Some((ShaderStage::Compute, "main".into())),
+        vertex_pulling_transform: true,
+        ..msl::PipelineOptions::default()
+    };
+    let (text, written) =
+        msl::write_string(module, info, &options, &main).map_err(|e| e.to_string())?;
+    written.entry_point_names[0].as_ref().map_err(|e| e.to_string())?;
+    Ok(text)
+}
+
+/// SPIR-V of this version.
+fn as_spirv(module: &Module, info: &ModuleInfo, lang_version: (u8, u8)) -> Result<Vec<u8>, String> {
+    let options = spv::Options { lang_version, ..spv::Options::default() };
+    let main =
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
+    let words = spv::write_vec(module, info, &options, Some(&main)).map_err(|e| e.to_string())?;
+    Ok(words.into_iter().flat_map(u32::to_le_bytes).collect())
+}
+
+/// What `of` makes of each kernel, each text once; a kernel of which it makes nothing is none for that compiler.
+fn texts(
+    mut of: impl FnMut(&Shader, &Module, &ModuleInfo, &mut dyn FnMut(&str, Vec<u8>, String)),
+) -> Texts {
+    let mut texts = Texts::new();
+    for shader in SHADERS.iter() {
+        let (module, info) = overridden(shader).expect("a valid shader");
+        of(shader, &module, &info, &mut |kind, bytes, more| {
+            let name = shader.name.replace('/', "_");
+            let hash = hash(&bytes, &more);
+            texts.insert(format!("{name}-{hash:016x}{kind}"), (bytes, more));
+        });
+    }
+    texts
+}
+
+fn hash(bytes: &[u8], more: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (bytes, more).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// HLSL of every kernel that adapters of a shader model are offered.
+fn hlsl_texts(models: &[(hlsl::ShaderModel, &str)]) -> Texts {
+    texts(|shader, module, info, put| {
+        for (model, profile) in models {
+            // Subgroups and integers of 64 bits come with shader model 6, matrices not at all.
+            let beyond = ["u64", "subgroup"].iter().any(|word| shader.wgsl.contains(word));
+            if needs_matrices(shader) || (*model == hlsl::ShaderModel::V5_1 && beyond) {
+                continue;
+            }
+            for checked in CHECKED {
+                let made = as_hlsl(module, info, *model, checked);
+                let (text, entry) = made.unwrap_or_else(|e| panic!("{}: {e}", shader.label));
+                put(".hlsl", text.into_bytes(), format!("\t{entry}\t{profile}"));
+            }
+        }
+    })
+}
+
+/// The folder of the compilers, and the script that runs them.
+fn places() -> (PathBuf, PathBuf) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::env::var_os("MTPRET_COMPILERS").map(PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    (folder.unwrap_or(target.join("compilers")), root.join("tools/compilers/compile.sh"))
+}
+
+/// Whether a warning is FXC's of a function that returns in several places, for whose value it has a variable of the function's
+/// name; kernels' variables are given a value where they are declared.
+fn is_of_a_function(warning: &str) -> bool {
+    let name = warning.rsplit_once('(').map(|(_, name)| name.trim_end_matches(')'));
+    let is =
+        |shader: &Shader| name.is_some_and(|name| shader.wgsl.contains(&format!("fn {name}(")));
+    SHADERS.iter().any(is)
+}
+
+/// Compiles all texts with a compiler; says how many there were, or that it is not there.
+fn compile(compiler: &str, texts: &Texts) {
+    let (folder, script) = places();
+    let here = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for (name, (bytes, more)) in texts {
+        fs::write(here.path().join(name), bytes).unwrap();
+        writeln!(list, "{name}{more}").unwrap();
+    }
+    fs::write(here.path().join("list"), list).unwrap();
+    let mut command = Command::new("sh");
+    let folder = std::path::absolute(folder).unwrap();
+    command.arg(fs::canonicalize(script).unwrap()).arg(folder).args([compiler, "list"]);
+    let output = command.current_dir(here.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.code() == Some(3) {
+        println!("{compiler}: SKIPPED, {}", said.trim());
+        return;
+    }
+    let ok = said.lines().filter(|line| line.starts_with("ok ")).count();
+    assert_eq!(ok, texts.len(), "{compiler} takes {ok} of {}\n{said}", texts.len());
+    assert!(output.status.success(), "{said}");
+    let uninitialised: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("warning ") && !is_of_a_function(line))
+        .collect();
+    assert!(uninitialised.is_empty(), "{compiler}\n{}", uninitialised.join("\n"));
+    println!("{compiler}: {ok} of {} texts", texts.len());
+}
+
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn microsofts_old_compiler_takes_every_kernel() {
+    compile("fxc", &hlsl_texts(&[(hlsl::ShaderModel::V5_1, "cs_5_1")]));
+}
+
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn microsofts_new_compilers_take_every_kernel() {
+    let models = [(hlsl::ShaderModel::V6_0, "cs_6_0"), (hlsl::ShaderModel::V6_6, "cs_6_6")];
+    let texts = hlsl_texts(&models);
+    compile("dxc-1.9", &texts);
+    compile("dxc-1.10", &texts);
+}
+
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn metals_language_has_every_kernel() {
+    let texts = texts(|shader, module, info, put| {
+        for (version, checked) in [((2, 4), false), ((2, 4), true), ((3, 2), false), ((3, 2), true)]
+        {
+            let text = as_msl(module, info, version, checked);
+            let text = text.unwrap_or_else(|e| panic!("{}: {e}", shader.label));
+            put(".metal", text.into_bytes(), String::new());
+        }
+    });
+    compile("metal", &texts);
+}
+
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn browsers_compiler_takes_every_kernel() {
+    // Parameters beyond what browsers have of immediates are a uniform buffer there; integers of 64 bits and matrices they
+    // do not have.
+    let texts = texts(|shader, _, _, put| {
+        if shader.wgsl.contains("u64") || needs_matrices(shader) {
+            return;
+        }
+        let wgsl = match shader.immediates > 64 {
+            true => shader.wgsl.replace("var<immediate> p", "@group(1) @binding(0) var<uniform> p"),
+            false => shader.wgsl.clone(),
+        };
+        let mut overrides: Vec<_> =
+            shader.overrides.iter().map(|(k, v)| format!("\t{k}={v}")).collect();
+        overrides.sort();
+        put(".wgsl", wgsl.into_bytes(), overrides.concat());
+    });
+    compile("tint", &texts);
+}
+
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn spirvs_validator_takes_every_kernel() {
+    // As wgpu writes it for Vulkan 1.1, 1.2 and 1.3; Debian's validator does not know matrices yet.
+    let versions = [((1, 3), "vulkan1.1"), ((1, 5), "vulkan1.2"), ((1, 6), "vulkan1.3")];
+    let texts = texts(|shader, module, info, put| {
+        if needs_matrices(shader) {
+            return;
+        }
+        for (version, environment) in versions {
+            let made = as_spirv(module, info, version);
+            let bytes = made.unwrap_or_else(|e| panic!("{}: {e}", shader.label));
+            put(".spv", bytes, format!("\t{environment}"));
+        }
+    });
+    compile("spirv", &texts);
+}
+
+/// A name that DXC has taken, a component at a run-time index, another address space, a divergent subgroup operation, no SPIR-V:
+/// what each compiler is there to find.
+#[test]
+#[ignore = "takes long: tools/test.sh --all"]
+fn planted_faults_are_found() {
+    let (folder, script) = places();
+    let mut command = Command::new("sh");
+    let output = command.arg(script.with_file_name("faults.sh")).arg(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+}

@@ -1,0 +1,92 @@
+//! Kernels that a driver refuses: an error that names them, and another variant where there is one.
+
+use mtpret_engine::{
+    Error,
+    gpu::{Command, DeviceOptions, Gpu, Program, Recording, Rewrite},
+    ops::conv2d::Conv2d,
+    tensor::{Array, Tensor},
+};
+
+fn device(rewrite: Rewrite) -> Gpu {
+    Gpu::open(DeviceOptions { rewrite: Some(rewrite), ..DeviceOptions::default() }).unwrap()
+}
+
+/// The kernels of a convolution on this adapter.
+fn convolution(gpu: &Gpu) -> Result<Vec<&'static str>, Error> {
+    let x = Tensor::upload(gpu, &Array::random(&[1, 8, 8, 16], 1))?;
+    let w = Tensor::upload(gpu, &Array::random(&[3, 3, 16, 16], 2))?;
+    gpu.built(|| {
+        let rec = Recording::new(gpu);
+        let y = Conv2d::new(1, 1).forward(&rec, &x, &w, None)?;
+        rec.keep(&y.data);
+        let program = Program::new(rec)?;
+        program.run();
+        gpu.wait()?;
+        let kernels = program.commands().iter().map(|command| command.name_and_flops().0);
+        Ok(kernels.collect())
+    })
+}
+
+#[test]
+fn another_variant_stands_in_for_one_that_the_driver_refuses() {
+    let whole = convolution(&device(|_, _| Ok(None))).unwrap();
+    assert_ne!(whole, ["conv2d/plain"], "the adapter has one variant alone");
+    let gpu = device(|name, _| match name {
+        "conv2d/plain" => Ok(None),
+        _ => Err("error X3663: sync in varying flow".into()),
+    });
+    assert_eq!(convolution(&gpu).unwrap(), ["conv2d/plain"]);
+    let notes = gpu.notes().join("\n");
+    for word in ["kernel conv2d/", "X3663", &gpu.info().name, "conv2d goes on without its variant"]
+    {
+        assert!(notes.contains(word), "{word}: {notes}");
+    }
+    // What is known to be refused is not asked for again.
+    assert_eq!(convolution(&gpu).unwrap(), ["conv2d/plain"]);
+    assert_eq!(gpu.notes(), [""; 0]);
+}
+
+#[test]
+fn a_kernel_without_another_is_an_error_that_names_it() {
+    let gpu = device(|_, _| Err("error X3663".into()));
+    let Err(Error::Shader { kernel, problem }) = convolution(&gpu) else { panic!("it compiles") };
+    assert_eq!(kernel, "conv2d/plain");
+    assert!(problem.contains(&gpu.described()) && problem.contains("X3663"), "{problem}");
+}
+
+/// WGSL that naga takes and wgpu refuses when it makes the pipeline: a binding that the layout does not have.
+#[test]
+fn what_is_wrong_with_a_pipeline_is_an_error_and_no_panic() {
+    let gpu = device(|name, wgsl| {
+        let main = wgsl.find("fn main(").ok_or(name)?;
+        let body = main + wgsl[main..].find(") {").ok_or(name)? + 3;
+        let stray = "@group(2) @binding(0) var<storage, read_write> stray: array<u32>;";
+        let wgsl = format!("{stray}\n{} stray[0] = 1u; {}", &wgsl[..body], &wgsl[body..]);
+        naga::front::wgsl::parse_str(&wgsl).map(Some).map_err(|e| e.emit_to_string(&wgsl))
+    });
+    let error = convolution(&gpu).unwrap_err();
+    assert!(matches!(error, Error::Shader { .. }), "{error}");
+}
+
+/// The launches of a recording know their variant, so that a refusal finds it.
+#[test]
+fn launches_outside_an_op_with_variants_have_none_to_refuse() {
+    let gpu = device(|name, _| match name.starts_with("relu") {
+        true => Err("no".into()),
+        false => Ok(None),
+    });
+    let x = Tensor::upload(&gpu, &Array::random(&[1, 8, 8, 16], 1)).unwrap();
+    let w = Tensor::upload(&gpu, &Array::random(&[3, 3, 16, 16], 2)).unwrap();
+    let record = || {
+        let rec = Recording::new(&gpu);
+        let y = Conv2d::new(1, 1).forward(&rec, &x, &w, None)?;
+        let z = mtpret_engine::ops::Op::forward(&mtpret_engine::ops::relu::Relu, &rec, [&y])?;
+        rec.keep(&z.0.data);
+        assert!(rec.commands().iter().any(|c| matches!(c, Command::Launch(_))));
+        Program::new(rec)
+    };
+    assert!(
+        matches!(gpu.built(record), Err(Error::Shader { kernel, .. }) if kernel.starts_with("relu"))
+    );
+    assert_eq!(gpu.notes(), [""; 0]);
+}

@@ -142,10 +142,10 @@ impl<P> Kernel<P> {
         let mut set: Vec<bool> = constants.iter().map(|(name, _)| *name == HALF).collect();
         for (i, line) in self.source.lines().enumerate() {
             if let Some(name) = line.strip_prefix("#import ") {
-                let name = match name.trim() {
-                    "values" if half => import("halves"),
-                    name => import(name),
-                };
+                let name = import(match name.trim() {
+                    "values" if half => "halves",
+                    name => name,
+                });
                 let known = IMPORTS.iter().find(|(known, _)| *known == name);
                 let (_, text) = known.ok_or_else(|| {
                     let names: Vec<_> = IMPORTS.iter().map(|s| s.0).collect();

@@ -175,7 +175,7 @@ impl Sheet {
     /// Writes the sheet as a PNG file.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written.
+    /// [`mtpret_engine::Error::Io`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         file::replace(path, |file| file.write_all(&png(&self.draw())))
     }

@@ -134,3 +134,21 @@ fn a_file_beyond_the_size_that_is_allowed_is_an_error_and_the_run_can_be_gone_on
     assert!(is_whole(&place.path("run/checkpoint.safetensors")));
     succeeded(place.resume("finetune", "run"));
 }
+
+#[test]
+fn what_may_be_wrong_with_the_films_is_told_before_the_first_step() {
+    let place = Place::new();
+    let row = |n: u32| {
+        let word = if n < 11 { "dark" } else { "light" };
+        format!("{word}/{}{}.png,{word},ANONYMOUS\n", &word[..1], n % 11)
+    };
+    let table: String = (0..22).map(row).collect();
+    std::fs::write(place.path("films/t.csv"), format!("path,label,who\n{table}")).unwrap();
+    let source = format!(
+        "source=[{{name=\"t\",format=\"csv\",root={:?},table=\"t.csv\",label_columns=[\"label\"],patient_column=\"who\"}}]",
+        place.path("films")
+    );
+    let said = succeeded(place.stage("finetune", "run", &[&source])).err;
+    let told = said.find("warning: data set t: patient that names nobody: ");
+    assert!(told.is_some_and(|at| at < said.find(" 1/").unwrap()), "{said}");
+}

@@ -4,5 +4,6 @@ mod broken;
 mod decoding;
 mod dicom;
 mod odd;
+mod pydicom;
 mod real;
 mod view;

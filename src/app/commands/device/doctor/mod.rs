@@ -1,7 +1,9 @@
 //! `mtpret doctor`: what adapters there are, whether every op is right on them, how fast they are.
 
+mod judge;
 mod page;
 
+use self::judge::judge;
 use super::problems::random;
 use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Discretion};
 use mtpret_engine::{
@@ -10,14 +12,10 @@ use mtpret_engine::{
         DeviceOptions, Gpu, Matrices, Recording, Variant, adapters, compiler, copy_gbps,
         fma_gflops, lists_matrices, time,
     },
-    ops::{Case, Op, SUITES, Suite, conv2d::Conv2d, linear::Linear},
+    ops::{Op, SUITES, conv2d::Conv2d, linear::Linear},
 };
 use serde::Serialize;
-use std::{
-    io::Write,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 /// List the adapters, run every op's cases on them, and measure what they can do.
 ///
@@ -288,71 +286,6 @@ fn examine(adapter: &wgpu::Adapter, only: &str, say: &dyn Fn(&str)) -> Result<He
     Ok(Health { ops, fma_gflops: fma, copy_gbps: copy, gemm, conv })
 }
 
-/// Runs an op's cases in every variant on two devices of one adapter: checks off, checks on.
-fn judge(suite: &'static Suite, gpus: &[Gpu; 2]) -> Verdict {
-    let cases = (suite.cases)();
-    let variants = suite.signature.offered(gpus[0].caps());
-    let mut verdict = Verdict {
-        op: suite.name,
-        usable: variants.clone(),
-        variants,
-        cases: cases.len(),
-        checks: 0,
-        worst: 0.0,
-        faults: vec![],
-        refused: vec![],
-    };
-    for case in &cases {
-        for variant in verdict.variants.clone() {
-            for (gpu, (checked, seed)) in gpus.iter().zip(SEEDS) {
-                verdict.checks += 1;
-                match check(case, gpu, variant, seed) {
-                    Check::Ran(worst, faults) => {
-                        verdict.worst = verdict.worst.max(worst);
-                        let checks = if checked { "on" } else { "off" };
-                        verdict.faults.extend(faults.iter().map(|fault| {
-                            let (op, why) = (suite.name, &case.why);
-                            format!("{op}/{variant}, {why}, checks {checks}: {fault}")
-                        }));
-                    }
-                    Check::Refused(why) => {
-                        verdict.usable.retain(|usable| *usable != variant);
-                        if !verdict.refused.contains(&why) {
-                            verdict.refused.push(why);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    if verdict.usable.is_empty() {
-        let fault = format!("{}: none of its kernels compiles in all cases", suite.name);
-        verdict.faults.push(fault);
-    }
-    verdict
-}
-
-/// How a case fared.
-enum Check {
-    /// Its worst error and its faults.
-    Ran(f64, Vec<String>),
-    /// The adapter's compiler refused a kernel.
-    Refused(String),
-}
-
-/// Runs a case; a driver that stops is a fault like any other.
-fn check(case: &Case, gpu: &Gpu, variant: Variant, seed: u64) -> Check {
-    match catch_unwind(AssertUnwindSafe(|| case.check(gpu, Some(variant), seed))) {
-        Ok(Ok(report)) => Check::Ran(report.worst(), report.faults()),
-        Ok(Err(e @ Error::Shader { .. })) => Check::Refused(e.to_string()),
-        Ok(Err(e)) => Check::Ran(f64::INFINITY, vec![e.to_string()]),
-        Err(_) => {
-            let fault = "the driver refused a command; see above";
-            Check::Ran(f64::INFINITY, vec![fault.into()])
-        }
-    }
-}
-
 fn figure(
     gpu: &Gpu,
     fma: f64,
@@ -403,33 +336,5 @@ fn verdict(found: &[Adapter]) -> Result<()> {
             Err(Error::adapter("adapter", "one that can be used", found, mend))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_that_the_compiler_refuses_is_listed_and_the_others_are_judged() {
-        let open = |checked| {
-            let options = DeviceOptions {
-                checked,
-                rewrite: Some(|name, _| match name.contains("subgroup") {
-                    true => Err("error X3511: unable to unroll loop".into()),
-                    false => Ok(None),
-                }),
-                ..DeviceOptions::default()
-            };
-            Gpu::open(options).expect("an adapter")
-        };
-        let suite = SUITES.iter().find(|suite| suite.name == "info_nce").expect("a listed op");
-        let verdict = judge(suite, &[open(false), open(true)]);
-        assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
-        assert_eq!(verdict.usable, [Variant::Plain]);
-        let refused = verdict.refused.join("\n");
-        for word in ["subgroup", "does not compile it", "X3511", "Vulkan"] {
-            assert!(refused.contains(word), "{word}: {refused}");
-        }
     }
 }

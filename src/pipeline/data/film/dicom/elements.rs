@@ -158,6 +158,20 @@ impl<'a> ElementMap<'a> {
         if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
     }
 
+    fn double_word(&self, four: [u8; 4]) -> u32 {
+        if self.big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) }
+    }
+
+    /// The first number of an element of floating point.
+    fn floating(&self, vr: [u8; 2], bytes: &[u8]) -> Option<f64> {
+        match &vr {
+            b"FL" => Some(f32::from_bits(self.double_word(*bytes.first_chunk()?)).into()),
+            b"FD" if self.big_endian => Some(f64::from_be_bytes(*bytes.first_chunk()?)),
+            b"FD" => Some(f64::from_le_bytes(*bytes.first_chunk()?)),
+            _ => None,
+        }
+    }
+
     /// The first number of an element that usually is binary.
     pub fn whole(&self, tag: Tag, name: &str) -> Result<Option<i64>, Misfit> {
         let Some(bytes) = self.bytes(tag) else { return Ok(None) };
@@ -168,13 +182,8 @@ impl<'a> ElementMap<'a> {
         Ok(match (bytes, &vr) {
             ([one], _) => Some(i64::from(*one)),
             ([a, b, ..], b"SS") => Some(i64::from(self.word([*a, *b]) as i16)),
-            ([a, b, c, d], _) if &vr != b"US" => {
-                let four = [*a, *b, *c, *d];
-                Some(match self.big_endian {
-                    true => u32::from_be_bytes(four).into(),
-                    false => u32::from_le_bytes(four).into(),
-                })
-            }
+            ([a, b, c, d], b"SL") => Some((self.double_word([*a, *b, *c, *d]) as i32).into()),
+            ([a, b, c, d], _) if &vr != b"US" => Some(self.double_word([*a, *b, *c, *d]).into()),
             ([a, b, ..], _) => Some(i64::from(self.word([*a, *b]))),
             ([], _) => None,
         })
@@ -186,19 +195,14 @@ impl<'a> ElementMap<'a> {
         if matches!(&vr, b"US" | b"SS" | b"UL" | b"SL") {
             return Ok(self.whole(tag, name)?.map(|number| number as f64));
         }
-        if let (b"FD", Some([a, b, c, d, e, f, g, h, ..])) = (&vr, self.bytes(tag)) {
-            let eight = [*a, *b, *c, *d, *e, *f, *g, *h];
-            let number = match self.big_endian {
-                true => f64::from_be_bytes(eight),
-                false => f64::from_le_bytes(eight),
-            };
-            return Ok(Some(number));
-        }
-        let Some(text) = self.text(tag) else { return Ok(None) };
-        let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-        number
-            .map(Some)
-            .ok_or_else(|| Misfit::new(format!("a number as {name}"), format!("{text:?}")))
+        let floating = self.bytes(tag).and_then(|bytes| self.floating(vr, bytes));
+        let (number, said) = match (floating, self.text(tag)) {
+            (Some(number), _) => (Some(number), number.to_string()),
+            (None, Some(text)) => (text.parse().ok(), format!("{text:?}")),
+            (None, None) => return Ok(None),
+        };
+        let finite = number.filter(|number: &f64| number.is_finite());
+        finite.map(Some).ok_or_else(|| Misfit::new(format!("a number as {name}"), said))
     }
 }
 

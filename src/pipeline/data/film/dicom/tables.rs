@@ -41,7 +41,10 @@ impl LookupTable {
         let data = item.bytes(tags::LUT_DATA).unwrap_or_default();
         let mut entries = item.words(tags::LUT_DATA).unwrap_or_default();
         if bits <= 8 && (data.len() == count || data.len() == count.next_multiple_of(2)) {
-            entries = data.iter().map(|&byte| byte.into()).collect();
+            // Two entries a word, the first in its low byte.
+            let odd = data.as_chunks::<2>().1.iter().copied();
+            let bytes = entries.iter().flat_map(|word| word.to_le_bytes()).chain(odd);
+            entries = bytes.map(u16::from).collect();
         }
         if entries.len() < count {
             let found = entries.len().to_string();

@@ -14,7 +14,7 @@ const WHITE: f64 = 255.0;
 /// The way of a grey film's words to what is seen (PS3.3 C.7.6.3, C.11):
 ///
 /// 1. the number that a word holds, by BitsStored, HighBit and sign; planes are joined ([`Words`]);
-/// 2. the Modality LUT, else rescale slope and intercept;
+/// 2. the Modality LUT, else rescale slope and intercept; one without the other is used, with a note;
 /// 3. PixelPaddingValue, to PixelPaddingRangeLimit, belongs to no range, and is black at the end;
 /// 4. the VOI LUT, else the window (LINEAR, LINEAR_EXACT, SIGMOID), else from the darkest to the brightest pixel: 0 to 255. A
 ///    window whose function has no meaning at its width is as none, with a note;
@@ -36,16 +36,20 @@ enum Modality {
 }
 
 impl Modality {
-    fn of(elements: &ElementMap, signed: bool) -> Result<Self, Misfit> {
+    fn of(elements: &ElementMap, signed: bool, notes: &mut Vec<String>) -> Result<Self, Misfit> {
         if let Some(item) = elements.item(tags::MODALITY_LUT_SEQUENCE) {
             return LookupTable::read(item, "Modality LUT", signed).map(Self::Table);
         }
         let of = grouped(elements, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_SLOPE);
-        let number = |tag, name, default| Ok(of.decimal(tag, name)?.unwrap_or(default));
-        Ok(Self::Rescale {
-            slope: number(tags::RESCALE_SLOPE, "RescaleSlope", 1.0)?,
-            intercept: number(tags::RESCALE_INTERCEPT, "RescaleIntercept", 0.0)?,
-        })
+        let slope = of.decimal(tags::RESCALE_SLOPE, "RescaleSlope")?;
+        let intercept = of.decimal(tags::RESCALE_INTERCEPT, "RescaleIntercept")?;
+        let mut alone = |one, other| notes.push(format!("it has a {one} and no {other}"));
+        match (slope, intercept) {
+            (Some(_), None) => alone("RescaleSlope", "RescaleIntercept, which is taken as 0"),
+            (None, Some(_)) => alone("RescaleIntercept", "RescaleSlope, which is taken as 1"),
+            _ => {}
+        }
+        Ok(Self::Rescale { slope: slope.unwrap_or(1.0), intercept: intercept.unwrap_or(0.0) })
     }
 
     fn apply(&self, number: i32) -> f64 {
@@ -189,7 +193,7 @@ fn grouped<'e, 'a>(elements: &'e ElementMap<'a>, group: Tag, wanted: Tag) -> &'e
 impl GreyView {
     pub fn of(elements: &ElementMap, words: &Words, interpretation: &str) -> Result<Self, Misfit> {
         let mut notes = Vec::new();
-        let modality = Modality::of(elements, words.signed)?;
+        let modality = Modality::of(elements, words.signed, &mut notes)?;
         let padding = Padding::of(elements, words)?;
         // A table may begin below 0 where numbers do, whatever its representation says.
         let below = words.ends().into_iter().any(|number| modality.apply(number) < 0.0);

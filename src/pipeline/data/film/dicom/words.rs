@@ -205,6 +205,9 @@ fn said(stream: &[u8], layout: &PixelLayout) -> Result<Coded, Misfit> {
 
 /// Decodes JPEG-LS, which dicom-rs leaves to C++.
 fn jpeg_ls(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, Misfit> {
+    if layout.channels != 1 {
+        return Err(Misfit::new("one channel in JPEG-LS", layout.channels.to_string()));
+    }
     let [width, height] = [layout.width, layout.height].map(|side| side as u32);
     let (samples, ..) =
         jpegls::decode(stream, width, height).map_err(|e| Misfit::not_whole("JPEG-LS", e))?;

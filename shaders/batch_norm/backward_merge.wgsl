@@ -1,4 +1,4 @@
-// dbias[c] = Σ dy,  dweight[c] = Σ dy · x̂  over everything, and for each group what its dx needs:
+// dbias[c] = Σ dy,  dweight[c] = Σ dy · x̂  over everything, and for each group what the gradient of x needs:
 // centre[g, c] = mean of dy,  slope[g, c] = inverse · mean of dy · x̂   (both 0 under running statistics)
 //
 // partials: [groups, chunks, 2, C]   moments: [groups, 3, C]   shares: [groups, 2, C], centre and slope   dweight, dbias: [C]

@@ -1,6 +1,6 @@
 // y[r, k] = box k of row r, clipped to its film; kept[r, k] = its score
 //
-// A candidate whose score is not above `least` or one of whose sides is then below `side` is none: its
+// A candidate whose score is not above `least`, that is not finite, or one of whose sides is then below `side` is none: its
 // box becomes zeros and its score LOWEST. boxes and y are [R, K, 4], scores and kept [R, K], extents
 // [N, 2] the width and height of the films; rows r·N/R … belong to a film. Without CLIPPED boxes are left as
 // they are and `extents` holds anything. One thread per box, padding of scores included.

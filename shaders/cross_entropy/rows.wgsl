@@ -5,7 +5,7 @@
 //   g[j] = exp(x[j] − m) / (1 + more), and for j = t the sum of all others, negative
 //
 // No difference of near numbers is ever taken, and no sum is written as one of three that a compiler could add in another
-// order: the ones among the exponentials are counted as integers, and |…| keeps the loss's terms apart.
+// order: the ones among the exponentials, a whole number, lose one as an integer, and |…| keeps the loss's terms apart.
 // x and g are [N, L], labels is [N, 1]. A row whose label is outside 0..L counts for nothing. The
 // mean is not known yet, so g is of the row's own loss; every workgroup leaves (sum of its losses,
 // rows counted) in `partials`, [groups, 2]. LANES threads share a row; each reads its part of x

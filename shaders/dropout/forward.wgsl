@@ -1,7 +1,7 @@
 // y = x / (1 − share) where a number drawn for the element is at least `share`, else 0
 //
 // The numbers are Philox's of key (seed) and counter (step, quad of the whole batch, stage, layer): the same launch on dy
-// gives dx, so that no mask is kept. One thread per four elements.
+// gives the gradient of x, so that no mask is kept. One thread per four elements.
 
 #import grid
 #import philox

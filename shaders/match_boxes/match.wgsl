@@ -57,10 +57,12 @@ fn matched(n: u32, box: vec4f) -> f32 {
     if any(box.zw <= box.xy) {
         return -2.0;
     }
-    if chosen || of_most.x >= p.high * of_most.y {
+    // A threshold such as 0.3 is no f32: an overlap that is equal to it must not fall on the other side.
+    let union_of_most = of_most.y * NEARLY;
+    if chosen || of_most.x >= p.high * union_of_most {
         return nearest;
     }
-    return select(-2.0, -1.0, most < 0.0 || of_most.x < p.low * of_most.y);
+    return select(-2.0, -1.0, most < 0.0 || of_most.x < p.low * union_of_most);
 }
 
 @compute @workgroup_size(256)

@@ -1,7 +1,7 @@
 // y[n,p,q,c] = max over r < R, s < S of x[n, p·stride + r − padding, q·stride + s − padding, c]
 //
 // x is [N, H, W, C], y is [N, P, Q, C]; what lies outside the image takes no part. `origin` says for
-// every y which pixel h·W + w it came from, the first one in row-major order where several are equal.
+// every y which pixel h·W + w it came from, the first one in row-major order where several are equal. NaN is larger than all.
 // One thread per four channels of y; it reads its window once.
 
 #import grid

@@ -2,14 +2,14 @@
 // lie `step` apart. The importing file declares RATIO (samples of a bin along each axis; 0: as many
 // as a bin has pixels, rounded up) and HALF (1: pixel centres lie at whole numbers of the map, so that
 // a roi is moved by half a pixel and may be smaller than one).
-// Samples of a bin along an axis at most: a box that is not finite must not keep the device for ever.
-const MOST: f32 = 4096.0;
-
 struct Samples {
     origin: vec2f, // the roi's corner (x, y), in pixels of the map
     step: vec2f,
     count: vec2u,
 }
+
+// Samples of a bin along an axis at most, so that a box beyond all measure keeps no loop running for ever.
+const MOST: f32 = 4096.0;
 
 // ⌈size / bins⌉, at most MOST: a quotient that is off by its last bit is put right by products, which are rounded alike
 // everywhere.

@@ -6,6 +6,7 @@ mod fast_math;
 mod immediates;
 mod kernels;
 mod names;
+mod not_finite;
 mod refusals;
 mod shaders;
 mod tape;

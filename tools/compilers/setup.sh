@@ -121,15 +121,18 @@ windows() {
     else report "$1"
     fi
 }
-windows fxc fxc "$with_webgpu"
-windows dxc-1.9 dxc "$with_slangpy"
-windows dxc-1.10 dxc "$with_webgpu"
-if [ "$with_webgpu" = yes ]; then report tint; else skipped tint "$with_webgpu"; fi
-if prepare_metal; then report metal; else skipped metal "no clang can be installed"; fi
-if install spirv-val=spirv-tools; then report spirv; else skipped spirv "spirv-tools cannot be installed"; fi
-layer=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
-if install "$layer=vulkan-validationlayers"; then
-    echo "validation layer: $(sed -n 's/.*"api_version": "\(.*\)".*/\1/p' "$layer" | head -n 1)"
-else
-    skipped "validation layer" "vulkan-validationlayers cannot be installed"
-fi
+# The tests read there what cannot be had.
+{
+    windows fxc fxc "$with_webgpu"
+    windows dxc-1.9 dxc "$with_slangpy"
+    windows dxc-1.10 dxc "$with_webgpu"
+    if [ "$with_webgpu" = yes ]; then report tint; else skipped tint "$with_webgpu"; fi
+    if prepare_metal; then report metal; else skipped metal "no clang can be installed"; fi
+    if install spirv-val=spirv-tools; then report spirv; else skipped spirv "spirv-tools cannot be installed"; fi
+    layer=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
+    if install "$layer=vulkan-validationlayers"; then
+        echo "validation layer: $(sed -n 's/.*"api_version": "\(.*\)".*/\1/p' "$layer" | head -n 1)"
+    else
+        skipped "validation layer" "vulkan-validationlayers cannot be installed"
+    fi
+} | tee "$folder/versions"

@@ -127,24 +127,29 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
 /// Windows' own FXC, which knows no subgroups.
 fn hlsl_compiler() -> wgpu::Dx12Compiler {
     let beside = || {
-        let library = std::env::current_exe().ok()?.with_file_name("dxcompiler.dll");
+        let library = std::env::current_exe().ok()?.with_file_name(DXC);
         let dxc_path = library.to_str()?.to_owned();
         library.exists().then_some(wgpu::Dx12Compiler::DynamicDxc { dxc_path })
     };
     wgpu::Dx12Compiler::from_env().or_else(beside).unwrap_or(wgpu::Dx12Compiler::Fxc)
 }
 
+/// DXC's library.
+const DXC: &str = "dxcompiler.dll";
+
 /// The name of what compiles kernels for this backend before its driver does; none where the driver alone does.
-pub fn compiler(backend: wgpu::Backend) -> Option<String> {
+pub fn compiler(backend: wgpu::Backend) -> Option<&'static str> {
     (backend == wgpu::Backend::Dx12).then(|| match hlsl_compiler() {
-        wgpu::Dx12Compiler::DynamicDxc { dxc_path } => format!("DXC, {dxc_path}"),
-        other => format!("{other:?}").to_uppercase(),
+        wgpu::Dx12Compiler::Fxc => "FXC",
+        wgpu::Dx12Compiler::DynamicDxc { .. } | wgpu::Dx12Compiler::StaticDxc => "DXC",
+        wgpu::Dx12Compiler::Auto => "DXC or FXC",
     })
 }
 
 /// How to come by a driver on this operating system.
 const DRIVER: &str = if cfg!(windows) {
-    "install your GPU maker's driver; without a GPU, Windows 10 and later have the DX12 adapter WARP"
+    "install your GPU maker's driver; without a GPU, Windows 10 and later have the DX12 adapter WARP, which a dxcompiler.dll \
+     beside the program that is older than 1.8 or of another processor hides"
 } else if cfg!(target_vendor = "apple") {
     "macOS brings Metal for every GPU that it supports: another user's session or a virtual machine may have none"
 } else {
@@ -249,13 +254,15 @@ fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     heaps.iter().filter(|heap| heap.flags.as_raw() & 1 == 1).map(|heap| heap.size).max()
 }
 
-/// Bytes of a DX12 adapter's own memory; of one without any, those of the machine that it may take.
+/// Bytes of a DX12 adapter's own memory; of one that is not a card of its own, with those of the machine that it may take.
 #[cfg(windows)]
 fn dxgi_memory(adapter: &wgpu::Adapter) -> Option<u64> {
     // SAFETY: nothing is made or destroyed: the system is asked for a description, while the guard holds the adapter.
     let about = unsafe { adapter.as_hal::<wgpu::hal::api::Dx12>()?.raw_adapter().GetDesc().ok()? };
-    let own = about.DedicatedVideoMemory as u64;
-    Some(if own > 0 { own } else { about.SharedSystemMemory as u64 })
+    let (own, shared) = (about.DedicatedVideoMemory as u64, about.SharedSystemMemory as u64);
+    // A part of the machine's memory is called an integrated adapter's own, often a small one.
+    let discrete = adapter.get_info().device_type == wgpu::DeviceType::DiscreteGpu;
+    Some(if discrete { own } else { own + shared })
 }
 
 /// Metal shares the machine's memory, and wgpu does not tell how much of it.

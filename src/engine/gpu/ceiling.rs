@@ -68,10 +68,12 @@ pub fn time(
     record: impl Fn(&Recording) -> Result<()>,
 ) -> Result<Timing> {
     let build = |repeats: u32| {
-        let mut rec = Recording::new(gpu);
-        rec.variant = variant;
-        (0..repeats).try_for_each(|_| record(&rec))?;
-        Program::new(rec)
+        gpu.built(|| {
+            let mut rec = Recording::new(gpu);
+            rec.variant = variant;
+            (0..repeats).try_for_each(|_| record(&rec))?;
+            Program::new(rec)
+        })
     };
     let mut repeats = 1;
     let mut program = build(repeats)?;

@@ -151,7 +151,8 @@ impl Gpu {
     pub fn described(&self) -> String {
         let info = self.info();
         let backend = Some(format!("{:?}", info.backend));
-        let parts = [backend, Some(self.driver()), compiler(info.backend)];
+        let compiler = compiler(info.backend).map(str::to_owned);
+        let parts = [backend, Some(self.driver()), compiler];
         let parts: Vec<_> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         format!("{} ({})", info.name, parts.join(", "))
     }

@@ -1,7 +1,7 @@
 //! A program: a planned recording with its pipelines and bind groups, run as often as one likes.
 
 use super::{
-    ALIGNMENT, Access, Gpu, Memory, Pipeline, Plan, Recording, Slice, plan,
+    ADAPTER, ALIGNMENT, Access, Gpu, Memory, Pipeline, Plan, Recording, Slice, plan,
     recording::{Command, Contents, Launch},
 };
 use crate::{Error, Result};
@@ -345,6 +345,11 @@ impl Gpu {
         }
         match problem {
             None => Ok(Pipeline { pipeline, layout, used: Cell::new(false) }),
+            Some(e @ wgpu::Error::OutOfMemory { .. }) => {
+                let expected = format!("memory to compile {}", source.name);
+                let mend = "close what else uses the adapter, or name another";
+                Err(Error::memory(ADAPTER, expected, e.to_string(), mend))
+            }
             Some(e) => Err(refused(e.to_string())),
         }
     }

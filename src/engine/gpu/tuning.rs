@@ -70,6 +70,9 @@ impl std::fmt::Display for Variant {
     }
 }
 
+/// Words in the names of kernels that one variant has, or two that differ in a constant.
+const OWN: [&str; 4] = ["subgroup", "shared", "winograd", "coop"];
+
 /// What an op has to solve in one recording, in one of several ways.
 pub struct Problem {
     /// Op, pass and shapes: whatever the time depends on.
@@ -190,7 +193,10 @@ impl Gpu {
         let compiles = |kernel: &Variant| !refused.contains(&(problem.op().to_owned(), *kernel));
         let kernels: Vec<Variant> = problem.kernels.iter().copied().filter(compiles).collect();
         let tuned = self.tuned(&problem.name).and_then(|tuned| tuned.of(&kernels));
-        let by_default = [problem.default, Variant::Shared, Variant::Subgroup];
+        let by_default = match self.caps().software {
+            true => [problem.default, Variant::Subgroup, Variant::Shared],
+            false => [problem.default, Variant::Shared, Variant::Subgroup],
+        };
         let there = by_default.into_iter().find(|kernel| kernels.contains(kernel));
         tuned.or(there).unwrap_or(problem.kernels[0])
     }
@@ -212,7 +218,10 @@ impl Gpu {
     /// is taken nonetheless: there is none to take its place.
     pub(super) fn refuse(&self, launch: &Launch, why: &Error) {
         let op = launch.source.op();
-        let Some(variant) = launch.variant.filter(|variant| *variant != Variant::Plain) else {
+        let file = launch.source.name.strip_prefix(op).unwrap_or_default();
+        // A kernel that every variant launches would be missed by the others too.
+        let is_own = OWN.iter().any(|word| file.contains(word));
+        let Some(variant) = launch.variant.filter(|v| *v != Variant::Plain && is_own) else {
             return;
         };
         if self.0.refused.borrow_mut().insert((op.to_owned(), variant)) {

@@ -316,7 +316,7 @@ fn a_part_whose_folders_are_called_otherwise_is_told() {
     let (found, set, _) = only(dir.path());
     assert_eq!(counts(&set), [4, 0, 0]);
     assert!(found.what.contains("part not read"), "{}", found.what);
-    assert!(found.what.contains("8 images elsewhere in it"), "{}", found.what);
+    assert!(found.what.contains("4 images elsewhere in it"), "{}", found.what);
     let read = found.source.read().unwrap();
     assert!(read.warnings.iter().any(|w| w.starts_with("part not read")), "{:?}", read.warnings);
 }

@@ -74,9 +74,34 @@ fn case(why: &str, op: MatchBoxes, [n, a, g]: [usize; 3], shared: bool) -> Case 
     Case::custom(why, check, record)
 }
 
+/// Boxes of `wide` × 10 pixels, each within the true one of 100 × 10, for every whole per cent of overlap: those that equal a
+/// threshold among them.
+fn at_thresholds(op: MatchBoxes) -> Case {
+    let op = MatchBoxes { low_quality: false, ..op };
+    let check = move |gpu: &Gpu, _: Option<Variant>, _: u64| {
+        let wide = |wide: usize| [3.0, 5.0, 3.0 + wide as f64, 15.0];
+        let boxes = Array::new(&[100, 4], (1..=100).flat_map(wide).collect());
+        let corners = Array::new(&[1, 1, 4], wide(100).into());
+        let classes = Array::new(&[1, 1], vec![1.0]);
+        let got = solve(gpu, op, [&boxes, &corners, &classes])?;
+        let mut report = Report::default();
+        report.compare("matches", &got, &op.reference(&boxes, &corners, &classes), 0.0);
+        Ok(report)
+    };
+    let record = move |rec: &Recording| {
+        let new = |shape: &[usize]| Tensor::alloc(&rec.gpu, shape);
+        op.forward(rec, &new(&[100, 4])?, &new(&[1, 1, 4])?, &new(&[1, 1])?).map(|_| ())
+    };
+    let why = format!("overlaps that equal {} and {}", op.low, op.high);
+    Case::custom(&why, check, record)
+}
+
 /// The problems that match_boxes must solve.
 pub fn cases() -> Vec<Case> {
     vec![
+        at_thresholds(RPN),
+        at_thresholds(ROI),
+        at_thresholds(MatchBoxes { high: 0.6, low: 0.1, ..RPN }),
         case("one box", RPN, [1, 1, 1], true),
         case("equal overlaps, an image without boxes", RPN, [3, 301, 5], true),
         case("proposals, some of them empty", ROI, [2, 130, 6], false),

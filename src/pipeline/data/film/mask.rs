@@ -81,6 +81,12 @@ fn add_file(
         return Err(Misfit::new(expected, format!("{}x{}", mask.width, mask.height)));
     }
     if let Some(values) = values {
+        if !holds_values(&encoding) {
+            let expected = "a grey PNG, TIFF or BMP, whose values `values` in the data set's settings may name";
+            let kind = if encoding.palette { "of a palette" } else { "in colour" };
+            let kind = if encoding.format == "DICOM" { "that is shown by a window" } else { kind };
+            return Err(Misfit::new(expected, format!("{} {kind}", encoding.format)));
+        }
         return add_values(&mask, stored(&encoding), values, union);
     }
     if let Some(several) = levels(&mask, encoding.format == "JPEG") {
@@ -108,7 +114,12 @@ fn add_file(
 
 /// What a grey of 0–255 is multiplied by to be the value that the file holds.
 fn stored(encoding: &Encoding) -> f32 {
-    if encoding.bits == 16 { 257.0 } else { 1.0 }
+    f32::from(u16::MAX >> (16 - encoding.bits.clamp(1, 16))) / 255.0
+}
+
+/// Whether a file holds greys as they are, and no colours or places in a palette, nor greys that a viewer would show otherwise.
+fn holds_values(encoding: &Encoding) -> bool {
+    encoding.format != "DICOM" && !encoding.palette && encoding.channels <= 2
 }
 
 /// Adds the foreground of a mask whose values have a meaning each.
@@ -147,6 +158,9 @@ fn add_values(
 /// The values that a mask's file holds, if they are few enough to have a meaning each.
 pub(in crate::data) fn held_values(path: &Path) -> Option<BTreeSet<u16>> {
     let Decoded { film: mask, encoding, share: _share } = read(path).ok()?;
+    if !holds_values(&encoding) {
+        return None;
+    }
     let stored = stored(&encoding);
     let mut values = BTreeSet::new();
     for row in mask.pixels.chunk_by(|a, b| a == b) {

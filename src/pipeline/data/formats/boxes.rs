@@ -315,6 +315,13 @@ pub(in crate::data) struct Marks {
     pub polygons: Vec<Vec<[f32; 2]>>,
 }
 
+impl Marks {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.boxes.len() + self.polygons.len()
+    }
+}
+
 /// A film and its marks in an image of `size`, as the source wants them.
 pub(in crate::data) fn row(source: &Source, path: PathBuf, size: [usize; 2], marks: Marks) -> Row {
     let target = match source.shape {

@@ -101,53 +101,59 @@ fn films(source: &Source) -> Result<Vec<MaskedFilm>> {
     Ok(films)
 }
 
-/// The folders that `images` means: one, or with a `*` in it all that fit.
-fn folders(source: &Source) -> Result<Vec<Folder>> {
+/// A folder that fits the part of `images` that has a `*`: what the star stands for there, and where its films should lie.
+struct Fitting {
+    folder: PathBuf,
+    star: String,
+    films: PathBuf,
+}
+
+/// All folders that fit a `*` in `images`; none where there is no star.
+fn fitting(source: &Source) -> Result<Option<Vec<Fitting>>> {
     let parts: Vec<String> = source
         .images
         .components()
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
         .collect();
-    let Some(at) = parts.iter().position(|part| part.contains('*')) else {
+    let Some(at) = parts.iter().position(|part| part.contains('*')) else { return Ok(None) };
+    let (before, after) = parts[at].split_once('*').expect("it has a star");
+    let fit = |folder: PathBuf| {
+        let name = file_name(&folder);
+        let star = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after))?.to_owned();
+        let films = parts[at + 1..].iter().fold(folder.clone(), |path, part| path.join(part));
+        Some(Fitting { folder, star, films })
+    };
+    Ok(Some(list(&source.films())?.0.into_iter().filter_map(fit).collect()))
+}
+
+/// The folders that `images` means: one, or with a `*` in it all that fit.
+fn folders(source: &Source) -> Result<Vec<Folder>> {
+    let Some(fitting) = fitting(source)? else {
         return Ok(vec![Folder { path: source.films(), star: String::new() }]);
     };
-    let (before, after) = parts[at].split_once('*').expect("it has a star");
-    let mut folders = Vec::new();
-    for folder in list(&source.films())?.0 {
-        let name = file_name(&folder);
-        let star = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-        let path = parts[at + 1..].iter().fold(folder.clone(), |path, part| path.join(part));
-        if let Some(star) = star
-            && path.is_dir()
-        {
-            folders.push(Folder { path, star: star.to_owned() });
-        }
-    }
-    Ok(folders)
+    let there = fitting.into_iter().filter(|fit| fit.films.is_dir());
+    Ok(there.map(|fit| Folder { path: fit.films, star: fit.star }).collect())
 }
 
 /// What `*` would stand for, where films lie in the folder but not in the one within it that `images` names.
 pub(in crate::data) const UNREAD_PART: &str = "part not read";
 
-/// Says which folders fit a `*` in `images` and hold films elsewhere than there.
+/// Says which folders are called as a part and hold films elsewhere than `images` says.
 fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
-    let images = source.images.display().to_string();
-    let Some((before, after)) = images.split_once('*') else { return Ok(Vec::new()) };
-    let Some((end, inside)) = after.split_once('/') else { return Ok(Vec::new()) };
-    let start = file_name(Path::new(&format!("{before}*")));
-    let start = start.trim_end_matches('*');
     let mut flaws = Vec::new();
-    for folder in list(&source.films())?.0 {
-        let name = file_name(&folder);
-        let star = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
-        if star.is_none_or(|star| Part::named(star).is_none()) || folder.join(inside).is_dir() {
+    for Fitting { folder, star, films: wanted } in fitting(source)?.unwrap_or_default() {
+        if Part::named(&star).is_none() || wanted.is_dir() {
             continue;
         }
-        let films = films_below(&folder)?.len();
+        let masks = mask_folders(source, &star);
+        let is_mask = |film: &PathBuf| masks.iter().any(|masks| film.starts_with(masks));
+        // What is not read may be of any kind, and stops nothing.
+        let films = films_below(&folder).unwrap_or_default();
+        let films = films.iter().filter(|film| !is_mask(film)).count();
         if films > 0 {
             let error = Error::data(
                 &folder,
-                format!("its films in {inside}, as `images = \"{images}\"` says"),
+                format!("its films in {}", wanted.display()),
                 format!("no such folder, and {films} images elsewhere in it, which are not read"),
                 "call its folders as those of the other parts are called",
             );

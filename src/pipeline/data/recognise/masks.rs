@@ -248,7 +248,9 @@ fn nnunet(folder: &Path, source: &mut Source) -> (String, Vec<u16>) {
             serde_json::Value::Number(number) => (key, number.as_u64()?),
             _ => return None,
         };
-        (number != 0).then(|| Some((name.clone(), u16::try_from(number).ok()?)))?
+        // Version 2 calls pixels that are no one's label so.
+        let wanted = number != 0 && name != "ignore";
+        wanted.then(|| Some((name.clone(), u16::try_from(number).ok()?)))?
     };
     let (names, numbers): (Vec<String>, Vec<u16>) = labels.iter().filter_map(label).unzip();
     match names.as_slice() {

@@ -140,7 +140,7 @@ impl Open {
             adapter: info.name.clone(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
             backend: format!("{:?}", info.backend),
-            compiler: compiler(info.backend),
+            compiler: compiler(info.backend).map(str::to_owned),
             precision: if gpu.step.half { "f16" } else { "f32" }.into(),
             started: now(),
             ..Process::default()

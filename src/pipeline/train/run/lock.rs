@@ -26,12 +26,13 @@ struct Holder {
     started: u64,
 }
 
-/// Holds the folder of a run against every other process that would write there, as long as what it gives lives.
+/// Holds the folder of a run against every other process that would write there, as long as what it gives lives; in words, who
+/// left it there without an end.
 ///
 /// # Errors
 /// Another process holds it, or the folder cannot be written.
-pub fn hold(folder: &Path) -> Result<impl Sized + use<>> {
-    Ok(Lock::take(folder)?.0)
+pub fn hold(folder: &Path) -> Result<(impl Sized + use<>, Option<String>)> {
+    Lock::take(folder)
 }
 
 impl Lock {

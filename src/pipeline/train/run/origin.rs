@@ -214,7 +214,12 @@ fn list(sets: &[Dataset]) -> String {
                 lines.push(format!("{stamp} {known}\t{set} {part}: {file:?}\n"));
             };
             for film in films {
-                let known = blake3::hash(format!("{:?}", film.target).as_bytes()).to_hex();
+                let known = match &film.target {
+                    // As it was written before masks had values.
+                    Annotation::Mask { files, values: None } => format!("Mask({files:?})"),
+                    target => format!("{target:?}"),
+                };
+                let known = blake3::hash(known.as_bytes()).to_hex();
                 line(&film.path, &known[..16]);
                 if let Annotation::Mask { files: masks, .. } = &film.target {
                     masks.iter().for_each(|mask| line(mask, "mask"));

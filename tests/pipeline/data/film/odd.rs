@@ -158,6 +158,9 @@ fn values_of_a_mask_mean_what_its_data_set_says() {
     let other = foreground(eight(), values(&[1], &[0])).unwrap_err();
     assert!(other.contains("found 2 others: 2 in 25.0%, 7 in 25.0%"), "{other}");
     assert!(other.contains("only the values 1 (foreground) and 0 (background)"), "{other}");
+    let colour = RgbImage::from_fn(8, 8, |x, _| Rgb([(x % 2) as u8; 3]));
+    let refused = foreground(colour.into(), values(&[1], &[0])).unwrap_err();
+    assert!(refused.contains("found PNG in colour"), "{refused}");
     let dark = fault(GrayImage::from_fn(4, 4, |x, _| Luma([(x % 2) as u8])).into()).unwrap();
     assert!(dark.contains("found 0 to 1") && dark.contains("values = {"), "{dark}");
 }

@@ -204,9 +204,10 @@ fn tables_of_marks_are_found() {
 
 #[test]
 fn tables_of_marks_may_say_patients_and_parts_and_several_readers_are_told() {
+    // Several readers of `b` saw nothing on it.
     let table = "image_id,class_name,rad_id,who,part,x_min,y_min,x_max,y_max\n\
         a,Mass,R1,p1,train,1,1,3,3\na,Mass,R2,p1,train,1,1,3,4\n\
-        b,Mass,R1,p1,train,1,1,3,3\nc,Mass,R3,p2,test,0,0,8,4\n";
+        b,No finding,R1,p1,train,,,,\nb,No finding,R2,p1,train,,,,\nc,Mass,R3,p2,test,0,0,8,4\n";
     let dir = folder(table);
     let mut source = source(&dir, Format::BoxCsv);
     source.label_columns = vec!["class_name".into()];
@@ -221,8 +222,12 @@ fn tables_of_marks_may_say_patients_and_parts_and_several_readers_are_told() {
         (vec!["p1".into(); 2], vec!["p2".into()])
     );
     let warned = set.warnings.join("\n");
-    assert!(warned.contains("several readers of 1 films"), "{warned}");
+    assert!(warned.contains("several readers on 1 of the films"), "{warned}");
     assert!(warned.contains("only = { rad_id = "), "{warned}");
+    let two = folder(&table.replace("a,Mass,R2,p1,train", "a,Mass,R2,p9,test"));
+    let error =
+        Source { root: two.path().into(), ..source.clone() }.read().unwrap_err().to_string();
+    assert!(error.contains("t.csv:3") && error.contains("the film's first row says"), "{error}");
     source.only.insert("rad_id".into(), "R1".into());
     let set = source.read().unwrap();
     let found = boxes(&set);

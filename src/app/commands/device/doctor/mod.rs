@@ -51,7 +51,7 @@ struct Adapter {
     driver_info: String,
     /// What compiles kernels before the driver does: DXC or FXC on DX12.
     #[serde(skip_serializing_if = "Option::is_none")]
-    compiler: Option<String>,
+    compiler: Option<&'static str>,
     kind: String,
     software: bool,
     limits: Limits,
@@ -327,7 +327,7 @@ fn verdict(found: &[Adapter]) -> Result<()> {
     let refused = found.iter().find_map(|a| a.refused.as_ref());
     match (wrong.is_empty(), found.iter().any(|a| a.health.is_some()), refused) {
         (false, _, _) => {
-            let found = format!("wrong results: {}", wrong.join("; "));
+            let found = format!("wrong results, or no kernel that compiles: {}", wrong.join("; "));
             let mend = "update its driver or name another adapter";
             Err(Error::adapter("adapter", "right results of every op", found, mend))
         }

@@ -61,8 +61,13 @@ fn tile(adapter: &Adapter) -> Tile {
             let faults: usize = health.ops.iter().map(|op| op.faults.len()).sum();
             let checks: usize = health.ops.iter().map(|op| op.checks).sum();
             let value = if faults == 0 { "right" } else { "wrong" };
+            let refused: usize = health.ops.iter().map(|op| op.refused.len()).sum();
             let counts = [(health.ops.len(), "op"), (checks, "check"), (faults, "fault")];
-            (value, counts.map(|(n, word)| counted(n, word)).join(", "))
+            let mut note = counts.map(|(n, word)| counted(n, word)).join(", ");
+            if refused > 0 {
+                note += &format!(", {} refused", counted(refused, "kernel"));
+            }
+            (value, note)
         }
     };
     Tile { name: format!("{} {}", adapter.number, adapter.name), value: value.into(), note }
@@ -85,7 +90,7 @@ fn about(adapter: &Adapter) -> Vec<Block> {
         Block::Facts(vec![
             pair("driver", format!("{} {}", adapter.driver, adapter.driver_info).trim()),
             pair("backend", adapter.backend.as_str()),
-            pair("compiler", adapter.compiler.as_deref().unwrap_or("the driver's own")),
+            pair("compiler", adapter.compiler.unwrap_or("the driver's own")),
             pair("kind", kind),
             pair("buffer", mib(l.buffer_bytes)),
             pair("binding", mib(l.binding_bytes)),

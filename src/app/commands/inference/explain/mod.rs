@@ -88,6 +88,11 @@ pub(in crate::commands) fn draw(args: &Args) -> Result<PathBuf> {
         let expected = "the folder of a fine-tuning run";
         return Err(Error::data(&args.paths[0], expected, "none", "name one first"));
     };
+    let alone = match args.output.is_none() && first.is_dir() {
+        true => Some(hold(first)?),
+        false => None,
+    };
+    alone.iter().filter_map(|(_, left)| left.as_ref()).for_each(|left| eprintln!("{left}"));
     let mut trained = Vec::new();
     for run in &runs {
         trained.push((column_name(run, &runs), Trained::open(run, &args.device)?));
@@ -126,10 +131,6 @@ pub(in crate::commands) fn draw(args: &Args) -> Result<PathBuf> {
         false => first.join("explain"),
     };
     let folder = args.output.clone().unwrap_or(beside);
-    let _alone = match args.output.is_none() && first.is_dir() {
-        true => Some(hold(first)?),
-        false => None,
-    };
     pictures::write(&folder, &columns, &samples)?;
     let file = folder.join("sheet.png");
     sheet(&columns, &samples, args)?.save(&file)?;

@@ -50,37 +50,15 @@ struct Found {
     place: Place,
     /// None where it is not there or its size is not known.
     film: Option<(PathBuf, [usize; 2])>,
-    patient: String,
-    part: Option<Part>,
+    /// The patient and the part that its rows say.
+    owner: Option<(String, Option<Part>)>,
+    /// Who marked something on it.
+    readers: HashSet<String>,
     marks: Marks,
 }
 
 /// Several people marked one film.
 pub(in crate::data) const SEVERAL_READERS: &str = "several readers of a film";
-
-/// Says that films were marked by several people each (VinDr-CXR's training part, by three), whose marks of one finding stand
-/// beside one another.
-fn several_readers(source: &Source, table: &Table, films: usize) -> Option<Flaw> {
-    let named = |name: &&str| table.header.iter().position(|c| c.eq_ignore_ascii_case(name));
-    let column = READERS.iter().find_map(named)?;
-    let mut readers: HashMap<&str, HashSet<&str>> = HashMap::new();
-    for (_, cells) in &table.rows {
-        readers.entry(&cells[films]).or_default().insert(&cells[column]);
-    }
-    let shared = readers.values().filter(|readers| readers.len() > 1).count();
-    let name = &table.header[column];
-    let error = Error::data(
-        &source.root.join(source.table.as_deref()?),
-        format!("the marks of one reader of each film, by the column {name}"),
-        format!(
-            "several readers of {shared} films, so that one finding may be marked several times"
-        ),
-        format!(
-            "keep one reader's rows with only = {{ {name} = \"…\" }}, or join their marks before"
-        ),
-    );
-    (shared > 0).then(|| Flaw::warning(SEVERAL_READERS, error))
-}
 
 impl<'a> MarkTable<'a> {
     /// Reads the table and seeks its films; the columns in `taken` say no sides.
@@ -110,7 +88,6 @@ impl<'a> MarkTable<'a> {
         for at in 0..marks.table.rows.len() {
             marks.meet(&on_disk, at);
         }
-        marks.flaws.extend(several_readers(source, &marks.table, films));
         Ok(marks)
     }
 
@@ -124,11 +101,6 @@ impl<'a> MarkTable<'a> {
         let found = on_disk.find(&place, name).and_then(|film| match film {
             Some(film) => Ok(Some((self.size(&place, cells, &film)?, film))),
             None => Ok(None),
-        });
-        let owned = self.owners.read(&place, cells, None);
-        let (patient, part) = owned.unwrap_or_else(|error| {
-            self.flaws.push(Flaw::new("unusable row", error));
-            (String::new(), None)
         });
         let film = match found {
             Ok(Some((size, film))) => Some((film, size)),
@@ -146,7 +118,14 @@ impl<'a> MarkTable<'a> {
             }
         };
         self.by_name.insert(name.clone(), self.found.len());
-        self.found.push(Found { place, film, patient, part, marks: Marks::default() });
+        let owner = None;
+        self.found.push(Found {
+            place,
+            film,
+            owner,
+            readers: HashSet::new(),
+            marks: Marks::default(),
+        });
     }
 
     /// The size of the annotated image: of the source, else of the table, else of the film's header.
@@ -165,22 +144,67 @@ impl<'a> MarkTable<'a> {
         }
     }
 
-    /// Adds to the marks of each row's film what `of` finds in the row; a fault of one row leaves the others.
+    /// Adds to the marks of each row's film what `of` finds in the row, and holds what its rows say of it to one another; a fault of
+    /// one row leaves the others.
     fn add(&mut self, mut of: impl FnMut(&Place, &[String], [usize; 2], &mut Marks) -> Result<()>) {
+        let named =
+            |name: &&str| self.table.header.iter().position(|c| c.eq_ignore_ascii_case(name));
+        let reader = READERS.iter().find_map(named);
         for (line, cells) in &self.table.rows {
             let found = &mut self.found[self.by_name[&cells[self.films]]];
             let Some((_, size)) = &found.film else { continue };
-            let error = of(&self.table.place(*line), cells, *size, &mut found.marks).err();
+            let place = self.table.place(*line);
+            let error = match self.owners.read(&place, cells, None) {
+                Ok(owner) => match &found.owner {
+                    Some(known) if *known != owner => Some(Error::data(
+                        &place,
+                        "the patient and the part that the film's first row says",
+                        "others",
+                        "say the same in all rows of a film",
+                    )),
+                    _ => {
+                        found.owner = Some(owner);
+                        None
+                    }
+                },
+                Err(error) => Some(error),
+            };
+            self.flaws.extend(error.map(|error| Flaw::new("unusable row", error)));
+            let before = found.marks.count();
+            let error = of(&place, cells, *size, &mut found.marks).err();
             self.flaws.extend(error.map(|error| Flaw::new("unusable annotation", error)));
+            let marked = reader.filter(|_| found.marks.count() > before);
+            let who = marked.map(|column| &cells[column]).filter(|who| !who.is_empty());
+            found.readers.extend(who.cloned());
         }
+        self.flaws.extend(reader.and_then(|column| self.several_readers(column)));
+    }
+
+    /// Says that films were marked by several people each (VinDr-CXR's training part, by three), whose marks of one finding stand
+    /// beside one another.
+    fn several_readers(&self, column: usize) -> Option<Flaw> {
+        let shared = self.found.iter().filter(|found| found.readers.len() > 1).count();
+        let name = &self.table.header[column];
+        let error = Error::data(
+            &self.table.path,
+            format!("marks of one reader on each film, by the column {name}"),
+            format!(
+                "marks of several readers on {shared} of the films, so that one finding may be marked several times"
+            ),
+            format!(
+                "join their marks before, or keep one reader's rows, and so films, with only = {{ {name} = \"…\" }}"
+            ),
+        );
+        (shared > 0).then(|| Flaw::warning(SEVERAL_READERS, error))
     }
 
     fn listing(self, labels: Labels) -> Listing {
         let rows = self.found.into_iter().filter_map(|found| {
             let (film, size) = found.film?;
             let mut row = row(self.source, film, size, found.marks);
-            row.sample.patient = found.patient;
-            Some(Row { place: found.place, part: found.part, ..row })
+            let (patient, part) = found.owner.unwrap_or_default();
+            row.sample.patient = patient;
+            Some(Row { place: found.place, part, ..row })
         });
         let rows = rows.collect();
         Listing { labels, rows, missing: self.missing, unlabelled: 0, flaws: self.flaws }

@@ -267,6 +267,8 @@ fn every_range_is_checked_in_the_later_stages() {
     for (pair, part) in [
         ("visit={steps=0}", "found 0"),
         ("ema=1.0", "[0, 1)"),
+        ("validate=0", "found 0"),
+        ("validate=often", "validate"),
         ("task_lr={pneumonai=0.1}", "the tasks are pneumonia"),
         ("task_lr={pneumonia=1000}", "found 1000"),
         ("segment.loss_weight=0", "found 0"),

@@ -2,7 +2,7 @@
 
 use super::{NASTY, assert_finite, assert_well_formed, plain, texts};
 use mtpret::report::chart::{
-    AblationChart, AblationStep, Axis, Bar, BarChart, Curve, Estimate, Group, Histogram,
+    AblationChart, AblationStep, Axis, Bar, BarChart, Curve, Estimate, Group, HeatMap, Histogram,
     IntervalChart, Matrix, Panel, Reference, UnitChart, svg,
 };
 
@@ -139,7 +139,26 @@ fn histograms_bars_and_matrices_show_their_numbers() {
         names: vec!["normal".into(), "pneumonia".into()],
         counts: vec![vec![30, 10], vec![0, 60]],
     };
+    let heat = HeatMap {
+        title: "Figures after each visit".into(),
+        across: "visit".into(),
+        rows: vec!["pneumonia".into(), "lungs".into()],
+        columns: vec![("1".into(), Some(0)), ("2".into(), Some(1)), ("3".into(), None)],
+        values: vec![vec![Some(0.9), Some(0.8), None], vec![Some(0.7), Some(f64::NAN), Some(0.7)]],
+    };
+    let map = svg(&[Panel::Heat(heat.clone())], 1);
+    assert_eq!(map.matches("<title>0.").count(), 4, "a cell for each figure that is known");
+    assert_eq!(
+        map.matches("stroke-width=\"2\"").count(),
+        1,
+        "the visited task of a figure is marked"
+    );
+    let bare = HeatMap { rows: vec![], columns: vec![], values: vec![], ..heat.clone() };
+    let many = HeatMap { columns: vec![("x".into(), Some(0)); 400], ..heat.clone() };
     let pictures = [
+        map,
+        svg(&[Panel::Heat(bare)], 1),
+        svg(&[Panel::Heat(many)], 2),
         svg(&[Panel::Histogram(histogram)], 2),
         svg(&[Panel::Bars(bars)], 2),
         svg(&[Panel::Matrix(matrix)], 2),

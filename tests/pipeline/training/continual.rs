@@ -6,8 +6,8 @@ use mtpret_pipeline::{
     data::Source,
     train::{
         config::{
-            Anchor, AnchorAt, Backbone, Classify, DiceClasses, DiceReduce, L2sp, Log, Model,
-            Multitask, Optim, Preset, Scope, Segment, Visit,
+            Anchor, AnchorAt, Backbone, Classify, DiceClasses, DiceReduce, HandOn, L2sp, Log,
+            Model, Multitask, Optim, Preset, Scope, Segment, Validate, Visit,
         },
         run::{Reading, Run, Watch},
         schedule::{Period, Schedule},
@@ -77,6 +77,9 @@ pub fn config(films: &Path) -> Multitask {
         keep_backbone_momentum: false,
         ema: 0.0,
         task_lr: [].into(),
+        validate: Validate::default(),
+        validate_films: 0,
+        hand_on: HandOn::Last,
         data: data(4, [32, 32]),
         source: vec![source("classes", &films.join("classes"), true), discs(films)],
         augment: augment(),
@@ -109,7 +112,7 @@ pub fn config(films: &Path) -> Multitask {
 }
 
 /// Runs the stage in this folder, or goes on with it, for so many steps or to its end; what its checkpoint or its weights hold then.
-fn run(folder: &Path, config: &Multitask, steps: Option<u64>) -> Tensors {
+pub fn run(folder: &Path, config: &Multitask, steps: Option<u64>) -> Tensors {
     let watch = After(Cell::new(steps.unwrap_or(u64::MAX)));
     let run = Run::new(folder, &watch, folder.exists()).unwrap();
     let done = multitask(&open(), config, &run);

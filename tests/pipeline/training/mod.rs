@@ -23,6 +23,7 @@ use mtpret_pipeline::{
 use std::path::Path;
 
 mod continual;
+mod forgetting;
 mod half;
 mod limits;
 mod lost;

@@ -11,6 +11,7 @@ mod bars;
 mod canvas;
 mod columns;
 mod dots;
+mod heat;
 mod histogram;
 mod lines;
 mod matrix;
@@ -19,6 +20,7 @@ mod unit;
 pub use ablation::{AblationChart, AblationStep};
 pub use axis::Axis;
 pub use bars::{Bar, BarChart};
+pub use heat::HeatMap;
 pub use histogram::Histogram;
 pub use matrix::Matrix;
 pub use unit::{Curve, Reference, UnitChart};
@@ -113,6 +115,8 @@ pub enum Panel {
     Bars(BarChart),
     /// What is true against what was said.
     Matrix(Matrix),
+    /// Figures of several things over time.
+    Heat(HeatMap),
     /// Steps of a method.
     Ablation(AblationChart),
 }
@@ -126,6 +130,7 @@ impl Panel {
             Self::Histogram(chart) => &chart.title,
             Self::Bars(chart) => &chart.title,
             Self::Matrix(chart) => &chart.title,
+            Self::Heat(chart) => &chart.title,
             Self::Ablation(chart) => &chart.title,
         }
     }
@@ -148,6 +153,7 @@ impl Panel {
             Self::Histogram(chart) => histogram::height(chart, width),
             Self::Bars(chart) => bars::height(chart, width),
             Self::Matrix(chart) => matrix::height(chart, width),
+            Self::Heat(chart) => heat::height(chart, width),
             Self::Ablation(chart) => ablation::height(chart, width),
         }
     }
@@ -161,6 +167,7 @@ impl Panel {
             Self::Histogram(chart) => histogram::draw(chart, canvas, place),
             Self::Bars(chart) => bars::draw(chart, canvas, place),
             Self::Matrix(chart) => matrix::draw(chart, canvas, place),
+            Self::Heat(chart) => heat::draw(chart, canvas, place),
             Self::Ablation(chart) => ablation::draw(chart, canvas, place),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     kinds::{Classify, Detect, Metric, Segment},
-    multitask::{L2sp, Multitask, Visit},
+    multitask::{HandOn, L2sp, Multitask, Validate, Visit},
     sections::{Augment, Data, Log, Moco, Model, Monitor, Optim},
     stages::{Finetune, Pretrain, Stage, shared},
 };
@@ -79,6 +79,12 @@ pub struct DemoMultitask {
     pub ema: f64,
     #[serde(default)]
     pub task_lr: BTreeMap<String, f64>,
+    #[serde(default)]
+    pub validate: Validate,
+    #[serde(default)]
+    pub validate_films: usize,
+    #[serde(default)]
+    pub hand_on: HandOn,
     pub optim: Optim,
     pub l2sp: L2sp,
 }
@@ -120,6 +126,9 @@ impl DemoMultitask {
             keep_backbone_momentum: self.keep_backbone_momentum,
             ema: self.ema,
             task_lr: self.task_lr,
+            validate: self.validate,
+            validate_films: self.validate_films,
+            hand_on: self.hand_on,
             data: shared.data,
             source: shared.source,
             augment: shared.augment,

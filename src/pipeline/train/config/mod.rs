@@ -12,7 +12,9 @@ pub use kinds::{
     Binary, Classify, Detect, DetectorNorm, DiceClasses, DiceReduce, Metric, Preset, Segment,
     TaskSettings,
 };
-pub use multitask::{Anchor, AnchorAt, L2sp, Multitask, Scope, Visit};
+pub use multitask::{
+    Anchor, AnchorAt, HandOn, L2sp, Multitask, Scope, Validate, ValidateAfter, Visit,
+};
 pub use sections::{Augment, Backbone, Data, KeyBn, Log, Moco, Model, Monitor, Optim, Simclr};
 pub use stages::{Finetune, Method, Pretrain, Stage};
 

@@ -85,6 +85,70 @@ impl Visit {
     }
 }
 
+/// After which visits all tasks are validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Validate {
+    /// Each n-th.
+    Every(u64),
+    /// Those of a name.
+    Named(ValidateAfter),
+}
+
+impl Default for Validate {
+    fn default() -> Self {
+        Self::Named(ValidateAfter::Never)
+    }
+}
+
+impl Validate {
+    /// Whether none is.
+    pub fn is_never(self) -> bool {
+        self == Self::default()
+    }
+    /// Whether it is due after the stage's `number`-th visit, from 0.
+    pub fn is_due(self, number: usize, ends_round: bool) -> bool {
+        match self {
+            Self::Every(n) => (number as u64 + 1).is_multiple_of(n),
+            Self::Named(ValidateAfter::Never) => false,
+            Self::Named(ValidateAfter::Visit) => true,
+            Self::Named(ValidateAfter::Round) => ends_round,
+        }
+    }
+    /// How often it is due in a round of so many visits, in the mean.
+    pub fn times_a_round(self, visits: usize) -> f64 {
+        match self {
+            Self::Every(n) => visits as f64 / n as f64,
+            Self::Named(ValidateAfter::Never) => 0.0,
+            Self::Named(ValidateAfter::Visit) => visits as f64,
+            Self::Named(ValidateAfter::Round) => 1.0,
+        }
+    }
+}
+
+/// Visits that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValidateAfter {
+    /// None.
+    Never,
+    /// Each.
+    Visit,
+    /// The last of each round.
+    Round,
+}
+
+/// Which network the stage hands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HandOn {
+    /// That of the last visit.
+    #[default]
+    Last,
+    /// That of the round after which the mean of the tasks' main figures on their validation parts was highest.
+    Best,
+}
+
 /// Stage 2: multitask continual learning (Algorithm 2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +174,15 @@ pub struct Multitask {
     /// η_max of single tasks (`lr_1 … lr_M` of Algorithm 2), in the place of `optim.lr`.
     #[serde(default)]
     pub task_lr: BTreeMap<String, f64>,
+    /// After which visits every task is validated with the backbone as it is then: `"visit"`, `"round"`, `"never"`, or each n-th.
+    #[serde(default)]
+    pub validate: Validate,
+    /// Validation films of each task that are taken for that at most; 0: all.
+    #[serde(default)]
+    pub validate_films: usize,
+    /// Which network is handed on.
+    #[serde(default)]
+    pub hand_on: HandOn,
     /// How files become batches.
     pub data: Data,
     /// The data sets.
@@ -209,6 +282,15 @@ impl Stage for Multitask {
             within("visit.steps", steps, 1..=1 << 32, 1)?;
         }
         within("ema", self.ema, 0.0..1.0, 0.99)?;
+        if let Validate::Every(visits) = self.validate {
+            within("validate", visits, 1..=1 << 32, 1)?;
+        }
+        let rounds = [ValidateAfter::Visit, ValidateAfter::Round].map(Validate::Named);
+        if self.hand_on == HandOn::Best && !rounds.contains(&self.validate) {
+            let expected = "validate = \"round\" or \"visit\" beside hand_on = \"best\"";
+            let mend = "for example validate=round";
+            return Err(Error::config("validate", expected, "another", mend));
+        }
         kinds(&self.segment, &self.detect)?;
         self.optim.check()?;
         for (task, lr) in &self.task_lr {

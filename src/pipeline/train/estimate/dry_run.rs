@@ -8,7 +8,7 @@ use crate::{
     train::{
         Device,
         config::{Finetune, Multitask, Pretrain},
-        stages::{monitor::Online, multitask::Continual, pretrain},
+        stages::{forgetting::part, monitor::Online, multitask::Continual, pretrain},
         step::optimizer::Update,
         tasks::{
             self, Task,
@@ -223,6 +223,19 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
         arenas::load_backbone(gpu, model.state(), path)?;
     }
     let continual = Continual::new(gpu, config, &model)?;
+    let validations = config.validate.times_a_round(tasks.len());
+    let mut validated = Vec::new();
+    for (head, (set, task)) in opened.iter().enumerate() {
+        let films = part(&set.val, config.validate_films, config.seed);
+        validated.push(match validations > 0.0 {
+            true => {
+                set.needs("val", &set.val)?;
+                let mut inference = model.inference(gpu, &**task, head)?;
+                validations * evaluation(&mut inference, &**task, &films)?[1]
+            }
+            false => 0.0,
+        });
+    }
     let films = |(set, task): &(Dataset, Box<dyn Task>)| {
         let mut options = training(&**task, config.seed, 0);
         options.cache_bytes /= config.tasks.len();
@@ -267,6 +280,10 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
     };
     let all = opened.iter().zip(films.iter().zip(&mut steppers)).map(dry_run);
     let mut all = all.collect::<Result<Vec<_>>>()?;
+    for (one, seconds) in all.iter_mut().zip(validated) {
+        one.first_epoch_seconds += seconds;
+        one.epoch_seconds += seconds;
+    }
     // Last, as in the stage, when what was staged at the start has gone.
     readback(gpu, model.state())?;
     all.iter_mut().for_each(|one| one.mib = mib(gpu));

@@ -2,6 +2,7 @@
 
 pub mod contrastive;
 pub mod finetune;
+pub mod forgetting;
 pub mod moco;
 pub mod monitor;
 pub mod multitask;

@@ -3,6 +3,7 @@
 //! Each round visits all tasks in a new order; a visit is one pass over the task's films, or a number of batches. The
 //! backbone is held to its anchor by L²-SP (Eq. 5), the rate moves in cycles (Eq. 4), heads keep their state.
 
+use super::forgetting::Forgetting;
 use crate::{
     Error, Result,
     data::{Dataset, Loader},
@@ -37,14 +38,21 @@ use std::path::PathBuf;
 const STAGE: u32 = 2;
 
 /// One task's visit within the stage.
-struct TaskVisit {
-    round: u64,
-    task: usize,
+pub(super) struct TaskVisit {
+    pub round: u64,
+    pub task: usize,
     /// Steps of the stage before it.
     begin: u64,
     steps: u64,
     /// Steps of its round before it, and of its whole round.
     in_round: Span,
+}
+
+impl TaskVisit {
+    /// Whether it is the last one of its round.
+    pub fn ends_round(&self) -> bool {
+        self.in_round.at + self.steps == self.in_round.of
+    }
 }
 
 /// Runs the stage and returns the file of weights: backbone and all heads.
@@ -70,6 +78,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
         arenas::load_backbone(gpu, model.state(), path)?;
     }
     let continual = Continual::new(gpu, config, &model)?;
+    let mut forgetting = Forgetting::new(gpu, config, run, &model, &sets, &tasks)?;
     let visits = visits(config, &sets, &tasks)?;
     let steps = visits.last().map_or(0, |v| v.begin + v.steps);
     let mut at = 0;
@@ -79,6 +88,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
             arenas::take(gpu, file, tensors, prefix, [arena])?;
         }
         arenas::take_scale(gpu, file, tensors, model.state())?;
+        forgetting.iter_mut().try_for_each(|forgetting| forgetting.restore(&checkpoint))?;
         at = checkpoint.step()?;
         run.watch.note(&format!("multitask: going on at step {at}"));
     }
@@ -100,7 +110,7 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
     let optims: Vec<Optim> = config.tasks.iter().map(|task| config.optim_of(task)).collect();
     let films = sets.iter().map(|s| s.train.len()).sum();
     trainer.announce("multitask", films, &steppers)?;
-    for visit in &visits {
+    for (number, visit) in visits.iter().enumerate() {
         if visit.begin + visit.steps <= at {
             continue;
         }
@@ -118,8 +128,11 @@ fn learn(gpu: &Device, config: &Multitask, run: &Run) -> Result<PathBuf> {
             round: visit.in_round,
             optim: &optims[visit.task],
         };
-        at = trainer.pass(pass, at, &mut Visiting { continual: &continual, visit })?;
+        let forgetting = forgetting.as_mut();
+        let mut visiting = Visiting { continual: &continual, visit, number, forgetting };
+        at = trainer.pass(pass, at, &mut visiting)?;
     }
+    forgetting.iter().try_for_each(Forgetting::hand_on)?;
     run.finish(steps, arenas::network(gpu, model.state())?, Metadata::new())?;
     run.ended(gpu, "multitask", steps)?;
     for (set, stepper) in sets.iter().zip(&steppers) {
@@ -226,12 +239,15 @@ impl<'a> Continual<'a> {
 }
 
 /// What a visit does between its steps.
-struct Visiting<'a> {
+struct Visiting<'a, 'f> {
     continual: &'a Continual<'a>,
     visit: &'a TaskVisit,
+    /// Visits before it.
+    number: usize,
+    forgetting: Option<&'a mut Forgetting<'f>>,
 }
 
-impl Hooks for Visiting<'_> {
+impl Hooks for Visiting<'_, '_> {
     fn checkpoint(&self, at: u64) -> Result<(Tensors, Metadata)> {
         let Continual { gpu, model, .. } = self.continual;
         let mut tensors = Tensors::new();
@@ -239,7 +255,11 @@ impl Hooks for Visiting<'_> {
             arenas::put(gpu, &mut tensors, prefix, [arena])?;
         }
         arenas::put_scale(gpu, &mut tensors, model.state())?;
-        Ok((tensors, metadata("multitask", at)))
+        let mut metadata = metadata("multitask", at);
+        if let Some(forgetting) = &self.forgetting {
+            forgetting.save(&mut tensors, &mut metadata)?;
+        }
+        Ok((tensors, metadata))
     }
     /// The step in the middle of the visit has the lowest rate of `cyclic2pi`: what it leaves is kept.
     fn stepped(&mut self, at: u64) {
@@ -250,12 +270,15 @@ impl Hooks for Visiting<'_> {
             gpu.copy(&model.state().weights.data, &trough.data);
         }
     }
-    /// The average, if there is one, is handed on.
-    fn pass_ended(&mut self, _at: u64) -> Result<()> {
+    /// The average, if there is one, is handed on; then every task is validated.
+    fn pass_ended(&mut self, at: u64) -> Result<()> {
         if let Some(average) = &self.continual.average {
             average.copy_to(self.continual.gpu, self.continual.model.state());
         }
-        Ok(())
+        match &mut self.forgetting {
+            Some(forgetting) => forgetting.visited(self.visit, self.number, at),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::record::{RunRecord, Stage};
 use crate::report::{
-    chart::{Axis, LineChart, Panel, Series},
+    chart::{Axis, HeatMap, LineChart, Panel, Series},
     html::Block,
 };
 use serde_json::Value;
@@ -124,6 +124,40 @@ fn monitored(runs: &[&RunRecord]) -> Option<Panel> {
     panel("What features know: AUC", "step", Axis::linear("AUC"), all)
 }
 
+/// Every task's figure after the visits that were followed by a validation, the visited task marked.
+fn forgetting(run: &RunRecord) -> Option<Panel> {
+    let lines: Vec<&Value> =
+        run.metrics.iter().filter(|line| line["visited"].is_string()).collect();
+    let rows: Vec<String> = lines.last()?["figures"].as_object()?.keys().cloned().collect();
+    let column = |line: &&Value| {
+        let name = line["visit"].as_u64().map_or(String::new(), |visit| visit.to_string());
+        (name, rows.iter().position(|task| line["visited"] == task.as_str()))
+    };
+    let columns = lines.iter().map(column).collect();
+    let row = |task: &String| lines.iter().map(|line| line["figures"][task].as_f64()).collect();
+    let values = rows.iter().map(row).collect();
+    let title = format!("Figures after each visit: {}", run.name);
+    let across = "visit; the ring marks the task that was visited".into();
+    Some(Panel::Heat(HeatMap { title, across, rows, columns, values }))
+}
+
+/// How much is forgotten as visits go on.
+fn forgotten(runs: &[&RunRecord]) -> Vec<Panel> {
+    let figures = [
+        ("average_forgetting", "Average forgetting: below the best before"),
+        ("backward_transfer", "Backward transfer: since a task's own visit"),
+    ];
+    let curve = |(key, title): (&str, &str)| {
+        let of = |run: &&RunRecord| {
+            let point = |line: &Value| Some([line["visit"].as_f64()?, line[key].as_f64()?]);
+            let points: Vec<_> = run.metrics.iter().filter_map(point).collect();
+            (!points.is_empty()).then(|| Series { name: run.name.clone(), points })
+        };
+        panel(title, "visit", Axis::linear("mean over tasks"), runs.iter().filter_map(of).collect())
+    };
+    figures.into_iter().filter_map(curve).collect()
+}
+
 /// Curves of all runs, stage by stage.
 pub fn curves(runs: &[RunRecord]) -> Vec<Block> {
     let mut blocks = Vec::new();
@@ -137,6 +171,7 @@ pub fn curves(runs: &[RunRecord]) -> Vec<Block> {
         panels.extend(parts(&of_stage));
         panels.extend(validation(&of_stage));
         panels.extend(monitored(&of_stage));
+        panels.extend(forgotten(&of_stage));
         panels.extend(pace);
         if panels.is_empty() {
             continue;
@@ -146,6 +181,11 @@ pub fn curves(runs: &[RunRecord]) -> Vec<Block> {
         blocks.push(Block::Part(name));
         let caption = "From metrics.jsonl; a long series is smoothed over its faint points".into();
         blocks.push(Block::Figure { caption, panels, columns: 2 });
+        let panels: Vec<Panel> = of_stage.iter().filter_map(|run| forgetting(run)).collect();
+        if !panels.is_empty() {
+            let caption = "AUC, Dice or AP50 on validation films; colours stand between the least and the greatest of a row".into();
+            blocks.push(Block::Figure { caption, panels, columns: 1 });
+        }
     }
     if !blocks.is_empty() {
         blocks.insert(0, Block::Heading("Training".into()));

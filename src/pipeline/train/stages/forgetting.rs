@@ -209,6 +209,7 @@ impl<'a> Forgetting<'a> {
         if !self.config.validate.is_due(number, visit.ends_round()) {
             return Ok(());
         }
+        self.run.finite(at, &arenas::network(self.gpu, self.model.state())?)?;
         let (mut figures, mut shown) = (Vec::new(), Vec::new());
         for ValidatedTask { task, inference, films } in &mut self.tasks {
             let mut scorer = task.scorer();

@@ -145,10 +145,10 @@ fn what_may_be_wrong_with_the_films_is_told_before_the_first_step() {
     let table: String = (0..22).map(row).collect();
     std::fs::write(place.path("films/t.csv"), format!("path,label,who\n{table}")).unwrap();
     let source = format!(
-        "source=[{{name=\"t\",format=\"csv\",root={:?},table=\"t.csv\",label_columns=[\"label\"],patient_column=\"who\"}}]",
+        "source=[{{name=\"pneumonia\",format=\"csv\",root={:?},table=\"t.csv\",label_columns=[\"label\"],patient_column=\"who\"}}]",
         place.path("films")
     );
     let said = succeeded(place.stage("finetune", "run", &[&source])).err;
-    let told = said.find("warning: data set t: patient that names nobody: ");
+    let told = said.find("warning: data set pneumonia: patient that names nobody: ");
     assert!(told.is_some_and(|at| at < said.find(" 1/").unwrap()), "{said}");
 }

@@ -59,9 +59,10 @@ fn the_three_stages_and_what_follows_run_from_end_to_end() {
     let heads: Vec<&str> = heads.iter().flatten().map(String::as_str).collect();
     has_the_backbone(&names(&place, "mt"), &heads);
     let mt = metrics(&place, "mt");
-    // A line a step, and one that says what the stage took.
-    assert_eq!((mt.len(), mt[8]["step"].as_u64()), (9, Some(8)));
-    assert!(mt[8]["peak_memory_mib"].as_u64() > Some(100), "{}", mt[8]);
+    // A line a step, one of the validation after the round, and one that says what the stage took.
+    assert_eq!((mt.len(), mt[9]["step"].as_u64()), (10, Some(8)));
+    assert!(mt[8]["figures"]["mura"].is_f64() && mt[8]["round"] == 1, "{}", mt[8]);
+    assert!(mt[9]["peak_memory_mib"].as_u64() > Some(100), "{}", mt[9]);
 
     let mut finetune = place.stage("finetune", "ft", &[]);
     finetune.args(["--weights", "mt", "--json"]);

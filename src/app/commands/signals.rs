@@ -70,7 +70,8 @@ mod system {
     /// Nothing here ends a program without a word.
     pub(in crate::commands) fn survive() {}
 
-    /// Lets Ctrl-C, and the closing of the window, ask the run to stop. A second Ctrl-C ends it at once.
+    /// Lets Ctrl-C ask the run to stop. A second Ctrl-C ends it at once. Windows ends a program whose window is closed without
+    /// waiting for it: what the last checkpoint holds is kept.
     pub(in crate::commands) fn listen() -> Result<()> {
         let heard = || match STOP.swap(true, Ordering::SeqCst) {
             true => std::process::exit(STOPPED),

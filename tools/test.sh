@@ -6,7 +6,7 @@
 # `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 40, 2,000 damaged files of every
 # format in place of 60, the tests that are marked as ignored (other vendors' compilers among them, as far as packages bring
 # them), the README's demo, every command of docs/, `mtpret doctor` on the default driver, whose kernels the test suite has
-# already judged, and doctor and a small demo under Vulkan's validation layer.
+# already judged, and doctor and the tests of the stages under Vulkan's validation layer.
 set -eu
 all=0
 case ${1-} in
@@ -95,17 +95,13 @@ test_suite() {
     cargo test --release --locked --workspace --doc
 }
 
-# Every kernel, and a step or more of each stage, under the validation layer with its check of synchronisation.
+# Every kernel, and steps of each stage on each kind of task, under the validation layer with its check of synchronisation.
 validated() {
     layer=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
     [ -e "$layer" ] || { say "validation layer: SKIPPED, it is not installed"; return 0; }
-    small="data.width=32 data.height=32 data.batch=4 data.cache_mb=64 segment.width=32 segment.height=32 segment.batch=4 \
-        segment.output_stride=16 detect.width=64 detect.height=64 detect.batch=4 detect.proposals=[64,32] detect.sampled=8 \
-        source.0.overfit=4 source.1.overfit=4 source.2.overfit=4 source.3.overfit=4 pretrain.epochs=1 finetune.epochs=1 \
-        pretrain.moco.queue=8 pretrain.moco.bn_splits=2 multitask.rounds=1 multitask.visit={steps=1} target={}"
-    rm -rf "$target/validated"
+    app=$(sed -n 's/^ *Executable tests\/app.*(\(.*\))$/\1/p' "$target/tests.built")
     sh tools/compilers/validate.sh "$mtpret" doctor &&
-        sh tools/compilers/validate.sh env MTPRET_SET="$small" "$mtpret" demo --run "$target/validated"
+        sh tools/compilers/validate.sh "$app" --include-ignored training::kinds training::stages
 }
 
 documentation() {

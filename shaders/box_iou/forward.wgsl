@@ -4,6 +4,7 @@
 // One thread per four m.
 
 #import boxes
+#import component
 #import grid
 
 struct Params {
@@ -31,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var c = 0u; c < 4u; c += 1u) {
         let m = i % quads * 4u + c;
         if m < p.columns {
-            share = select(share, vec4f(iou(one, b[first + m])), vec4u(c) == vec4u(0u, 1u, 2u, 3u));
+            share = with_component(share, c, iou(one, b[first + m]));
         }
     }
     y[i] = share;

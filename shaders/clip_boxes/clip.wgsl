@@ -5,6 +5,7 @@
 // [N, 2] the width and height of the films; rows r·N/R … belong to a film. Without CLIPPED boxes are left as
 // they are and `extents` holds anything. One thread per box, padding of scores included.
 
+#import finite
 #import grid
 
 const CLIPPED: u32 = 1u;
@@ -40,12 +41,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     var box = boxes[row * p.boxes + k];
-    // A box that is not finite is none; asked of the bits, because a compiler may take every number for finite.
-    let finite = (bitcast<vec4u>(box) & vec4u(0x7fffffffu)) < vec4u(0x7f800000u);
+    let finite = all(is_finite(box));
     if CLIPPED == 1u {
         box = clamp(box, vec4f(), extents[row / p.of_film].xyxy);
     }
-    let stays = all(finite) && scores[place] > p.least && all(box.zw - box.xy >= vec2f(p.side));
+    let stays = finite && scores[place] > p.least && all(box.zw - box.xy >= vec2f(p.side));
     y[row * p.boxes + k] = select(vec4f(), box, stays);
     kept[place] = select(LOWEST, scores[place], stays);
 }

@@ -2,6 +2,7 @@
 //
 // grad_x is [N, …, C], a part of dy [N, total]. One thread per four channels of a row of grad_x.
 
+#import component
 #import grid
 
 struct Params {
@@ -30,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var v = vec4f();
     for (var i = 0u; i < 4u; i += 1u) {
         if c + i < p.channels {
-            v = select(v, vec4f(dy[first + c + i]), vec4u(i) == vec4u(0u, 1u, 2u, 3u));
+            v = with_component(v, i, dy[first + c + i]);
         }
     }
     grad_x[thread] = v;

@@ -2,11 +2,9 @@
 //
 // A thread takes four times four numbers.
 
+#import finite
 #import grid
 #import quads
-
-const MAGNITUDE: u32 = 0x7fffffffu;
-const INFINITE: u32 = 0x7f800000u;
 
 struct Params { quads: u32 }
 var<immediate> p: Params;
@@ -28,11 +26,9 @@ fn main(
     for (var i = first; i < min(first + 1024u, p.quads); i += 256u) {
         let of_scaled = quad(g[i]);
         let v = of_scaled * share;
-        // Asked of the bits, because a compiler may take every number for finite; of the product by a bound below the
-        // infinite, because it may take a computed number for finite even then.
-        let known = (bitcast<vec4u>(of_scaled) & vec4u(MAGNITUDE)) < vec4u(INFINITE);
-        let made = (bitcast<vec4u>(v) & vec4u(MAGNITUDE)) < vec4u(INFINITE - 1u);
-        finite = finite && all(known) && all(made);
+        // The product is computed: a bound below the infinite is none that a compiler knows.
+        let made = (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) < vec4u(0x7f7fffffu);
+        finite = finite && all(is_finite(of_scaled)) && all(made);
         g[i] = packed(v);
     }
     if !finite {

@@ -4,6 +4,7 @@
 // every y which pixel h·W + w it came from, the first one in row-major order where several are equal. NaN is larger than all.
 // One thread per four channels of y; it reads its window once.
 
+#import finite
 #import grid
 #import quads
 #import values
@@ -56,7 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             let here = h * p.width + w;
             let v = values(x[base + here * QUADS]);
             // NaN, which no comparison knows, wins as in PyTorch.
-            let wins = (v > best) | ((bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+            let wins = (v > best) | is_nan(v);
             at = select(at, vec4u(here), wins);
             best = select(best, v, wins);
         }

@@ -9,6 +9,7 @@
 // the size wanted. The k-th least key is found digit by digit, in four counts of 256 bins.
 // One workgroup an image. matches and chosen are [N, A], places is [N, size].
 
+#import component
 #import philox
 #import step
 
@@ -125,6 +126,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         for (var i = 0u; i < 4u; i += 1u) {
             if kind[i] < 2u {
                 lesser += u32(key[i] < least[kind[i]]);
+                // Not `equal[kind[i]]`, as component.wgsl says.
                 let of_kind = vec2u(kind[i]) == vec2u(0u, 1u);
                 equal += select(vec2u(), vec2u(u32(key[i] == least[kind[i]])), of_kind);
             }
@@ -158,7 +160,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
                 continue;
             }
             left -= select(vec2u(), vec2u(u32(key[i] == least[k])), vec2u(k) == vec2u(0u, 1u));
-            v = select(v, vec4f(f32(1u - k)), vec4u(i) == vec4u(0u, 1u, 2u, 3u));
+            v = with_component(v, i, f32(1u - k));
             places[n * 4u * p.size_quads + place] = f32(4u * q + i);
             place += 1u;
         }

@@ -4,6 +4,7 @@
 // views as draw.wgsl makes them; corners [N, G, 4], classes [N, G]. A box of which less than a pixel is
 // left in width or height gets class −1, and places of class −1 get zeros. One thread per four boxes.
 
+#import component
 #import grid
 #import rotation
 
@@ -52,8 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             let box = vec4f(boxes[at], boxes[at + 1u], boxes[at + 2u], boxes[at + 3u]);
             let viewed = hull(view, box, vec2f(f32(p.width), f32(p.height)));
             let stays = boxes[at + 4u] >= 0.0 && all(viewed.zw - viewed.xy >= vec2f(1.0));
-            let kind = select(-1.0, boxes[at + 4u], stays);
-            left = select(left, vec4f(kind), vec4u(c) == vec4u(0u, 1u, 2u, 3u));
+            left = with_component(left, c, select(-1.0, boxes[at + 4u], stays));
             corners[n * p.boxes + g] = select(vec4f(), viewed, stays);
         }
     }

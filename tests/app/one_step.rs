@@ -68,18 +68,7 @@ fn update() -> Update {
 /// A data set of one kind without films.
 fn set(kind: Kind, count: usize) -> Dataset {
     let names = (0..count).map(|i| i.to_string()).collect();
-    let labels = Labels { kind, names };
-    let (train, val, test) = (vec![], vec![], vec![]);
-    Dataset {
-        name: "t".into(),
-        labels,
-        train,
-        val,
-        test,
-        missing: 0,
-        unlabelled: 0,
-        warnings: Vec::new(),
-    }
+    Dataset::new("t", Labels { kind, names })
 }
 
 /// Every launch of a step but those that make views of films: kernel, constants, parameters, grid, shape.

@@ -1,6 +1,7 @@
 //! Every kernel, every shader, and the tape.
 #![allow(clippy::unwrap_used)]
 
+mod backends;
 mod compilers;
 mod fast_math;
 mod immediates;

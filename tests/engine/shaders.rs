@@ -1,6 +1,7 @@
 //! Every shader with every set of constants that the ops' cases give it: valid WGSL, within the
 //! limits that every adapter has, translatable for every backend, and laid out as Rust lays it out.
 
+use crate::backends::{as_hlsl, as_msl, as_spirv};
 use mtpret_engine::{
     gpu::{Command, DeviceOptions, Gpu, Kernel, Launch, Matrices, Params, Recording},
     ops::{SUITES, meter::Meter},
@@ -8,10 +9,10 @@ use mtpret_engine::{
     tensor::{Philox, Step},
 };
 use naga::{
-    AddressSpace, Module, ShaderStage, TypeInner,
-    back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv},
+    AddressSpace, Expression, Function, Handle, Module, ShaderStage, Statement, TypeInner,
+    back::{PipelineConstants, hlsl, pipeline_constants::process_overrides},
     proc::Layouter,
-    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+    valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -220,52 +221,70 @@ fn shaders_need_nothing_but_subgroups_and_immediates() {
 
 #[test]
 fn shaders_come_out_as_spirv() {
-    let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
-    all_are(|_, module, info| {
-        let main =
-            spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
-        spv::write_vec(module, info, &options, Some(&main)).err().map(|e| e.to_string())
-    });
+    all_are(|_, module, info| as_spirv(module, info, (1, 3)).err());
 }
 
 #[test]
 fn shaders_come_out_as_msl() {
-    let options = msl::Options { lang_version: (2, 4), ..msl::Options::default() };
-    let main = msl::PipelineOptions {
-        entry_point: Some((ShaderStage::Compute, "main".into())),
-        ..msl::PipelineOptions::default()
-    };
-    all_are(|_, module, info| match msl::write_string(module, info, &options, &main) {
-        Ok((_, written)) => {
-            written.entry_point_names.iter().find_map(|n| n.as_ref().err()).map(|e| e.to_string())
-        }
-        Err(e) => Some(e.to_string()),
-    });
+    all_are(|_, module, info| as_msl(module, info, (2, 4), false).err());
 }
 
 #[test]
 fn shaders_come_out_as_hlsl() {
-    let target = hlsl::BindTarget { space: 1, ..hlsl::BindTarget::default() };
-    let options = hlsl::Options {
-        shader_model: hlsl::ShaderModel::V6_0,
-        immediates_target: Some(target),
-        ..hlsl::Options::default()
+    all_are(|shader, module, info| match needs_matrices(shader) {
+        true => None,
+        false => as_hlsl(module, info, hlsl::ShaderModel::V6_0, false).err(),
+    });
+}
+
+/// Components of a function's vectors that are written at an index known only at run time, which FXC refuses.
+fn written_at_run_time(module: &Module, function: &Function, info: &FunctionInfo) -> usize {
+    let is_component = |pointer: &Handle<Expression>| {
+        let Expression::Access { base, .. } = function.expressions[*pointer] else { return false };
+        let (is_vector, space) = match info[base].ty.inner_with(&module.types) {
+            TypeInner::ValuePointer { size, space, .. } => (size.is_some(), *space),
+            TypeInner::Pointer { base, space } => {
+                (matches!(module.types[*base].inner, TypeInner::Vector { .. }), *space)
+            }
+            _ => return false,
+        };
+        is_vector && matches!(space, AddressSpace::Function | AddressSpace::Private)
     };
-    let main = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())) };
-    all_are(|shader, module, info| {
-        if needs_matrices(shader) {
-            return None;
+    let (mut blocks, mut found) = (vec![&function.body], 0);
+    while let Some(block) = blocks.pop() {
+        for statement in block.iter() {
+            match statement {
+                Statement::Store { pointer, .. } => found += usize::from(is_component(pointer)),
+                Statement::Block(inner) => blocks.push(inner),
+                Statement::If { accept, reject, .. } => blocks.extend([accept, reject]),
+                Statement::Loop { body, continuing, .. } => blocks.extend([body, continuing]),
+                Statement::Switch { cases, .. } => blocks.extend(cases.iter().map(|c| &c.body)),
+                _ => {}
+            }
         }
-        let mut text = String::new();
-        let written = hlsl::Writer::new(&mut text, &options, &main).write(module, info, None);
-        match written {
-            Ok(written) => written
-                .entry_point_names
-                .iter()
-                .find_map(|n| n.as_ref().err())
-                .map(|e| e.to_string()),
-            Err(e) => Some(e.to_string()),
-        }
+    }
+    found
+}
+
+#[test]
+fn no_component_is_written_at_a_run_time_index() {
+    let count = |module: &Module, info: &ModuleInfo| {
+        let of = |(handle, function)| written_at_run_time(module, function, &info[handle]);
+        let entries = module.entry_points.iter().enumerate();
+        let of_entry = |(at, entry): (usize, &naga::EntryPoint)| {
+            written_at_run_time(module, &entry.function, info.get_entry_point(at))
+        };
+        module.functions.iter().map(of).sum::<usize>() + entries.map(of_entry).sum::<usize>()
+    };
+    let planted = "fn f(i: u32) -> vec4f { var v = vec4f(); var a: array<vec4f, 2>; \
+                   v[2] = 1.0; a[i] = v; a[i][1] = 2.0; if i > 1u { v[i] = 3.0; a[0][i] = 4.0; } return v + a[1]; }";
+    let module = naga::front::wgsl::parse_str(planted).expect("WGSL");
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
+    let info = validator.validate(&module).expect("a valid module");
+    assert_eq!(count(&module, &info), 2);
+    all_are(|_, module, info| match count(module, info) {
+        0 => None,
+        found => Some(format!("{found} components, see shaders/shared/component.wgsl")),
     });
 }
 

@@ -117,6 +117,20 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// A data set without films.
+    pub fn new(name: impl Into<String>, labels: Labels) -> Self {
+        Self {
+            name: name.into(),
+            labels,
+            train: Vec::new(),
+            val: Vec::new(),
+            test: Vec::new(),
+            missing: 0,
+            unlabelled: 0,
+            warnings: Vec::new(),
+        }
+    }
+
     /// The patients that are in two parts, in alphabetical order.
     pub fn shared_patients(&self) -> Vec<&str> {
         let [train, val, test] = [&self.train, &self.val, &self.test]

@@ -78,17 +78,7 @@ fn source(name: &str, root: &Path, labelled: bool) -> Source {
 fn task(data: &Data) -> ClassifyTask {
     let names = (0..CLASSES).map(|class| class.to_string()).collect();
     let labels = Labels { kind: Kind::Classes, names };
-    let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
-    let set = Dataset {
-        name: "t".into(),
-        labels,
-        train,
-        val,
-        test,
-        missing: 0,
-        unlabelled: 0,
-        warnings: Vec::new(),
-    };
+    let set = Dataset::new("t", labels);
     ClassifyTask::new(&source("t", Path::new("."), true), &set, data, Default::default()).unwrap()
 }
 

@@ -30,6 +30,20 @@ fn solve(gpu: &Gpu, op: MatchBoxes, [boxes, corners, classes]: [&Array; 3]) -> R
     matches.read(&program)
 }
 
+/// The matches, held to the reference's.
+fn compared(gpu: &Gpu, op: MatchBoxes, [boxes, corners, classes]: [&Array; 3]) -> Result<Report> {
+    let got = solve(gpu, op, [boxes, corners, classes])?;
+    let mut report = Report::default();
+    report.compare("matches", &got, &op.reference(boxes, corners, classes), 0.0);
+    Ok(report)
+}
+
+/// Records it on boxes of this shape and `g` true boxes of each of `n` images, whatever they are.
+fn recorded(rec: &Recording, op: MatchBoxes, boxes: &[usize], [n, g]: [usize; 2]) -> Result<()> {
+    let new = |shape: &[usize]| Tensor::alloc(&rec.gpu, shape);
+    op.forward(rec, &new(boxes)?, &new(&[n, g, 4])?, &new(&[n, g])?).map(|_| ())
+}
+
 /// Boxes with whole corners within 64 pixels, so that f32 computes exact areas and many overlaps are
 /// equal; every ninth has no area.
 fn boxes(random: &mut Philox, shape: &[usize], areas: bool) -> Array {
@@ -62,15 +76,9 @@ fn case(why: &str, op: MatchBoxes, [n, a, g]: [usize; 3], shared: bool) -> Case 
         };
         let mut classes = Array::zeros(&[n, g]);
         classes.data = classes.data.iter().enumerate().map(class).collect();
-        let got = solve(gpu, op, [&boxes_in, &corners, &classes])?;
-        let mut report = Report::default();
-        report.compare("matches", &got, &op.reference(&boxes_in, &corners, &classes), 0.0);
-        Ok(report)
+        compared(gpu, op, [&boxes_in, &corners, &classes])
     };
-    let record = move |rec: &Recording| {
-        let new = |shape: &[usize]| Tensor::alloc(&rec.gpu, shape);
-        op.forward(rec, &new(&shape2)?, &new(&[n, g, 4])?, &new(&[n, g])?).map(|_| ())
-    };
+    let record = move |rec: &Recording| recorded(rec, op, &shape2, [n, g]);
     Case::custom(why, check, record)
 }
 
@@ -83,15 +91,9 @@ fn at_thresholds(op: MatchBoxes) -> Case {
         let boxes = Array::new(&[100, 4], (1..=100).flat_map(wide).collect());
         let corners = Array::new(&[1, 1, 4], wide(100).into());
         let classes = Array::new(&[1, 1], vec![1.0]);
-        let got = solve(gpu, op, [&boxes, &corners, &classes])?;
-        let mut report = Report::default();
-        report.compare("matches", &got, &op.reference(&boxes, &corners, &classes), 0.0);
-        Ok(report)
+        compared(gpu, op, [&boxes, &corners, &classes])
     };
-    let record = move |rec: &Recording| {
-        let new = |shape: &[usize]| Tensor::alloc(&rec.gpu, shape);
-        op.forward(rec, &new(&[100, 4])?, &new(&[1, 1, 4])?, &new(&[1, 1])?).map(|_| ())
-    };
+    let record = move |rec: &Recording| recorded(rec, op, &[100, 4], [1, 1]);
     let why = format!("overlaps that equal {} and {}", op.low, op.high);
     Case::custom(&why, check, record)
 }

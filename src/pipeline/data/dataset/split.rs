@@ -46,16 +46,7 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
     if !by_file {
         parts = take_missing_parts(source, &labels, &rows, parts);
     }
-    let mut dataset = Dataset {
-        name: source.name.clone(),
-        labels,
-        train: Vec::new(),
-        val: Vec::new(),
-        test: Vec::new(),
-        missing,
-        unlabelled,
-        warnings: Vec::new(),
-    };
+    let mut dataset = Dataset { missing, unlabelled, ..Dataset::new(&source.name, labels) };
     for (row, part) in rows.into_iter().zip(parts) {
         match part {
             Part::Train => dataset.train.push(row.sample),

@@ -224,17 +224,14 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
     }
     let continual = Continual::new(gpu, config, &model)?;
     let validations = config.validate.times_a_round(tasks.len());
-    let mut validated = Vec::new();
-    for (head, (set, task)) in opened.iter().enumerate() {
-        let films = part(&set.val, config.validate_films, config.seed);
-        validated.push(match validations > 0.0 {
-            true => {
-                set.needs("val", &set.val)?;
-                let mut inference = model.inference(gpu, &**task, head)?;
-                validations * evaluation(&mut inference, &**task, &films)?[1]
-            }
-            false => 0.0,
-        });
+    let mut validated = vec![0.0; tasks.len()];
+    if validations > 0.0 {
+        for (head, ((set, task), seconds)) in opened.iter().zip(&mut validated).enumerate() {
+            set.needs("val", &set.val)?;
+            let films = part(&set.val, config.validate_films, config.seed);
+            let mut inference = model.inference(gpu, &**task, head)?;
+            *seconds = validations * evaluation(&mut inference, &**task, &films)?[1];
+        }
     }
     let films = |(set, task): &(Dataset, Box<dyn Task>)| {
         let mut options = training(&**task, config.seed, 0);

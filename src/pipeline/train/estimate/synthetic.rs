@@ -173,16 +173,7 @@ impl SyntheticStep {
 /// A data set of one kind without films.
 fn set(kind: Kind, count: usize) -> (Source, Dataset) {
     let names = (0..count).map(|i| i.to_string()).collect();
-    let set = Dataset {
-        name: "noise".into(),
-        labels: Labels { kind, names },
-        train: vec![],
-        val: vec![],
-        test: vec![],
-        missing: 0,
-        unlabelled: 0,
-        warnings: Vec::new(),
-    };
+    let set = Dataset::new("noise", Labels { kind, names });
     let source = serde_json::json!({ "name": "noise", "format": "folder", "root": "." });
     (serde_json::from_value(source).expect("the keys a source needs"), set)
 }

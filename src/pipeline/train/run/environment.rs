@@ -138,7 +138,7 @@ impl Open {
             program: format!("mtpret {}", env!("CARGO_PKG_VERSION")),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             adapter: info.name.clone(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            driver: gpu.driver(),
             backend: format!("{:?}", info.backend),
             compiler: compiler(info.backend).map(str::to_owned),
             precision: if gpu.step.half { "f16" } else { "f32" }.into(),

@@ -351,17 +351,7 @@ mod tests {
     fn one_logit_is_that_of_the_second_class() {
         let labels =
             Labels { kind: Kind::Classes, names: ["absent", "present"].map(String::from).into() };
-        let (train, val, test) = (Vec::new(), Vec::new(), Vec::new());
-        let set = Dataset {
-            name: "t".into(),
-            labels,
-            train,
-            val,
-            test,
-            missing: 0,
-            unlabelled: 0,
-            warnings: Vec::new(),
-        };
+        let set = Dataset::new("t", labels);
         let data = Data {
             width: 32,
             height: 32,

@@ -63,16 +63,7 @@ pub(in crate::train) fn recalled(name: &str, metadata: &Metadata) -> Option<(Sou
     let names = serde_json::from_str(metadata.get(LABELS)?).ok()?;
     let mut source = Source::new(name, Format::Folder, "");
     source.positive = metadata.get(POSITIVE).cloned();
-    let set = Dataset {
-        name: name.into(),
-        labels: Labels { kind, names },
-        train: Vec::new(),
-        val: Vec::new(),
-        test: Vec::new(),
-        missing: 0,
-        unlabelled: 0,
-        warnings: Vec::new(),
-    };
+    let set = Dataset::new(name, Labels { kind, names });
     Some((source, set))
 }
 

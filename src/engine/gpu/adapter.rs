@@ -1,7 +1,7 @@
 //! Finding an adapter and saying what it can do.
 
 use crate::{Error, Result};
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 /// The place of a fault of the adapter, its driver or its memory.
 pub const ADAPTER: &str = "adapter";
@@ -98,21 +98,8 @@ pub fn lists_matrices(adapter: &wgpu::Adapter) -> bool {
 
 /// All adapters of all backends, the most powerful kind first; a stable order.
 pub fn adapters() -> Vec<wgpu::Adapter> {
-    let descriptor = wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
-        // Tests need no validation layer: wgpu's own validation stays on.
-        flags: wgpu::InstanceFlags::empty(),
-        backend_options: wgpu::BackendOptions {
-            dx12: wgpu::Dx12BackendOptions {
-                shader_compiler: hlsl_compiler(),
-                ..wgpu::Dx12BackendOptions::from_env_or_default()
-            },
-            ..wgpu::BackendOptions::from_env_or_default()
-        },
-        ..wgpu::InstanceDescriptor::new_without_display_handle_from_env()
-    };
-    let instance = wgpu::Instance::new(descriptor);
-    let mut all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let all = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let mut all = listed(all, hlsl_compiler().clone());
     all.sort_by_key(|a| match a.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
@@ -123,23 +110,55 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
     all
 }
 
-/// What compiles kernels for DX12: as `WGPU_DX12_COMPILER` says, else the `dxcompiler.dll` that lies beside the program, else
-/// Windows' own FXC, which knows no subgroups.
-fn hlsl_compiler() -> wgpu::Dx12Compiler {
-    let beside = || {
-        let library = std::env::current_exe().ok()?.with_file_name(DXC);
-        let dxc_path = library.to_str()?.to_owned();
-        library.exists().then_some(wgpu::Dx12Compiler::DynamicDxc { dxc_path })
+/// The adapters of these backends, with what compiles kernels for DX12.
+fn listed(backends: wgpu::Backends, shader_compiler: wgpu::Dx12Compiler) -> Vec<wgpu::Adapter> {
+    let descriptor = wgpu::InstanceDescriptor {
+        backends,
+        // Tests need no validation layer: wgpu's own validation stays on.
+        flags: wgpu::InstanceFlags::empty(),
+        backend_options: wgpu::BackendOptions {
+            dx12: wgpu::Dx12BackendOptions {
+                shader_compiler,
+                ..wgpu::Dx12BackendOptions::from_env_or_default()
+            },
+            ..wgpu::BackendOptions::from_env_or_default()
+        },
+        ..wgpu::InstanceDescriptor::new_without_display_handle_from_env()
     };
-    wgpu::Dx12Compiler::from_env().or_else(beside).unwrap_or(wgpu::Dx12Compiler::Fxc)
+    let instance = wgpu::Instance::new(descriptor);
+    pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
 }
 
-/// DXC's library.
-const DXC: &str = "dxcompiler.dll";
+/// What compiles kernels for DX12: as `WGPU_DX12_COMPILER` says, else the `dxcompiler.dll` that lies beside the program, else
+/// Windows' own FXC, which knows no subgroups.
+fn hlsl_compiler() -> &'static wgpu::Dx12Compiler {
+    static CHOSEN: OnceLock<wgpu::Dx12Compiler> = OnceLock::new();
+    CHOSEN.get_or_init(|| {
+        // This program is built without a static DXC, and wgpu panics over it.
+        let asked = wgpu::Dx12Compiler::from_env();
+        let asked = asked.filter(|asked| !matches!(asked, wgpu::Dx12Compiler::StaticDxc));
+        // A DXC of another processor cannot be loaded, and one whose shader model a driver does not know lists no adapter.
+        let serves =
+            |dxc: &_| !listed(wgpu::Backends::DX12, wgpu::Dx12Compiler::clone(dxc)).is_empty();
+        asked.or_else(|| dxc_beside().filter(serves)).unwrap_or(wgpu::Dx12Compiler::Fxc)
+    })
+}
+
+/// The DXC that lies beside the program.
+fn dxc_beside() -> Option<wgpu::Dx12Compiler> {
+    let library = std::env::current_exe().ok()?.with_file_name("dxcompiler.dll");
+    let dxc_path = library.to_str()?.to_owned();
+    library.exists().then_some(wgpu::Dx12Compiler::DynamicDxc { dxc_path })
+}
 
 /// The name of what compiles kernels for this backend before its driver does; none where the driver alone does.
 pub fn compiler(backend: wgpu::Backend) -> Option<&'static str> {
     (backend == wgpu::Backend::Dx12).then(|| match hlsl_compiler() {
+        wgpu::Dx12Compiler::Fxc
+            if wgpu::Dx12Compiler::from_env().is_none() && dxc_beside().is_some() =>
+        {
+            "FXC; the dxcompiler.dll beside the program is not for this driver or processor"
+        }
         wgpu::Dx12Compiler::Fxc => "FXC",
         wgpu::Dx12Compiler::DynamicDxc { .. } | wgpu::Dx12Compiler::StaticDxc => "DXC",
         wgpu::Dx12Compiler::Auto => "DXC or FXC",
@@ -148,8 +167,7 @@ pub fn compiler(backend: wgpu::Backend) -> Option<&'static str> {
 
 /// How to come by a driver on this operating system.
 const DRIVER: &str = if cfg!(windows) {
-    "install your GPU maker's driver; without a GPU, Windows 10 and later have the DX12 adapter WARP, which a dxcompiler.dll \
-     beside the program that is older than 1.8 or of another processor hides"
+    "install your GPU maker's driver; without a GPU, Windows 10 and later have the DX12 adapter WARP"
 } else if cfg!(target_vendor = "apple") {
     "macOS brings Metal for every GPU that it supports: another user's session or a virtual machine may have none"
 } else {

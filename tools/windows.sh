@@ -109,7 +109,7 @@ same() {
     python3 - "$1" "$2" <<'PY'
 import sys, pathlib
 def tensors(run):
-    file = (pathlib.Path(run) / "model.safetensors").read_bytes()
+    file = (pathlib.Path(run) / "weights.safetensors").read_bytes()
     return file[8 + int.from_bytes(file[:8], "little"):]
 def text(run, name):
     return (pathlib.Path(run) / name).read_bytes().replace(b"\r\n", b"\n").replace(b"\\", b"/")
@@ -130,7 +130,7 @@ interrupted() {
     kill -INT $process
     status=0; wait $process || status=$?
     [ $status = 130 ] || { cat "$folder/interrupted"; echo "Ctrl-C ended the run with $status, not 130"; return 1; }
-    ! [ -e "$run/model.safetensors" ] || { echo "the run was over before Ctrl-C"; return 1; }
+    ! [ -e "$run/weights.safetensors" ] || { echo "the run was over before Ctrl-C"; return 1; }
     mtpret finetune --resume "$run" "$@"
 }
 

@@ -8,7 +8,10 @@ use mtpret_pipeline::{
             BUILTIN, Backbone, Demo, Finetune, Model, Multitask, Pretrain, Stage, builtin, load,
             resolved, set,
         },
-        reproduce::config::{Column, Init, Reproduce},
+        reproduce::{
+            config::{Column, Init, Reproduce},
+            unit::Unit,
+        },
         schedule::{Period, Progress, Schedule, Span},
     },
 };
@@ -459,7 +462,7 @@ fn mtpret_without_its_cycle_has_the_cycles_mean_rate() {
     let experiment: Reproduce = embedded("reproduce/small", &sets).unwrap();
     let stage = |init: &Init| {
         let model = Model { backbone: Backbone::Resnet18, weights: None };
-        experiment.multitask(init, model, 1)
+        experiment.multitask(init, model, Unit { seed: 1, division: 0, labels: 1.0 })
     };
     let mean = |stage: &Multitask, task: &str| {
         let of = 100;
@@ -487,5 +490,42 @@ fn an_anchor_at_the_trough_needs_one_in_each_visit() {
     for other in ["optim.schedule=sgdr", "optim.period=round", "l2sp.anchor=moco"] {
         let message = embedded::<Multitask>(MULTITASK, &[trough, other]).unwrap_err().to_string();
         says(&message, &["l2sp.anchor_at", "expected", "for example l2sp.anchor"]);
+    }
+}
+
+#[test]
+fn a_share_of_the_labels_has_as_many_steps_and_stage_1_knows_no_labels() {
+    let sets = ["divisions=[0,3]", "labels=[0.25,1.0]", "label_targets=[\"pneumonia\"]"];
+    let experiment: Reproduce = embedded("reproduce/small", &sets).unwrap();
+    let units = experiment.units();
+    let names: Vec<String> = units.iter().map(ToString::to_string).collect();
+    let expected =
+        ["seed-1", "seed-1-labels-0.25", "seed-1-division-3", "seed-1-division-3-labels-0.25"];
+    assert_eq!(names, expected);
+    let model = || Model { backbone: Backbone::Resnet18, weights: None };
+    let [whole, .., part] = units[..] else { panic!("{units:?}") };
+    assert_eq!(experiment.targets_of(whole).count(), experiment.targets.len());
+    assert_eq!(experiment.targets_of(part).collect::<Vec<_>>(), ["pneumonia"]);
+    let stages = |unit: Unit| {
+        let tuned = experiment.finetune("pneumonia", None, model(), unit);
+        let learnt = experiment.multitask(&Init::Column(Column::Mtpret), model(), unit);
+        let contrast = experiment.pretrain(false, false, model(), unit);
+        let share =
+            |sources: &[mtpret_pipeline::data::Source]| (sources[0].seed, sources[0].train_share);
+        let shares = [&tuned.source, &learnt.source, &contrast.source].map(|s| share(s));
+        (tuned.epochs, learnt.rounds, shares)
+    };
+    let [(epochs, rounds, all), (more, again, some)] = [stages(whole), stages(part)];
+    assert_eq!((more, again), (4 * epochs, 4 * rounds));
+    assert_eq!(all, [(0, 1.0); 3]);
+    assert_eq!(some, [(3, 0.25), (3, 0.25), (3, 1.0)]);
+    for (sets, place) in [
+        ("labels=[0.0]", "labels.0"),
+        ("labels=[]", "labels"),
+        ("divisions=[]", "divisions"),
+        ("label_targets=[\"bone-age\"]", "label_targets.0"),
+    ] {
+        let wrong = embedded::<Reproduce>("reproduce/small", &[sets]).unwrap_err().to_string();
+        assert!(wrong.contains(place), "{wrong}");
     }
 }

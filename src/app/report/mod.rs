@@ -6,6 +6,7 @@
 
 pub mod chart;
 pub mod coco;
+pub mod comparison;
 pub mod discretion;
 pub mod html;
 pub mod paper;

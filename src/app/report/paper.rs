@@ -60,7 +60,7 @@ fn note(config: &Reproduce, source: &str) -> String {
     }
 }
 
-/// A figure of all seeds of one place, in percent: the only one with its interval, or mean ± sd.
+/// A figure of all seeds and divisions of one place, in percent: the only one with its interval, or mean ± sd.
 fn figure(cells: &[&Cell], metric: &str) -> Option<Figure> {
     let same = |found: &str| found == metric || (metric == "mAUC" && found == "AUC");
     let found: Vec<_> =
@@ -103,13 +103,17 @@ struct PaperColumn<'a> {
 }
 
 impl PaperLayout<'_> {
+    /// The cells that had all labels: the tables are of these.
+    fn whole(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| cell.labels >= 1.0)
+    }
     /// One of the paper's tables with the data sets and backbones of this run; `overview` adds the
     /// sources that have no column in it.
     fn table(&self, published: &Published, overview: bool) -> Option<Results> {
         let places = self.places(published, overview);
         let backbones: Vec<&str> = ["resnet18", "resnet50"]
             .into_iter()
-            .filter(|b| self.cells.iter().any(|c| c.backbone == *b))
+            .filter(|b| self.whole().any(|c| c.backbone == *b))
             .collect();
         let blocks: Vec<BackboneRows> =
             backbones.iter().map(|b| self.block(published, &places, b)).collect();
@@ -141,7 +145,7 @@ impl PaperLayout<'_> {
         let mut seen: Vec<String> = places.iter().map(|p| p.target.name.clone()).collect();
         for source in self.config.targets.iter().filter(|_| overview) {
             let name = column(self.config, source);
-            let main = self.cells.iter().find(|c| c.target == *source);
+            let main = self.whole().find(|c| c.target == *source);
             let main = main.and_then(|c| c.figures.first()).map(|f| f.metric.clone());
             if let (Some(metric), false) = (main, seen.contains(&name)) {
                 let note = note(self.config, source);
@@ -166,7 +170,7 @@ impl PaperLayout<'_> {
         };
         let row = |init: String| {
             let entry = |place: &PaperColumn| {
-                let found = self.cells.iter().filter(|c| {
+                let found = self.whole().filter(|c| {
                     c.backbone == backbone && c.initialisation == init && c.target == place.source
                 });
                 let found: Vec<&Cell> = found.collect();
@@ -184,9 +188,10 @@ impl PaperLayout<'_> {
     fn notes(&self) -> Vec<String> {
         let c = self.config;
         let seeds: Vec<String> = c.seeds.iter().map(u64::to_string).collect();
-        let spread = match c.seeds.len() {
+        let divisions: Vec<String> = c.divisions.iter().map(u64::to_string).collect();
+        let spread = match c.seeds.len() * c.divisions.len() {
             1 => "95 % intervals resample patients of the test part",
-            _ => "mean ± standard deviation over seeds",
+            _ => "mean ± standard deviation over seeds and divisions",
         };
         let mut notes = vec![
             format!(
@@ -194,9 +199,10 @@ impl PaperLayout<'_> {
                  at full size: ours are not comparable to them where the row \"data\" says so."
             ),
             format!(
-                "Run: seed {}; films {} × {} px; MoCo {} epochs, SimCLR {} epochs on {} (MD) or {} \
+                "Run: seed {}; division {}; films {} × {} px; MoCo {} epochs, SimCLR {} epochs on {} (MD) or {} \
                  (SD); stage 2 {} rounds over {}; fine-tuning {} epochs. Not for diagnostic use.",
                 seeds.join(", "),
+                divisions.join(", "),
                 c.data.width,
                 c.data.height,
                 c.moco.epochs,
@@ -209,7 +215,7 @@ impl PaperLayout<'_> {
             ),
         ];
         let mut weights: Vec<String> = Vec::new();
-        for cell in self.cells {
+        for cell in self.whole() {
             if let Some(hash) = &cell.weights {
                 let text = format!("{} {} {hash}", cell.initialisation, title(&cell.backbone));
                 if !weights.contains(&text) {
@@ -245,7 +251,7 @@ impl PaperLayout<'_> {
     /// The initialisations of a backbone's cells, in their order.
     fn rows(&self, backbone: &str) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for cell in self.cells.iter().filter(|c| c.backbone == backbone) {
+        for cell in self.whole().filter(|c| c.backbone == backbone) {
             if !names.contains(&cell.initialisation.as_str()) {
                 names.push(&cell.initialisation);
             }
@@ -257,7 +263,7 @@ impl PaperLayout<'_> {
     fn pictures(&self) -> Vec<(String, Vec<Panel>)> {
         let backbones = ["resnet18", "resnet50"].into_iter();
         let backbones: Vec<&str> =
-            backbones.filter(|b| self.cells.iter().any(|c| c.backbone == *b)).collect();
+            backbones.filter(|b| self.whole().any(|c| c.backbone == *b)).collect();
         let [steps, labels] = match self.ablation {
             true => ["ablation", "ablation-labels"],
             false => ["steps", "labels"],
@@ -276,8 +282,7 @@ impl PaperLayout<'_> {
     /// target has one label.
     fn labels(&self, backbone: &str, target: &str) -> Option<Panel> {
         let cells = |init: &str| {
-            let mut all =
-                self.cells.iter().filter(|c| c.backbone == backbone && c.target == target);
+            let mut all = self.whole().filter(|c| c.backbone == backbone && c.target == target);
             all.find(|c| c.initialisation == init)
         };
         let rows = self.rows(backbone);
@@ -311,8 +316,7 @@ impl PaperLayout<'_> {
     /// Fig. 4: the mean over the targets' main figures, step by step.
     fn steps(&self, backbone: &str) -> Panel {
         let mean = |init: &str| {
-            let cells =
-                self.cells.iter().filter(|c| c.backbone == backbone && c.initialisation == init);
+            let cells = self.whole().filter(|c| c.backbone == backbone && c.initialisation == init);
             let values: Vec<f64> =
                 cells.filter_map(|c| c.figures.first()?.value).map(|v| 100.0 * v).collect();
             (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

@@ -31,6 +31,44 @@ pub struct Intervals<M> {
     pub replicates: u32,
     /// Where the random numbers started.
     pub seed: u64,
+    /// The figures of each replicate, in the order in which they are measured; in no file.
+    #[serde(skip)]
+    pub draws: Vec<Vec<Option<f64>>>,
+}
+
+/// A task's main figure, and what it would have been had other patients been drawn.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resampled {
+    /// The mean over the labels that count; none where none does.
+    pub value: Option<f64>,
+    /// How many labels count.
+    pub labels: usize,
+    /// The figure of each replicate; none where it is undefined.
+    pub replicates: Vec<Option<f64>>,
+}
+
+impl Resampled {
+    /// To six places, as it is written.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        let all = self.replicates.iter_mut().flatten().chain(self.value.as_mut());
+        all.for_each(|figure| *figure = (*figure * 1e6).round() / 1e6);
+        self
+    }
+    /// The mean over these places of what was measured, on all images and on each draw.
+    pub(crate) fn mean_of<M>(
+        places: &[usize],
+        all: &[Option<f64>],
+        intervals: Option<&Intervals<M>>,
+    ) -> Self {
+        let mean = |values: &[Option<f64>]| super::mean(places.iter().map(|place| values[*place]));
+        let draws = intervals.map_or(&[][..], |intervals| &intervals.draws[..]);
+        Self {
+            value: mean(all),
+            labels: places.len(),
+            replicates: draws.iter().map(|draw| mean(draw)).collect(),
+        }
+    }
 }
 
 impl Bootstrap {
@@ -43,12 +81,17 @@ impl Bootstrap {
         statistic: impl Fn(&[u64]) -> Vec<Option<f64>> + Sync,
         measures: impl FnOnce(Vec<Option<[f64; 2]>>) -> M,
     ) -> Option<Intervals<M>> {
-        (self.replicates > 0).then(|| Intervals {
-            measures: measures(bootstrap(images, patients, self, statistic)),
+        if self.replicates == 0 {
+            return None;
+        }
+        let draws = draws(images, patients, self, statistic);
+        Some(Intervals {
+            measures: measures(ends(&draws)),
             level: 95.0,
             resampled: if patients.is_some() { "patients" } else { "images" }.into(),
             replicates: self.replicates,
             seed: self.seed,
+            draws,
         })
     }
 }
@@ -85,20 +128,35 @@ pub fn bootstrap<F>(
 where
     F: Fn(&[u64]) -> Vec<Option<f64>> + Sync,
 {
+    ends(&draws(images, patients, settings, statistic))
+}
+
+/// What `statistic` measures on each replicate.
+fn draws(
+    images: usize,
+    patients: Option<&[String]>,
+    settings: Bootstrap,
+    statistic: impl Fn(&[u64]) -> Vec<Option<f64>> + Sync,
+) -> Vec<Vec<Option<f64>>> {
     let clusters = clusters(images, patients);
-    let replicates: Vec<Vec<Option<f64>>> = (0..settings.replicates)
+    (0..settings.replicates)
         .into_par_iter()
         .map(|replicate| statistic(&resample(&clusters, settings.seed, replicate)))
-        .collect();
-    let statistics = replicates.first().map_or(0, Vec::len);
-    (0..statistics)
-        .into_par_iter()
-        .map(|s| {
-            let mut values: Vec<f64> = replicates.iter().filter_map(|r| r[s]).collect();
-            values.sort_by(f64::total_cmp);
-            Some([percentile(&values, 2.5)?, percentile(&values, 97.5)?])
-        })
         .collect()
+}
+
+/// The ends of each statistic's 95 % interval.
+fn ends(draws: &[Vec<Option<f64>>]) -> Vec<Option<[f64; 2]>> {
+    let statistics = draws.first().map_or(0, Vec::len);
+    let of = |s: usize| interval(draws.iter().map(|draw| draw[s]));
+    (0..statistics).into_par_iter().map(of).collect()
+}
+
+/// The 2.5th and 97.5th [`percentile`] of the defined values; `None` if none is.
+pub(crate) fn interval(values: impl Iterator<Item = Option<f64>>) -> Option<[f64; 2]> {
+    let mut values: Vec<f64> = values.flatten().collect();
+    values.sort_by(f64::total_cmp);
+    Some([percentile(&values, 2.5)?, percentile(&values, 97.5)?])
 }
 
 /// The `percent`-th percentile of rising values, linear between neighbours, as
@@ -131,22 +189,27 @@ fn clusters(images: usize, patients: Option<&[String]>) -> Vec<Vec<usize>> {
     clusters
 }
 
-/// How often each image is drawn in a replicate. BLAKE3 of seed and replicate is the source of
-/// random numbers, so that replicates can be computed in any order and on any machine.
+/// How often each image is drawn in a replicate.
 fn resample(clusters: &[Vec<usize>], seed: u64, replicate: u32) -> Vec<u64> {
-    let mut hasher = blake3::Hasher::new_derive_key("mtpret bootstrap");
-    hasher.update(&seed.to_le_bytes()).update(&replicate.to_le_bytes());
-    let mut random = vec![0; 8 * clusters.len()];
-    hasher.finalize_xof().fill(&mut random);
-
     let images = clusters.iter().map(Vec::len).sum();
     let mut times = vec![0; images];
-    for draw in random.as_chunks::<8>().0 {
-        // The high half of a 64 by 64 bit product is even to one part in 2^64 / clusters.
-        let wide = u128::from(u64::from_le_bytes(*draw)) * clusters.len() as u128;
-        for &image in &clusters[(wide >> 64) as usize] {
-            times[image] += 1;
-        }
+    for cluster in draw("mtpret bootstrap", clusters.len(), seed, replicate) {
+        clusters[cluster].iter().for_each(|image| times[*image] += 1);
     }
     times
+}
+
+/// As many of `count` things as there are, with replacement. BLAKE3 of `purpose`, seed and replicate is the source of random
+/// numbers, so that replicates can be computed in any order and on any machine.
+pub(crate) fn draw(purpose: &str, count: usize, seed: u64, replicate: u32) -> Vec<usize> {
+    let mut hasher = blake3::Hasher::new_derive_key(purpose);
+    hasher.update(&seed.to_le_bytes()).update(&replicate.to_le_bytes());
+    let mut random = vec![0; 8 * count];
+    hasher.finalize_xof().fill(&mut random);
+    let at = |draw: &[u8; 8]| {
+        // The high half of a 64 by 64 bit product is even to one part in 2^64 / count.
+        let wide = u128::from(u64::from_le_bytes(*draw)) * count as u128;
+        (wide >> 64) as usize
+    };
+    random.as_chunks::<8>().0.iter().map(at).collect()
 }

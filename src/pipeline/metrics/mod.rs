@@ -13,7 +13,8 @@ mod roc;
 mod scores;
 mod segment;
 
-pub use bootstrap::{Bootstrap, Intervals, bootstrap, percentile};
+pub use bootstrap::{Bootstrap, Intervals, Resampled, bootstrap, percentile};
+pub(crate) use bootstrap::{draw, interval};
 pub use calibration::{Bin, Calibration};
 pub use detect::{
     BoxPredictions, ClassAp, ClassCurve, DetectMeasures, DetectScores, Detection, Truth, bbox_iou,

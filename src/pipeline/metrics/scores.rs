@@ -8,7 +8,7 @@ use serde::{
 
 use super::{
     Confusion, OperatingPoint, Ranking, argmax,
-    bootstrap::{Bootstrap, Intervals, check_patients},
+    bootstrap::{Bootstrap, Intervals, Resampled, check_patients},
     mean_auc,
 };
 use mtpret_engine::error::{Error, Result};
@@ -157,6 +157,17 @@ pub struct ClassifyScores {
     /// 95 % intervals, if any replicates were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ci: Option<Intervals<Measures<Option<[f64; 2]>>>>,
+}
+
+impl ClassifyScores {
+    /// The mean AUC over the labels with so many positive images, and its replicates.
+    #[must_use]
+    pub fn resampled(&self, least: u64) -> Resampled {
+        let aucs: Vec<Option<f64>> = self.measures.auc.0.iter().map(|(_, auc)| *auc).collect();
+        let counts = |l: &usize| aucs[*l].is_some() && self.positives.0[*l].1 >= least;
+        let places: Vec<usize> = (0..aucs.len()).filter(counts).collect();
+        Resampled::mean_of(&places, &aucs, self.ci.as_ref())
+    }
 }
 
 impl Predictions<'_> {

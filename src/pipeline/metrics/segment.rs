@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Confusion,
-    bootstrap::{Bootstrap, Intervals, check_patients},
+    bootstrap::{Bootstrap, Intervals, Resampled, check_patients},
 };
 use mtpret_engine::error::Result;
 
@@ -52,6 +52,14 @@ pub struct SegmentScores {
     /// 95 % intervals, if any replicates were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ci: Option<Intervals<SegmentMeasures<Option<[f64; 2]>>>>,
+}
+
+impl SegmentScores {
+    /// The mean Dice, and its replicates.
+    #[must_use]
+    pub fn resampled(&self) -> Resampled {
+        Resampled::mean_of(&[0], &[self.measures.dice], self.ci.as_ref())
+    }
 }
 
 impl MaskPredictions<'_> {

@@ -282,3 +282,44 @@ fn names_in_either_unicode_form_are_one_name() {
     (source.val_share, source.test_share) = (0.0, 0.0);
     assert_eq!(source.read().unwrap().train.len(), 1);
 }
+
+#[test]
+fn a_share_of_the_training_part_is_whole_patients_of_each_class_and_nested() {
+    let dir = tempfile::tempdir().unwrap();
+    of_folders(dir.path(), |n| format!("P{n:03}"));
+    let source = detect(dir.path()).unwrap().remove(0).source;
+    let of = |train_share: f64, seed: u64| {
+        Source { train_share, seed, ..source.clone() }.read().unwrap()
+    };
+    let paths =
+        |films: &[Sample]| -> BTreeSet<_> { films.iter().map(|s| s.path.clone()).collect() };
+    let whole = of(1.0, 0);
+    let mut larger = paths(&whole.train);
+    for share in [0.7, 0.5, 0.25, 0.01] {
+        let part = of(share, 0);
+        assert_eq!(paths(&part.val), paths(&whole.val));
+        assert_eq!(paths(&part.test), paths(&whole.test));
+        let films = paths(&part.train);
+        assert!(films.is_subset(&larger), "{share}");
+        // Three films a patient: all or none; and as many of each class.
+        let patients: BTreeSet<&str> = part.train.iter().map(|s| s.patient.as_str()).collect();
+        assert_eq!(films.len(), 3 * patients.len());
+        let of_class =
+            |class: f32| part.train.iter().filter(|s| s.target.labels() == [class]).count() as f64;
+        let all = whole.train.len() as f64 / 2.0;
+        for class in [0.0, 1.0] {
+            let wanted = (share * all).max(1.0);
+            assert!(
+                (wanted..wanted + 3.0).contains(&of_class(class)),
+                "{share}: {}",
+                of_class(class)
+            );
+        }
+        larger = films;
+    }
+    assert_ne!(paths(&of(0.5, 1).train), paths(&of(0.5, 0).train));
+    for share in [0.0, -0.5, 1.5, f64::NAN] {
+        let wrong = Source { train_share: share, ..source.clone() }.read().unwrap_err().to_string();
+        assert!(wrong.contains("train_share") && wrong.contains("above 0, to 1"), "{wrong}");
+    }
+}

@@ -9,6 +9,7 @@ use mtpret_pipeline::metrics::{
 use serde_json::Value;
 
 mod boxes;
+mod comparison;
 mod masks;
 mod probabilities;
 mod roc;

@@ -8,6 +8,7 @@ use crate::{
         watch::Console,
     },
     report::{
+        comparison::Comparison,
         paper::PaperLayout,
         table::{Cell as Entry, Column as Heading, Table},
     },
@@ -136,6 +137,7 @@ pub fn run(args: &Args) -> Result<()> {
     let layout =
         PaperLayout { config: &config, cells: &cells, missing: &missing, ablation: args.ablation };
     println!("{}", layout.text());
+    println!("{}", Comparison { cells: &cells }.text());
     eprintln!("tables and pictures are in {}", run.folder.display());
     Ok(())
 }
@@ -152,15 +154,18 @@ fn cells(
     missing: &[(Init, String)],
 ) -> Result<Vec<Cell>> {
     let (config, run) = (experiment.config, experiment.run);
-    let all = inits.len() * config.targets.len() * config.seeds.len() * config.backbones.len();
+    let units = config.units();
+    let targets: usize = units.iter().map(|unit| config.targets_of(*unit).count()).sum();
+    let all = inits.len() * targets * config.backbones.len();
     let (mut cells, mut diverged) = (Vec::new(), None);
     for backbone in &config.backbones {
-        for init in inits {
-            for target in &config.targets {
-                for seed in &config.seeds {
-                    let cell = match experiment.cell(init, *backbone, target, *seed) {
+        for unit in &units {
+            for init in inits {
+                for target in config.targets_of(*unit) {
+                    let cell = match experiment.cell(init, *backbone, target, *unit) {
                         Err(why @ Error::Diverged { .. }) => {
-                            run.watch.note(&format!("{target} from {init}: left out: {why}"));
+                            let cell = format!("{target} from {init}, {unit}");
+                            run.watch.note(&format!("{cell}: left out: {why}"));
                             diverged.get_or_insert(why);
                             continue;
                         }
@@ -172,13 +177,14 @@ fn cells(
                     let main = cell.figures.first();
                     let figure = main.and_then(|f| Some(format!("{} {:.4}", f.metric, f.value?)));
                     run.watch.note(&format!(
-                        "cell {} of {all}: {target} from {init}: {}",
+                        "cell {} of {all}: {target} from {init}, {unit}: {}",
                         cells.len() + 1,
                         figure.unwrap_or("undefined".into())
                     ));
                     cells.push(cell);
                     let ablation = args.ablation;
                     PaperLayout { config, cells: &cells, missing, ablation }.write(run)?;
+                    Comparison { cells: &cells }.write(run)?;
                 }
             }
         }

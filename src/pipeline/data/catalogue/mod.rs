@@ -155,6 +155,6 @@ impl Source {
         }
         fill!(format images table test_table labelled path_column label_columns uncertain
             blank_is_absent classes only annotations shape negatives masks partial positive
-            patient_column split_column splits split val_share test_share);
+            patient_column split_column splits split val_share test_share train_share);
     }
 }

@@ -57,6 +57,10 @@ impl Source {
             let found = format!("{sum}: nothing is left to train");
             return wrong("test_share", expected, found, "lower one of them");
         }
+        if !(self.train_share > 0.0 && self.train_share <= 1.0) {
+            let (expected, found) = ("a share above 0, to 1".into(), self.train_share.to_string());
+            return wrong("train_share", expected, found, "write 0.1 for a tenth");
+        }
         let special = self.special();
         let foreign = special.iter().find(|(_, set, users)| *set && !users.contains(&format));
         if let Some((key, _, users)) = foreign {

@@ -215,7 +215,11 @@ pub struct Source {
     /// Share of the divided films that goes to test where it is not given. Default 0.2.
     #[serde(default = "test_share")]
     pub test_share: f64,
-    /// Seed of the division by patient. Default 0.
+    /// Share of the training part that is learned from, whole patients of each class: what a smaller share takes is part of a
+    /// larger one, and validation and test stay as they are. Default 1.
+    #[serde(default = "train_share")]
+    pub train_share: f64,
+    /// Seed of the division by patient, and of [`Source::train_share`]. Default 0.
     #[serde(default)]
     pub seed: u64,
     /// Not 0: only so many training films, as many of each class as can be, which are for validation and test
@@ -235,6 +239,9 @@ fn val_share() -> f64 {
 }
 fn test_share() -> f64 {
     0.2
+}
+fn train_share() -> f64 {
+    1.0
 }
 
 impl Source {
@@ -285,6 +292,7 @@ impl Source {
             split: Split::default(),
             val_share: val_share(),
             test_share: test_share(),
+            train_share: train_share(),
             seed: 0,
             overfit: 0,
         }

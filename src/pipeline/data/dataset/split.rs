@@ -60,11 +60,33 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
         let lack = lopsided.map_or(lack, |at| flaws.remove(at).error);
         return Err(first_error(flaws).unwrap_or(lack));
     }
+    if source.train_share < 1.0 {
+        dataset.train = thinned(source, &dataset.labels, dataset.train);
+    }
     if source.overfit > 0 {
         let films = spread(&dataset.labels, dataset.train, source.overfit);
         (dataset.train, dataset.val, dataset.test) = (films.clone(), films.clone(), films);
     }
     Ok((dataset, flaws))
+}
+
+/// The films of a share of the patients in each stratum, one or more, in their order.
+fn thinned(source: &Source, labels: &Labels, films: Vec<Sample>) -> Vec<Sample> {
+    let mut kept = HashSet::new();
+    let all = films.iter().map(|film| (film.patient.as_str(), &film.target));
+    for patients in by_stratum(source, labels, all) {
+        let films: usize = patients.iter().map(|(_, films)| films.len()).sum();
+        let mut wanted = ((films as f64 * source.train_share).round() as usize).max(1);
+        for (_, films) in patients {
+            if wanted == 0 {
+                break;
+            }
+            wanted = wanted.saturating_sub(films.len());
+            kept.extend(films);
+        }
+    }
+    let numbered = films.into_iter().enumerate().filter(|(at, _)| kept.contains(at));
+    numbered.map(|(_, film)| film).collect()
 }
 
 /// At most `count` films, taken from the strata in turns.
@@ -143,31 +165,43 @@ fn take_missing_parts(
 ) -> Vec<Part> {
     let share = |part: Part, share: f64| if parts.contains(&part) { 0.0 } else { share };
     let (val, test) = (share(Part::Val, source.val_share), share(Part::Test, source.test_share));
-    let mut patients: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, row) in rows.iter().enumerate().filter(|(at, _)| parts[*at] == Part::Train) {
-        patients.entry(&row.sample.patient).or_default().push(at);
-    }
-    let mut strata: BTreeMap<u32, Vec<Patient>> = BTreeMap::new();
-    for (patient, films) in patients {
-        let stratum = films.iter().map(|&at| stratum(labels, &rows[at].sample.target)).max();
-        let mut hash = blake3::Hasher::new();
-        hash.update(&source.seed.to_le_bytes()).update(patient.as_bytes());
-        let entry = (hash.finalize().into(), films);
-        strata.entry(stratum.unwrap_or(0)).or_default().push(entry);
-    }
-    for mut patients in strata.into_values() {
-        patients.sort();
+    let training: Vec<usize> = (0..rows.len()).filter(|at| parts[*at] == Part::Train).collect();
+    let films = training.iter().map(|at| &rows[*at].sample);
+    let films = films.map(|film| (film.patient.as_str(), &film.target));
+    for patients in by_stratum(source, labels, films) {
         let films = patients.iter().map(|(_, films)| films.len()).sum::<usize>() as f64;
         let mut wanted = [(Part::Test, films * test), (Part::Val, films * val)]
             .map(|(part, films)| (part, films.round() as usize));
         for (_, films) in patients {
             if let Some((part, left)) = wanted.iter_mut().find(|(_, left)| *left > 0) {
-                films.iter().for_each(|&at| parts[at] = *part);
+                films.iter().for_each(|&at| parts[training[at]] = *part);
                 *left = left.saturating_sub(films.len());
             }
         }
     }
     parts
+}
+
+/// The patients of each stratum, in the order of a hash of seed and name.
+fn by_stratum<'a>(
+    source: &Source,
+    labels: &Labels,
+    films: impl Iterator<Item = (&'a str, &'a Annotation)>,
+) -> Vec<Vec<Patient>> {
+    let mut patients: BTreeMap<&str, (u32, Vec<usize>)> = BTreeMap::new();
+    for (at, (patient, target)) in films.enumerate() {
+        let (highest, films) = patients.entry(patient).or_default();
+        *highest = stratum(labels, target).max(*highest);
+        films.push(at);
+    }
+    let mut strata: BTreeMap<u32, Vec<Patient>> = BTreeMap::new();
+    for (patient, (stratum, films)) in patients {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&source.seed.to_le_bytes()).update(patient.as_bytes());
+        strata.entry(stratum).or_default().push((hash.finalize().into(), films));
+    }
+    strata.values_mut().for_each(|patients| patients.sort());
+    strata.into_values().collect()
 }
 
 /// The group of a target: its class, or whether there is any finding or box.

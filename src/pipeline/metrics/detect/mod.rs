@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PerLabel,
-    bootstrap::{Bootstrap, Intervals, check_patients},
+    bootstrap::{Bootstrap, Intervals, Resampled, check_patients},
     mean,
 };
 use class::ClassMatches;
@@ -117,6 +117,18 @@ pub struct DetectScores {
     /// 95 % intervals, if any replicates were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ci: Option<Intervals<DetectMeasures<Option<[f64; 2]>>>>,
+}
+
+impl DetectScores {
+    /// The mean over the classes with so many boxes of AP at IoU .5, and its replicates.
+    #[must_use]
+    pub fn resampled(&self, least: u64) -> Resampled {
+        let classes = self.measures.per_class.0.iter();
+        let all: Vec<Option<f64>> = classes.flat_map(|(_, class)| [class.ap, class.ap50]).collect();
+        let counts = |place: &usize| all[*place].is_some() && self.boxes.0[place / 2].1 >= least;
+        let places: Vec<usize> = (1..all.len()).step_by(2).filter(counts).collect();
+        Resampled::mean_of(&places, &all, self.ci.as_ref())
+    }
 }
 
 impl BoxPredictions<'_> {

@@ -6,11 +6,13 @@ use crate::{
     train::{
         config::{
             AnchorAt, DemoFinetune, DemoMultitask, Finetune, Model, Multitask, Pretrain, Stage,
+            Visit,
             demo::{DemoTarget, Shared},
             kinds::{Classify, Detect, Segment},
             sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
         },
         file_name::legal,
+        reproduce::unit::Unit,
         schedule::Schedule,
     },
 };
@@ -129,6 +131,16 @@ pub struct PretrainMethod<T> {
 pub struct Reproduce {
     /// Seeds; figures are means over them.
     pub seeds: Vec<u64>,
+    /// Divisions of the sources into training, validation and test, each with every seed: added to the seed of each source, 0
+    /// leaves that as it is. Parts that a data set gives are the same in all of them.
+    #[serde(default = "as_configured")]
+    pub divisions: Vec<u64>,
+    /// Shares of the labels, whole patients of each class, that stages 2 and 3 learn from, in as many steps.
+    #[serde(default = "all_labels")]
+    pub labels: Vec<f64>,
+    /// The targets that shares below 1 are for; none: all.
+    #[serde(default)]
+    pub label_targets: Vec<String>,
     /// Backbones.
     pub backbones: Vec<Backbone>,
     /// Initialisations.
@@ -175,7 +187,33 @@ pub struct Reproduce {
     pub source: Vec<Source>,
 }
 
+fn as_configured() -> Vec<u64> {
+    vec![0]
+}
+fn all_labels() -> Vec<f64> {
+    vec![1.0]
+}
+
 impl Reproduce {
+    /// Every seed with every division and share of the labels, all labels first: then a figure is there early that can be
+    /// compared.
+    pub fn units(&self) -> Vec<Unit> {
+        let mut shares = self.labels.clone();
+        shares.sort_by(|a, b| b.total_cmp(a));
+        let mut units = Vec::new();
+        for division in &self.divisions {
+            for seed in &self.seeds {
+                let of = |labels: &f64| Unit { seed: *seed, division: *division, labels: *labels };
+                units.extend(shares.iter().map(of));
+            }
+        }
+        units
+    }
+    /// The targets of a unit.
+    pub fn targets_of(&self, unit: Unit) -> impl Iterator<Item = &String> {
+        let all = unit.labels >= 1.0 || self.label_targets.is_empty();
+        self.targets.iter().filter(move |target| all || self.label_targets.contains(target))
+    }
     /// MTPret with each of its parts left out in turn.
     pub fn ablation(&self) -> Vec<Init> {
         let tasks = &self.multitask.tasks;
@@ -192,22 +230,29 @@ impl Reproduce {
             Backbone::Resnet50 => self.imagenet.resnet50.as_ref(),
         }
     }
-    fn sources(&self, names: &[String]) -> Vec<Source> {
-        let of = |name: &String| self.source.iter().find(|s| s.name == *name).cloned();
+    fn sources(&self, names: &[String], unit: Unit) -> Vec<Source> {
+        let of = |name: &String| {
+            let source = self.source.iter().find(|s| s.name == *name)?.clone();
+            Some(Source {
+                seed: source.seed.wrapping_add(unit.division),
+                train_share: source.train_share * unit.labels,
+                ..source
+            })
+        };
         names.iter().filter_map(of).collect()
     }
     /// Stage 1 by MoCo or SimCLR, on one source or on all.
-    pub fn pretrain(&self, simclr: bool, single: bool, model: Model, seed: u64) -> Pretrain {
+    pub fn pretrain(&self, simclr: bool, single: bool, model: Model, unit: Unit) -> Pretrain {
         let names = if single { std::slice::from_ref(&self.single) } else { &self.multi[..] };
         let (epochs, optim) = match simclr {
             true => (self.simclr.epochs, &self.simclr.optim),
             false => (self.moco.epochs, &self.moco.optim),
         };
         Pretrain {
-            seed,
+            seed: unit.seed,
             epochs,
             data: self.data.clone(),
-            source: self.sources(names),
+            source: self.sources(names, unit.unlabelled()),
             augment: self.augment.clone(),
             model,
             moco: (!simclr).then(|| self.moco.settings.clone()),
@@ -217,9 +262,12 @@ impl Reproduce {
             log: self.log.clone(),
         }
     }
-    /// Stage 2 of an initialisation that has one.
-    pub fn multitask(&self, init: &Init, model: Model, seed: u64) -> Multitask {
+    /// Stage 2 of an initialisation that has one. With fewer labels it has more rounds, and as many steps.
+    pub fn multitask(&self, init: &Init, model: Model, unit: Unit) -> Multitask {
         let mut own = self.multitask.clone();
+        if own.visit == Visit::Epoch {
+            own.rounds = more(own.rounds, unit);
+        }
         let plain = *init == Init::Column(Column::MtpretMinus);
         if plain || *init == Init::NoL2sp {
             (own.l2sp.alpha, own.l2sp.beta) = (0.0, 0.0);
@@ -240,20 +288,23 @@ impl Reproduce {
             own.tasks.retain(|name| name != task);
             own.task_lr.remove(task);
         }
-        let shared = self.shared(&own.tasks, model, seed);
+        let shared = self.shared(&own.tasks, model, unit);
         own.stage(shared)
     }
-    /// Stage 3 on a target, at its own rate or at `lr`.
-    pub fn finetune(&self, target: &str, lr: Option<f64>, model: Model, seed: u64) -> Finetune {
+    /// Stage 3 on a target, at its own rate or at `lr`. With fewer labels it has more epochs, and as many steps.
+    pub fn finetune(&self, target: &str, lr: Option<f64>, model: Model, unit: Unit) -> Finetune {
         let mut special = self.target.get(target).cloned().unwrap_or_default();
         special.lr = lr.or(special.lr);
-        self.finetune.clone().stage(target, special, self.shared(&[target.to_owned()], model, seed))
+        let shared = self.shared(&[target.to_owned()], model, unit);
+        let mut stage = self.finetune.clone().stage(target, special, shared);
+        stage.epochs = more(stage.epochs, unit);
+        stage
     }
-    fn shared(&self, sources: &[String], model: Model, seed: u64) -> Shared {
+    fn shared(&self, sources: &[String], model: Model, unit: Unit) -> Shared {
         Shared {
-            seed,
+            seed: unit.seed,
             data: self.data.clone(),
-            source: self.sources(sources),
+            source: self.sources(sources, unit),
             augment: self.augment.clone(),
             model,
             classify: self.classify,
@@ -273,6 +324,11 @@ impl Reproduce {
             target.epochs = target.epochs.map(scaled);
         }
     }
+}
+
+/// As many passes over a share of the films as make up for what it lacks.
+fn more(passes: usize, unit: Unit) -> usize {
+    (passes as f64 / unit.labels).round() as usize
 }
 
 /// Refuses an empty list.
@@ -311,17 +367,29 @@ impl Stage for Reproduce {
         for name in self.target.keys() {
             known(format!("target.{name}"), name)?;
         }
+        some("divisions", &self.divisions, "0")?;
+        some("labels", &self.labels, "1.0")?;
+        for (i, share) in self.labels.iter().enumerate() {
+            within(&format!("labels.{i}"), *share, 0.001..=1.0, 0.25)?;
+        }
+        for (i, name) in self.label_targets.iter().enumerate() {
+            if !self.targets.contains(name) {
+                let (place, found) = (format!("label_targets.{i}"), format!("`{name}`"));
+                let mend = "add it there, or take this out";
+                return Err(Error::config(place, "one of targets", found, mend));
+            }
+        }
         for (i, lr) in self.sweep.iter().enumerate() {
             within(&format!("sweep.{i}"), *lr, f64::MIN_POSITIVE..=100.0, 0.01)?;
         }
         let model = || Model { backbone: self.backbones[0], weights: None };
-        let seed = self.seeds[0];
-        self.pretrain(false, false, model(), seed).validate()?;
-        self.pretrain(true, false, model(), seed).validate()?;
+        let unit = self.units()[0];
+        self.pretrain(false, false, model(), unit).validate()?;
+        self.pretrain(true, false, model(), unit).validate()?;
         let stages = self.ablation().into_iter().chain([Init::Column(Column::MtpretMinus)]);
         stages
-            .map(|init| self.multitask(&init, model(), seed))
+            .map(|init| self.multitask(&init, model(), unit))
             .try_for_each(|stage| stage.validate())?;
-        self.targets.iter().try_for_each(|t| self.finetune(t, None, model(), seed).validate())
+        self.targets.iter().try_for_each(|t| self.finetune(t, None, model(), unit).validate())
     }
 }

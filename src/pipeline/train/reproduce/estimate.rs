@@ -9,6 +9,7 @@ use crate::{
         reproduce::{
             backbone_name,
             config::{Column, Init, Reproduce},
+            unit::Unit,
         },
     },
 };
@@ -56,11 +57,16 @@ impl DryRuns {
         let stages: BTreeSet<SharedStage> = inits.iter().flat_map(stages_of).collect();
         let mut all = Vec::new();
         for dry_run in &self.backbones {
-            for seed in &config.seeds {
-                all.extend(stages.iter().map(|stage| dry_run.stage(config, stage, *seed)));
+            for unit in config.units() {
+                // Stage 1 is the same for every share of the labels.
+                let new = |stage: &&SharedStage| {
+                    unit.labels >= 1.0 || matches!(stage, SharedStage::Multitask(_))
+                };
+                let stages = stages.iter().filter(new);
+                all.extend(stages.map(|stage| dry_run.stage(config, stage, unit)));
                 for init in inits {
-                    let cell = |target: &String| dry_run.cell(config, init, target, *seed);
-                    all.extend(config.targets.iter().map(cell));
+                    let cell = |target: &String| dry_run.cell(config, init, target, unit);
+                    all.extend(config.targets_of(unit).map(cell));
                 }
             }
         }
@@ -76,60 +82,62 @@ impl Stages {
         needed: &BTreeSet<SharedStage>,
     ) -> Result<Self> {
         let model = || Model { backbone, weights: None };
+        let unit = Unit { seed: 0, division: 0, labels: 1.0 };
         let (mut pretrain, mut multitask) = (BTreeMap::new(), Vec::new());
         for stage in needed {
             match stage {
                 SharedStage::Pretrain { simclr, single, .. } => {
-                    let stage = config.pretrain(*simclr, *single, model(), 0);
+                    let stage = config.pretrain(*simclr, *single, model(), unit);
                     pretrain.insert([*simclr, *single], dry_run::pretrain(gpu, &stage)?);
                 }
                 SharedStage::Multitask(_) if multitask.is_empty() => {
                     let whole = Init::Column(Column::Mtpret);
-                    let stage = config.multitask(&whole, model(), 0);
+                    let stage = config.multitask(&whole, model(), unit);
                     multitask = dry_run::multitask(gpu, &stage)?;
                 }
                 SharedStage::Multitask(_) => {}
             }
         }
         let tune = |target: &String| {
-            let stage = config.finetune(target, None, model(), 0);
+            let stage = config.finetune(target, None, model(), unit);
             Ok((target.clone(), dry_run::finetune(gpu, &stage)?))
         };
         let finetune = config.targets.iter().map(tune).collect::<Result<_>>()?;
         Ok(Self { backbone, pretrain, multitask, finetune })
     }
-    fn estimate(&self, what: String, seed: u64, dry_runs: &[&DryRun], epochs: usize) -> Estimate {
-        let epochs = epochs as u64;
+    /// With fewer labels there are more epochs of as many fewer steps.
+    fn estimate(&self, what: String, unit: Unit, dry_runs: &[&DryRun], epochs: usize) -> Estimate {
+        let epochs = (epochs as f64 * unit.labels).round() as u64;
         Estimate {
-            name: format!("{what}, {}, seed {seed}", backbone_name(self.backbone)),
+            name: format!("{what}, {}, {unit}", backbone_name(self.backbone)),
             steps: dry_runs.iter().map(|one| one.steps * epochs).sum(),
             seconds: dry_runs.iter().map(|one| one.seconds(epochs)).sum(),
             mib: dry_runs.iter().map(|one| one.mib).max().unwrap_or(0),
         }
     }
-    fn stage(&self, config: &Reproduce, stage: &SharedStage, seed: u64) -> Estimate {
+    fn stage(&self, config: &Reproduce, stage: &SharedStage, unit: Unit) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
         match stage {
             SharedStage::Pretrain { simclr, single, plus } => {
                 let sets = if *single { "SD" } else { "MD" };
                 let method = if *simclr { "SimCLR" } else { "MoCo" };
                 let start = if *plus { "++" } else { "" };
-                let epochs = config.pretrain(*simclr, *single, model, seed).epochs;
+                let epochs = config.pretrain(*simclr, *single, model, unit).epochs;
                 let dry_run = &self.pretrain[&[*simclr, *single]];
-                self.estimate(format!("{sets}-{method}{start}"), seed, &[dry_run], epochs)
+                self.estimate(format!("{sets}-{method}{start}"), unit, &[dry_run], epochs)
             }
             SharedStage::Multitask(init) => {
-                let stage = config.multitask(init, model, seed);
+                let stage = config.multitask(init, model, unit);
                 let learnt = |one: &&DryRun| stage.tasks.contains(&one.name);
                 let dry_runs: Vec<_> = self.multitask.iter().filter(learnt).collect();
-                self.estimate(format!("{init}, stage 2"), seed, &dry_runs, stage.rounds)
+                self.estimate(format!("{init}, stage 2"), unit, &dry_runs, stage.rounds)
             }
         }
     }
-    fn cell(&self, config: &Reproduce, init: &Init, target: &str, seed: u64) -> Estimate {
+    fn cell(&self, config: &Reproduce, init: &Init, target: &str, unit: Unit) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
-        let epochs = config.finetune(target, None, model, seed).epochs;
-        self.estimate(format!("{target} from {init}"), seed, &[&self.finetune[target]], epochs)
+        let epochs = config.finetune(target, None, model, unit).epochs;
+        self.estimate(format!("{target} from {init}"), unit, &[&self.finetune[target]], epochs)
     }
 }
 

@@ -1,18 +1,26 @@
 //! The paper's whole experiment: every initialisation, fine-tuned on every target.
 //!
-//! A run's folder holds each stage once, in `stages/<backbone>/seed-<n>/<name>`, whatever number of columns
-//! needs it, and each cell of the tables in `cells/<backbone>/<initialisation>/<target>/seed-<n>`.
+//! A run's folder holds each stage once, in `stages/<backbone>/<unit>/<name>`, whatever number of columns needs it, and
+//! each cell of the tables in `cells/<backbone>/<initialisation>/<target>/<unit>`, where a unit is a seed, a division and a
+//! share of the labels ([`Unit`]).
 
+pub mod comparison;
 pub mod config;
 pub mod estimate;
+pub mod unit;
 
+use self::comparison::LEAST_POSITIVES;
 use crate::{
     Error, Result,
+    metrics::Resampled,
     train::{
         Device,
         config::{Backbone, Model},
         file_name::legal,
-        reproduce::config::{Column, Init, Reproduce},
+        reproduce::{
+            config::{Column, Init, Reproduce},
+            unit::Unit,
+        },
         run::Run,
         stages::{
             finetune::{Outcome, finetune},
@@ -23,7 +31,11 @@ use crate::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, path::PathBuf, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 /// One figure of a cell, in the words of the paper's tables.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +59,12 @@ pub struct Cell {
     pub target: String,
     /// The seed of all its stages.
     pub seed: u64,
+    /// The division, see [`Reproduce::divisions`].
+    #[serde(default)]
+    pub division: u64,
+    /// The share of the labels that stages 2 and 3 learnt from.
+    #[serde(default = "all")]
+    pub labels: f64,
     /// Figures on the test part, the main one first.
     pub figures: Vec<Figure>,
     /// The main figure on the validation part, of the best epoch.
@@ -55,12 +73,29 @@ pub struct Cell {
     pub lr: f64,
     /// Passes over the training part.
     pub epochs: usize,
+    /// Films of the training part, after the share of the labels.
+    #[serde(default)]
+    pub training: usize,
     /// Films of the test part.
     pub films: usize,
     /// BLAKE3 of the file of weights that it began with; none from scratch.
     pub weights: Option<String>,
     /// Seconds that fine-tuning took.
     pub seconds: f64,
+    /// The main figure as initialisations are compared by it; in a file of its own, `resampled.json`.
+    #[serde(skip)]
+    pub resampled: Resampled,
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+impl Cell {
+    /// Whether its target is one of classification: its main figure is an AUC.
+    pub fn classifies(&self) -> bool {
+        self.figures.first().is_some_and(|figure| figure.metric == "AUC")
+    }
 }
 
 /// The name of a backbone in paths and tables.
@@ -116,10 +151,10 @@ impl Experiment<'_> {
     ///
     /// # Errors
     /// As the stages' own.
-    pub fn weights(&self, init: &Init, backbone: Backbone, seed: u64) -> Result<Option<PathBuf>> {
+    pub fn weights(&self, init: &Init, backbone: Backbone, unit: Unit) -> Result<Option<PathBuf>> {
         let imagenet = || self.config.imagenet(backbone).cloned();
-        let moco = |single, from| self.pretrain([false, single], from, backbone, seed).map(Some);
-        let simclr = |single| self.pretrain([true, single], None, backbone, seed).map(Some);
+        let moco = |single, from| self.pretrain([false, single], from, backbone, unit).map(Some);
+        let simclr = |single| self.pretrain([true, single], None, backbone, unit).map(Some);
         match init {
             Init::Column(Column::Scratch) => Ok(None),
             Init::Column(Column::Imagenet) => Ok(imagenet()),
@@ -131,8 +166,8 @@ impl Experiment<'_> {
             Init::Column(Column::MocoCxr) => moco(true, imagenet()),
             _ => {
                 let weights = moco(false, None)?;
-                let run = self.stage(&init.slug(), backbone, seed)?;
-                let config = self.config.multitask(init, Model { backbone, weights }, seed);
+                let run = self.stage(&init.slug(), backbone, unit)?;
+                let config = self.config.multitask(init, Model { backbone, weights }, unit);
                 multitask(self.gpu, &config, &run).map(Some)
             }
         }
@@ -142,19 +177,19 @@ impl Experiment<'_> {
         [simclr, single]: [bool; 2],
         from: Option<PathBuf>,
         backbone: Backbone,
-        seed: u64,
+        unit: Unit,
     ) -> Result<PathBuf> {
         let sets = if single { "sd" } else { "md" };
         let method = if simclr { "simclr" } else { "moco" };
         let start = if from.is_some() { "++" } else { "" };
-        let run = self.stage(&format!("{sets}-{method}{start}"), backbone, seed)?;
+        let run = self.stage(&format!("{sets}-{method}{start}"), backbone, unit.unlabelled())?;
         let model = Model { backbone, weights: from };
-        pretrain(self.gpu, &self.config.pretrain(simclr, single, model, seed), &run)
+        pretrain(self.gpu, &self.config.pretrain(simclr, single, model, unit), &run)
     }
-    fn stage(&self, name: &str, backbone: Backbone, seed: u64) -> Result<Run<'_>> {
-        let place = format!("stages/{}/seed-{seed}/{name}", backbone_name(backbone));
+    fn stage(&self, name: &str, backbone: Backbone, unit: Unit) -> Result<Run<'_>> {
+        let place = format!("stages/{}/{unit}/{name}", backbone_name(backbone));
         if !self.run.folder.join(&place).join(crate::weights::FILE).exists() {
-            self.run.watch.note(&format!("stage {name}, {}, seed {seed}", backbone_name(backbone)));
+            self.run.watch.note(&format!("stage {name}, {}, {unit}", backbone_name(backbone)));
         }
         self.run.part(&place)
     }
@@ -162,15 +197,15 @@ impl Experiment<'_> {
     ///
     /// # Errors
     /// As the stages' own.
-    pub fn cell(&self, init: &Init, backbone: Backbone, target: &str, seed: u64) -> Result<Cell> {
+    pub fn cell(&self, init: &Init, backbone: Backbone, target: &str, unit: Unit) -> Result<Cell> {
         let name = backbone_name(backbone);
-        let place = format!("cells/{name}/{}/{}/seed-{seed}", init.slug(), legal(target));
+        let place = format!("cells/{name}/{}/{}/{unit}", init.slug(), legal(target));
         let run = self.run.part(&place)?;
         if let Some(cell) = known(&run)? {
             return Ok(cell);
         }
-        let weights = self.weights(init, backbone, seed)?;
-        self.run.watch.note(&format!("{target} from {init}, {name}, seed {seed}"));
+        let weights = self.weights(init, backbone, unit)?;
+        self.run.watch.note(&format!("{target} from {init}, {name}, {unit}"));
         let begun = Instant::now();
         let rates: Vec<Option<f64>> = match self.sweep {
             true => self.config.sweep.iter().map(|lr| Some(*lr)).collect(),
@@ -179,7 +214,7 @@ impl Experiment<'_> {
         let mut best: Option<(Outcome, f64, usize)> = None;
         for lr in rates {
             let model = Model { backbone, weights: weights.clone() };
-            let config = self.config.finetune(target, lr, model, seed);
+            let config = self.config.finetune(target, lr, model, unit);
             let run = match lr {
                 Some(lr) => run.part(&format!("lr-{lr}"))?,
                 None => run.part("finetune")?,
@@ -195,29 +230,72 @@ impl Experiment<'_> {
             backbone: name.into(),
             initialisation: init.to_string(),
             target: target.into(),
-            seed,
+            seed: unit.seed,
+            division: unit.division,
+            labels: unit.labels,
             figures: figures(&outcome.scores),
             validation: outcome.validation,
             lr,
             epochs,
+            training: outcome.training,
             films: outcome.scores.images(),
             weights: weights.map(|path| hash(&path)).transpose()?,
             seconds: begun.elapsed().as_secs_f64(),
+            resampled: outcome.scores.resampled(LEAST_POSITIVES).rounded(),
         };
+        let resampled = serde_json::to_string(&cell.resampled).expect("figures are plain data");
+        run.write(RESAMPLED, &(resampled + "\n"))?;
         let json = serde_json::to_string_pretty(&cell).expect("a cell is plain data");
-        run.write("cell.json", &(json + "\n"))?;
+        run.write(CELL, &(json + "\n"))?;
         Ok(cell)
     }
 }
 
+/// The name of the file with a cell; it is written last.
+const CELL: &str = "cell.json";
+/// The name of the file with a cell's figures on resampled patients.
+pub const RESAMPLED: &str = "resampled.json";
+
+/// A cell that is there; one without its resampled figures, as of an older version, is not.
 fn known(run: &Run) -> Result<Option<Cell>> {
-    let path = run.folder.join("cell.json");
-    if !path.exists() {
+    if ![CELL, RESAMPLED].iter().all(|name| run.folder.join(name).exists()) {
         return Ok(None);
     }
-    let read = |text: String| serde_json::from_str(&text).map_err(std::io::Error::other);
-    let cell = fs::read_to_string(&path).and_then(read);
-    cell.map(Some).map_err(|e| Error::io(&path, e, "remove the file to train the cell again"))
+    cell(&run.folder).map(Some)
+}
+
+/// The cell in a folder.
+fn cell(folder: &Path) -> Result<Cell> {
+    let resampled = folder.join(RESAMPLED);
+    let resampled = if resampled.exists() { read(&resampled)? } else { Resampled::default() };
+    Ok(Cell { resampled, ..read(&folder.join(CELL))? })
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let parse = |text: String| serde_json::from_str(&text).map_err(std::io::Error::other);
+    let found = fs::read_to_string(path).and_then(parse);
+    found.map_err(|e| Error::io(path, e, "remove it: reproduce --resume makes it again"))
+}
+
+/// Every cell below a folder, in the order of their paths.
+///
+/// # Errors
+/// The folder cannot be listed, or a cell cannot be read.
+pub fn cells(folder: &Path) -> Result<Vec<Cell>> {
+    let fault = |e| Error::io(folder, e, "name the folder of an experiment");
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
+        .map_err(fault)?;
+    entries.sort();
+    let mut all = Vec::new();
+    for entry in entries {
+        match entry.file_name().is_some_and(|name| name == CELL) {
+            true => all.push(cell(folder)?),
+            false if entry.is_dir() => all.extend(cells(&entry)?),
+            false => (),
+        }
+    }
+    Ok(all)
 }
 
 /// BLAKE3 of a file of weights, or of those in a run's folder.

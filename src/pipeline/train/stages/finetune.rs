@@ -40,6 +40,8 @@ pub struct Outcome {
     pub scores: Scores,
     /// The figure on the validation part that chose the best epoch.
     pub validation: Option<f64>,
+    /// Films of the training part.
+    pub training: usize,
 }
 
 /// The name of the file with the best epoch and its figure.
@@ -116,7 +118,7 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     if trained > 0 {
         run.ended(gpu, &run_name(config), trained)?;
     }
-    Ok(Outcome { scores, validation })
+    Ok(Outcome { scores, validation, training: set.train.len() })
 }
 
 /// The validation figure that a finished run noted.
@@ -314,7 +316,10 @@ pub fn evaluate(
 
 /// As [`evaluate`], of what was predicted before.
 fn write(config: &Finetune, run: &Run, scorer: &dyn Scorer, suffix: &str) -> Result<Scores> {
-    let bootstrap = Bootstrap { replicates: REPLICATES, seed: config.seed };
+    // The same patients are drawn whatever the seed of training is: runs of one division can be compared in pairs.
+    let source = config.source.iter().find(|source| source.name == config.task);
+    let seed = source.map_or(0, |source| source.seed);
+    let bootstrap = Bootstrap { replicates: REPLICATES, seed };
     let scores = scorer.scores(bootstrap)?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");
     run.write(&format!("scores{suffix}.json"), &(json + "\n"))?;

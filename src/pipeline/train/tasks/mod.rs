@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Error, Result,
     data::{Dataset, Fit, Kind, Labels, Sample, Source},
-    metrics::{Bootstrap, ClassifyScores, DetectScores, SegmentScores},
+    metrics::{Bootstrap, ClassifyScores, DetectScores, Resampled, SegmentScores},
     models::{Depth, ResNet},
     onnx::{self, Extent, Graph, Value},
     weights::{self, checkpoint},
@@ -211,6 +211,14 @@ impl Scores {
             Self::Classify(s) => (s.measures.mauc, s.ci.as_ref().and_then(|c| c.measures.mauc)),
             Self::Segment(s) => (s.measures.dice, s.ci.as_ref().and_then(|c| c.measures.dice)),
             Self::Detect(s) => (s.measures.ap50, s.ci.as_ref().and_then(|c| c.measures.ap50)),
+        }
+    }
+    /// The main figure over the labels with so many positive films, or boxes, and its replicates: what runs are compared by.
+    pub fn resampled(&self, least: u64) -> Resampled {
+        match self {
+            Self::Classify(s) => s.resampled(least),
+            Self::Segment(s) => s.resampled(),
+            Self::Detect(s) => s.resampled(least),
         }
     }
     /// Films that were scored.

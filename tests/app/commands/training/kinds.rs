@@ -179,6 +179,9 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
         "simclr.epochs=1",
         "multitask.rounds=1",
         "finetune.epochs=1",
+        "divisions=[0,1]",
+        "labels=[0.5,1.0]",
+        "label_targets=[\"pneumonia\"]",
     ];
     let chosen: Vec<&str> =
         settings.iter().chain(&KINDS).flat_map(|setting| ["--set", *setting]).collect();
@@ -186,10 +189,22 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
     assert!(planned.out.contains("pneumonia from MTPret") && planned.out.contains("\"mib\""));
     let first = succeeded(experiment(&[&chosen[..], &["--run", "grid"]].concat()));
     assert!(first.out.contains("needs a file of ImageNet's weights"), "{}", first.out);
-    assert!(first.err.contains("cell 6 of 6"), "{}", first.err);
+    assert!(first.err.contains("cell 18 of 18"), "{}", first.err);
     let table = place.text("grid/table-2.md");
     assert!(table.contains("| SD-SimCLR |") && table.contains("test films"), "{table}");
     assert!(place.text("grid/table-2.tex").contains("tabular"));
+    // Two divisions, and half of the labels of one target.
+    let compared = place.text("grid/comparison.md");
+    assert!(compared.contains("**resnet18, pneumonia**") && compared.contains("less Scratch"));
+    assert!(compared.contains("how many films must be labelled?"), "{compared}");
+    assert!(compared.contains("2 here"), "{compared}");
+    for name in ["comparison.csv", "comparison.svg", "label-efficiency.svg"] {
+        assert!(place.path(&format!("grid/{name}")).exists(), "{name}");
+    }
+    let half = "grid/cells/resnet18/mtpret/pneumonia/seed-1-division-1-labels-0.5/cell.json";
+    let half: serde_json::Value = serde_json::from_str(&place.text(half)).unwrap();
+    assert_eq!((&half["division"], &half["labels"]), (&1.into(), &0.5.into()));
+    assert!(first.err.contains("stage mtpret, resnet18, seed-1-labels-0.5"), "{}", first.err);
     assert!(place.path("grid/cells/resnet18/scratch/___a_b/seed-1/cell.json").exists());
     let again = succeeded(experiment(&["--resume", "grid"]));
     assert!(!again.err.contains(" steps of "), "a cell was trained again: {}", again.err);
@@ -200,6 +215,8 @@ fn an_experiment_trains_each_cell_once_and_prints_the_papers_tables() {
     let page = place.text("page/report.html");
     assert!(page.contains("<td>SD-SimCLR</td>") && page.contains("<svg"));
     assert_eq!(place.text("page/table-2.md"), table);
+    assert_eq!(place.text("page/comparison.md"), compared);
+    assert!(page.contains("Compared in pairs"));
 }
 
 #[test]

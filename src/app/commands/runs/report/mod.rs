@@ -1,5 +1,6 @@
 //! `mtpret report`: what runs were and what they came to, as one HTML file.
 
+mod experiment;
 mod figures;
 mod gallery;
 mod labels;
@@ -26,20 +27,11 @@ use crate::{
         chart::{self, Panel},
         discretion::Discretion,
         html::{Block, Report, Tile},
-        paper::PaperLayout,
         table::{Cell as Entry, Column, Table},
     },
 };
 use mtpret_engine::file;
-use mtpret_pipeline::train::{
-    config,
-    reproduce::{
-        Cell, Experiment,
-        config::{Init, Reproduce},
-    },
-    run::{Run, films::FilmTable},
-    tasks::Scores,
-};
+use mtpret_pipeline::train::{run::films::FilmTable, tasks::Scores};
 use record::{RunRecord, Stage, expanded};
 use serde::de::DeserializeOwned;
 use std::{
@@ -89,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
             let found = format!("{} folders", args.runs.len());
             return Err(Error::data(first, "one experiment", found, "name it alone"));
         }
-        true => experiment(first, folder)?,
+        true => experiment::experiment(first, folder)?,
         false => runs(args, folder)?,
     };
     let report = report.discreet(&discretion(args)?);
@@ -341,57 +333,4 @@ fn pictures(groups: &[TaskRuns], folder: &Path) -> Result<()> {
 pub(in crate::commands) fn films(file: &Path) -> Option<Block> {
     let png = fs::read(file).ok()?;
     Some(Block::Picture { caption: "Films and what was seen in them".into(), png })
-}
-
-/// The paper's tables and pictures of an experiment.
-fn experiment(run: &Path, folder: &Path) -> Result<Report> {
-    let config: Reproduce = config::load(&run.join("config.resolved.toml"), &[])?;
-    let mut files = Vec::new();
-    collect(&run.join("cells"), &mut files)?;
-    let mend = "remove the file: `mtpret reproduce --resume` makes it again";
-    let cells = files.iter().map(|file| json(file, mend)).collect::<Result<Vec<Cell>>>()?;
-    let (mut blocks, watch) = (Vec::new(), Console::new(false));
-    let columns = config.columns.iter().copied().map(Init::Column).collect();
-    for (ablation, inits) in [(false, columns), (true, config.ablation())] {
-        let (inits, missing) = Experiment::available(&config, inits);
-        let row = |init: &Init| {
-            let name = init.to_string();
-            cells.iter().filter(move |cell| cell.initialisation == name).cloned()
-        };
-        let cells: Vec<Cell> = inits.iter().flat_map(row).collect();
-        // MTPret is a row of both.
-        let there = cells.iter().any(|c| !ablation || c.initialisation != inits[0].to_string());
-        if there {
-            let layout =
-                PaperLayout { config: &config, cells: &cells, missing: &missing, ablation };
-            layout.write(&Run::new(folder, &watch, true)?)?;
-            blocks.extend(layout.page());
-        }
-    }
-    blocks.push(Block::Note("Not for diagnostic use.".into()));
-    Ok(Report {
-        title: "MTPret: every initialisation on every target".into(),
-        provenance: vec![
-            ("program".into(), format!("mtpret {}", env!("CARGO_PKG_VERSION"))),
-            ("run folder".into(), run.display().to_string()),
-        ],
-        blocks,
-    })
-}
-
-/// Every `cell.json` below a folder, by path.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let fault = |e| Error::io(folder, e, "name the folder of an experiment");
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
-        .map_err(fault)?;
-    entries.sort();
-    for entry in entries {
-        match entry.file_name().is_some_and(|name| name == "cell.json") {
-            true => files.push(entry),
-            false if entry.is_dir() => collect(&entry, files)?,
-            false => (),
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 mod data;
 mod detection;
+mod experiment;
 #[path = "../films/mod.rs"]
 mod films;
 mod metrics;

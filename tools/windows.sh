@@ -76,6 +76,13 @@ begin() {
     mkdir -p "$folder/program"
     cp "$windows" "$folder/program/mtpret.exe"
     cp "$fxc" "$folder/program/"
+    # Rust takes random numbers from a library that Wine has from 9.0 on.
+    [ -n "$(find /usr/lib/*/wine /usr/lib/wine -name bcryptprimitives.dll 2>/dev/null)" ] ||
+        x86_64-w64-mingw32-gcc -shared -O1 -o "$folder/program/bcryptprimitives.dll" -xc - -ladvapi32 <<'C'
+#include <windows.h>
+#include <ntsecapi.h>
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T length) { return RtlGenRandom(data, (ULONG)length); }
+C
 }
 end() {
     "$wine"server -k 2>/dev/null || wineserver -k 2>/dev/null || true

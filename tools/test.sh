@@ -3,7 +3,7 @@
 # program's pages in a headless Chromium too), and `mtpret doctor` on SwiftShader, a second Vulkan driver with another compiler.
 # One profile throughout, so that wgpu is compiled once. Stops at the first part that fails.
 #
-# `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 40, 2,000 damaged files of every
+# `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 20, 2,000 damaged files of every
 # format in place of 60, the tests that are marked as ignored (other vendors' compilers among them, as far as packages bring
 # them), the README's demo, every command of docs/, `mtpret doctor` on the default driver, whose kernels the test suite has
 # already judged, and doctor and the tests of the stages under Vulkan's validation layer.
@@ -78,7 +78,7 @@ fetch_axe() {
 test_suite() {
     pages=0
     if chromium --version >/dev/null 2>&1 && [ -s "$target/axe/axe.min.js" ]; then pages=1; fi
-    shapes=40 damaged=60 ignored=
+    shapes=20 damaged=60 ignored=
     [ $all = 0 ] || { shapes=200; damaged=2000; ignored="--include-ignored --skip a_page_of_ones_own"; }
     cargo test --release --locked --workspace --no-run 2>"$target/tests.built" || { cat "$target/tests.built" >&2; return 1; }
     : >"$target/tests.times"

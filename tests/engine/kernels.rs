@@ -8,9 +8,9 @@ use mtpret_engine::{
     tensor::Philox,
 };
 
-/// Random shapes of an op: 40, or as many as `MTPRET_SHAPES` says.
+/// Random shapes of an op: 20, or as many as `MTPRET_SHAPES` says.
 fn shapes() -> u64 {
-    std::env::var("MTPRET_SHAPES").map_or(40, |text| text.parse().expect("a number of shapes"))
+    std::env::var("MTPRET_SHAPES").map_or(20, |text| text.parse().expect("a number of shapes"))
 }
 
 fn device(checked: bool) -> Gpu {

@@ -412,7 +412,7 @@ proptest! {
         run.optim.period = steps.map(Period::Steps);
         run.model.weights = weights.map(PathBuf::from);
         run.monitor = None;
-        run.source = vec![Source { name, root: root.into(), ..run.source[0].clone() }];
+        run.source = vec![mtpret_pipeline::data::Source { name, root: root.into(), ..run.source[0].clone() }];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.resolved.toml");
         fs::write(&path, resolved(&run).unwrap()).unwrap();

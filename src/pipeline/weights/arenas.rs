@@ -136,6 +136,23 @@ pub fn load(gpu: &Gpu, state: &State, file: &File) -> Result<()> {
     take(gpu, &file.path, &found, "", state.arenas())
 }
 
+/// Sets a head from what stage 2 left of it in a file, whose names begin with `scope`.
+///
+/// # Errors
+/// The file cannot be read, holds no head of this scope, or one of another shape.
+pub fn load_head(gpu: &Gpu, state: &State, part: usize, path: &Path, scope: &str) -> Result<()> {
+    let entries = state.arenas().into_iter().flat_map(|arena| arena.layout.entries());
+    let head = entries.filter(|entry| entry.group.part == part);
+    let expected: Vec<_> =
+        head.map(|entry| (format!("{scope}{}", entry.name), entry.file_shape.clone())).collect();
+    let file = weights::open(path)?;
+    let found = file.matched(&expected, Unexpected::Drop)?;
+    let mut tensors = network(gpu, state)?;
+    let bare = |(name, tensor): (String, HostTensor)| (name[scope.len()..].to_owned(), tensor);
+    tensors.extend(found.into_iter().map(bare));
+    take(gpu, path, &tensors, "", state.arenas())
+}
+
 /// Sets a network's backbone from a file of weights, whatever heads the file has.
 ///
 /// # Errors

@@ -106,7 +106,8 @@ fn labels_with_few_positives_do_not_count() {
     let films = 40;
     let targets: Vec<f64> =
         (0..films).flat_map(|i| [f64::from(i % 2 == 0), f64::from(i % 10 == 0)]).collect();
-    let score = |i: usize| [0.4 + 0.3 * f64::from(i % 2 == 0) + noise(i, i), noise(3, i) + 0.5];
+    let score =
+        |i: usize| [0.4 + 0.3 * f64::from(i.is_multiple_of(2)) + noise(i, i), noise(3, i) + 0.5];
     let probabilities: Vec<f64> = (0..films as usize).flat_map(score).collect();
     let predictions = Predictions {
         names: &names,

@@ -5,17 +5,23 @@ use mtpret_engine::Error;
 use mtpret_pipeline::{
     data::Source,
     train::{
+        Device,
         config::{
-            Anchor, AnchorAt, Backbone, Classify, DiceClasses, DiceReduce, HandOn, L2sp, Log,
-            Model, Multitask, Optim, Preset, Scope, Segment, Validate, Visit,
+            Anchor, AnchorAt, Backbone, Classify, DiceClasses, DiceReduce, Finetune, HandOn, L2sp,
+            Log, Model, Multitask, Optim, Preset, Scope, Segment, Validate, Visit,
         },
         run::{Reading, Run, Watch},
         schedule::{Period, Schedule},
-        stages::multitask::multitask,
+        stages::{finetune::finetune, multitask::multitask},
     },
     weights::checkpoint::{self, Tensors},
 };
 use std::{cell::Cell, fs, path::Path};
+
+thread_local! {
+    /// The device of all of a test's stages: kernels are compiled once.
+    static DEVICE: Device = open();
+}
 
 /// Interrupts the stage after so many steps.
 struct After(Cell<u64>);
@@ -115,7 +121,7 @@ pub fn config(films: &Path) -> Multitask {
 pub fn run(folder: &Path, config: &Multitask, steps: Option<u64>) -> Tensors {
     let watch = After(Cell::new(steps.unwrap_or(u64::MAX)));
     let run = Run::new(folder, &watch, folder.exists()).unwrap();
-    let done = multitask(&open(), config, &run);
+    let done = DEVICE.with(|device| multitask(device, config, &run));
     match steps {
         None => checkpoint::read(&done.unwrap(), None).unwrap().0,
         Some(_) => {
@@ -123,6 +129,17 @@ pub fn run(folder: &Path, config: &Multitask, steps: Option<u64>) -> Tensors {
             checkpoint::read(&run.checkpoint_file(), None).unwrap().0
         }
     }
+}
+
+/// Fine-tunes in this folder; the weights of the best epoch.
+///
+/// # Errors
+/// As the stage's own.
+pub fn fine_tuned(folder: &Path, config: &Finetune) -> mtpret_engine::Result<Tensors> {
+    let watch = After(Cell::new(u64::MAX));
+    let run = Run::new(folder, &watch, folder.exists())?;
+    DEVICE.with(|device| finetune(device, config, &run))?;
+    Ok(checkpoint::read(&run.weights_file(), None)?.0)
 }
 
 /// How far the backbone's convolutions lie apart.

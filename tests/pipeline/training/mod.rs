@@ -25,6 +25,7 @@ use std::path::Path;
 mod continual;
 mod forgetting;
 mod half;
+mod heads;
 mod limits;
 mod lost;
 mod plan;

@@ -96,6 +96,8 @@ pub struct DemoMultitask {
 pub struct DemoFinetune {
     pub epochs: usize,
     pub patience: usize,
+    #[serde(default)]
+    pub keep_head: bool,
     pub metric: Metric,
     pub optim: Optim,
 }
@@ -156,6 +158,7 @@ impl DemoFinetune {
             epochs: special.epochs.unwrap_or(self.epochs),
             task: task.into(),
             patience: self.patience,
+            keep_head: self.keep_head && shared.model.weights.is_some(),
             metric: self.metric,
             data: shared.data,
             source: shared.source,

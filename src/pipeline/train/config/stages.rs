@@ -53,6 +53,10 @@ pub struct Finetune {
     pub task: String,
     /// Epochs without a better validation figure before it stops; 0 never stops early.
     pub patience: usize,
+    /// Begin with the head that stage 2 learnt for this task; `model.weights` must then be such a stage's. Otherwise the head
+    /// begins anew.
+    #[serde(default)]
+    pub keep_head: bool,
     /// The validation figure that chooses the best epoch.
     pub metric: Metric,
     /// How files become batches.
@@ -156,6 +160,10 @@ impl Stage for Finetune {
         shared(self.seed, &self.data, &self.source, &self.augment, &self.log)?;
         within("epochs", self.epochs, 1..=100_000, 30)?;
         among("task", &self.task, &self.source)?;
+        if self.keep_head && self.model.weights.is_none() {
+            let mend = "name the run of stage 2 whose head it is, or leave keep_head out";
+            return Err(Error::config("keep_head", "model.weights beside it", "none", mend));
+        }
         kinds(&self.segment, &self.detect)?;
         self.optim.check()?;
         self.optim.check_no_rounds()

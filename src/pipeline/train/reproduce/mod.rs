@@ -193,6 +193,15 @@ impl Experiment<'_> {
         }
         self.run.part(&place)
     }
+    /// Whether an initialisation comes with a head for this target, which stage 2 learnt.
+    fn has_head(&self, init: &Init, target: &str) -> bool {
+        let second = match init {
+            Init::Column(column) => matches!(column, Column::Mtpret | Column::MtpretMinus),
+            Init::NoTask(task) => task != target,
+            Init::NoL2sp | Init::NoCycle | Init::NoReshuffle => true,
+        };
+        second && self.config.multitask.tasks.iter().any(|task| task == target)
+    }
     /// One cell: from disk if it is there, else trained.
     ///
     /// # Errors
@@ -214,7 +223,8 @@ impl Experiment<'_> {
         let mut best: Option<(Outcome, f64, usize)> = None;
         for lr in rates {
             let model = Model { backbone, weights: weights.clone() };
-            let config = self.config.finetune(target, lr, model, unit);
+            let mut config = self.config.finetune(target, lr, model, unit);
+            config.keep_head &= self.has_head(init, target);
             let run = match lr {
                 Some(lr) => run.part(&format!("lr-{lr}"))?,
                 None => run.part("finetune")?,

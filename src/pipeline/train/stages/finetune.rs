@@ -4,6 +4,7 @@ use crate::{
     Error, Result,
     data::{Dataset, Loader, Sample},
     metrics::Bootstrap,
+    models::head,
     train::{
         Device,
         config::{Finetune, Metric},
@@ -72,6 +73,10 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     let model = TaskModel::new(gpu, depth, &[&*task], false, config.seed)?;
     if let Some(path) = &config.model.weights {
         arenas::load_backbone(gpu, model.state(), path)?;
+        if config.keep_head {
+            let scope = format!("heads.{}.", config.task);
+            arenas::load_head(gpu, model.state(), head(0), path, &scope)?;
+        }
     }
     let mut inference = model.inference(gpu, &*task, 0)?;
     let (mut steps, mut trained, mut predicted) = (0, 0, None);

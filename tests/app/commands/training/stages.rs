@@ -207,6 +207,7 @@ fn the_resolved_configuration_runs_again(place: &Place) {
 }
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn a_demo_on_two_folders_of_one_name_has_a_folder_for_each_task() {
     let place = Place::new();
     for folder in ["one", "two"] {

@@ -21,7 +21,6 @@ use crate::{
     commands::{
         options::DeviceArgs,
         trained::{column_name, finetuned},
-        watch::Console,
     },
     report::{
         chart::{self, Panel},

@@ -1,8 +1,8 @@
 #!/bin/sh
 # under-wine.sh: runs the Windows program under Wine and holds it to the Linux program. tools/windows.sh built both into
-# /work/program and starts this in a Debian of its own, with the sources in /source.
+# /folder/program and starts this in a Debian of its own, with the sources in /source.
 set -eu
-linux=/work/program/mtpret
+linux=/folder/program/mtpret
 wine=/usr/lib/wine/wine64
 
 say() { echo "windows: $*" >&2; }
@@ -10,7 +10,7 @@ stop() { say "$*"; exit 1; }
 
 # Wine finds Vulkan through its window system, so it gets a screen that nobody sees. FXC is Microsoft's, not Wine's own; menus,
 # .NET and HTML are nobody's business.
-export WINEPREFIX=/work/wine WINEDEBUG=-all VKD3D_DEBUG=none XDG_RUNTIME_DIR=/tmp
+export WINEPREFIX=/folder/wine WINEDEBUG=-all VKD3D_DEBUG=none XDG_RUNTIME_DIR=/tmp
 export WINEDLLOVERRIDES='d3dcompiler_47=n;winemenubuilder.exe=d;mscoree=;mshtml='
 rm -f /tmp/display
 Xvfb -displayfd 3 -screen 0 640x480x24 -nolisten tcp 3>/tmp/display 2>/dev/null &
@@ -18,7 +18,7 @@ for _ in $(seq 30); do [ -s /tmp/display ] || sleep 1; done
 DISPLAY=:$(cat /tmp/display)
 export DISPLAY
 $wine wineboot -i >/dev/null 2>&1 || stop "Wine cannot make its Windows in $WINEPREFIX"
-mtpret() { "$wine" /work/program/mtpret.exe "$@"; }
+mtpret() { "$wine" /folder/program/mtpret.exe "$@"; }
 
 # check NAME COMMAND…: runs it, and says how it ended.
 check() {
@@ -30,12 +30,12 @@ check() {
 
 # --- what is held -------------------------------------------------------------------------------
 
-doctor() { mtpret doctor --json >/work/figures/doctor.json; }
+doctor() { mtpret doctor --json >/folder/figures/doctor.json; }
 
 # number BACKEND: of the adapter of that backend, as doctor tells.
 number() {
     python3 -c 'import json, sys
-for a in json.load(open("/work/figures/doctor.json", encoding="utf-8"))["adapters"]:
+for a in json.load(open("/folder/figures/doctor.json", encoding="utf-8"))["adapters"]:
     if a["backend"].lower() == sys.argv[1]: print(a["number"]); break' "$1"
 }
 
@@ -68,7 +68,9 @@ PY
 # A second process is refused while the first trains; Ctrl-C saves and ends with 130; --resume goes on.
 interrupted() {
     run=$1; shift
-    finetune mtpret "$run" "$@" >/tmp/interrupted 2>&1 &
+    # Not as a function: the signal is the program's own, not a shell's around it.
+    # shellcheck disable=SC2086  # settings are meant to fall apart into words
+    "$wine" /folder/program/mtpret.exe finetune finetune/resnet18 --data "$films" --run "$run" $settings "$@" >/tmp/interrupted 2>&1 &
     process=$!
     for _ in $(seq 120); do ! grep -q '"step"' "$run/metrics.jsonl" 2>/dev/null || break; sleep 1; done
     ! mtpret finetune --resume "$run" "$@" >/tmp/second 2>&1 || { echo "a second process was let into $run"; return 1; }
@@ -83,9 +85,9 @@ interrupted() {
 # What a console shows while a run goes on: a line that is written over and over, with the time that is left.
 console() {
     run=$1; shift
-    script -qec "'$wine' /work/program/mtpret.exe finetune finetune/resnet18 --data '$films' --run '$run' $settings $*" \
+    script -qec "'$wine' /folder/program/mtpret.exe finetune finetune/resnet18 --data '$films' --run '$run' $settings $*" \
         /tmp/console </dev/null >/dev/null
-    cp /tmp/console /work/figures/console.txt
+    cp /tmp/console /folder/figures/console.txt
     grep -q 'ETA\|eta\|left' /tmp/console
 }
 
@@ -93,10 +95,10 @@ check "doctor, every adapter" doctor
 vulkan=$(number vulkan) dx12=$(number dx12)
 [ -n "$vulkan" ] || stop "doctor lists no Vulkan adapter"
 [ -n "$dx12" ] || stop "doctor lists no DX12 adapter"
-rm -rf /work/runs
-mkdir -p "/work/runs/$films"
-cp -r /source/tests/data/sample/chest_xray "/work/runs/$films/"
-cd /work/runs
+rm -rf /folder/runs
+mkdir -p "/folder/runs/$films"
+cp -r /source/tests/data/sample/chest_xray "/folder/runs/$films/"
+cd /folder/runs
 check "fine-tuning, Linux" finetune "$linux" linux
 check "fine-tuning, Windows, Vulkan" finetune mtpret windows --adapter "$vulkan"
 check "Windows' weights and scores are Linux's, bit for bit" same linux windows

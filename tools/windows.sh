@@ -45,7 +45,7 @@ if ! [ -e "$debian/usr/lib/wine/wine64" ]; then
     as_root rm -rf "$debian"
     as_root mmdebstrap --quiet --variant=apt --include=wine64,xvfb,libvulkan1,mesa-vulkan-drivers,python3-minimal,bsdutils \
         trixie "$debian" "$mirror" >&2
-    as_root mkdir -p "$debian/source" "$debian/work"
+    as_root mkdir -p "$debian/source" "$debian/folder"
 fi
 
 # --- the two programs ---------------------------------------------------------------------------
@@ -70,7 +70,7 @@ cp "$root/target/release/mtpret" "$fxc" "$folder/build/$triple/release/mtpret.ex
 # What is mounted in there is gone when this ends, whatever happens.
 as_root unshare --mount --pid --fork --kill-child sh -eu -c '
     mount --bind "$1" "$3/source"
-    mount --bind "$2" "$3/work"
+    mount --bind "$2" "$3/folder"
     mount -t proc proc "$3/proc"
     mount --rbind /dev "$3/dev"
     exec chroot "$3" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LC_ALL=C.UTF-8 sh /source/tools/under-wine.sh

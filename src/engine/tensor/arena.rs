@@ -271,18 +271,11 @@ impl Arena {
         // The largest first, so that no thread begins one when the others are done.
         places.sort_by_key(|(_, place)| Reverse(place.len()));
         places.into_par_iter().with_max_len(1).for_each(|(entry, place)| {
-            let file = Array::new(&entry.file_shape, values(entry));
-            let here = match entry.order {
-                Order::Conv => file.permuted(&[2, 3, 1, 0]).resized(2, entry.shape[2]),
-                Order::Linear => file.permuted(&[1, 0]).resized(0, entry.shape[2]),
-                Order::Image { pixels } => {
-                    let [o, i] = [entry.file_shape[0], entry.file_shape[1]];
-                    Array::new(&[o, i / pixels, pixels], file.data).permuted(&[2, 1, 0])
-                }
-                Order::Vector => file,
-            };
-            let padded = here.padded();
-            place[..padded.len()].copy_from_slice(&padded);
+            let file = values(entry);
+            let expected: usize = entry.file_shape.iter().product();
+            assert_eq!(file.len(), expected, "values of {:?}", entry.file_shape);
+            let mut file = file.into_iter();
+            entry.each_place(|at| place[at] = file.next().unwrap_or_default() as f32);
         });
         gpu.write(&self.data, bytemuck::cast_slice(&all));
     }
@@ -292,29 +285,46 @@ impl Arena {
     /// The device is lost.
     pub fn read(&self, gpu: &Gpu) -> Result<Vec<(Entry, Vec<f32>)>> {
         let all: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(&self.data)?);
-        let entries = self.layout.entries().cloned();
-        Ok(entries.map(|e| (e.clone(), from_engine(&e, &all[e.offset as usize / 4..]))).collect())
+        let of = |entry: &Entry| {
+            let padded = &all[entry.offset as usize / 4..];
+            let mut file = Vec::with_capacity(entry.file_shape.iter().product());
+            entry.each_place(|at| file.push(padded[at]));
+            (entry.clone(), file)
+        };
+        let entries: Vec<&Entry> = self.layout.entries().collect();
+        Ok(entries.into_par_iter().with_max_len(1).map(of).collect())
     }
 }
 
-/// A tensor's values in its file's order, from the start of its padded values here.
-fn from_engine(entry: &Entry, padded: &[f32]) -> Vec<f32> {
-    let here = Array::from_padded(&entry.shape, &padded[..bytes(&entry.shape) as usize / 4]);
-    let file = match entry.order {
-        Order::Conv => here.resized(2, entry.file_shape[1]).permuted(&[3, 2, 0, 1]),
-        Order::Linear => {
-            let [i, o] = [entry.file_shape[1], entry.file_shape[0]];
-            Array { shape: vec![entry.shape[2], o], data: here.data }
-                .resized(0, i)
-                .permuted(&[1, 0])
+impl Entry {
+    /// Where each value lies here, counted from the tensor's beginning, in the order of its file.
+    fn each_place(&self, mut each: impl FnMut(usize)) {
+        let row = self.shape.last().map_or(1, |last| last.next_multiple_of(4));
+        // How many values each of the file's axes has, and how far apart they lie here.
+        let [o, i, j, k] = match self.order {
+            Order::Conv => {
+                let [o, i, h, w] = [0, 1, 2, 3].map(|axis| self.file_shape[axis]);
+                let tap = self.shape[2] * row;
+                [(o, 1), (i, row), (h, w * tap), (w, tap)]
+            }
+            Order::Linear => [(1, 0), (1, 0), (self.file_shape[0], 1), (self.file_shape[1], row)],
+            Order::Image { pixels } => {
+                let [o, i] = [self.file_shape[0], self.file_shape[1] / pixels];
+                [(1, 0), (o, 1), (i, row), (pixels, i * row)]
+            }
+            Order::Vector => [(1, 0), (1, 0), (1, 0), (self.file_shape.iter().product(), 1)],
+        };
+        for at in 0..o.0 {
+            let at = at * o.1;
+            for inner in 0..i.0 {
+                let at = at + inner * i.1;
+                for inner in 0..j.0 {
+                    let at = at + inner * j.1;
+                    (0..k.0).for_each(|inner| each(at + inner * k.1));
+                }
+            }
         }
-        Order::Image { pixels } => {
-            let [i, o] = [entry.file_shape[1], entry.file_shape[0]];
-            Array::new(&[pixels, i / pixels, o], here.data).permuted(&[2, 1, 0])
-        }
-        Order::Vector => here,
-    };
-    file.data.iter().map(|v| *v as f32).collect()
+    }
 }
 
 /// What a network is at a moment: weights and running statistics.

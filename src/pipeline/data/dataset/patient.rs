@@ -13,6 +13,7 @@ use super::{
     listing::{Flaw, Row},
     patient_folders,
     patient_names::{known, nobody, number, numbered_folder, without_channel},
+    split_file::relative,
 };
 use crate::{
     Error,
@@ -196,8 +197,8 @@ fn own_names(source: &Source, rows: &[Row], found: &[Option<(Told, String)>]) ->
     let by_path = matches!(source.format, Some(Format::Coco | Format::Voc | Format::Yolo));
     let ways: [fn(&Path) -> String; 3] = [
         |path| composed(&stem(path)),
-        |path| composed(&path.with_extension("").display().to_string()),
-        |path| composed(&path.display().to_string()),
+        |path| composed(&relative(&path.with_extension(""), Path::new(""))),
+        |path| composed(&relative(path, Path::new(""))),
     ];
     let mut names: Vec<Option<String>> =
         found.iter().map(|f| f.is_some().then(String::new)).collect();
@@ -216,7 +217,7 @@ fn own_names(source: &Source, rows: &[Row], found: &[Option<(Told, String)>]) ->
         }
     }
     let whole = |(at, name): (usize, Option<String>)| {
-        name.unwrap_or_else(|| rows[at].sample.path.display().to_string())
+        name.unwrap_or_else(|| relative(&rows[at].sample.path, Path::new("")))
     };
     names.into_iter().enumerate().map(whole).collect()
 }

@@ -1,8 +1,9 @@
-//! Resizing in f32, without a detour through bytes.
+//! Resizing in f32, without a detour through bytes. The type of a pixel is named, so that no other one's resizing is compiled.
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::F32,
 };
 
 use crate::data::Film;
@@ -25,21 +26,19 @@ impl Film {
     fn convolve(&self, width: usize, height: usize, out: &mut [f32]) -> Result<(), String> {
         let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
         let fault = |e: &dyn std::error::Error| e.to_string();
-        let from = ImageRef::new(
+        let from = TypedImageRef::<F32>::from_buffer(
             side(self.width)?,
             side(self.height)?,
             bytemuck::cast_slice(&self.pixels),
-            PixelType::F32,
         )
         .map_err(|e| fault(&e))?;
-        let mut to = Image::from_slice_u8(
+        let mut to = TypedImage::<F32>::from_buffer(
             side(width)?,
             side(height)?,
             bytemuck::cast_slice_mut(out),
-            PixelType::F32,
         )
         .map_err(|e| fault(&e))?;
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        Resizer::new().resize(&from, &mut to, &options).map_err(|e| fault(&e))
+        Resizer::new().resize_typed(&from, &mut to, &options).map_err(|e| fault(&e))
     }
 }

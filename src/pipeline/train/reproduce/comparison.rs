@@ -28,14 +28,12 @@ pub struct Mean {
     pub targets: usize,
 }
 
-/// A seed of training and a division.
-type Unit = (u64, u64);
 /// Figures of one cell, or the differences of two: over all films, and of each replicate.
 type Figures = (f64, Vec<Option<f64>>);
 
 /// The mean of cells' figures; none where no figure is defined.
 pub fn mean<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> Option<Mean> {
-    let mut units: BTreeMap<Unit, Vec<Figures>> = BTreeMap::new();
+    let mut units: BTreeMap<(u64, u64), Vec<Figures>> = BTreeMap::new();
     let mut targets = Vec::new();
     for cell in cells {
         let Some(value) = cell.resampled.value else { continue };
@@ -48,7 +46,7 @@ pub fn mean<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> Option<Mean> {
 /// The mean of the differences `one` − `other` between cells of the same unit, backbone, target and share of labels; none where
 /// the two have none in common.
 pub fn difference(one: &[&Cell], other: &[&Cell]) -> Option<Mean> {
-    let mut units: BTreeMap<Unit, Vec<Figures>> = BTreeMap::new();
+    let mut units: BTreeMap<(u64, u64), Vec<Figures>> = BTreeMap::new();
     let mut targets = Vec::new();
     for a in one {
         let place = |cell: &Cell| {
@@ -65,12 +63,13 @@ pub fn difference(one: &[&Cell], other: &[&Cell]) -> Option<Mean> {
     of_units(units, targets)
 }
 
-fn unit(cell: &Cell) -> Unit {
+/// The seed of training and the division.
+fn unit(cell: &Cell) -> (u64, u64) {
     (cell.seed, cell.division)
 }
 
 /// The mean over units of the mean over what each holds, and its interval.
-fn of_units(units: BTreeMap<Unit, Vec<Figures>>, mut targets: Vec<&str>) -> Option<Mean> {
+fn of_units(units: BTreeMap<(u64, u64), Vec<Figures>>, mut targets: Vec<&str>) -> Option<Mean> {
     targets.sort_unstable();
     targets.dedup();
     let units: Vec<Vec<Figures>> = units.into_values().collect();

@@ -284,7 +284,7 @@ fn cell(folder: &Path) -> Result<Cell> {
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let parse = |text: String| serde_json::from_str(&text).map_err(std::io::Error::other);
     let found = fs::read_to_string(path).and_then(parse);
-    found.map_err(|e| Error::io(path, e, "remove it: reproduce --resume makes it again"))
+    found.map_err(|e| Error::io(path, e, "remove it, and go on with the run, which makes it again"))
 }
 
 /// Every cell below a folder, in the order of their paths.

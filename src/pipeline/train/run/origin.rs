@@ -10,7 +10,11 @@ use crate::{
 };
 use mtpret_engine::{error::Fault, gpu::Gpu, step::Stepper};
 use serde::Serialize;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 use toml::{Table, Value};
 
 /// The resolved configuration.
@@ -211,6 +215,8 @@ fn list(sets: &[Dataset]) -> String {
         for (part, films) in [("train", &set.train), ("val", &set.val), ("test", &set.test)] {
             let mut line = |file: &Path, known: &str| {
                 let (stamp, set) = (stamp(file), &set.name);
+                // Spelt one way, where Windows knows two separators: a resolved configuration has the other one.
+                let file = file.components().collect::<PathBuf>();
                 lines.push(format!("{stamp} {known}\t{set} {part}: {file:?}\n"));
             };
             for film in films {

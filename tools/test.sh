@@ -6,7 +6,7 @@
 # `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 20, 2,000 damaged files of every
 # format in place of 60, the tests that are marked as ignored (other vendors' compilers among them, as far as packages bring
 # them), the README's demo, every command of docs/, `mtpret doctor` on the default driver, whose kernels the test suite has
-# already judged, and doctor and the tests of the stages under Vulkan's validation layer.
+# already judged, and on the newest Mesa, and doctor and the tests of the stages under Vulkan's validation layer.
 set -eu
 all=0
 case ${1-} in
@@ -104,6 +104,13 @@ validated() {
         sh tools/compilers/validate.sh "$app" --include-ignored training::kinds training::stages
 }
 
+# The newest Mesa that Debian's backports offer; skipped by name where it cannot be had.
+newest_mesa() {
+    status=0
+    sh tools/compilers/newest-mesa.sh "$target/compilers/mesa" "$mtpret" doctor || status=$?
+    [ "$status" = 3 ] || return "$status"
+}
+
 documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps
 }
@@ -118,6 +125,7 @@ part "documentation" documentation
 [ $all = 0 ] || part "other vendors' compilers" sh tools/compilers/setup.sh "$target/compilers"
 part "test suite" test_suite
 [ $all = 0 ] || part "doctor, default driver" "$mtpret" doctor
+[ $all = 0 ] || part "doctor, newest Mesa" newest_mesa
 [ $all = 0 ] || part "validation layer" validated
 if manifest=$(swiftshader); then
     part "doctor, SwiftShader" env VK_ICD_FILENAMES="$manifest" VK_DRIVER_FILES="$manifest" "$mtpret" doctor

@@ -124,6 +124,7 @@ fn microsofts_old_compiler_takes_every_kernel() {
 fn microsofts_new_compilers_take_every_kernel() {
     let models = [(hlsl::ShaderModel::V6_0, "cs_6_0"), (hlsl::ShaderModel::V6_6, "cs_6_6")];
     let texts = hlsl_texts(&models);
+    compile("dxc-1.8", &texts);
     compile("dxc-1.9", &texts);
     compile("dxc-1.10", &texts);
 }

@@ -5,7 +5,8 @@ use mtpret_pipeline::{
     train::{
         config::{Backbone, Model, Multitask, load},
         reproduce::{
-            config::{Column, Init, Reproduce},
+            config::Reproduce,
+            init::{Column, Init},
             unit::Unit,
         },
         schedule::{Progress, Schedule, Span},
@@ -107,5 +108,38 @@ fn a_share_of_the_labels_has_as_many_steps_and_stage_1_knows_no_labels() {
     ] {
         let wrong = self::experiment("reproduce/small", &[set]).unwrap_err().to_string();
         assert!(wrong.contains(place), "{wrong}");
+    }
+}
+
+#[test]
+fn a_variant_is_mtpret_with_other_settings_of_stages_2_and_3() {
+    let sets =
+        ["variants={ warm = [\"multitask.optim.schedule=sgdr\", \"finetune.keep_head=true\"], \
+         still = [\"multitask.l2sp.alpha=1.0\"] }"];
+    let experiment = self::experiment("reproduce/small", &sets).unwrap();
+    let inits: Vec<String> = experiment.inits().iter().map(ToString::to_string).collect();
+    assert_eq!(inits[inits.len() - 3..], ["MTPret", "still", "warm"]);
+    let model = || Model { backbone: Backbone::Resnet18, weights: None };
+    let unit = experiment.units()[0];
+    let stage = |init: &Init| experiment.of(init).multitask(init, model(), unit);
+    let whole = stage(&Init::Column(Column::Mtpret));
+    let [warm, still] = ["warm", "still"].map(|name| Init::Variant(name.into()));
+    let mut expected = whole.clone();
+    expected.optim.schedule = Schedule::Sgdr;
+    assert_eq!(stage(&warm), expected);
+    let mut expected = whole;
+    expected.l2sp.alpha = 1.0;
+    assert_eq!(stage(&still), expected);
+    assert!(experiment.of(&warm).finetune.keep_head && !experiment.of(&still).finetune.keep_head);
+    for (variant, part) in [
+        ("mtpret = [\"finetune.epochs=1\"]", "a file's name that is no column's"),
+        ("'a/b' = [\"finetune.epochs=1\"]", "`a/b`"),
+        ("x = [\"moco.epochs=1\"]", "settings of multitask, finetune or target"),
+        ("x = [\"finetune.epochs=0\"]", "variants.x"),
+        ("x = [\"finetune.epoch=1\"]", "epoch"),
+    ] {
+        let set = format!("variants={{ {variant} }}");
+        let wrong = self::experiment("reproduce/small", &[&set]).unwrap_err().to_string();
+        assert!(wrong.contains(part), "{wrong}");
     }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # compile.sh FOLDER COMPILER LIST: compiles every shader of LIST with a compiler that setup.sh put into
 # FOLDER. COMPILER and what a line of LIST holds, separated by tabs:
-#     fxc, dxc-1.9, dxc-1.10   HLSL   SOURCE  entry  profile   (cs_5_1 for fxc; cs_6_0, cs_6_6)
+#     fxc, dxc-1.8, 1.9, 1.10  HLSL   SOURCE  entry  profile   (cs_5_1 for fxc; cs_6_0, cs_6_6)
 #     metal                    MSL    SOURCE                   (clang with declarations, see metal.h)
 #     tint                     WGSL   SOURCE  NAME=VALUE…      (values of overrides)
 #     spirv                    SPIR-V SOURCE  environment      (spirv-val's; vulkan1.3 if left out)
@@ -57,6 +57,10 @@ spirv() { spirv-val --target-env "${2:-vulkan1.3}" "$1"; }
 
 case $compiler in
 fxc) wine "$folder/fxc.exe" "$folder/webgpu/dist/win32-x64/d3dcompiler_47.dll" ${list:+"$list"} ;;
+dxc-1.8)
+    [ -e "$folder/compushady/dxc" ] || absent
+    "$folder/compushady/dxc" "$folder/compushady/compushady/backends/libdxcompiler_x86_64.so" ${list:+"$list"}
+    ;;
 dxc-1.9) wine "$folder/dxc.exe" "$folder/slangpy/dxcompiler.dll" ${list:+"$list"} ;;
 dxc-1.10) wine "$folder/dxc.exe" "$folder/webgpu/dist/win32-x64/dxcompiler.dll" ${list:+"$list"} ;;
 metal)

@@ -52,7 +52,11 @@ static int run(const char *source, const char *text, size_t size, const char *en
     MultiByteToWideChar(CP_UTF8, 0, entry, -1, wide_entry, 256);
     MultiByteToWideChar(CP_UTF8, 0, profile, -1, wide_profile, 16);
     /* What wgpu-hal passes outside of debugging, for a device without types of 16 bits; -Ges is strictness. */
-    LPCWSTR args[] = {name, L"-E", wide_entry, L"-T", wide_profile, L"-HV", L"2018", warnings, L"-Ges"};
+    LPCWSTR args[] = {name, L"-E", wide_entry, L"-T", wide_profile, L"-HV", L"2018", warnings, L"-Ges",
+#ifndef _WIN32
+        L"-Vd", /* Beside the library for Linux lies none that signs, and DXC would say so each time. */
+#endif
+    };
     Buffer buffer = {text, size, CP_UTF8};
     Object *result = NULL, *errors = NULL;
     HRESULT status = METHOD(compiler, COMPILE, Buffer *, LPCWSTR *, UINT, void *, const GUID *, void **)(

@@ -19,9 +19,12 @@ expect() {
 expect fxc REFUSED component.hlsl main cs_5_1
 expect fxc ok namespace.hlsl main cs_5_1
 expect fxc warning uninitialised.hlsl main cs_5_1
-for dxc in dxc-1.9 dxc-1.10; do
+for dxc in dxc-1.8 dxc-1.9 dxc-1.10; do
+    # Before 1.9 DXC had no namespace `dx`.
+    refused=namespace.hlsl
+    [ $dxc != dxc-1.8 ] || refused=space.metal
     for profile in cs_6_0 cs_6_6; do
-        expect $dxc REFUSED namespace.hlsl main $profile
+        expect $dxc REFUSED $refused main $profile
         expect $dxc ok component.hlsl main $profile
         expect $dxc warning uninitialised.hlsl main $profile
     done

@@ -4,9 +4,13 @@
  * because a start of Wine takes longer than a shader. The answer to a line is `ok SOURCE`, followed by
  * `warning SOURCE: …` for each use before initialisation, or `REFUSED SOURCE`, followed by what the
  * compiler says, indented by a tab. Exit 0: all compiled; 1: some were refused; 2: nothing could be tried. */
+#ifdef _WIN32
 #include <windows.h>
 #include <fcntl.h>
 #include <io.h>
+#else
+#include "elsewhere.h"
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,5 +100,12 @@ static int compile_list(const char *list)
     return refused > 0;
 }
 
-/* Lines end as they do elsewhere, not as on Windows. */
-static void plain_output(void) { _setmode(_fileno(stdout), _O_BINARY); }
+/* Lines end as they do elsewhere, not as on Windows; and paths are UTF-8. */
+static void plain_output(void)
+{
+#ifdef _WIN32
+    _setmode(_fileno(stdout), _O_BINARY);
+#else
+    setlocale(LC_CTYPE, "C.UTF-8");
+#endif
+}

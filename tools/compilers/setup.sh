@@ -12,9 +12,10 @@ folder=$(cd "$folder" && pwd)
 
 # Versions are pinned: another compiler may refuse what these accept, and a test should say so only after
 # somebody asked it to. npm's `webgpu` brings Dawn with Tint, Microsoft's FXC and a DXC; PyPI's `slangpy`
-# another DXC.
+# another DXC, and `compushady-lrtu` one for Linux.
 webgpu=0.6.2
 slangpy=0.43.1
+compushady=0.18.0
 
 case $(uname -m) in
 x86_64) processor=x64 ;;
@@ -69,6 +70,21 @@ END
     echo "$slangpy" >"$folder/slangpy/version"
 }
 
+fetch_compushady() {
+    [ "$(cat "$folder/compushady/version" 2>/dev/null)" != "$compushady" ] || return 0
+    install python3=python3 || return 1
+    rm -rf "$folder/compushady" "$folder/download"
+    mkdir -p "$folder/download"
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 \
+        --python-version 3.11 -d "$folder/download" "compushady-lrtu==$compushady" >/dev/null 2>&1 || return 1
+    python3 - "$folder/compushady" "$folder"/download/compushady_lrtu-*.whl <<'END' || return 1
+import sys, zipfile
+zipfile.ZipFile(sys.argv[2]).extract("compushady/backends/libdxcompiler_x86_64.so", sys.argv[1])
+END
+    cc -O1 -Wall -Wextra -o "$folder/compushady/dxc" "$here/dxc.c" -ldl || return 1
+    echo "$compushady" >"$folder/compushady/version"
+}
+
 # Wine and the drivers. A prefix of Wine's own making copies hundreds of megabytes of its libraries; one
 # whose system folder is a link to them serves a program without windows as well, and starts faster.
 prepare_wine() {
@@ -111,7 +127,6 @@ with_wine=yes with_webgpu=yes with_slangpy=yes
 [ "$with_wine" != yes ] || prepare_wine || with_wine="Wine cannot be installed"
 fetch_webgpu || with_webgpu="npm's package webgpu $webgpu cannot be had"
 fetch_slangpy || with_slangpy="PyPI's package slangpy $slangpy cannot be had"
-rm -rf "$folder/download"
 
 # windows NAME DRIVER PACKAGE: a DLL, given what became of its package.
 windows() {
@@ -124,6 +139,10 @@ windows() {
 # The tests read there what cannot be had.
 {
     windows fxc fxc "$with_webgpu"
+    if [ "$processor" != x64 ]; then skipped dxc-1.8 "its package is for x86-64 only"
+    elif fetch_compushady; then report dxc-1.8
+    else skipped dxc-1.8 "PyPI's package compushady-lrtu $compushady cannot be had"
+    fi
     windows dxc-1.9 dxc "$with_slangpy"
     windows dxc-1.10 dxc "$with_webgpu"
     if [ "$with_webgpu" = yes ]; then report tint; else skipped tint "$with_webgpu"; fi
@@ -136,3 +155,4 @@ windows() {
         skipped "validation layer" "vulkan-validationlayers cannot be installed"
     fi
 } | tee "$folder/versions"
+rm -rf "$folder/download"

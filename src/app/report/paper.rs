@@ -13,10 +13,7 @@ use mtpret_pipeline::{
     data::Known,
     train::{
         file_name::legal,
-        reproduce::{
-            Cell, Figure as Measured,
-            config::{Init, Reproduce},
-        },
+        reproduce::{Cell, Figure as Measured, config::Reproduce, init::Init},
         run::Run,
     },
 };

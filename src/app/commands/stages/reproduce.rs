@@ -17,8 +17,9 @@ use mtpret_pipeline::train::{
     config::{self, Stage},
     reproduce::{
         Cell, Experiment,
-        config::{Init, Reproduce},
+        config::Reproduce,
         estimate::{DryRuns, Estimate},
+        init::Init,
     },
     run::{Run, Watch},
 };
@@ -228,7 +229,7 @@ fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<
 fn chosen(args: &Args, config: &mut Reproduce) -> Result<Vec<Init>> {
     let all: Vec<Init> = match args.ablation {
         true => config.ablation(),
-        false => config.columns.iter().copied().map(Init::Column).collect(),
+        false => config.inits(),
     };
     if args.only.is_empty() {
         return Ok(all);

@@ -10,98 +10,18 @@ use crate::{
             demo::{DemoTarget, Shared},
             kinds::{Classify, Detect, Segment},
             sections::{Augment, Backbone, Data, Log, Moco, Optim, Simclr, among, sources, within},
+            set,
         },
         file_name::legal,
-        reproduce::unit::Unit,
+        reproduce::{
+            init::{Column, Init},
+            unit::Unit,
+        },
         schedule::Schedule,
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, path::PathBuf};
-
-/// A column of the paper's tables: where a backbone's first weights come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Column {
-    /// Kaiming's initialisation.
-    Scratch,
-    /// Weights trained on ImageNet, from a file.
-    Imagenet,
-    /// SimCLR on the single source.
-    SdSimclr,
-    /// SimCLR on all sources.
-    MdSimclr,
-    /// MoCo on the single source.
-    SdMoco,
-    /// MoCo on all sources.
-    MdMoco,
-    /// MoCo on all sources, from ImageNet's weights.
-    #[serde(rename = "md-moco++")]
-    MdMocoPlus,
-    /// All three stages without L²-SP and without the cyclic, reshuffled schedule (§III-B).
-    #[serde(rename = "mtpret--")]
-    MtpretMinus,
-    /// All three stages.
-    Mtpret,
-    /// MoCo on the single source, from ImageNet's weights (Sowrirajan et al. 2021).
-    MocoCxr,
-}
-
-impl Column {
-    /// As the paper's tables call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Scratch => "Scratch",
-            Self::Imagenet => "ImageNet",
-            Self::SdSimclr => "SD-SimCLR",
-            Self::MdSimclr => "MD-SimCLR",
-            Self::SdMoco => "SD-MoCo",
-            Self::MdMoco => "MD-MoCo",
-            Self::MdMocoPlus => "MD-MoCo++",
-            Self::MtpretMinus => "MTPret--",
-            Self::Mtpret => "MTPret",
-            Self::MocoCxr => "MoCo-CXR",
-        }
-    }
-}
-
-/// An initialisation: a column of the tables, or MTPret with one part left out.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Init {
-    /// A column.
-    Column(Column),
-    /// MTPret without L²-SP.
-    NoL2sp,
-    /// MTPret at a constant rate.
-    NoCycle,
-    /// MTPret with the tasks always in the same order.
-    NoReshuffle,
-    /// MTPret without this task in its second stage.
-    NoTask(String),
-}
-
-impl fmt::Display for Init {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Self::Column(column) => f.write_str(column.name()),
-            Self::NoL2sp => f.write_str("without L2-SP"),
-            Self::NoCycle => f.write_str("without the cyclic rate"),
-            Self::NoReshuffle => f.write_str("without reshuffling"),
-            Self::NoTask(task) => write!(f, "without {task}"),
-        }
-    }
-}
-
-impl Init {
-    /// Its name in paths.
-    pub fn slug(&self) -> String {
-        match self {
-            // Two data sets have two folders: no two names are the same but for case.
-            Self::NoTask(task) => format!("without-{}", legal(task).to_lowercase()),
-            other => other.to_string().to_lowercase().replace(' ', "-"),
-        }
-    }
-}
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 /// Weights trained on ImageNet, which this program does not bring: a file for each backbone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -145,6 +65,9 @@ pub struct Reproduce {
     pub backbones: Vec<Backbone>,
     /// Initialisations.
     pub columns: Vec<Column>,
+    /// Rows beside the columns: MTPret with other settings of stages 2 and 3, by name, each a `KEY=VALUE`.
+    #[serde(default)]
+    pub variants: BTreeMap<String, Vec<String>>,
     /// Sources to fine-tune on.
     pub targets: Vec<String>,
     /// The source of single-dataset pretraining (SD).
@@ -195,6 +118,22 @@ fn all_labels() -> Vec<f64> {
 }
 
 impl Reproduce {
+    /// The initialisations: the columns, then the variants.
+    pub fn inits(&self) -> Vec<Init> {
+        let variants = self.variants.keys().cloned().map(Init::Variant);
+        self.columns.iter().copied().map(Init::Column).chain(variants).collect()
+    }
+    /// The experiment as an initialisation has it: that of a variant with its settings.
+    pub fn of(&self, init: &Init) -> Cow<'_, Self> {
+        match init {
+            Init::Variant(name) => Cow::Owned(self.varied(name).expect("variants were checked")),
+            _ => Cow::Borrowed(self),
+        }
+    }
+    fn varied(&self, name: &str) -> Result<Self> {
+        let plain = Self { variants: BTreeMap::new(), ..self.clone() };
+        set(plain, self.variants.get(name).map_or(&[], Vec::as_slice))
+    }
     /// Every seed with every division and share of the labels, all labels first: then a figure is there early that can be
     /// compared.
     pub fn units(&self) -> Vec<Unit> {
@@ -381,6 +320,30 @@ impl Stage for Reproduce {
         }
         for (i, lr) in self.sweep.iter().enumerate() {
             within(&format!("sweep.{i}"), *lr, f64::MIN_POSITIVE..=100.0, 0.01)?;
+        }
+        for (name, settings) in &self.variants {
+            let place = || format!("variants.{name}");
+            let other = Column::ALL.iter().any(|c| Init::Column(*c).slug() == name.to_lowercase());
+            if other || legal(name) != *name {
+                let expected = "a file's name that is no column's";
+                let mend = "give it a name of its own";
+                return Err(Error::config(place(), expected, format!("`{name}`"), mend));
+            }
+            let stages = ["multitask.", "finetune.", "target."];
+            let foreign = |pair: &&String| !stages.iter().any(|stage| pair.starts_with(stage));
+            if let Some(pair) = settings.iter().find(foreign) {
+                let mend = "stage 1 and the films are the same for all rows";
+                let expected = "settings of multitask, finetune or target";
+                return Err(Error::config(place(), expected, format!("`{pair}`"), mend));
+            }
+            let named = |fault: Error| match fault {
+                Error::Config(mut fault) => {
+                    fault.place = format!("{}: {}", place(), fault.place).into();
+                    Error::Config(fault)
+                }
+                other => other,
+            };
+            self.varied(name).and_then(|varied| varied.validate()).map_err(named)?;
         }
         let model = || Model { backbone: self.backbones[0], weights: None };
         let unit = self.units()[0];

@@ -8,7 +8,8 @@ use crate::{
         estimate::dry_run::{self, DryRun},
         reproduce::{
             backbone_name,
-            config::{Column, Init, Reproduce},
+            config::Reproduce,
+            init::{Column, Init},
             unit::Unit,
         },
     },
@@ -127,7 +128,7 @@ impl Stages {
                 self.estimate(format!("{sets}-{method}{start}"), unit, &[dry_run], epochs)
             }
             SharedStage::Multitask(init) => {
-                let stage = config.multitask(init, model, unit);
+                let stage = config.of(init).multitask(init, model, unit);
                 let learnt = |one: &&DryRun| stage.tasks.contains(&one.name);
                 let dry_runs: Vec<_> = self.multitask.iter().filter(learnt).collect();
                 self.estimate(format!("{init}, stage 2"), unit, &dry_runs, stage.rounds)
@@ -136,7 +137,7 @@ impl Stages {
     }
     fn cell(&self, config: &Reproduce, init: &Init, target: &str, unit: Unit) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
-        let epochs = config.finetune(target, None, model, unit).epochs;
+        let epochs = config.of(init).finetune(target, None, model, unit).epochs;
         self.estimate(format!("{target} from {init}"), unit, &[&self.finetune[target]], epochs)
     }
 }

@@ -7,6 +7,7 @@
 pub mod comparison;
 pub mod config;
 pub mod estimate;
+pub mod init;
 pub mod unit;
 
 use self::comparison::LEAST_POSITIVES;
@@ -18,7 +19,8 @@ use crate::{
         config::{Backbone, Model},
         file_name::legal,
         reproduce::{
-            config::{Column, Init, Reproduce},
+            config::Reproduce,
+            init::{Column, Init},
             unit::Unit,
         },
         run::Run,
@@ -167,7 +169,8 @@ impl Experiment<'_> {
             _ => {
                 let weights = moco(false, None)?;
                 let run = self.stage(&init.slug(), backbone, unit)?;
-                let config = self.config.multitask(init, Model { backbone, weights }, unit);
+                let model = Model { backbone, weights };
+                let config = self.config.of(init).multitask(init, model, unit);
                 multitask(self.gpu, &config, &run).map(Some)
             }
         }
@@ -198,9 +201,9 @@ impl Experiment<'_> {
         let second = match init {
             Init::Column(column) => matches!(column, Column::Mtpret | Column::MtpretMinus),
             Init::NoTask(task) => task != target,
-            Init::NoL2sp | Init::NoCycle | Init::NoReshuffle => true,
+            Init::NoL2sp | Init::NoCycle | Init::NoReshuffle | Init::Variant(_) => true,
         };
-        second && self.config.multitask.tasks.iter().any(|task| task == target)
+        second && self.config.of(init).multitask.tasks.iter().any(|task| task == target)
     }
     /// One cell: from disk if it is there, else trained.
     ///
@@ -223,7 +226,7 @@ impl Experiment<'_> {
         let mut best: Option<(Outcome, f64, usize)> = None;
         for lr in rates {
             let model = Model { backbone, weights: weights.clone() };
-            let mut config = self.config.finetune(target, lr, model, unit);
+            let mut config = self.config.of(init).finetune(target, lr, model, unit);
             config.keep_head &= self.has_head(init, target);
             let run = match lr {
                 Some(lr) => run.part(&format!("lr-{lr}"))?,

@@ -11,10 +11,7 @@ use crate::{
 };
 use mtpret_pipeline::train::{
     config,
-    reproduce::{
-        Cell, Experiment, cells,
-        config::{Init, Reproduce},
-    },
+    reproduce::{Cell, Experiment, cells, config::Reproduce, init::Init},
     run::Run,
 };
 use std::path::Path;
@@ -27,8 +24,7 @@ pub fn experiment(run: &Path, folder: &Path) -> Result<Report> {
     let config: Reproduce = config::load(&run.join("config.resolved.toml"), &[])?;
     let there = cells(&run.join("cells"))?;
     let (mut blocks, watch) = (Vec::new(), Console::new(false));
-    let columns = config.columns.iter().copied().map(Init::Column).collect();
-    for (ablation, inits) in [(false, columns), (true, config.ablation())] {
+    for (ablation, inits) in [(false, config.inits()), (true, config.ablation())] {
         let (inits, missing) = Experiment::available(&config, inits);
         let row = |init: &Init| {
             let name = init.to_string();

@@ -104,7 +104,7 @@ check "fine-tuning, Windows, Vulkan" finetune mtpret windows --adapter "$vulkan"
 check "Windows' weights and scores are Linux's, bit for bit" same linux windows
 check "a second process, Ctrl-C, going on" interrupted stopped --adapter "$vulkan"
 check "a run gone on with is the one not stopped, bit for bit" same linux stopped
-check "predict" mtpret predict windows "$films/chest_xray/test" -o predictions.csv --overlays seen
+check "predict" mtpret predict windows "$films/chest_xray/test/PNEUMONIA" -o predictions.csv --overlays seen
 check "explain" mtpret explain windows
 check "report" mtpret report windows
 deep=$(printf 'a folder whose name is as long as people make them who say all of their study in it/%.0s' 1 2 3 4)

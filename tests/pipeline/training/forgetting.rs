@@ -1,13 +1,14 @@
 //! Every task validated after visits of stage 2.
 
 use super::continual::{config, films, run};
-use mtpret_pipeline::train::config::{HandOn, Multitask, Validate, ValidateAfter, Visit};
+use mtpret_pipeline::train::config::{HandOn, Log, Multitask, Validate, ValidateAfter, Visit};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-/// Three rounds of two tasks, each visit of two steps, validated.
+/// Three rounds of two tasks, each visit of two steps, validated; saved only where it is stopped.
 fn validated(films: &Path, validate: Validate) -> Multitask {
-    Multitask { rounds: 3, visit: Visit::Steps(2), validate, ..config(films) }
+    let log = Log { every: 4, save_every: 1000 };
+    Multitask { rounds: 3, visit: Visit::Steps(2), validate, log, ..config(films) }
 }
 
 /// The lines of validations.

@@ -1,12 +1,12 @@
 //! Fine-tuning begins with a new head, or with the one that stage 2 learnt.
 
 use super::continual::{config, films, fine_tuned, run};
-use mtpret_pipeline::train::config::{Finetune, Metric, Model, Multitask, Optim, Stage};
+use mtpret_pipeline::train::config::{Finetune, Log, Metric, Model, Multitask, Optim, Stage};
 use std::path::Path;
 
 /// A fine-tuning that moves next to nothing, from these weights.
 fn still(stage: &Multitask, task: &str, weights: &Path, keep_head: bool) -> Finetune {
-    let Multitask { data, source, augment, classify, segment, optim, log, .. } = stage.clone();
+    let Multitask { data, source, augment, classify, segment, optim, .. } = stage.clone();
     Finetune {
         seed: 5,
         epochs: 1,
@@ -22,7 +22,7 @@ fn still(stage: &Multitask, task: &str, weights: &Path, keep_head: bool) -> Fine
         segment,
         detect: None,
         optim: Optim { lr: 1e-12, ..optim },
-        log,
+        log: Log { every: 4, save_every: 1000 },
     }
 }
 

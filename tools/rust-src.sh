@@ -3,7 +3,8 @@
 # the library for that triple; else the folder of the library's source, for `cargo -Zbuild-std`: rustup's, or Debian's package
 # rust-src, unpacked into FOLDER. It must be of rustc's own version; exit 1 where nobody offers that.
 set -eu
-triple=$1 folder=$2
+mkdir -p "$2"
+triple=$1 folder=$(cd "$2" && pwd)
 say() { echo "rust-src: $*" >&2; }
 
 sysroot=$(rustc --print sysroot)
@@ -18,7 +19,6 @@ mend="install it with: rustup target add $triple"
 command -v apt-get >/dev/null || { say "Rust's standard library for $triple is missing; $mend"; exit 1; }
 apt=$folder/apt
 mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$folder/rust-src"
-folder=$(cd "$folder" && pwd) apt=$folder/apt
 # Debian's newer suites carry several versions; the mirror is the one that apt has.
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
 [ -n "$mirror" ] || { say "apt has no mirror of Debian, which could bring rust-src $version; $mend"; exit 1; }
@@ -31,7 +31,7 @@ apt() {
     "$program" -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt" -o APT::Sandbox::User=root "$@"
 }
-apt apt-get update -qq >&2 || true
+apt apt-get update -qq >&2 || say "not every list of Debian's newer suites could be fetched"
 package=$(apt apt-cache madison rust-src | cut -d '|' -f 2 | tr -d ' ' | grep "^$version+" | head -n 1)
 [ -n "$package" ] || { say "no suite of Debian has rust-src $version, rustc's own version; $mend"; exit 1; }
 say "fetching Rust's source, rust-src $package"

@@ -15,6 +15,7 @@ export WINEDLLOVERRIDES='d3dcompiler_47=n;winemenubuilder.exe=d;mscoree=;mshtml=
 rm -f /tmp/display
 Xvfb -displayfd 3 -screen 0 640x480x24 -nolisten tcp 3>/tmp/display 2>/dev/null &
 for _ in $(seq 30); do [ -s /tmp/display ] || sleep 1; done
+[ -s /tmp/display ] || stop "Xvfb gives no screen"
 DISPLAY=:$(cat /tmp/display)
 export DISPLAY
 $wine wineboot -i >/dev/null 2>&1 || stop "Wine cannot make its Windows in $WINEPREFIX"
@@ -74,7 +75,7 @@ interrupted() {
     process=$!
     for _ in $(seq 120); do ! grep -q '"step"' "$run/metrics.jsonl" 2>/dev/null || break; sleep 1; done
     ! mtpret finetune --resume "$run" "$@" >/tmp/second 2>&1 || { echo "a second process was let into $run"; return 1; }
-    grep 'process' /tmp/second || { cat /tmp/second; return 1; }
+    grep 'for this process alone' /tmp/second || { cat /tmp/second; return 1; }
     kill -INT $process
     status=0; wait $process || status=$?
     [ $status = 130 ] || { cat /tmp/interrupted; echo "Ctrl-C ended the run with $status, not 130"; return 1; }
@@ -82,13 +83,18 @@ interrupted() {
     mtpret finetune --resume "$run" "$@"
 }
 
-# What a console shows while a run goes on: a line that is written over and over, with the time that is left.
+# What a console shows while a run goes on: a bar of characters that are not ASCII, written over and over, which output into a
+# file has not, with the time that is left.
 console() {
     run=$1; shift
-    script -qec "'$wine' /folder/program/mtpret.exe finetune finetune/resnet18 --data '$films' --run '$run' $settings $*" \
-        /tmp/console </dev/null >/dev/null
-    cp /tmp/console /folder/figures/console.txt
-    grep -q 'ETA\|eta\|left' /tmp/console
+    script -qec "stty cols 160; '$wine' /folder/program/mtpret.exe finetune finetune/resnet18 --data '$films' --run '$run' $settings $*" \
+        /tmp/console </dev/null >/dev/null && grep -q '█.*ETA' /tmp/console && [ "$(grep -c '█' /tmp/console)" -gt 20 ]
+}
+
+# Predictions of a folder, a row a film, whatever separates the parts of a path.
+predictions() {
+    program=$1 run=$2 into=$3
+    "$program" predict "$run" "$films/chest_xray/test/PNEUMONIA" -o "$into" && tr '\\' / <"$into" >"$into.spelt"
 }
 
 check "doctor, every adapter" doctor
@@ -104,7 +110,9 @@ check "fine-tuning, Windows, Vulkan" finetune mtpret windows --adapter "$vulkan"
 check "Windows' weights and scores are Linux's, bit for bit" same linux windows
 check "a second process, Ctrl-C, going on" interrupted stopped --adapter "$vulkan"
 check "a run gone on with is the one not stopped, bit for bit" same linux stopped
-check "predict" mtpret predict windows "$films/chest_xray/test/PNEUMONIA" -o predictions.csv --overlays seen
+check "predictions, Linux" predictions "$linux" linux linux.csv
+check "predictions, Windows" predictions mtpret windows windows.csv
+check "Windows' predictions are Linux's" cmp linux.csv.spelt windows.csv.spelt
 check "explain" mtpret explain windows
 check "report" mtpret report windows
 deep=$(printf 'a folder whose name is as long as people make them who say all of their study in it/%.0s' 1 2 3 4)
@@ -112,4 +120,4 @@ check "a path of ${#deep} letters" finetune mtpret "${deep}run" --adapter "$vulk
 check "a console's progress" console seen-on-console --adapter "$vulkan"
 # Kernels for a GPU on a translated software adapter take their time.
 check "fine-tuning, Windows, DX12" finetune mtpret direct --adapter "$dx12" --set data.width=32 --set data.height=32 --set epochs=1
-"$wine"server -k 2>/dev/null || true
+/usr/lib/wine/wineserver64 -k

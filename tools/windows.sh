@@ -1,8 +1,8 @@
 #!/bin/sh
 # windows.sh [FOLDER]: builds the Windows program, mtpret.exe, on Linux, runs it under Wine and holds what it computes to the
 # Linux program (under-wine.sh). What it makes goes into FOLDER (target/windows if left out), figures into FOLDER/figures.
-# For releases, not for every commit: five minutes to half an hour to build, and ten to run. Needs Debian or Ubuntu on x86-64,
-# and root or sudo.
+# For releases, not for every commit: five minutes to half an hour to build, and ten to run. Needs a Debian with apt on x86-64, and
+# root or sudo.
 #
 # Wine's DX12 is a translation to Vulkan that knows shader model 5.1, so FXC compiles; DXC is judged by tools/compilers. What
 # this cannot show: Microsoft's own DX12, its drivers and consoles.
@@ -31,9 +31,9 @@ if [ -n "$missing" ]; then
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 fi
 sh tools/setup.sh
-sh tools/compilers/setup.sh "$folder/compilers" | grep '^fxc\|^SKIPPED fxc' >&2
+sh tools/compilers/setup.sh "$folder/compilers" >"$folder/compilers.txt"
 fxc=$folder/compilers/webgpu/dist/win32-x64/d3dcompiler_47.dll
-[ -e "$fxc" ] || stop "Microsoft's FXC, d3dcompiler_47.dll, could not be fetched: tools/compilers/setup.sh says why"
+[ -e "$fxc" ] || stop "Microsoft's FXC, d3dcompiler_47.dll, could not be fetched: $(grep fxc "$folder/compilers.txt")"
 
 # Wine 10 and its drivers, in a Debian 13 of their own: under DX12, the Wine 8 of Debian 12 fills the machine's memory, and it
 # lacks the library that Rust takes random numbers from.
@@ -45,8 +45,8 @@ if ! [ -e "$debian/usr/lib/wine/wine64" ]; then
     as_root rm -rf "$debian"
     as_root mmdebstrap --quiet --variant=apt --include=wine64,xvfb,libvulkan1,mesa-vulkan-drivers,python3-minimal,bsdutils \
         trixie "$debian" "$mirror" >&2
-    as_root mkdir -p "$debian/source" "$debian/folder"
 fi
+as_root mkdir -p "$debian/source" "$debian/folder"
 
 # --- the two programs ---------------------------------------------------------------------------
 

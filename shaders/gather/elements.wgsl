@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let padded = (p.k + 3u) / 4u * 4u;
     let r = i / padded;
     let index = indices[(r % p.indices) * padded + i % padded];
-    let inside = i % padded < p.k && index >= 0.0 && index < f32(p.count);
+    let inside = i % padded < p.k && index >= 0.0 && u32(index) < p.count;
     let number = (r * p.count) % p.numbers + u32(select(0.0, index, inside));
     let at = number / p.channels * ((p.channels + 3u) / 4u * 4u) + number % p.channels;
     y[i] = select(0.0, x[at], inside);

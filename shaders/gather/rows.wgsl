@@ -27,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     let r = i / p.quads / p.k;
     let index = indices[(r % p.indices) * ((p.k + 3u) / 4u * 4u) + i / p.quads % p.k];
-    let inside = index >= 0.0 && index < f32(p.length);
+    let inside = index >= 0.0 && u32(index) < p.length;
     let row = (r * p.length) % p.rows + u32(select(0.0, index, inside));
     y[i] = select(vec4f(), x[row * p.quads + i % p.quads], inside);
 }

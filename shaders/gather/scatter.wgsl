@@ -35,7 +35,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let own = i / p.quads;
     let a = own / p.list;
     let index = index_of(own);
-    if !(index >= 0.0 && index < f32(p.length)) {
+    // Held to the length as an integer: a compiler may take NaN for a number that is not too large.
+    let row = u32(index);
+    if index < 0.0 || row >= p.length {
         return;
     }
     for (var t = a * p.list; t < own; t += 1u) {
@@ -49,5 +51,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             sum += dy[i + (t - own) * p.quads];
         }
     }
-    grad_x[(a * p.length + u32(index)) * p.quads + i % p.quads] = sum;
+    grad_x[(a * p.length + row) * p.quads + i % p.quads] = sum;
 }

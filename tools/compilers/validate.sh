@@ -1,7 +1,8 @@
 #!/bin/sh
 # validate.sh COMMAND…: runs a command under Vulkan's validation layer, with its check that no two commands
 # touch the same memory without a barrier between them. Prints what the layer says, if anything, and then
-# fails; else the exit status is the command's. Exit 3: the layer is not installed.
+# fails; else the exit status is the command's. Exit 3: the layer is not installed. REPORT=error,warn,info lets it say too that it
+# is there, so that this gate can be seen to close.
 set -eu
 [ -e /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || { echo "the validation layer is not installed"; exit 3; }
 folder=$(mktemp -d)
@@ -13,7 +14,7 @@ exec 3>"$folder/pipe"
 cat >"$folder/vk_layer_settings.txt" <<END
 khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
-khronos_validation.report_flags = error,warn
+khronos_validation.report_flags = ${REPORT:-error,warn}
 khronos_validation.log_filename = $folder/pipe
 END
 status=0

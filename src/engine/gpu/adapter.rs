@@ -137,9 +137,11 @@ fn hlsl_compiler() -> &'static wgpu::Dx12Compiler {
         // This program is built without a static DXC, and wgpu panics over it.
         let asked = wgpu::Dx12Compiler::from_env();
         let asked = asked.filter(|asked| !matches!(asked, wgpu::Dx12Compiler::StaticDxc));
-        // A DXC of another processor cannot be loaded, and one whose shader model a driver does not know lists no adapter.
-        let serves =
-            |dxc: &_| !listed(wgpu::Backends::DX12, wgpu::Dx12Compiler::clone(dxc)).is_empty();
+        // A DXC of another processor cannot be loaded, and hides adapters whose driver does not know its shader model.
+        let count = |compiler| listed(wgpu::Backends::DX12, compiler).len();
+        let serves = |dxc: &wgpu::Dx12Compiler| {
+            count(dxc.clone()) > 0 && count(dxc.clone()) == count(wgpu::Dx12Compiler::Fxc)
+        };
         asked.or_else(|| dxc_beside().filter(serves)).unwrap_or(wgpu::Dx12Compiler::Fxc)
     })
 }
@@ -157,7 +159,7 @@ pub fn compiler(backend: wgpu::Backend) -> Option<&'static str> {
         wgpu::Dx12Compiler::Fxc
             if wgpu::Dx12Compiler::from_env().is_none() && dxc_beside().is_some() =>
         {
-            "FXC; the dxcompiler.dll beside the program is not for this driver or processor"
+            "FXC; the dxcompiler.dll beside the program is not for this processor or for every adapter"
         }
         wgpu::Dx12Compiler::Fxc => "FXC",
         wgpu::Dx12Compiler::DynamicDxc { .. } | wgpu::Dx12Compiler::StaticDxc => "DXC",

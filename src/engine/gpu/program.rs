@@ -346,7 +346,7 @@ impl Gpu {
         match problem {
             None => Ok(Pipeline { pipeline, layout, used: Cell::new(false) }),
             Some(e @ wgpu::Error::OutOfMemory { .. }) => {
-                let expected = format!("memory to compile {}", source.name);
+                let expected = format!("memory to compile {} on {}", source.name, self.described());
                 let mend = "close what else uses the adapter, or name another";
                 Err(Error::memory(ADAPTER, expected, e.to_string(), mend))
             }

@@ -8,8 +8,10 @@
 mod rebuild;
 
 use mtpret_engine::{
-    gpu::{DeviceOptions, Gpu, Matrices, Rewrite},
+    gpu::{Cost, DeviceOptions, Gpu, Kernel, Matrices, Program, Recording, Rewrite},
     ops::SUITES,
+    params,
+    tensor::{Array, Tensor},
 };
 use naga::{
     BinaryOperator as Op, Expression, Handle, MathFunction, Module, ScalarKind, TypeInner,
@@ -17,6 +19,8 @@ use naga::{
     valid::{Capabilities, FunctionInfo, ValidationFlags, Validator},
 };
 use rebuild::{Known, Rebuild};
+
+params! { struct Params { rows: u32 } }
 
 /// Which of several equal forms a compiler prefers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +87,7 @@ fn rewritten(
     })
 }
 
-/// `!(a <= b)` is `a > b` where no number is NaN.
+/// `!(a <= b)` is `a > b` where no number is NaN, and `!(a && b)` is `!a || !b`.
 fn negated(
     module: &Module,
     all: &mut Rebuild,
@@ -93,6 +97,21 @@ fn negated(
         return None;
     };
     let Expression::Binary { op, left, right } = *all.expression(expr) else { return None };
+    if let Op::LogicalAnd | Op::LogicalOr = op {
+        let turned = if op == Op::LogicalAnd { Op::LogicalOr } else { Op::LogicalAnd };
+        let (left, right) = (opposite(module, all, left)?, opposite(module, all, right)?);
+        return Some(all.push(binary(turned, left, right)));
+    }
+    opposite(module, all, expr)
+}
+
+/// What holds where this comparison of floats does not, if it is one and no number is NaN.
+fn opposite(
+    module: &Module,
+    all: &mut Rebuild,
+    handle: Handle<Expression>,
+) -> Option<Handle<Expression>> {
+    let Expression::Binary { op, left, right } = *all.expression(handle) else { return None };
     if !is_float(module, all, left) {
         return None;
     }
@@ -267,6 +286,46 @@ fn faults(rewrite: Rewrite) -> Vec<String> {
         }
     }
     faults
+}
+
+/// y = `((x + z) - z, !(y <= w), !(y >= 0 && y < w), 0)` of `x = (x, y, z, w)`: none of it is what a kernel may rely on.
+const TRAP: Kernel<Params> = Kernel::new(
+    "trap",
+    "
+struct Params { rows: u32 }
+var<immediate> p: Params;
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x < p.rows {
+        let v = x[id.x];
+        let rest = (v.x + v.z) - v.z;
+        let above = select(0.0, 1.0, !(v.y <= v.w));
+        let outside = select(0.0, 1.0, !(v.y >= 0.0 && v.y < v.w));
+        y[id.x] = vec4f(rest, above, outside, 0.0);
+    }
+}
+",
+);
+
+#[test]
+fn both_compilers_change_what_kernels_may_not_rely_on() {
+    let result = |gpu: &Gpu| {
+        let x = Array::new(&[1, 4], vec![1.0, f64::NAN, 1e9, 65504.0]);
+        let on = [&x, &Array::zeros(&[1, 4])].map(|a| Tensor::upload(gpu, a).unwrap());
+        let rec = Recording::new(gpu);
+        let cost = Cost { flops: 1, shape: "[1, 4]".into() };
+        rec.launch(&TRAP, &[], Params { rows: 1 }, &[&on[0].data, &on[1].data], [1, 1, 1], cost)
+            .unwrap();
+        let program = Program::new(rec).unwrap();
+        program.run();
+        on[1].read(&program).unwrap().data
+    };
+    assert_eq!(result(&Gpu::open(DeviceOptions::default()).unwrap()), [0.0, 1.0, 1.0, 0.0]);
+    for rewrite in [to_the_right as Rewrite, to_the_left] {
+        assert_eq!(result(&device(rewrite)), [1.0, 0.0, 0.0, 0.0]);
+    }
 }
 
 #[test]

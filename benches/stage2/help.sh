@@ -8,7 +8,8 @@ labels='[1.0]'
 [ "$division" != 0 ] || labels='[0.1,0.25,1.0]'
 set -- --set columns='["scratch","md-moco","mtpret--","mtpret"]' --set targets='["nih","pneumonia","fracatlas","shenzhen","tbx11k"]' \
     --set moco.epochs=8 --set multitask.rounds=3 --set target.tbx11k.epochs=2 \
-    --set seeds="[$seed]" --set divisions="[$division]" --set labels="$labels" --set label_targets='["pneumonia","fracatlas"]'
+    --set seeds="[$seed]" --set divisions="[$division]" --set labels="$labels" --set label_targets='["pneumonia","fracatlas"]' \
+    --set variants='{}'
 if [ -e "$run/config.resolved.toml" ]; then
     exec "${MTPRET:-mtpret}" reproduce --resume "$run" --accept-changes "$@"
 fi

@@ -132,7 +132,7 @@ fn a_variant_is_mtpret_with_other_settings_of_stages_2_and_3() {
     assert_eq!(stage(&still), expected);
     assert!(experiment.of(&warm).finetune.keep_head && !experiment.of(&still).finetune.keep_head);
     for (variant, part) in [
-        ("mtpret = [\"finetune.epochs=1\"]", "a file's name that is no column's"),
+        ("mtpret = [\"finetune.epochs=1\"]", "a file's name that no other row has"),
         ("'a/b' = [\"finetune.epochs=1\"]", "`a/b`"),
         ("x = [\"moco.epochs=1\"]", "settings of multitask, finetune or target"),
         ("x = [\"finetune.epochs=0\"]", "variants.x"),

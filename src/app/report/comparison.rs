@@ -11,7 +11,8 @@ use crate::{
 use mtpret_pipeline::train::{
     reproduce::{
         Cell,
-        comparison::{LEAST_POSITIVES, Mean, difference, mean},
+        comparison::{LEAST_PATIENTS, Mean, difference, mean},
+        init::Column as Initialisation,
     },
     run::Run,
 };
@@ -20,12 +21,23 @@ use mtpret_pipeline::train::{
 pub struct Comparison<'a> {
     /// What there is so far.
     pub cells: &'a [Cell],
+    /// Whether the rows are MTPret with one part left out each.
+    pub ablation: bool,
 }
 
 /// The mean over targets of classification, as tables call it.
 const CLASSIFICATION: &str = "mean of classification";
-/// Half the width of a 95 % interval, in standard errors, and what 80 % power adds to it.
+/// Standard errors from which on a difference shows, at the level of 5 %, in four of five experiments.
 const DETECTABLE: f64 = 1.96 + 0.84;
+
+/// What a table is of: a backbone, targets and a share of the labels.
+#[derive(Clone)]
+struct Part {
+    backbone: String,
+    name: String,
+    targets: Vec<String>,
+    labels: f64,
+}
 
 impl Comparison<'_> {
     /// Distinct values of cells, in the order in which they first appear.
@@ -38,192 +50,205 @@ impl Comparison<'_> {
         }
         all
     }
-    fn backbones(&self) -> Vec<String> {
-        self.distinct(|cell| cell.backbone.clone())
-    }
-    fn initialisations(&self) -> Vec<String> {
+    fn inits(&self) -> Vec<String> {
         self.distinct(|cell| cell.initialisation.clone())
     }
-    /// The targets, and the mean over those of classification where there are several.
-    fn places(&self) -> Vec<(String, Vec<String>)> {
-        let all = self.distinct(|cell| (cell.target.clone(), cell.classifies()));
-        let mut places: Vec<_> =
-            all.iter().map(|(target, _)| (target.clone(), vec![target.clone()])).collect();
-        let classes: Vec<String> = all
-            .into_iter()
-            .filter(|(_, classifies)| *classifies)
-            .map(|(target, _)| target)
-            .collect();
-        if classes.len() > 1 {
-            places.push((CLASSIFICATION.into(), classes));
+    /// Each target, and the mean over those of classification where there are several, with all labels first.
+    fn parts(&self) -> Vec<Part> {
+        let mut shares = self.distinct(|cell| cell.labels);
+        shares.sort_by(|a, b| b.total_cmp(a));
+        let mut parts = Vec::new();
+        for labels in shares {
+            for backbone in self.distinct(|cell| cell.backbone.clone()) {
+                let here = |cell: &Cell| cell.backbone == backbone && cell.labels == labels;
+                let all = self.distinct(|c| here(c).then(|| (c.target.clone(), c.classifies())));
+                let all: Vec<(String, bool)> = all.into_iter().flatten().collect();
+                let classes = all.iter().filter(|(_, classifies)| *classifies);
+                let classes: Vec<String> = classes.map(|(target, _)| target.clone()).collect();
+                let part = |name: String, targets: Vec<String>| Part {
+                    backbone: backbone.clone(),
+                    name,
+                    targets,
+                    labels,
+                };
+                let single =
+                    |(target, _): &(String, bool)| part(target.clone(), vec![target.clone()]);
+                parts.extend(all.iter().map(single));
+                if classes.len() > 1 {
+                    parts.push(part(CLASSIFICATION.into(), classes));
+                }
+            }
         }
-        places
+        parts
     }
-    /// The cells of an initialisation on some targets with a share of the labels.
-    fn of(&self, backbone: &str, init: &str, targets: &[String], labels: f64) -> Vec<&Cell> {
+    /// The cells of an initialisation in a part.
+    fn of(&self, part: &Part, init: &str) -> Vec<&Cell> {
         let fits = |cell: &&Cell| {
-            cell.backbone == backbone
+            cell.backbone == part.backbone
                 && cell.initialisation == init
-                && targets.contains(&cell.target)
-                && cell.labels == labels
+                && part.targets.contains(&cell.target)
+                && cell.labels == part.labels
         };
         self.cells.iter().filter(fits).collect()
     }
-    /// The shares of labels of a target, falling.
-    fn shares(&self, target: &str) -> Vec<f64> {
-        let mut shares: Vec<f64> = self
-            .cells
-            .iter()
-            .filter(|cell| cell.target == target)
-            .map(|cell| cell.labels)
-            .collect();
-        shares.sort_by(|a, b| b.total_cmp(a));
-        shares.dedup();
-        shares
+    fn difference(&self, part: &Part, one: &str, other: &str) -> Option<Mean> {
+        difference(&self.of(part, one), &self.of(part, other))
     }
-    /// What each initialisation is better than each other one, in points: a table for each backbone and place.
+    /// What each initialisation is better than each other one, in points: a table for each part.
     fn differences(&self) -> Vec<(String, Table)> {
-        let inits = self.initialisations();
-        let mut tables = Vec::new();
-        for backbone in self.backbones() {
-            for (name, targets) in self.places() {
-                let heads = inits.iter().map(|init| Column::numbers(format!("less {init}"), None));
-                let first = Column::text("points");
-                let mut table = Table::new(std::iter::once(first).chain(heads).collect());
-                for one in &inits {
-                    let place = |other: &String| {
-                        let [a, b] =
-                            [one, other].map(|init| self.of(&backbone, init, &targets, 1.0));
-                        match one == other {
-                            true => Place::text(""),
-                            false => points(difference(&a, &b).as_ref()),
-                        }
-                    };
-                    let row = std::iter::once(Place::text(one)).chain(inits.iter().map(place));
-                    table.push(row.collect());
-                }
-                tables.push((format!("{backbone}, {name}"), table));
+        let inits = self.inits();
+        let table = |part: Part| {
+            let heads = inits.iter().map(|init| Column::numbers(format!("less {init}"), None));
+            let first = Column::text("points");
+            let mut table = Table::new(std::iter::once(first).chain(heads).collect());
+            for one in &inits {
+                let place = |other: &String| match one == other {
+                    true => Place::text(""),
+                    false => points(self.difference(&part, one, other).as_ref()),
+                };
+                let row = std::iter::once(Place::text(one)).chain(inits.iter().map(place));
+                table.push(row.collect());
             }
-        }
-        tables
+            let labels = match part.labels < 1.0 {
+                true => format!(", {} of the labels", percentage(part.labels)),
+                false => String::new(),
+            };
+            (format!("{}, {}{labels}", part.backbone, part.name), table)
+        };
+        self.parts().into_iter().map(table).collect()
     }
     /// The figures of each target with fewer labels, by initialisation; none where nothing was trained with fewer.
     fn efficiency(&self) -> Vec<(String, Table, Panel)> {
-        let mut all = Vec::new();
-        for backbone in self.backbones() {
-            for target in self.distinct(|cell| cell.target.clone()) {
-                let mut shares = self.shares(&target);
-                if shares.len() < 2 {
-                    continue;
-                }
-                shares.reverse();
-                let inits = self.initialisations();
-                let found = |init: &str, share: f64| {
-                    mean(self.of(&backbone, init, std::slice::from_ref(&target), share))
-                };
-                let heads = shares.iter().map(|share| self.films(&target, *share));
-                let first = Column::text("initialisation");
-                let columns = heads.clone().map(|head| Column::numbers(head, None));
-                let mut table = Table::new(std::iter::once(first).chain(columns).collect());
-                for init in &inits {
-                    let places = shares.iter().map(|share| level(found(init, *share).as_ref()));
-                    table.push(std::iter::once(Place::text(init)).chain(places).collect());
-                }
-                let group = |(share, name): (&f64, String)| Group {
-                    name,
-                    estimates: inits
-                        .iter()
-                        .map(|i| found(i, *share).map(|m| estimate(&m)))
-                        .collect(),
-                };
-                let title = format!("{backbone}, {target}: how many films must be labelled?");
-                let panel = Panel::Columns(IntervalChart {
-                    title: title.clone(),
-                    axis: Axis::linear("main figure, %"),
-                    series: inits.clone(),
-                    groups: shares.iter().zip(heads).map(group).collect(),
-                });
-                all.push((title, table, panel));
+        let (parts, inits) = (self.parts(), self.inits());
+        let whole = parts.iter().filter(|part| part.labels >= 1.0 && part.name != CLASSIFICATION);
+        let curve = |whole: &Part| {
+            let same = |part: &&Part| part.backbone == whole.backbone && part.name == whole.name;
+            let shares: Vec<&Part> = parts.iter().filter(same).rev().collect();
+            if shares.len() < 2 {
+                return None;
             }
-        }
-        all
-    }
-    /// A share of a target's labels, in films of the training part.
-    fn films(&self, target: &str, share: f64) -> String {
-        let mut fits = self.cells.iter().filter(|c| c.target == target && c.labels == share);
-        let films = fits.next().map_or(0, |cell| cell.training);
-        format!("{} ({:.0} %)", counted(films, "film"), 100.0 * share)
-    }
-    /// The differences from the first initialisation, as a picture.
-    fn picture(&self) -> Vec<Panel> {
-        let inits = self.initialisations();
-        let [first, others @ ..] = &inits[..] else { return Vec::new() };
-        let panel = |backbone: String| {
-            let group = |(name, targets): (String, Vec<String>)| {
-                let base = self.of(&backbone, first, &targets, 1.0);
-                let of = |init: &String| {
-                    difference(&self.of(&backbone, init, &targets, 1.0), &base)
-                        .map(|m| estimate(&m))
-                };
-                Group { name, estimates: others.iter().map(of).collect() }
+            // A point of the curve is a mean over the seeds and divisions that all its points have.
+            let unit = |cell: &Cell| (cell.seed, cell.division);
+            let has = |part: &&Part, of: &Cell| {
+                let mut all = inits.iter().flat_map(|init| self.of(part, init));
+                all.any(|cell| unit(cell) == unit(of))
             };
+            let found = |init: &str, part: &Part| {
+                let cells = self.of(part, init).into_iter();
+                mean(cells.filter(|cell| shares.iter().all(|part| has(part, cell))))
+            };
+            let heads: Vec<String> = shares.iter().map(|part| self.films(part)).collect();
+            let first = Column::text("initialisation");
+            let columns = heads.iter().map(|head| Column::numbers(head, None));
+            let mut table = Table::new(std::iter::once(first).chain(columns).collect());
+            for init in &inits {
+                let places = shares.iter().map(|part| level(found(init, part).as_ref()));
+                table.push(std::iter::once(Place::text(init)).chain(places).collect());
+            }
+            let group = |(part, name): (&&Part, String)| Group {
+                name,
+                estimates: inits.iter().map(|i| found(i, part).map(|m| estimate(&m))).collect(),
+            };
+            let title =
+                format!("{}, {}: how many films must be labelled?", whole.backbone, whole.name);
+            let panel = Panel::Columns(IntervalChart {
+                title: title.clone(),
+                axis: Axis::linear("main figure, %"),
+                series: inits.clone(),
+                groups: shares.iter().zip(heads).map(group).collect(),
+            });
+            Some((title, table, panel))
+        };
+        whole.filter_map(curve).collect()
+    }
+    /// A part's films to learn from, of the first cell: divisions differ by a few.
+    fn films(&self, part: &Part) -> String {
+        let cells = self.inits();
+        let first = cells.iter().find_map(|init| self.of(part, init).into_iter().next());
+        let films = counted(first.map_or(0, |cell| cell.training), "film");
+        format!("{films} ({})", percentage(part.labels))
+    }
+    /// The differences from the first initialisation, as a picture for each backbone.
+    fn picture(&self) -> Vec<Panel> {
+        let inits = self.inits();
+        let [first, others @ ..] = &inits[..] else { return Vec::new() };
+        let parts: Vec<Part> = self.parts().into_iter().filter(|p| p.labels >= 1.0).collect();
+        let panel = |backbone: String| {
+            let group = |part: &Part| {
+                let of = |init: &String| self.difference(part, init, first).map(|m| estimate(&m));
+                Group { name: part.name.clone(), estimates: others.iter().map(of).collect() }
+            };
+            let parts = parts.iter().filter(|part| part.backbone == backbone);
             Panel::Intervals(IntervalChart {
                 title: format!("{backbone}: points more than {first}"),
                 axis: Axis::linear("points"),
                 series: others.to_vec(),
-                groups: self.places().into_iter().map(group).collect(),
+                groups: parts.map(group).collect(),
             })
         };
-        self.backbones().into_iter().map(panel).collect()
+        self.distinct(|cell| cell.backbone.clone()).into_iter().map(panel).collect()
     }
     /// How the figures came about, and how large an experiment could tell more.
     fn notes(&self) -> Vec<String> {
-        let units = self.distinct(|cell| (cell.seed, cell.division));
+        let [seeds, divisions] =
+            [self.distinct(|cell| cell.seed).len(), self.distinct(|cell| cell.division).len()];
         let mut notes = vec![format!(
-            "Points are percent of the main figure (AUC, Dice, AP at IoU .5), the row less the column, with 95 % intervals of a \
-             bootstrap that draws units (a seed of training with a division, {} here) and, in each, patients of the test part, the \
-             same for both of a pair. A label counts with {LEAST_POSITIVES} positive films in the test part, or boxes, or more; \
-             the mean is over targets of classification.",
-            units.len()
+            "Points are percent of the main figure (AUC, Dice, AP at IoU .5), the row less the column, with 95 % intervals; behind \
+             them, over how many seeds and divisions. For an interval the seeds, the divisions and the patients of each test part \
+             are drawn anew 1000 times, the same ones for both of a pair. A label counts where {LEAST_PATIENTS} patients of the test \
+             part or more have it and as many lack it (boxes of a class: where as many have some); a target without such a label \
+             has no figure here. The mean is over targets of classification."
         )];
-        if units.len() == 1 {
-            notes.push(
-                "With one unit the intervals know nothing of another seed or division.".into(),
-            );
+        if seeds == 1 || divisions == 1 {
+            let note =
+                "One seed, or one division, says nothing of another: such intervals are too short.";
+            notes.push(note.into());
         }
-        let inits = self.initialisations();
-        if let ([.., before, last], Some((name, targets))) = (&inits[..], self.places().last())
-            && let Some(backbone) = self.backbones().first()
-        {
-            let [a, b] = [last, before].map(|init| self.of(backbone, init, targets, 1.0));
-            if let Some(found) = difference(&a, &b) {
-                let least = 100.0 * DETECTABLE * found.standard_error;
-                let times = (100.0 * DETECTABLE * found.standard_error).powi(2);
-                notes.push(format!(
-                    "{backbone}, {name}: this experiment would tell {last} from {before} (80 % power, 5 % level) from {least:.1} \
-                     points on; one point needs {times:.1} times as many units and test patients."
-                ));
-            }
+        if self.cells.iter().any(|cell| cell.labels < 1.0) {
+            let note = "Fewer labels are those of stages 2 and 3, in about as many steps; the validation part is whole, and chooses \
+                        the best of more epochs.";
+            notes.push(note.into());
         }
+        notes.extend(self.detectable());
         notes
     }
-    /// Writes `comparison.md`, the tables as CSV and the pictures, once there are two initialisations.
+    /// From which difference on an experiment of this size could tell MTPret from the column that it goes on from.
+    fn detectable(&self) -> Option<String> {
+        let [one, other] =
+            [Initialisation::Mtpret, Initialisation::MdMoco].map(Initialisation::name);
+        let part = self.parts().into_iter().rfind(|part| part.labels >= 1.0)?;
+        let found = self.difference(&part, one, other)?;
+        let least = 100.0 * DETECTABLE * found.standard_error;
+        (found.seeds > 1 && found.divisions > 1).then(|| {
+            format!(
+                "{}, {}: {one} less {other} would have to be {least:.1} points or more for an experiment of this size to show it in \
+                 four of five runs; for one point it takes at least {:.0} times as many seeds, divisions and patients.",
+                part.backbone,
+                part.name,
+                least.powi(2).max(1.0)
+            )
+        })
+    }
+    fn file(&self, end: &str) -> String {
+        format!("{}comparison.{end}", if self.ablation { "ablation-" } else { "" })
+    }
+    /// Writes `comparison.md` (`ablation-comparison.md`), the tables as CSV and the pictures, once there are two initialisations.
     ///
     /// # Errors
     /// The disk is full or the folder is not writable.
     pub fn write(&self, run: &Run) -> Result<()> {
-        if self.initialisations().len() < 2 {
+        if self.inits().len() < 2 {
             return Ok(());
         }
-        run.write("comparison.md", &self.text())?;
+        run.write(&self.file("md"), &self.text())?;
         let csv = |tables: Vec<(String, Table)>| -> String {
             tables
                 .into_iter()
                 .map(|(name, table)| format!("{name}\n{}\n", table.to_csv()))
                 .collect()
         };
-        run.write("comparison.csv", &csv(self.differences()))?;
-        run.write("comparison.svg", &chart::svg(&self.picture(), 1))?;
+        run.write(&self.file("csv"), &csv(self.differences()))?;
+        run.write(&self.file("svg"), &chart::svg(&self.picture(), 1))?;
         let efficiency = self.efficiency();
         if !efficiency.is_empty() {
             let panels: Vec<Panel> = efficiency.iter().map(|(.., panel)| panel.clone()).collect();
@@ -235,7 +260,7 @@ impl Comparison<'_> {
     }
     /// Tables and notes as markdown, for a terminal; empty of fewer than two initialisations.
     pub fn text(&self) -> String {
-        if self.initialisations().len() < 2 {
+        if self.inits().len() < 2 {
             return String::new();
         }
         let efficiency = self.efficiency().into_iter().map(|(name, table, _)| (name, table));
@@ -247,17 +272,17 @@ impl Comparison<'_> {
     }
     /// Tables and pictures for a page.
     pub fn page(&self) -> Vec<html::Block> {
-        if self.initialisations().len() < 2 {
+        if self.inits().len() < 2 {
             return Vec::new();
         }
+        let whiskers = "Whiskers are 95 % intervals over seeds, divisions and patients";
         let mut blocks = vec![html::Block::Heading("Compared in pairs".into())];
-        let caption = "Differences; whiskers are 95 % intervals over units and patients".into();
-        blocks.push(html::Block::Figure { caption, panels: self.picture(), columns: 1 });
+        let figure = |panels| html::Block::Figure { caption: whiskers.into(), panels, columns: 1 };
+        blocks.push(figure(self.picture()));
         let tables = self.differences().into_iter();
         blocks.extend(tables.map(|(caption, table)| html::Block::Table { caption, table }));
         for (caption, table, panel) in self.efficiency() {
-            let picture = "Whiskers are 95 % intervals over units and patients".into();
-            blocks.push(html::Block::Figure { caption: picture, panels: vec![panel], columns: 1 });
+            blocks.push(figure(vec![panel]));
             blocks.push(html::Block::Table { caption, table });
         }
         blocks.extend(self.notes().into_iter().map(html::Block::Text));
@@ -275,6 +300,11 @@ fn percent(mean: &Mean) -> [f64; 3] {
     [mean.value, mean.interval[0], mean.interval[1]].map(|v| 100.0 * v)
 }
 
+/// A share, such as `25 %` or `0.5 %`.
+fn percentage(share: f64) -> String {
+    format!("{} %", (1e4 * share).round() / 100.0)
+}
+
 /// A figure in percent with its interval.
 fn level(mean: Option<&Mean>) -> Place {
     let Some(mean) = mean else { return Place::number(None, 1) };
@@ -282,9 +312,10 @@ fn level(mean: Option<&Mean>) -> Place {
     Place::interval(Some(value), Some([low, high]), 1)
 }
 
-/// A difference in points, with its sign and interval.
+/// A difference in points, with its sign, its interval, and over how many seeds and divisions it is a mean.
 fn points(mean: Option<&Mean>) -> Place {
     let Some(mean) = mean else { return Place::number(None, 1) };
     let [value, low, high] = percent(mean);
-    Place::text(format!("{value:+.1} ({low:+.1} to {high:+.1})"))
+    let over = format!("{} × {}", mean.seeds, mean.divisions);
+    Place::text(format!("{value:+.1} ({low:+.1} to {high:+.1}), {over}"))
 }

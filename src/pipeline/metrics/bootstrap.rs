@@ -55,13 +55,17 @@ impl Resampled {
         all.for_each(|figure| *figure = (*figure * 1e6).round() / 1e6);
         self
     }
-    /// The mean over these places of what was measured, on all images and on each draw.
+    /// The mean over these places of what was measured, on all images and on each draw; none of a draw that lacks one.
     pub(crate) fn mean_of<M>(
         places: &[usize],
         all: &[Option<f64>],
         intervals: Option<&Intervals<M>>,
     ) -> Self {
-        let mean = |values: &[Option<f64>]| super::mean(places.iter().map(|place| values[*place]));
+        // A mean over fewer labels than the others would be one of something else.
+        let mean = |values: &[Option<f64>]| {
+            let found: Option<Vec<f64>> = places.iter().map(|place| values[*place]).collect();
+            super::mean(found?.into_iter().map(Some))
+        };
         let draws = intervals.map_or(&[][..], |intervals| &intervals.draws[..]);
         Self {
             value: mean(all),
@@ -94,6 +98,14 @@ impl Bootstrap {
             draws,
         })
     }
+}
+
+/// How many patients the images have for which `of` holds; each image is a patient of its own where nobody is named.
+pub(crate) fn patients(patients: Option<&[String]>, images: impl Iterator<Item = usize>) -> u64 {
+    let named =
+        |image: usize| patients.map(|names| names[image].as_str()).filter(|n| !n.is_empty());
+    let mut known = std::collections::HashSet::new();
+    images.filter(|image| named(*image).is_none_or(|name| known.insert(name))).count() as u64
 }
 
 /// Refuses another number of patients than of images.

@@ -52,7 +52,7 @@ pub fn mean_auc(aucs: &[Option<f64>]) -> (Option<f64>, usize) {
 }
 
 /// The plain mean of the defined values; `None` if none is defined.
-fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
+pub(crate) fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
     let (sum, count) = values.into_iter().flatten().fold((0.0, 0), |(s, n), v| (s + v, n + 1));
     (count > 0).then(|| sum / f64::from(count))
 }

@@ -8,7 +8,7 @@ use serde::{
 
 use super::{
     Confusion, OperatingPoint, Ranking, argmax,
-    bootstrap::{Bootstrap, Intervals, Resampled, check_patients},
+    bootstrap::{Bootstrap, Intervals, Resampled, check_patients, patients},
     mean_auc,
 };
 use mtpret_engine::error::{Error, Result};
@@ -145,6 +145,9 @@ pub struct ClassifyScores {
     pub labelled: PerLabel<u64>,
     /// Images of which the label is known and positive.
     pub positives: PerLabel<u64>,
+    /// Patients with and without each label, those with both in both; in no file.
+    #[serde(skip)]
+    pub patients: Vec<[u64; 2]>,
     /// The figures.
     #[serde(flatten)]
     pub measures: Measures<Option<f64>>,
@@ -160,11 +163,11 @@ pub struct ClassifyScores {
 }
 
 impl ClassifyScores {
-    /// The mean AUC over the labels with so many positive images, and its replicates.
+    /// The mean AUC over the labels that so many patients have and so many lack, and its replicates.
     #[must_use]
     pub fn resampled(&self, least: u64) -> Resampled {
         let aucs: Vec<Option<f64>> = self.measures.auc.0.iter().map(|(_, auc)| *auc).collect();
-        let counts = |l: &usize| aucs[*l].is_some() && self.positives.0[*l].1 >= least;
+        let counts = |l: &usize| self.patients[*l].iter().all(|patients| *patients >= least);
         let places: Vec<usize> = (0..aucs.len()).filter(counts).collect();
         Resampled::mean_of(&places, &aucs, self.ci.as_ref())
     }
@@ -200,6 +203,7 @@ impl Predictions<'_> {
             images,
             labelled: PerLabel::new(self.names, labels.iter().map(|l| l.ranking.0.len() as u64)),
             positives: PerLabel::new(self.names, labels.iter().map(Label::positives)),
+            patients: labels.iter().map(|label| label.patients(self.patients)).collect(),
             measures,
             mauc_labels: mean_auc(&aucs).1,
             threshold: (!classes).then_some(self.threshold),
@@ -293,6 +297,14 @@ struct Label {
 impl Label {
     fn positives(&self) -> u64 {
         self.ranking.0.iter().filter(|r| r.positive).count() as u64
+    }
+
+    /// Patients with this label and without it.
+    fn patients(&self, names: Option<&[String]>) -> [u64; 2] {
+        [true, false].map(|wanted| {
+            let images = self.ranking.0.iter().filter(|r| r.positive == wanted);
+            patients(names, images.map(|r| r.image))
+        })
     }
 
     fn confusion(&self, times: impl Fn(usize) -> u64) -> Confusion {

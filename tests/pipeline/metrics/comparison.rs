@@ -50,31 +50,46 @@ fn what_patients_do_to_both_of_a_pair_is_no_difference() {
     let mut all: Vec<f64> = a.resampled.replicates.iter().flatten().copied().collect();
     all.sort_by(f64::total_cmp);
     let ends = [2.5, 97.5].map(|percent| percentile(&all, percent).unwrap());
-    assert_eq!((alone.value, alone.interval, alone.units), (0.72, ends, 1));
+    assert_eq!((alone.value, alone.interval), (0.72, ends));
+    assert_eq!((alone.seeds, alone.divisions, alone.targets), (1, 1, 1));
+}
+
+/// Cells of A that are better than those of B by so many points with each seed and division.
+fn better(points: &[([u64; 2], f64)]) -> [Vec<Cell>; 2] {
+    let one = points.iter().map(|(unit, points)| cell("A", "nih", *unit, 0.7 + points / 100.0));
+    [one.collect(), points.iter().map(|(unit, _)| cell("B", "nih", *unit, 0.7)).collect()]
 }
 
 #[test]
-fn units_are_drawn_with_the_patients() {
-    // Differences of 1, 2, 3 and 6 points in four units.
-    let units = [[1, 0], [2, 0], [1, 1], [2, 1]];
-    let (mut one, mut other) = (Vec::new(), Vec::new());
-    for (unit, points) in units.into_iter().zip([1.0, 2.0, 3.0, 6.0]) {
-        one.push(cell("A", "nih", unit, 0.7 + points / 100.0));
-        other.push(cell("B", "nih", unit, 0.7));
-    }
+fn seeds_are_drawn_and_few_of_them_are_known_to_vary_too_little() {
+    let [one, other] = better(&[([1, 0], 1.0), ([2, 0], 2.0), ([3, 0], 3.0), ([4, 0], 6.0)]);
     let [a, b] = [&one, &other].map(|cells| cells.iter().collect::<Vec<_>>());
     let found = difference(&a, &b).unwrap();
     assert!((found.value - 0.03).abs() < 1e-12, "{found:?}");
-    // The standard deviation of the four is √3.5, and a bootstrap's mean of four has half of it.
-    let expected = 3.5_f64.sqrt() / 100.0 / 2.0;
+    // The standard error of a mean of four of which nothing else is known: s / √4, s² = 14 / 3.
+    let expected = (14.0_f64 / 3.0).sqrt() / 100.0 / 2.0;
     assert!((found.standard_error / expected - 1.0).abs() < 0.1, "{found:?}, {expected}");
     let [low, high] = found.interval;
-    assert!((0.01..0.02).contains(&low) && (0.04..=0.06).contains(&high), "{found:?}");
-    assert_eq!((found.units, found.targets), (4, 1));
+    assert!((0.005..0.02).contains(&low) && (0.04..=0.065).contains(&high), "{found:?}");
+    assert_eq!((found.seeds, found.divisions, found.targets), (4, 1, 1));
     // Turned round it has the other sign.
     let turned = difference(&b, &a).unwrap();
     assert!((turned.value + found.value).abs() < 1e-12);
     assert!((turned.interval[0] + high).abs() < 1e-12);
+}
+
+#[test]
+fn what_a_division_does_is_not_made_surer_by_more_seeds() {
+    let mut points = Vec::new();
+    for seed in 1..=6 {
+        points.extend([([seed, 0], 1.0), ([seed, 1], 3.0)]);
+    }
+    let [one, other] = better(&points);
+    let [a, b] = [&one, &other].map(|cells| cells.iter().collect::<Vec<_>>());
+    let found = difference(&a, &b).unwrap();
+    // Two divisions two points apart: s / √2 with s² = 2, whatever the number of seeds.
+    assert!((found.standard_error / 0.01 - 1.0).abs() < 0.07, "{found:?}");
+    assert_eq!((found.seeds, found.divisions), (6, 2));
 }
 
 #[test]
@@ -92,16 +107,20 @@ fn only_cells_of_one_place_are_a_pair() {
     assert!(other(&|b| b.backbone = "resnet50".into()).is_none());
     assert!(other(&|b| b.target = "covid".into()).is_none());
     assert!(other(&|b| b.resampled.value = None).is_none());
-    // A mean over targets counts each once in its unit, not each cell.
+    // Of another test part, or over another number of labels.
+    assert!(other(&|b| b.films = 11).is_none());
+    assert!(other(&|b| b.resampled.labels = 2).is_none());
+    // A seed that lacks one of the targets, as where a cell diverged, is left out.
     let more = [cell("A", "covid", [1, 0], 0.6), cell("A", "nih", [2, 0], 0.6)];
     let found = mean([&a, &more[0], &more[1]]).unwrap();
-    assert!((found.value - 0.65).abs() < 1e-12 && found.units == 2, "{found:?}");
+    assert!((found.value - 0.7).abs() < 1e-12, "{found:?}");
+    assert_eq!((found.seeds, found.targets), (1, 2));
     assert_eq!(mean([]), None);
 }
 
 #[test]
-fn labels_with_few_positives_do_not_count() {
-    let names = ["often", "seldom"].map(String::from);
+fn labels_that_few_patients_have_or_lack_do_not_count() {
+    let labels = ["often", "seldom"].map(String::from);
     // 40 films: the first label is on every second one, the second on four. The scores know the first label well.
     let films = 40;
     let targets: Vec<f64> =
@@ -110,7 +129,7 @@ fn labels_with_few_positives_do_not_count() {
         |i: usize| [0.4 + 0.3 * f64::from(i.is_multiple_of(2)) + noise(i, i), noise(3, i) + 0.5];
     let probabilities: Vec<f64> = (0..films as usize).flat_map(score).collect();
     let predictions = Predictions {
-        names: &names,
+        names: &labels,
         probabilities: &probabilities,
         targets: Targets::Labels(&targets),
         patients: None,
@@ -129,7 +148,16 @@ fn labels_with_few_positives_do_not_count() {
         [2.5, 97.5].map(|percent| percentile(&all, percent).unwrap())
     };
     let ci = &scores.ci.as_ref().unwrap().measures;
-    assert_eq!(Some(ends(&of(4).replicates)), ci.mauc);
+    // A draw without one of the labels has no figure: a mean over the other alone is one of something else.
+    let undefined = of(4).replicates.iter().filter(|figure| figure.is_none()).count();
+    let without = (0..50).filter(|at| scores.ci.as_ref().unwrap().draws[*at][1].is_none()).count();
+    assert_eq!(undefined, without);
+    // Twenty positive films of three patients are three.
+    let names: Vec<String> =
+        (0..films).map(|i| if i % 2 == 0 { i % 3 } else { i }.to_string()).collect();
+    let few = Predictions { patients: Some(&names), ..predictions };
+    let few = few.scores(Bootstrap { replicates: 0, seed: 4 }).unwrap();
+    assert_eq!((few.resampled(10).labels, few.resampled(3).labels), (0, 2));
     assert_eq!(Some(ends(&of(10).replicates)), *ci.auc.get("often").unwrap());
 }
 

@@ -20,6 +20,7 @@ use mtpret_pipeline::train::{
         config::Reproduce,
         estimate::{DryRuns, Estimate},
         init::Init,
+        unit::Unit,
     },
     run::{Run, Watch},
 };
@@ -138,7 +139,7 @@ pub fn run(args: &Args) -> Result<()> {
     let layout =
         PaperLayout { config: &config, cells: &cells, missing: &missing, ablation: args.ablation };
     println!("{}", layout.text());
-    println!("{}", Comparison { cells: &cells }.text());
+    println!("{}", Comparison { cells: &cells, ablation: args.ablation }.text());
     eprintln!("tables and pictures are in {}", run.folder.display());
     Ok(())
 }
@@ -164,7 +165,7 @@ fn cells(
             for init in inits {
                 for target in config.targets_of(*unit) {
                     let cell = match experiment.cell(init, *backbone, target, *unit) {
-                        Err(why @ Error::Diverged { .. }) => {
+                        Err(why) if is_left_out(&why, *unit) => {
                             let cell = format!("{target} from {init}, {unit}");
                             run.watch.note(&format!("{cell}: left out: {why}"));
                             diverged.get_or_insert(why);
@@ -185,12 +186,18 @@ fn cells(
                     cells.push(cell);
                     let ablation = args.ablation;
                     PaperLayout { config, cells: &cells, missing, ablation }.write(run)?;
-                    Comparison { cells: &cells }.write(run)?;
+                    Comparison { cells: &cells, ablation }.write(run)?;
                 }
             }
         }
     }
     diverged.map_or(Ok(cells), Err)
+}
+
+/// Whether the others go on without a cell that fails so: it diverges, or has too few labels for a batch.
+fn is_left_out(why: &Error, unit: Unit) -> bool {
+    let few = unit.labels < 1.0 && matches!(why, Error::Config(_) | Error::Data(_));
+    few || matches!(why, Error::Diverged { .. })
 }
 
 /// Finds every source on disk; what is not there is left out of everything.
@@ -207,6 +214,7 @@ fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<
     });
     let there = |name: &String| !absent.contains(name);
     config.targets.retain(there);
+    narrow(config);
     config.multi.retain(there);
     config.multitask.tasks.retain(there);
     config.multitask.task_lr.retain(|name, _| there(name));
@@ -223,6 +231,17 @@ fn locate(config: &mut Reproduce, folders: &Folders, watch: &Console) -> Result<
         config.single = first;
     }
     config.validate()
+}
+
+/// Asks for shares of the labels only of targets that are there.
+fn narrow(config: &mut Reproduce) {
+    if config.label_targets.is_empty() {
+        return;
+    }
+    config.label_targets.retain(|target| config.targets.contains(target));
+    if config.label_targets.is_empty() {
+        config.labels = vec![1.0];
+    }
 }
 
 /// The initialisations that are asked for; narrows the targets too.
@@ -244,6 +263,7 @@ fn chosen(args: &Args, config: &mut Reproduce) -> Result<Vec<Init>> {
     }
     if config.targets.iter().any(|target| args.only.contains(target)) {
         config.targets.retain(|target| args.only.contains(target));
+        narrow(config);
     }
     let some = all.iter().any(|init| args.only.contains(&init.slug()));
     Ok(all.into_iter().filter(|init| !some || args.only.contains(&init.slug())).collect())

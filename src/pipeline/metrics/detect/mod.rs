@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PerLabel,
-    bootstrap::{Bootstrap, Intervals, Resampled, check_patients},
+    bootstrap::{Bootstrap, Intervals, Resampled, check_patients, patients},
     mean,
 };
 use class::ClassMatches;
@@ -109,6 +109,9 @@ pub struct DetectScores {
     pub images: usize,
     /// Boxes of each class that are to be found.
     pub boxes: PerLabel<u64>,
+    /// Patients with boxes of each class; in no file.
+    #[serde(skip)]
+    pub patients: Vec<u64>,
     /// Boxes that the model found, rightly or not.
     pub detections: usize,
     /// The figures.
@@ -120,12 +123,12 @@ pub struct DetectScores {
 }
 
 impl DetectScores {
-    /// The mean over the classes with so many boxes of AP at IoU .5, and its replicates.
+    /// The mean over the classes with boxes on so many patients of AP at IoU .5, and its replicates.
     #[must_use]
     pub fn resampled(&self, least: u64) -> Resampled {
         let classes = self.measures.per_class.0.iter();
         let all: Vec<Option<f64>> = classes.flat_map(|(_, class)| [class.ap, class.ap50]).collect();
-        let counts = |place: &usize| all[*place].is_some() && self.boxes.0[place / 2].1 >= least;
+        let counts = |place: &usize| self.patients[place / 2] >= least;
         let places: Vec<usize> = (1..all.len()).step_by(2).filter(counts).collect();
         Resampled::mean_of(&places, &all, self.ci.as_ref())
     }
@@ -147,12 +150,20 @@ impl BoxPredictions<'_> {
         Ok(DetectScores {
             images: self.images,
             boxes: PerLabel::new(self.names, classes.iter().map(|class| class.boxes(&once))),
+            patients: (0..self.names.len()).map(|class| self.patients_with(class)).collect(),
             detections: self.detections.len(),
             measures: DetectMeasures::from_values(self.names, measure(&once)),
             ci: settings.intervals(self.images, self.patients, measure, |ends| {
                 DetectMeasures::from_values(self.names, ends)
             }),
         })
+    }
+
+    /// Patients with boxes of a class.
+    fn patients_with(&self, class: usize) -> u64 {
+        let boxes = self.truths.iter().filter(|truth| truth.class == class && !truth.crowd);
+        let images: std::collections::BTreeSet<usize> = boxes.map(|truth| truth.image).collect();
+        patients(self.patients, images.into_iter())
     }
 
     /// `[recall, precision]` of each class at IoU .5 by rising recall, a precision being the best one at that recall

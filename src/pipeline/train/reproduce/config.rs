@@ -321,14 +321,20 @@ impl Stage for Reproduce {
         for (i, lr) in self.sweep.iter().enumerate() {
             within(&format!("sweep.{i}"), *lr, f64::MIN_POSITIVE..=100.0, 0.01)?;
         }
+        // A folder for each: two of one name would read each other's cells.
+        let stages = ["sd-simclr", "md-simclr", "sd-moco", "md-moco", "sd-moco++", "md-moco++"];
+        let known = Column::ALL.map(Init::Column).into_iter().chain(self.ablation());
+        let mut taken: Vec<String> = known.map(|init| init.slug()).collect();
+        taken.extend(stages.map(String::from));
         for (name, settings) in &self.variants {
             let place = || format!("variants.{name}");
-            let other = Column::ALL.iter().any(|c| Init::Column(*c).slug() == name.to_lowercase());
-            if other || legal(name) != *name {
-                let expected = "a file's name that is no column's";
+            let slug = Init::Variant(name.clone()).slug();
+            if taken.contains(&slug) || legal(name) != *name {
+                let expected = "a file's name that no other row has";
                 let mend = "give it a name of its own";
                 return Err(Error::config(place(), expected, format!("`{name}`"), mend));
             }
+            taken.push(slug);
             let stages = ["multitask.", "finetune.", "target."];
             let foreign = |pair: &&String| !stages.iter().any(|stage| pair.starts_with(stage));
             if let Some(pair) = settings.iter().find(foreign) {

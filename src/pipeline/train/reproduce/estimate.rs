@@ -4,7 +4,7 @@ use crate::{
     Result,
     train::{
         Device,
-        config::{Backbone, Model},
+        config::{Backbone, Model, Visit},
         estimate::dry_run::{self, DryRun},
         reproduce::{
             backbone_name,
@@ -59,10 +59,10 @@ impl DryRuns {
         let mut all = Vec::new();
         for dry_run in &self.backbones {
             for unit in config.units() {
-                // Stage 1 is the same for every share of the labels.
-                let new = |stage: &&SharedStage| {
-                    unit.labels >= 1.0 || matches!(stage, SharedStage::Multitask(_))
-                };
+                // Stage 1 is the same for every share of the labels; the greatest comes first.
+                let first = config.labels.iter().all(|share| *share <= unit.labels);
+                let new =
+                    |stage: &&SharedStage| first || matches!(stage, SharedStage::Multitask(_));
                 let stages = stages.iter().filter(new);
                 all.extend(stages.map(|stage| dry_run.stage(config, stage, unit)));
                 for init in inits {
@@ -106,9 +106,8 @@ impl Stages {
         let finetune = config.targets.iter().map(tune).collect::<Result<_>>()?;
         Ok(Self { backbone, pretrain, multitask, finetune })
     }
-    /// With fewer labels there are more epochs of as many fewer steps.
     fn estimate(&self, what: String, unit: Unit, dry_runs: &[&DryRun], epochs: usize) -> Estimate {
-        let epochs = (epochs as f64 * unit.labels).round() as u64;
+        let epochs = epochs as u64;
         Estimate {
             name: format!("{what}, {}, {unit}", backbone_name(self.backbone)),
             steps: dry_runs.iter().map(|one| one.steps * epochs).sum(),
@@ -131,15 +130,25 @@ impl Stages {
                 let stage = config.of(init).multitask(init, model, unit);
                 let learnt = |one: &&DryRun| stage.tasks.contains(&one.name);
                 let dry_runs: Vec<_> = self.multitask.iter().filter(learnt).collect();
-                self.estimate(format!("{init}, stage 2"), unit, &dry_runs, stage.rounds)
+                // With fewer labels there are more rounds of as many fewer steps, unless a visit's steps are said.
+                let rounds = match stage.visit {
+                    Visit::Epoch => fewer(stage.rounds, unit),
+                    Visit::Steps(_) => stage.rounds,
+                };
+                self.estimate(format!("{init}, stage 2"), unit, &dry_runs, rounds)
             }
         }
     }
     fn cell(&self, config: &Reproduce, init: &Init, target: &str, unit: Unit) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
-        let epochs = config.of(init).finetune(target, None, model, unit).epochs;
+        let epochs = fewer(config.of(init).finetune(target, None, model, unit).epochs, unit);
         self.estimate(format!("{target} from {init}"), unit, &[&self.finetune[target]], epochs)
     }
+}
+
+/// Passes over all films that take as long as so many over a share of them.
+fn fewer(passes: usize, unit: Unit) -> usize {
+    (passes as f64 * unit.labels).round() as usize
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

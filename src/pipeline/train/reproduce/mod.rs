@@ -10,7 +10,7 @@ pub mod estimate;
 pub mod init;
 pub mod unit;
 
-use self::comparison::LEAST_POSITIVES;
+use self::comparison::LEAST_PATIENTS;
 use crate::{
     Error, Result,
     metrics::Resampled,
@@ -254,7 +254,7 @@ impl Experiment<'_> {
             films: outcome.scores.images(),
             weights: weights.map(|path| hash(&path)).transpose()?,
             seconds: begun.elapsed().as_secs_f64(),
-            resampled: outcome.scores.resampled(LEAST_POSITIVES).rounded(),
+            resampled: outcome.scores.resampled(LEAST_PATIENTS).rounded(),
         };
         let resampled = serde_json::to_string(&cell.resampled).expect("figures are plain data");
         run.write(RESAMPLED, &(resampled + "\n"))?;

@@ -114,7 +114,7 @@ fn tune(gpu: &Device, config: &Finetune, run: &Run) -> Result<Outcome> {
     let scores = run.timed("testing", || {
         // Thresholds are chosen on films that no figure is reported on.
         match predicted {
-            Some(scorer) => write(config, run, &*scorer, ".val")?,
+            Some(scorer) => write(run, &*scorer, ".val", draws(config, &set.val))?,
             None => evaluate(config, run, &*task, &mut inference, &set.val, ".val")?,
         };
         evaluate(config, run, &*task, &mut inference, &set.test, "")
@@ -316,15 +316,24 @@ pub fn evaluate(
 ) -> Result<Scores> {
     let mut scorer = task.scorer();
     run.list_bad(&inference.score(task, samples, &mut *scorer)?)?;
-    write(config, run, &*scorer, suffix)
+    write(run, &*scorer, suffix, draws(config, samples))
+}
+
+/// What an interval draws patients by: the task and its films' patients. So the same ones are drawn whatever the seed of training
+/// and the first weights are, and runs can be compared in pairs.
+fn draws(config: &Finetune, samples: &[Sample]) -> Bootstrap {
+    let mut hash = blake3::Hasher::new();
+    hash.update(config.task.as_bytes());
+    for film in samples {
+        hash.update(b"\n").update(film.patient.as_bytes());
+    }
+    let seed =
+        u64::from_le_bytes(*hash.finalize().as_bytes().first_chunk().expect("32 bytes")) >> 11;
+    Bootstrap { replicates: REPLICATES, seed }
 }
 
 /// As [`evaluate`], of what was predicted before.
-fn write(config: &Finetune, run: &Run, scorer: &dyn Scorer, suffix: &str) -> Result<Scores> {
-    // The same patients are drawn whatever the seed of training is: runs of one division can be compared in pairs.
-    let source = config.source.iter().find(|source| source.name == config.task);
-    let seed = source.map_or(0, |source| source.seed);
-    let bootstrap = Bootstrap { replicates: REPLICATES, seed };
+fn write(run: &Run, scorer: &dyn Scorer, suffix: &str, bootstrap: Bootstrap) -> Result<Scores> {
     let scores = scorer.scores(bootstrap)?;
     let json = serde_json::to_string_pretty(&scores).expect("scores are plain data");
     run.write(&format!("scores{suffix}.json"), &(json + "\n"))?;

@@ -213,7 +213,8 @@ impl Scores {
             Self::Detect(s) => (s.measures.ap50, s.ci.as_ref().and_then(|c| c.measures.ap50)),
         }
     }
-    /// The main figure over the labels with so many positive films, or boxes, and its replicates: what runs are compared by.
+    /// The main figure over the labels that so many patients have and so many lack, and its replicates: what runs are compared
+    /// by.
     pub fn resampled(&self, least: u64) -> Resampled {
         match self {
             Self::Classify(s) => s.resampled(least),

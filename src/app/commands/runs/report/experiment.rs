@@ -11,7 +11,11 @@ use crate::{
 };
 use mtpret_pipeline::train::{
     config,
-    reproduce::{Cell, Experiment, cells, config::Reproduce, init::Init},
+    reproduce::{
+        Cell, Experiment, cells,
+        config::Reproduce,
+        init::{Column, Init},
+    },
     run::Run,
 };
 use std::path::Path;
@@ -23,6 +27,7 @@ use std::path::Path;
 pub fn experiment(run: &Path, folder: &Path) -> Result<Report> {
     let config: Reproduce = config::load(&run.join("config.resolved.toml"), &[])?;
     let there = cells(&run.join("cells"))?;
+    let config = widened(config, &there);
     let (mut blocks, watch) = (Vec::new(), Console::new(false));
     for (ablation, inits) in [(false, config.inits()), (true, config.ablation())] {
         let (inits, missing) = Experiment::available(&config, inits);
@@ -38,7 +43,7 @@ pub fn experiment(run: &Path, folder: &Path) -> Result<Report> {
                 PaperLayout { config: &config, cells: &cells, missing: &missing, ablation };
             layout.write(&into)?;
             blocks.extend(layout.page());
-            let comparison = Comparison { cells: &cells };
+            let comparison = Comparison { cells: &cells, ablation };
             comparison.write(&into)?;
             blocks.extend(comparison.page());
         }
@@ -52,4 +57,34 @@ pub fn experiment(run: &Path, folder: &Path) -> Result<Report> {
         ],
         blocks,
     })
+}
+
+/// The configuration as all invocations had it whose cells are there: each may have trained other columns, targets, seeds and divisions.
+fn widened(config: Reproduce, cells: &[Cell]) -> Reproduce {
+    fn add<T: PartialEq>(all: &mut Vec<T>, value: T) {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    let mut wide = config;
+    let left_out: Vec<String> = wide.ablation().iter().map(Init::to_string).collect();
+    for cell in cells {
+        add(&mut wide.seeds, cell.seed);
+        add(&mut wide.divisions, cell.division);
+        if wide.source.iter().any(|source| source.name == cell.target) {
+            add(&mut wide.targets, cell.target.clone());
+        }
+        let column = Column::ALL.into_iter().find(|c| c.name() == cell.initialisation);
+        match column {
+            Some(column) => add(&mut wide.columns, column),
+            None if left_out.contains(&cell.initialisation) => {}
+            None => {
+                wide.variants.entry(cell.initialisation.clone()).or_default();
+            }
+        }
+    }
+    wide.seeds.sort_unstable();
+    wide.divisions.sort_unstable();
+    wide.columns.sort_unstable();
+    wide
 }

@@ -32,7 +32,7 @@ const DETECTABLE: f64 = 1.96 + 0.84;
 
 /// What a table is of: a backbone, targets and a share of the labels.
 #[derive(Clone)]
-struct Part {
+struct ComparedPart {
     backbone: String,
     name: String,
     targets: Vec<String>,
@@ -54,7 +54,7 @@ impl Comparison<'_> {
         self.distinct(|cell| cell.initialisation.clone())
     }
     /// Each target, and the mean over those of classification where there are several, with all labels first.
-    fn parts(&self) -> Vec<Part> {
+    fn parts(&self) -> Vec<ComparedPart> {
         let mut shares = self.distinct(|cell| cell.labels);
         shares.sort_by(|a, b| b.total_cmp(a));
         let mut parts = Vec::new();
@@ -65,7 +65,7 @@ impl Comparison<'_> {
                 let all: Vec<(String, bool)> = all.into_iter().flatten().collect();
                 let classes = all.iter().filter(|(_, classifies)| *classifies);
                 let classes: Vec<String> = classes.map(|(target, _)| target.clone()).collect();
-                let part = |name: String, targets: Vec<String>| Part {
+                let part = |name: String, targets: Vec<String>| ComparedPart {
                     backbone: backbone.clone(),
                     name,
                     targets,
@@ -82,7 +82,7 @@ impl Comparison<'_> {
         parts
     }
     /// The cells of an initialisation in a part.
-    fn of(&self, part: &Part, init: &str) -> Vec<&Cell> {
+    fn of(&self, part: &ComparedPart, init: &str) -> Vec<&Cell> {
         let fits = |cell: &&Cell| {
             cell.backbone == part.backbone
                 && cell.initialisation == init
@@ -91,13 +91,13 @@ impl Comparison<'_> {
         };
         self.cells.iter().filter(fits).collect()
     }
-    fn difference(&self, part: &Part, one: &str, other: &str) -> Option<Mean> {
+    fn difference(&self, part: &ComparedPart, one: &str, other: &str) -> Option<Mean> {
         difference(&self.of(part, one), &self.of(part, other))
     }
     /// What each initialisation is better than each other one, in points: a table for each part.
     fn differences(&self) -> Vec<(String, Table)> {
         let inits = self.inits();
-        let table = |part: Part| {
+        let table = |part: ComparedPart| {
             let heads = inits.iter().map(|init| Column::numbers(format!("less {init}"), None));
             let first = Column::text("points");
             let mut table = Table::new(std::iter::once(first).chain(heads).collect());
@@ -121,19 +121,20 @@ impl Comparison<'_> {
     fn efficiency(&self) -> Vec<(String, Table, Panel)> {
         let (parts, inits) = (self.parts(), self.inits());
         let whole = parts.iter().filter(|part| part.labels >= 1.0 && part.name != CLASSIFICATION);
-        let curve = |whole: &Part| {
-            let same = |part: &&Part| part.backbone == whole.backbone && part.name == whole.name;
-            let shares: Vec<&Part> = parts.iter().filter(same).rev().collect();
+        let curve = |whole: &ComparedPart| {
+            let same =
+                |part: &&ComparedPart| part.backbone == whole.backbone && part.name == whole.name;
+            let shares: Vec<&ComparedPart> = parts.iter().filter(same).rev().collect();
             if shares.len() < 2 {
                 return None;
             }
             // A point of the curve is a mean over the seeds and divisions that all its points have.
             let unit = |cell: &Cell| (cell.seed, cell.division);
-            let has = |part: &&Part, of: &Cell| {
+            let has = |part: &&ComparedPart, of: &Cell| {
                 let mut all = inits.iter().flat_map(|init| self.of(part, init));
                 all.any(|cell| unit(cell) == unit(of))
             };
-            let found = |init: &str, part: &Part| {
+            let found = |init: &str, part: &ComparedPart| {
                 let cells = self.of(part, init).into_iter();
                 mean(cells.filter(|cell| shares.iter().all(|part| has(part, cell))))
             };
@@ -145,7 +146,7 @@ impl Comparison<'_> {
                 let places = shares.iter().map(|part| level(found(init, part).as_ref()));
                 table.push(std::iter::once(Place::text(init)).chain(places).collect());
             }
-            let group = |(part, name): (&&Part, String)| Group {
+            let group = |(part, name): (&&ComparedPart, String)| Group {
                 name,
                 estimates: inits.iter().map(|i| found(i, part).map(|m| estimate(&m))).collect(),
             };
@@ -162,7 +163,7 @@ impl Comparison<'_> {
         whole.filter_map(curve).collect()
     }
     /// A part's films to learn from, of the first cell: divisions differ by a few.
-    fn films(&self, part: &Part) -> String {
+    fn films(&self, part: &ComparedPart) -> String {
         let cells = self.inits();
         let first = cells.iter().find_map(|init| self.of(part, init).into_iter().next());
         let films = counted(first.map_or(0, |cell| cell.training), "film");
@@ -172,9 +173,10 @@ impl Comparison<'_> {
     fn picture(&self) -> Vec<Panel> {
         let inits = self.inits();
         let [first, others @ ..] = &inits[..] else { return Vec::new() };
-        let parts: Vec<Part> = self.parts().into_iter().filter(|p| p.labels >= 1.0).collect();
+        let parts: Vec<ComparedPart> =
+            self.parts().into_iter().filter(|p| p.labels >= 1.0).collect();
         let panel = |backbone: String| {
-            let group = |part: &Part| {
+            let group = |part: &ComparedPart| {
                 let of = |init: &String| self.difference(part, init, first).map(|m| estimate(&m));
                 Group { name: part.name.clone(), estimates: others.iter().map(of).collect() }
             };
@@ -276,7 +278,7 @@ impl Comparison<'_> {
             return Vec::new();
         }
         let whiskers = "Whiskers are 95 % intervals over seeds, divisions and patients";
-        let mut blocks = vec![html::Block::Heading("Compared in pairs".into())];
+        let mut blocks = vec![html::Block::Heading("ComparedPart in pairs".into())];
         let figure = |panels| html::Block::Figure { caption: whiskers.into(), panels, columns: 1 };
         blocks.push(figure(self.picture()));
         let tables = self.differences().into_iter();

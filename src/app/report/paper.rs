@@ -211,8 +211,16 @@ impl PaperLayout<'_> {
                 c.finetune.epochs
             ),
         ];
+        // In the order of the rows, whatever order the cells were trained in.
+        let row = |cell: &&Cell| {
+            let place =
+                self.rows(&cell.backbone).iter().position(|init| *init == cell.initialisation);
+            (cell.backbone.clone(), place, cell.division, cell.seed)
+        };
+        let mut cells: Vec<&Cell> = self.whole().collect();
+        cells.sort_by_key(row);
         let mut weights: Vec<String> = Vec::new();
-        for cell in self.whole() {
+        for cell in cells {
             if let Some(hash) = &cell.weights {
                 let text = format!("{} {} {hash}", cell.initialisation, title(&cell.backbone));
                 if !weights.contains(&text) {

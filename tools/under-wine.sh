@@ -88,13 +88,13 @@ interrupted() {
 console() {
     run=$1; shift
     script -qec "stty cols 160; '$wine' /folder/program/mtpret.exe finetune finetune/resnet18 --data '$films' --run '$run' $settings $*" \
-        /tmp/console </dev/null >/dev/null && grep -q '█.*ETA' /tmp/console && [ "$(grep -c '█' /tmp/console)" -gt 20 ]
+        /tmp/console </dev/null >/dev/null && grep -q '█.*ETA' /tmp/console && [ "$(grep -o '█.\?' /tmp/console | wc -l)" -gt 20 ]
 }
 
-# Predictions of a folder, a row a film, whatever separates the parts of a path.
+# predictions PROGRAM RUN FILE ARGUMENT…: a row a film of a folder, whatever separates the parts of a path.
 predictions() {
-    program=$1 run=$2 into=$3
-    "$program" predict "$run" "$films/chest_xray/test/PNEUMONIA" -o "$into" && tr '\\' / <"$into" >"$into.spelt"
+    program=$1 run=$2 into=$3; shift 3
+    "$program" predict "$run" "$films/chest_xray/test/PNEUMONIA" -o "$into" "$@" && tr '\\' / <"$into" >"$into.spelt"
 }
 
 check "doctor, every adapter" doctor
@@ -111,7 +111,7 @@ check "Windows' weights and scores are Linux's, bit for bit" same linux windows
 check "a second process, Ctrl-C, going on" interrupted stopped --adapter "$vulkan"
 check "a run gone on with is the one not stopped, bit for bit" same linux stopped
 check "predictions, Linux" predictions "$linux" linux linux.csv
-check "predictions, Windows" predictions mtpret windows windows.csv
+check "predictions, Windows" predictions mtpret windows windows.csv --adapter "$vulkan"
 check "Windows' predictions are Linux's" cmp linux.csv.spelt windows.csv.spelt
 check "explain" mtpret explain windows
 check "report" mtpret report windows

@@ -32,8 +32,10 @@ pub fn experiment(run: &Path, folder: &Path) -> Result<Report> {
     for (ablation, inits) in [(false, config.inits()), (true, config.ablation())] {
         let (inits, missing) = Experiment::available(&config, inits);
         let row = |init: &Init| {
-            let name = init.to_string();
-            there.iter().filter(move |cell| cell.initialisation == name).cloned()
+            let own = there.iter().filter(|cell| cell.initialisation == init.to_string());
+            let mut own: Vec<Cell> = own.cloned().collect();
+            own.sort_by_key(|cell| config.targets.iter().position(|name| *name == cell.target));
+            own
         };
         let cells: Vec<Cell> = inits.iter().flat_map(row).collect();
         // MTPret is a row of both.

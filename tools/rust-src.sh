@@ -20,8 +20,7 @@ command -v apt-get >/dev/null || { say "Rust's standard library for $triple is m
 apt=$folder/apt
 mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$folder/rust-src"
 # Debian's newer suites carry several versions; the mirror is the one that apt has.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
-[ -n "$mirror" ] || { say "apt has no mirror of Debian, which could bring rust-src $version; $mend"; exit 1; }
+mirror=$(sh "$(dirname "$0")/debian-mirror.sh") || { say "apt has no mirror of Debian, which could bring rust-src $version; $mend"; exit 1; }
 for suite in trixie-backports forky sid; do
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
 done >"$apt/sources.list"

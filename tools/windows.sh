@@ -39,8 +39,7 @@ fxc=$folder/compilers/webgpu/dist/win32-x64/d3dcompiler_47.dll
 # lacks the library that Rust takes random numbers from.
 debian=$folder/debian
 if ! [ -e "$debian/usr/lib/wine/wine64" ]; then
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
-    [ -n "$mirror" ] || stop "apt has no mirror of Debian, which could bring Wine 10"
+    mirror=$(sh tools/debian-mirror.sh) || stop "apt has no mirror of Debian, which could bring Wine 10"
     say "fetching Wine 10 and Mesa into $debian"
     as_root rm -rf "$debian"
     as_root mmdebstrap --quiet --variant=apt --include=wine64,xvfb,libvulkan1,mesa-vulkan-drivers,python3-minimal,bsdutils \

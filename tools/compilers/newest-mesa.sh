@@ -2,6 +2,7 @@
 # newest-mesa.sh FOLDER COMMAND…: runs a program on the newest Mesa that Debian's backports offer, in a Debian of its own below
 # FOLDER, which mmdebstrap makes. Exit 3: that cannot be had here; else the program's.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd) program=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 shift 2
@@ -14,8 +15,7 @@ if ! [ -e "$debian/usr/share/vulkan/icd.d/lvp_icd.json" ]; then
     command -v mmdebstrap >/dev/null ||
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null 2>&1 ||
         absent "mmdebstrap cannot be installed"
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
-    [ -n "$mirror" ] || absent "apt has no mirror of Debian"
+    mirror=$(sh "$here/../debian-mirror.sh") || absent "apt has no mirror of Debian"
     rm -rf "$debian"
     mmdebstrap --quiet --variant=apt --include=libvulkan1 --customize-hook="chroot \"\$1\" apt-get install -y -qq \
         --no-install-recommends -t $suite-backports mesa-vulkan-drivers >/dev/null" $suite "$debian" \

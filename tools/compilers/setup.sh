@@ -54,33 +54,29 @@ fetch_webgpu() {
     echo "$webgpu" >"$folder/webgpu/version"
 }
 
-fetch_slangpy() {
-    [ "$(cat "$folder/slangpy/version" 2>/dev/null)" != "$slangpy" ] || return 0
+# wheel PACKAGE VERSION PLATFORM FILE INTO: of a wheel of PyPI only the compiler is wanted, one FILE, which goes into the folder INTO.
+wheel() {
     install python3=python3 || return 1
     python3 -m pip --version >/dev/null 2>&1 || install /usr/lib/python3/dist-packages/pip=python3-pip || return 1
-    rm -rf "$folder/slangpy" "$folder/download"
+    rm -rf "$folder/download"
     mkdir -p "$folder/download"
-    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --platform win_amd64 \
-        --python-version 3.11 -d "$folder/download" "slangpy==$slangpy" >/dev/null 2>&1 || return 1
-    # Of all the wheel only the compiler is wanted.
-    python3 - "$folder" "$folder"/download/slangpy-*.whl <<'END' || return 1
-import sys, zipfile
-zipfile.ZipFile(sys.argv[2]).extract("slangpy/dxcompiler.dll", sys.argv[1])
-END
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --platform "$3" \
+        --python-version 3.11 -d "$folder/download" "$1==$2" >/dev/null 2>&1 || return 1
+    python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(*sys.argv[2:])' "$folder"/download/*.whl "$4" "$5"
+}
+
+fetch_slangpy() {
+    [ "$(cat "$folder/slangpy/version" 2>/dev/null)" != "$slangpy" ] || return 0
+    rm -rf "$folder/slangpy"
+    wheel slangpy "$slangpy" win_amd64 slangpy/dxcompiler.dll "$folder" || return 1
     echo "$slangpy" >"$folder/slangpy/version"
 }
 
 fetch_compushady() {
     [ "$(cat "$folder/compushady/version" 2>/dev/null)" != "$compushady" ] || return 0
-    install python3=python3 || return 1
-    rm -rf "$folder/compushady" "$folder/download"
-    mkdir -p "$folder/download"
-    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 \
-        --python-version 3.11 -d "$folder/download" "compushady-lrtu==$compushady" >/dev/null 2>&1 || return 1
-    python3 - "$folder/compushady" "$folder"/download/compushady_lrtu-*.whl <<'END' || return 1
-import sys, zipfile
-zipfile.ZipFile(sys.argv[2]).extract("compushady/backends/libdxcompiler_x86_64.so", sys.argv[1])
-END
+    rm -rf "$folder/compushady"
+    wheel compushady-lrtu "$compushady" manylinux_2_28_x86_64 compushady/backends/libdxcompiler_x86_64.so "$folder/compushady" ||
+        return 1
     cc -O1 -Wall -Wextra -o "$folder/compushady/dxc" "$here/dxc.c" -ldl || return 1
     echo "$compushady" >"$folder/compushady/version"
 }

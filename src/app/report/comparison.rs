@@ -39,6 +39,9 @@ struct ComparedPart {
     labels: f64,
 }
 
+/// Figures by share of the labels: what they are of, as a table and as a picture.
+type LabelCurve = (String, Table, Panel);
+
 impl Comparison<'_> {
     /// Distinct values of cells, in the order in which they first appear.
     fn distinct<T: PartialEq>(&self, of: impl Fn(&Cell) -> T) -> Vec<T> {
@@ -118,7 +121,7 @@ impl Comparison<'_> {
         self.parts().into_iter().map(table).collect()
     }
     /// The figures of each target with fewer labels, by initialisation; none where nothing was trained with fewer.
-    fn efficiency(&self) -> Vec<(String, Table, Panel)> {
+    fn efficiency(&self) -> Vec<LabelCurve> {
         let (parts, inits) = (self.parts(), self.inits());
         let whole = parts.iter().filter(|part| part.labels >= 1.0 && part.name != CLASSIFICATION);
         let curve = |whole: &ComparedPart| {
@@ -242,16 +245,16 @@ impl Comparison<'_> {
         if self.inits().len() < 2 {
             return Ok(());
         }
-        run.write(&self.file("md"), &self.text())?;
+        let (differences, efficiency) = (self.differences(), self.efficiency());
+        run.write(&self.file("md"), &self.markdown(&differences, &efficiency))?;
         let csv = |tables: Vec<(String, Table)>| -> String {
             tables
                 .into_iter()
                 .map(|(name, table)| format!("{name}\n{}\n", table.to_csv()))
                 .collect()
         };
-        run.write(&self.file("csv"), &csv(self.differences()))?;
+        run.write(&self.file("csv"), &csv(differences))?;
         run.write(&self.file("svg"), &chart::svg(&self.picture(), 1))?;
-        let efficiency = self.efficiency();
         if !efficiency.is_empty() {
             let panels: Vec<Panel> = efficiency.iter().map(|(.., panel)| panel.clone()).collect();
             run.write("label-efficiency.svg", &chart::svg(&panels, 1))?;
@@ -265,10 +268,13 @@ impl Comparison<'_> {
         if self.inits().len() < 2 {
             return String::new();
         }
-        let efficiency = self.efficiency().into_iter().map(|(name, table, _)| (name, table));
-        let tables = self.differences().into_iter().chain(efficiency);
+        self.markdown(&self.differences(), &self.efficiency())
+    }
+    fn markdown(&self, differences: &[(String, Table)], efficiency: &[LabelCurve]) -> String {
+        let differences = differences.iter().map(|(name, table)| (name, table));
+        let tables = differences.chain(efficiency.iter().map(|(name, table, _)| (name, table)));
         let table =
-            |(name, table): (String, Table)| format!("**{name}**\n\n{}\n", table.to_markdown());
+            |(name, table): (&String, &Table)| format!("**{name}**\n\n{}\n", table.to_markdown());
         let notes = self.notes().into_iter().map(|note| note + "\n\n");
         tables.map(table).chain(notes).collect()
     }
@@ -278,7 +284,7 @@ impl Comparison<'_> {
             return Vec::new();
         }
         let whiskers = "Whiskers are 95 % intervals over seeds, divisions and patients";
-        let mut blocks = vec![html::Block::Heading("ComparedPart in pairs".into())];
+        let mut blocks = vec![html::Block::Heading("Compared in pairs".into())];
         let figure = |panels| html::Block::Figure { caption: whiskers.into(), panels, columns: 1 };
         blocks.push(figure(self.picture()));
         let tables = self.differences().into_iter();

@@ -140,7 +140,8 @@ fn hlsl_compiler() -> &'static wgpu::Dx12Compiler {
         // A DXC of another processor cannot be loaded, and hides adapters whose driver does not know its shader model.
         let count = |compiler| listed(wgpu::Backends::DX12, compiler).len();
         let serves = |dxc: &wgpu::Dx12Compiler| {
-            count(dxc.clone()) > 0 && count(dxc.clone()) == count(wgpu::Dx12Compiler::Fxc)
+            let found = count(dxc.clone());
+            found > 0 && found == count(wgpu::Dx12Compiler::Fxc)
         };
         asked.or_else(|| dxc_beside().filter(serves)).unwrap_or(wgpu::Dx12Compiler::Fxc)
     })

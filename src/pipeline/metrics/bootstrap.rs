@@ -100,7 +100,7 @@ impl Bootstrap {
     }
 }
 
-/// How many patients the images have for which `of` holds; each image is a patient of its own where nobody is named.
+/// How many patients these images are of; an image is a patient of its own where nobody is named.
 pub(crate) fn patients(patients: Option<&[String]>, images: impl Iterator<Item = usize>) -> u64 {
     let named =
         |image: usize| patients.map(|names| names[image].as_str()).filter(|n| !n.is_empty());

@@ -145,7 +145,7 @@ pub struct ClassifyScores {
     pub labelled: PerLabel<u64>,
     /// Images of which the label is known and positive.
     pub positives: PerLabel<u64>,
-    /// Patients with and without each label, those with both in both; in no file.
+    /// Patients with and without each label, those with both in both; in no file, so that none are known of scores that were read.
     #[serde(skip)]
     pub patients: Vec<[u64; 2]>,
     /// The figures.
@@ -167,7 +167,8 @@ impl ClassifyScores {
     #[must_use]
     pub fn resampled(&self, least: u64) -> Resampled {
         let aucs: Vec<Option<f64>> = self.measures.auc.0.iter().map(|(_, auc)| *auc).collect();
-        let counts = |l: &usize| self.patients[*l].iter().all(|patients| *patients >= least);
+        let counts =
+            |l: &usize| self.patients.get(*l).is_some_and(|both| both.iter().all(|n| *n >= least));
         let places: Vec<usize> = (0..aucs.len()).filter(counts).collect();
         Resampled::mean_of(&places, &aucs, self.ci.as_ref())
     }

@@ -159,7 +159,7 @@ fn cells(
     let units = config.units();
     let targets: usize = units.iter().map(|unit| config.targets_of(*unit).count()).sum();
     let all = inits.len() * targets * config.backbones.len();
-    let (mut cells, mut diverged) = (Vec::new(), None);
+    let (mut cells, mut failed) = (Vec::new(), None);
     for backbone in &config.backbones {
         for unit in &units {
             for init in inits {
@@ -168,7 +168,7 @@ fn cells(
                         Err(why) if is_left_out(&why, *unit) => {
                             let cell = format!("{target} from {init}, {unit}");
                             run.watch.note(&format!("{cell}: left out: {why}"));
-                            diverged.get_or_insert(why);
+                            failed.get_or_insert(why);
                             continue;
                         }
                         cell => cell?,
@@ -191,7 +191,7 @@ fn cells(
             }
         }
     }
-    diverged.map_or(Ok(cells), Err)
+    failed.map_or(Ok(cells), Err)
 }
 
 /// Whether the others go on without a cell that fails so: it diverges, or has too few labels for a batch.

@@ -109,7 +109,7 @@ pub struct DetectScores {
     pub images: usize,
     /// Boxes of each class that are to be found.
     pub boxes: PerLabel<u64>,
-    /// Patients with boxes of each class; in no file.
+    /// Patients with boxes of each class; in no file, so that none are known of scores that were read.
     #[serde(skip)]
     pub patients: Vec<u64>,
     /// Boxes that the model found, rightly or not.
@@ -128,7 +128,8 @@ impl DetectScores {
     pub fn resampled(&self, least: u64) -> Resampled {
         let classes = self.measures.per_class.0.iter();
         let all: Vec<Option<f64>> = classes.flat_map(|(_, class)| [class.ap, class.ap50]).collect();
-        let counts = |place: &usize| self.patients[place / 2] >= least;
+        let counts =
+            |place: &usize| self.patients.get(place / 2).is_some_and(|patients| *patients >= least);
         let places: Vec<usize> = (1..all.len()).step_by(2).filter(counts).collect();
         Resampled::mean_of(&places, &all, self.ci.as_ref())
     }

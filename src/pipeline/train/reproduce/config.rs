@@ -191,7 +191,7 @@ impl Reproduce {
             seed: unit.seed,
             epochs,
             data: self.data.clone(),
-            source: self.sources(names, unit.unlabelled()),
+            source: self.sources(names, unit.with_all_labels()),
             augment: self.augment.clone(),
             model,
             moco: (!simclr).then(|| self.moco.settings.clone()),

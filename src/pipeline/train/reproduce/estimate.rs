@@ -4,7 +4,7 @@ use crate::{
     Result,
     train::{
         Device,
-        config::{Backbone, Model, Visit},
+        config::{Backbone, Model},
         estimate::dry_run::{self, DryRun},
         reproduce::{
             backbone_name,
@@ -117,38 +117,35 @@ impl Stages {
     }
     fn stage(&self, config: &Reproduce, stage: &SharedStage, unit: Unit) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
+        // A share of the labels has as many steps as all of them.
+        let whole = unit.with_all_labels();
         match stage {
             SharedStage::Pretrain { simclr, single, plus } => {
                 let sets = if *single { "SD" } else { "MD" };
                 let method = if *simclr { "SimCLR" } else { "MoCo" };
                 let start = if *plus { "++" } else { "" };
-                let epochs = config.pretrain(*simclr, *single, model, unit).epochs;
+                let epochs = config.pretrain(*simclr, *single, model, whole).epochs;
                 let dry_run = &self.pretrain[&[*simclr, *single]];
                 self.estimate(format!("{sets}-{method}{start}"), unit, &[dry_run], epochs)
             }
             SharedStage::Multitask(init) => {
-                let stage = config.of(init).multitask(init, model, unit);
+                let stage = config.of(init).multitask(init, model, whole);
                 let learnt = |one: &&DryRun| stage.tasks.contains(&one.name);
                 let dry_runs: Vec<_> = self.multitask.iter().filter(learnt).collect();
-                // With fewer labels there are more rounds of as many fewer steps, unless a visit's steps are said.
-                let rounds = match stage.visit {
-                    Visit::Epoch => fewer(stage.rounds, unit),
-                    Visit::Steps(_) => stage.rounds,
-                };
-                self.estimate(format!("{init}, stage 2"), unit, &dry_runs, rounds)
+                self.estimate(format!("{init}, stage 2"), unit, &dry_runs, stage.rounds)
             }
         }
     }
     fn cell(&self, config: &Reproduce, init: &Init, target: &str, unit: Unit) -> Estimate {
         let model = Model { backbone: self.backbone, weights: None };
-        let epochs = fewer(config.of(init).finetune(target, None, model, unit).epochs, unit);
-        self.estimate(format!("{target} from {init}"), unit, &[&self.finetune[target]], epochs)
+        let stage = config.of(init).finetune(target, None, model, unit.with_all_labels());
+        self.estimate(
+            format!("{target} from {init}"),
+            unit,
+            &[&self.finetune[target]],
+            stage.epochs,
+        )
     }
-}
-
-/// Passes over all films that take as long as so many over a share of them.
-fn fewer(passes: usize, unit: Unit) -> usize {
-    (passes as f64 * unit.labels).round() as usize
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

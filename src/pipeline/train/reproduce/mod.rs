@@ -185,7 +185,8 @@ impl Experiment<'_> {
         let sets = if single { "sd" } else { "md" };
         let method = if simclr { "simclr" } else { "moco" };
         let start = if from.is_some() { "++" } else { "" };
-        let run = self.stage(&format!("{sets}-{method}{start}"), backbone, unit.unlabelled())?;
+        let run =
+            self.stage(&format!("{sets}-{method}{start}"), backbone, unit.with_all_labels())?;
         let model = Model { backbone, weights: from };
         pretrain(self.gpu, &self.config.pretrain(simclr, single, model, unit), &run)
     }

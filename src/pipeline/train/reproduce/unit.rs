@@ -14,8 +14,8 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// The same with all labels, as stage 1 has it, which knows none.
-    pub fn unlabelled(self) -> Self {
+    /// The same with all labels: as stage 1 has it, which knows none, and with as many steps.
+    pub fn with_all_labels(self) -> Self {
         Self { labels: 1.0, ..self }
     }
 }

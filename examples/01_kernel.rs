@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     let rec = Recording::new(&gpu);
     let quads = on_x.rows() * on_x.quads();
     let params = Params { quads: quads as u32, a: 0.5 };
-    let cost = Cost { flops: 8 * quads as u64, shape: format!("{:?}", on_x.shape) };
+    let cost = Cost { flops: 8 * quads as u64, trips: 0, shape: format!("{:?}", on_x.shape) };
     rec.launch(&SAXPY, &[], params, &[&on_x.data, &on_y.data], Gpu::grid(quads), cost)?;
     let program = Program::new(rec)?;
     program.run();

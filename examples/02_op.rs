@@ -49,7 +49,7 @@ impl Op<1> for Square {
 fn launch(rec: &Recording, kernel: &Kernel<Params>, tensors: &[&Tensor]) -> Result<()> {
     let quads = tensors[0].rows() * tensors[0].quads();
     let slices: Vec<_> = tensors.iter().map(|tensor| &tensor.data).collect();
-    let cost = Cost { flops: 4 * quads as u64, shape: format!("{:?}", tensors[0].shape) };
+    let cost = Cost { flops: 4 * quads as u64, trips: 0, shape: format!("{:?}", tensors[0].shape) };
     rec.launch(kernel, &[], Params { quads: quads as u32 }, &slices, Gpu::grid(quads), cost)
 }
 

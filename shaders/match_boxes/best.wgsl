@@ -36,8 +36,12 @@ fn main(
     var most = 0.0;
     if used && classes[min(place, p.images * padded - 1u)] >= 0.0 {
         let truth = corners[n * p.truths + g];
-        for (var i = lane; i < p.boxes; i += 256u) {
-            most = max(most, iou(truth, boxes[n * p.stride + i]));
+        // Four boxes a trip, which are read together.
+        for (var first = lane; first < p.boxes; first += 1024u) {
+            for (var i = 0u; i < 4u; i += 1u) {
+                let at = min(first + 256u * i, p.boxes - 1u);
+                most = max(most, iou(truth, boxes[n * p.stride + at]));
+            }
         }
     }
     of_lane[lane] = most;

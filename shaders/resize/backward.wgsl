@@ -5,7 +5,7 @@
 // it, or for nearest 1 where h·whole ≤ place < (h + 1)·whole. One thread per four channels of grad_x
 // gathers the outputs in which its pixel has a share, in order: no two threads add to the same
 // place, and the sum is always the same. It reads about (2·P/H)·(2·Q/W) elements of dy, nearest a
-// quarter of them.
+// quarter of them; where that is many, a launch takes each axis, and the other one is as long as before.
 
 #import grid
 
@@ -55,7 +55,9 @@ fn reach(axis: Axis, at: i32) -> vec2i {
     if axis.step == 0 {
         return vec2i(0, axis.outputs);
     }
-    let low = max((at - i32(LINEAR)) * axis.whole - axis.first, 0) / axis.step;
+    // The first whose place is above (at − 1) · whole, or for nearest not below at · whole.
+    let before = (at - i32(LINEAR)) * axis.whole - axis.first;
+    let low = select(0, (before + select(axis.step - 1, axis.step, LINEAR == 1u)) / axis.step, before >= 0);
     let high = ((at + 1) * axis.whole - axis.first + axis.step - 1) / axis.step;
     return vec2i(
         select(low, 0, at == 0),

@@ -34,12 +34,23 @@ var<workgroup> digits: u32; // of the k-th key, as far as they are known
 var<workgroup> wanted: u32; // of the keys that begin with these digits
 var<workgroup> taken: u32; // k, or fewer where the row has fewer candidates
 
-// The keys of four numbers; 0 for those that only fill up the last axis.
-fn keys_at(row: u32, i: u32) -> vec4u {
-    let v = x[row * (p.count / p.channels) * p.quads + i];
+// The keys of four numbers; 0 for those that only fill up the last axis, and from `end` on.
+fn keys_at(row: u32, i: u32, end: u32) -> vec4u {
+    let v = x[row * (p.count / p.channels) * p.quads + min(i, end - 1u)];
     let c = 4u * (i % p.quads) + vec4u(0u, 1u, 2u, 3u);
     let key = vec4u(key_of(v.x), key_of(v.y), key_of(v.z), key_of(v.w));
-    return select(vec4u(), key, c < vec4u(p.channels));
+    return select(vec4u(), key, c < vec4u(select(0u, p.channels, i < end)));
+}
+
+// Adds to every thread's counts those of the threads before it. Every thread of the workgroup must call it.
+fn add_up(lane: u32) {
+    for (var step = 1u; step < 256u; step *= 2u) {
+        workgroupBarrier();
+        let before = select(vec2u(), counts[max(lane, step) - step], lane >= step);
+        workgroupBarrier();
+        counts[lane] += before;
+    }
+    workgroupBarrier();
 }
 
 // Appends a digit of `width` bits at `shift` to the digits that are known.
@@ -50,52 +61,50 @@ fn refine(lane: u32, row: u32, shift: u32, width: u32) {
     workgroupBarrier();
     let known = digits;
     let length = p.count / p.channels * p.quads;
-    for (var i = lane; i < length; i += 256u) {
-        let key = keys_at(row, i);
-        for (var c = 0u; c < 4u; c += 1u) {
-            // Two shifts, since one by 32 bits would be none.
-            let before = (key[c] >> shift) >> width;
-            if key[c] > 0u && before == known {
-                atomicAdd(&bins[(key[c] >> shift) % (1u << width)], 1u);
+    for (var first = lane; first < length; first += 1024u) {
+        for (var i = 0u; i < 4u; i += 1u) {
+            let key = keys_at(row, first + 256u * i, length);
+            for (var c = 0u; c < 4u; c += 1u) {
+                // Two shifts, since one by 32 bits would be none.
+                let before = (key[c] >> shift) >> width;
+                if key[c] > 0u && before == known {
+                    atomicAdd(&bins[(key[c] >> shift) % (1u << width)], 1u);
+                }
             }
         }
     }
     workgroupBarrier();
-    var sum = 0u;
-    for (var b = 8u * lane; b < 8u * lane + 8u; b += 1u) {
-        sum += atomicLoad(&bins[b]);
+    // From the highest bin down, eight a thread: the one in which the last wanted key lies.
+    let highest = BINS - 1u - 8u * lane;
+    var own = 0u;
+    for (var b = 0u; b < 8u; b += 1u) {
+        own += atomicLoad(&bins[highest - b]);
     }
-    counts[lane].x = sum;
-    workgroupBarrier();
-    if lane == 0u {
-        find(known, shift, width);
-    }
-    workgroupBarrier();
-}
-
-// From the highest bin down: the one in which the last wanted key lies. One thread.
-fn find(known: u32, shift: u32, width: u32) {
-    if shift == FIRST {
-        var all = 0u;
-        for (var t = 0u; t < 256u; t += 1u) {
-            all += counts[t].x;
-        }
-        taken = min(p.k, all);
+    counts[lane] = vec2u(own, 0u);
+    add_up(lane);
+    if lane == 0u && shift == FIRST {
+        taken = min(p.k, counts[255].x);
         wanted = taken;
     }
-    var left = wanted;
-    var t = 255u;
-    while t > 0u && counts[t].x < left {
-        left -= counts[t].x;
-        t -= 1u;
+    workgroupBarrier();
+    let before = counts[lane].x - own;
+    let all = wanted;
+    workgroupBarrier();
+    if before < all && all <= before + own {
+        var left = all - before;
+        var b = highest;
+        for (var i = 0u; i < 7u; i += 1u) {
+            let here = atomicLoad(&bins[b]);
+            if here >= left {
+                break;
+            }
+            left -= here;
+            b -= 1u;
+        }
+        digits = (known << width) | b;
+        wanted = left;
     }
-    var b = 8u * t + 7u;
-    while b > 8u * t && atomicLoad(&bins[b]) < left {
-        left -= atomicLoad(&bins[b]);
-        b -= 1u;
-    }
-    digits = (known << width) | b;
-    wanted = left;
+    workgroupBarrier();
 }
 
 @compute @workgroup_size(256)
@@ -122,31 +131,33 @@ fn main(
     let begin = min(lane * part, length);
     let end = min(begin + part, length);
     var mine = vec2u();
-    for (var i = begin; i < end; i += 1u) {
-        let key = keys_at(row, i);
-        for (var c = 0u; c < 4u; c += 1u) {
-            mine += select(vec2u(), vec2u(1u), vec2<bool>(key[c] > last, key[c] == last));
+    for (var first = begin; first < end; first += 4u) {
+        for (var i = 0u; i < 4u; i += 1u) {
+            let key = keys_at(row, first + i, end);
+            for (var c = 0u; c < 4u; c += 1u) {
+                mine += select(vec2u(), vec2u(1u), vec2<bool>(key[c] > last, key[c] == last));
+            }
         }
     }
     counts[lane] = mine;
-    workgroupBarrier();
-    var before = vec2u(); // those of the threads below
-    for (var t = 0u; t < lane; t += 1u) {
-        before += counts[t];
-    }
+    add_up(lane);
+    var before = counts[lane] - mine; // those of the threads below
     let base = 2u * row * WIDTH;
     let above = taken - wanted;
-    for (var i = begin; i < end; i += 1u) {
-        let key = keys_at(row, i);
-        for (var c = 0u; c < 4u; c += 1u) {
-            let is_above = key[c] > last;
-            let is_last = key[c] == last && before.y < wanted;
-            if is_above || is_last {
-                let at = base + select(above + before.y, before.x, is_above);
-                candidates[at] = key[c];
-                candidates[at + WIDTH] = i / p.quads * p.channels + 4u * (i % p.quads) + c;
+    for (var first = begin; first < end; first += 4u) {
+        for (var j = 0u; j < 4u; j += 1u) {
+            let i = first + j;
+            let key = keys_at(row, i, end);
+            for (var c = 0u; c < 4u; c += 1u) {
+                let is_above = key[c] > last;
+                let is_last = key[c] == last && before.y < wanted;
+                if is_above || is_last {
+                    let at = base + select(above + before.y, before.x, is_above);
+                    candidates[at] = key[c];
+                    candidates[at + WIDTH] = i / p.quads * p.channels + 4u * (i % p.quads) + c;
+                }
+                before += select(vec2u(), vec2u(1u), vec2<bool>(is_above, is_last));
             }
-            before += select(vec2u(), vec2u(1u), vec2<bool>(is_above, is_last));
         }
     }
     for (var i = taken + lane; i < WIDTH; i += 256u) {

@@ -10,7 +10,9 @@ mod names;
 mod not_finite;
 mod refusals;
 mod shaders;
+mod submissions;
 mod tape;
+mod trips;
 
 use mtpret_engine::gpu::{DeviceOptions, Gpu};
 

@@ -181,6 +181,12 @@ impl DeviceArgs {
             ..DeviceOptions::default()
         };
         let gpu = Gpu::open(options)?;
+        if gpu.caps().software {
+            eprintln!(
+                "adapter: {} runs on the CPU; `mtpret doctor` lists all adapters",
+                gpu.info().name
+            );
+        }
         mtpret_engine::autotune::cache::load(&gpu)?;
         let step = StepOptions {
             half: self.precision == Precision::F16,

@@ -23,8 +23,14 @@ pub struct DeviceOptions {
     pub matrices: Matrices,
     /// Round to f16 by integers, as on DX12, whose own conversion may cut: for tests elsewhere.
     pub halves_by_bits: bool,
+    /// The most bytes of one binding, in place of the adapter's limit: what is recorded for an adapter that binds more cannot be run.
+    /// For tests.
+    pub most_bound: Option<u64>,
     /// Rewrites each kernel before the driver compiles it, as a compiler may, or refuses it: for tests.
     pub rewrite: Option<Rewrite>,
+    /// Rewritten kernels have a counter of the device's, one `u32`, as binding 0 of group 1: each launch runs alone, and what it
+    /// leaves there is kept for [`Gpu::tallied`](super::Gpu::tallied). For tests.
+    pub tally: bool,
     /// Is told what a person waits for, how many are done, and of how many: `compiling`, 41, 120.
     pub progress: Option<Progress>,
     /// Is told, in a line, what a person should know: a damaged cache that is dropped, a kernel that the driver refuses.
@@ -96,16 +102,19 @@ pub fn lists_matrices(adapter: &wgpu::Adapter) -> bool {
         })
 }
 
-/// All adapters of all backends, the most powerful kind first; a stable order.
+/// All adapters of all backends: the most powerful kind first, of one kind that with most memory, in whole GiB; a stable order.
 pub fn adapters() -> Vec<wgpu::Adapter> {
     let all = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let mut all = listed(all, hlsl_compiler().clone());
-    all.sort_by_key(|a| match a.get_info().device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
+    all.sort_by_cached_key(|a| {
+        let kind = match a.get_info().device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        (kind, std::cmp::Reverse(memory(a).unwrap_or(0) >> 30))
     });
     all
 }
@@ -226,8 +235,10 @@ pub fn open(
         Matrices::Listed if !lists_matrices(adapter) => Matrices::Unused,
         asked => asked,
     };
-    let mut optional =
-        wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64 | wgpu::Features::PIPELINE_CACHE;
+    let mut optional = wgpu::Features::SUBGROUP
+        | wgpu::Features::SHADER_INT64
+        | wgpu::Features::PIPELINE_CACHE
+        | wgpu::Features::TIMESTAMP_QUERY;
     let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
     if matrices == Matrices::Listed {
         optional |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
@@ -252,38 +263,69 @@ pub fn open(
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
     let memory = memory(adapter);
+    if let Some(most) = options.most_bound {
+        limits.max_storage_buffer_binding_size = most;
+    }
     let halves_by_bits = options.halves_by_bits || info.backend == wgpu::Backend::Dx12;
     let caps = Caps { subgroup, software, quads64, halves_by_bits, matrices, memory, limits };
     Ok((device, queue, caps))
 }
 
-/// Bytes of the largest heap of an adapter's own memory. wgpu does not tell; Vulkan and DXGI do.
+/// Bytes of an adapter's own memory that this process may take: what the driver budgets, where it says so, else the largest
+/// heap. wgpu does not tell; Vulkan and DXGI do.
 #[cfg(not(target_vendor = "apple"))]
 fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     #[cfg(windows)]
     if let Some(memory) = dxgi_memory(adapter) {
         return Some(memory);
     }
-    // SAFETY: nothing is made or destroyed: the driver is asked for a table, while the guard holds the adapter.
-    let heaps = unsafe {
+    /// `VkPhysicalDeviceMemoryBudgetPropertiesEXT`: bytes of each heap that this process may take, and those that it has.
+    #[repr(C)]
+    struct Budget {
+        kind: i32,
+        next: *mut std::ffi::c_void,
+        budget: [u64; 16],
+        taken: [u64; 16],
+    }
+    let mut of =
+        Budget { kind: 1_000_237_000, next: std::ptr::null_mut(), budget: [0; 16], taken: [0; 16] };
+    let mut all = Default::default();
+    // SAFETY: nothing is made or destroyed: the driver is asked for a table, while the guard holds the adapter. Of a budget it
+    // is asked only if it has the extension whose structure `Budget` is; that outlives the call.
+    unsafe {
         let adapter = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
         let instance = adapter.shared_instance().raw_instance();
-        instance.get_physical_device_memory_properties(adapter.raw_physical_device())
-    };
-    let heaps = &heaps.memory_heaps[..heaps.memory_heap_count as usize];
+        let device = adapter.raw_physical_device();
+        instance.get_physical_device_memory_properties2(device, &mut all);
+        if adapter.physical_device_capabilities().supports_extension(c"VK_EXT_memory_budget") {
+            all.p_next = (&raw mut of).cast();
+            instance.get_physical_device_memory_properties2(device, &mut all);
+        }
+    }
+    let heaps =
+        &all.memory_properties.memory_heaps[..all.memory_properties.memory_heap_count as usize];
     // The lowest flag of a heap says that it is the device's own.
-    heaps.iter().filter(|heap| heap.flags.as_raw() & 1 == 1).map(|heap| heap.size).max()
+    let own = heaps.iter().zip(of.budget).filter(|(heap, _)| heap.flags.as_raw() & 1 == 1);
+    own.map(|(heap, budget)| if budget == 0 { heap.size } else { budget.min(heap.size) }).max()
 }
 
-/// Bytes of a DX12 adapter's own memory; of one that is not a card of its own, with those of the machine that it may take.
+/// Bytes of a DX12 adapter's own memory that this process may take; of one that is not a card of its own, with those of the
+/// machine that it may take.
 #[cfg(windows)]
 fn dxgi_memory(adapter: &wgpu::Adapter) -> Option<u64> {
-    // SAFETY: nothing is made or destroyed: the system is asked for a description, while the guard holds the adapter.
-    let about = unsafe { adapter.as_hal::<wgpu::hal::api::Dx12>()?.raw_adapter().GetDesc().ok()? };
+    // SAFETY: nothing is made or destroyed: the system is asked for a description and a budget, while the guard holds the adapter.
+    let (about, budget) = unsafe {
+        let adapter = adapter.as_hal::<wgpu::hal::api::Dx12>()?;
+        let mut memory = Default::default();
+        // The default segment is the adapter's own.
+        let asked = adapter.raw_adapter().QueryVideoMemoryInfo(0, Default::default(), &mut memory);
+        (adapter.raw_adapter().GetDesc().ok()?, asked.map_or(0, |()| memory.Budget))
+    };
     let (own, shared) = (about.DedicatedVideoMemory as u64, about.SharedSystemMemory as u64);
     // A part of the machine's memory is called an integrated adapter's own, often a small one.
     let discrete = adapter.get_info().device_type == wgpu::DeviceType::DiscreteGpu;
-    Some(if discrete { own } else { own + shared })
+    let all = if discrete { own } else { own + shared };
+    Some(if budget == 0 { all } else { budget.min(all) })
 }
 
 /// Metal shares the machine's memory, and wgpu does not tell how much of it.

@@ -2,7 +2,7 @@
 
 use super::{ADAPTER, Command, Cost, Gpu, Kernel, Program, Recording, Slice, Variant};
 use crate::{Error, Result, kernel, params};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const FMA: Kernel<Chains> = kernel!("ceiling/fma");
 const COPY: Kernel<Quads> = kernel!("ceiling/copy");
@@ -82,29 +82,22 @@ pub fn time(
         once.iter().map(|c| if let Command::Launch(l) = c { l.cost.flops } else { 0 }).sum();
     let (bytes, launches) = (once.iter().map(Command::bytes).sum(), once.len());
     // The first run of a pipeline pays for things that later ones do not.
-    seconds(gpu, &program)?;
+    program.seconds()?;
     loop {
-        let took = seconds(gpu, &program)?;
+        let took = program.seconds()?;
         if took >= LONG_ENOUGH.as_secs_f64() || repeats >= 1024 {
             break;
         }
         let wanted = LONG_ENOUGH.as_secs_f64() / took.max(1e-6) * 1.2;
         repeats = (f64::from(repeats) * wanted).clamp(f64::from(repeats + 1), 1024.0) as u32;
         program = build(repeats)?;
-        seconds(gpu, &program)?;
+        program.seconds()?;
     }
     let mut seconds = (0..runs.max(1))
-        .map(|_| Ok(seconds(gpu, &program)? / f64::from(repeats)))
+        .map(|_| Ok(program.seconds()? / f64::from(repeats)))
         .collect::<Result<Vec<_>>>()?;
     seconds.sort_by(f64::total_cmp);
     Ok(Timing { seconds, flops, bytes, launches })
-}
-
-fn seconds(gpu: &Gpu, program: &Program) -> Result<f64> {
-    let start = Instant::now();
-    program.run();
-    gpu.wait()?;
-    Ok(start.elapsed().as_secs_f64())
 }
 
 /// Thousand million f32 operations a second (a multiply-add is two), without memory traffic: the
@@ -122,9 +115,13 @@ pub fn fma_gflops(gpu: &Gpu) -> Result<f64> {
             let run = |trips: u32| -> Result<f64> {
                 let rec = Recording::new(gpu);
                 let p = Chains { trips, scale: 1.0, offset: 1.0 };
-                let cost = Cost { flops: flops * u64::from(trips), shape: String::new() };
+                let cost = Cost {
+                    flops: flops * u64::from(trips),
+                    trips: trips.into(),
+                    shape: String::new(),
+                };
                 rec.launch(&FMA, &[("CHAINS", chains)], p, &[&sums], [workgroups, 1, 1], cost)?;
-                seconds(gpu, &Program::new(rec)?)
+                Program::new(rec)?.seconds()
             };
             let mut trips = 1;
             run(trips)?;

@@ -6,13 +6,15 @@
 
 mod adapter;
 mod ceiling;
+mod counters;
 mod kernel;
 mod loss;
+mod pipeline;
 mod plan;
 mod program;
-mod recompute;
 mod recording;
-mod sealed;
+mod tally;
+mod timestamps;
 mod transfer;
 mod tuning;
 
@@ -21,19 +23,23 @@ pub use adapter::{
     Caps, DeviceOptions, Matrices, Progress, Rewrite, adapters, compiler, lists_matrices,
 };
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
+pub use counters::Counters;
+use counters::Traffic;
 pub(crate) use kernel::kernel;
 pub use kernel::{Access, Constants, HALF, Kernel, Params, Source};
 use loss::Loss;
+pub(crate) use pipeline::dropped;
+use pipeline::{Pipeline, sealed};
 pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
-pub(crate) use sealed::dropped;
+pub use tally::Tallied;
 pub use transfer::{Readback, Upload};
 pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};
 use std::{
-    cell::{Cell, RefCell},
+    cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
 };
@@ -57,47 +63,11 @@ struct Inner {
     tuning: RefCell<BTreeMap<String, Tuned>>,
     refused: RefCell<BTreeSet<(String, Variant)>>,
     traffic: Traffic,
+    tally: OnceCell<tally::Tally>,
+    timestamps: OnceCell<timestamps::Timestamps>,
 }
 
 type Key = (&'static str, Constants);
-
-struct Pipeline {
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-    /// It has run once: drivers may put compiling off until then.
-    used: Cell<bool>,
-}
-
-/// What has crossed between host and device so far.
-#[derive(Default)]
-struct Traffic {
-    uploads: Cell<u64>,
-    readbacks: Cell<u64>,
-    launches: Cell<u64>,
-    /// The most bytes in buffers since somebody began to watch.
-    peak: Cell<i64>,
-}
-
-/// Counts of things made and moved since the device was opened; for tests and reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counters {
-    /// Buffers alive, by wgpu's count.
-    pub buffers: i64,
-    /// Bind groups alive, by wgpu's count.
-    pub bind_groups: i64,
-    /// Compute pipelines alive, by wgpu's count.
-    pub pipelines: i64,
-    /// Shader modules alive, by wgpu's count.
-    pub modules: i64,
-    /// Bytes of device memory in buffers, by wgpu's count.
-    pub buffer_bytes: i64,
-    /// Host-to-device transfers made.
-    pub uploads: u64,
-    /// Device-to-host transfers made.
-    pub readbacks: u64,
-    /// Launches submitted.
-    pub launches: u64,
-}
 
 impl Gpu {
     /// Opens the adapter that `options` names.
@@ -135,7 +105,16 @@ impl Gpu {
             tuning: RefCell::default(),
             refused: RefCell::default(),
             traffic: Traffic::default(),
+            tally: OnceCell::new(),
+            timestamps: OnceCell::new(),
         }));
+        if gpu.options().tally {
+            let tally = tally::Tally::new(&gpu)?;
+            gpu.0.tally.get_or_init(|| tally);
+        }
+        if let Some(timestamps) = timestamps::Timestamps::new(&gpu)? {
+            gpu.0.timestamps.get_or_init(|| timestamps);
+        }
         dropped.into_iter().for_each(|line| gpu.note(line));
         Ok(gpu)
     }
@@ -180,48 +159,6 @@ impl Gpu {
     /// What kernels are chosen by.
     pub fn caps(&self) -> &Caps {
         &self.0.caps
-    }
-    /// Counts so far.
-    pub fn counters(&self) -> Counters {
-        let hal = self.0.device.get_internal_counters().hal;
-        Counters {
-            buffers: hal.buffers.read() as i64,
-            bind_groups: hal.bind_groups.read() as i64,
-            pipelines: hal.compute_pipelines.read() as i64,
-            modules: hal.shader_modules.read() as i64,
-            buffer_bytes: hal.buffer_memory.read() as i64,
-            uploads: self.0.traffic.uploads.get(),
-            readbacks: self.0.traffic.readbacks.get(),
-            launches: self.0.traffic.launches.get(),
-        }
-    }
-    /// From now on [`Gpu::peak`] tells of what comes.
-    ///
-    /// # Errors
-    /// The device is lost.
-    pub fn watch_peak(&self) -> Result<()> {
-        self.flush()?;
-        self.0.traffic.peak.set(0);
-        self.note_peak();
-        Ok(())
-    }
-    /// The most bytes of device memory that were in buffers at one time since [`Gpu::watch_peak`], by wgpu's count; what
-    /// uploads are staged in counts too.
-    pub fn peak(&self) -> u64 {
-        u64::try_from(self.0.traffic.peak.get()).unwrap_or(0)
-    }
-    fn note_peak(&self) {
-        let peak = &self.0.traffic.peak;
-        peak.set(peak.get().max(self.counters().buffer_bytes));
-    }
-    /// Bytes by which `more` beside what is in buffers would go beyond `all`.
-    ///
-    /// # Errors
-    /// The device is lost.
-    pub fn beyond(&self, all: u64, more: u64) -> Result<u64> {
-        self.flush()?;
-        let taken = u64::try_from(self.counters().buffer_bytes).unwrap_or(0);
-        Ok((taken + more).saturating_sub(all))
     }
     /// The most bytes of one binding that keep the next one aligned.
     pub fn most_bound(&self) -> u64 {
@@ -327,7 +264,19 @@ impl Gpu {
     /// # Errors
     /// The device is lost.
     pub fn wait(&self) -> Result<()> {
-        let polled = self.0.device.poll(wgpu::PollType::wait_indefinitely());
+        let drains = &self.0.traffic.drains;
+        drains.set(drains.get() + 1);
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+    /// Waits until this submission has run, whatever was submitted after it; without one, looks once.
+    fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.poll(match submission {
+            None => wgpu::PollType::Poll,
+            submission_index => wgpu::PollType::Wait { submission_index, timeout: None },
+        })
+    }
+    fn poll(&self, how: wgpu::PollType) -> Result<()> {
+        let polled = self.0.device.poll(how);
         self.0.lost.check()?;
         polled.map(|_| ()).map_err(|e| self.0.lost.fault(&e.to_string()))
     }

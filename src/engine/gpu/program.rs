@@ -1,21 +1,24 @@
 //! A program: a planned recording with its pipelines and bind groups, run as often as one likes.
 
 use super::{
-    ADAPTER, ALIGNMENT, Access, Gpu, Memory, Pipeline, Plan, Recording, Slice, plan,
+    ALIGNMENT, Gpu, Memory, Pipeline, Plan, Recording, Slice, Traffic, plan,
     recording::{Command, Contents, Launch},
+    tally::{Tallied, Tally},
+    timestamps::Noted,
 };
-use crate::{Error, Result};
+use crate::Result;
 use std::{
-    borrow::Cow,
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-/// A submission ends after about this many floating-point operations, so that no single one keeps
-/// a small GPU from drawing the screen for long: 200 ms where 50 GFLOP/s are reached.
+/// Until it was measured how long a program takes, a submission ends after about this many floating-point operations, so that
+/// no single one keeps a small GPU from drawing the screen for long: 200 ms where 50 GFLOP/s are reached.
 const FLOPS_PER_SUBMISSION: u64 = 10_000_000_000;
+/// Then it lasts about so many seconds: short for a screen, long beside what a submission costs the host.
+const SECONDS_PER_SUBMISSION: f64 = 0.01;
 
 /// A planned recording, ready to be run again and again. A run creates nothing.
 pub struct Program {
@@ -24,6 +27,9 @@ pub struct Program {
     state: Contents,
     plan: Plan,
     arenas: Vec<Rc<wgpu::Buffer>>,
+    /// Behind which commands a submission ends.
+    cuts: RefCell<Vec<usize>>,
+    runs: Cell<u32>,
 }
 
 enum EncodedStep {
@@ -86,11 +92,13 @@ impl Program {
         plan: Plan,
         arenas: Vec<Rc<wgpu::Buffer>>,
     ) -> Result<Self> {
-        let mut program = Self { gpu: gpu.clone(), steps: Vec::new(), state, plan, arenas };
+        let cuts = RefCell::new(cut(&state.commands, FLOPS_PER_SUBMISSION as f64, flops));
+        let (gpu, steps, runs) = (gpu.clone(), Vec::new(), Cell::new(0));
+        let mut program = Self { gpu, steps, state, plan, arenas, cuts, runs };
         for command in &program.state.commands {
             let step = match command {
                 Command::Launch(launch) => {
-                    let pipeline = gpu.pipeline(launch)?;
+                    let pipeline = program.gpu.pipeline(launch)?;
                     EncodedStep::Launch {
                         group: program.bind(launch, &pipeline),
                         pipeline,
@@ -135,25 +143,102 @@ impl Program {
         };
         Slice { memory, offset: offset + slice.offset, bytes: slice.bytes }
     }
-    /// Encodes and submits every command, in order. Does not wait, but for pipelines that have never run where somebody is
-    /// told how far it is: some drivers compile them only then.
+    /// Encodes and submits every command, in order. Does not wait, but the second time, for what its submissions took, and for
+    /// pipelines that have never run where somebody is told how far it is: some drivers compile them only then.
     pub fn run(&self) {
-        let unused = self.unused();
-        let (mut from, mut flops, mut used) = (0, 0, 0);
-        for (at, (command, step)) in self.state.commands.iter().zip(&self.steps).enumerate() {
-            if let Command::Launch(launch) = command {
-                flops += launch.cost.flops;
-            }
-            let first = unused > 0 && step.pipeline().is_some_and(|p| !p.used.replace(true));
-            if first || flops >= FLOPS_PER_SUBMISSION || at + 1 == self.steps.len() {
-                self.submit(&self.steps[from..=at]);
-                (from, flops) = (at + 1, 0);
-            }
+        if let Some(tally) = self.gpu.0.tally.get() {
+            return self.run_tallied(tally);
+        }
+        let runs = self.runs.get();
+        self.runs.set(runs.saturating_add(1));
+        if runs == 1 {
             // A device that is lost is met again, and said to be, by whoever reads.
-            if first && self.gpu.wait().is_ok() {
-                used += 1;
-                self.gpu.tell("compiling", used, unused);
+            if let Ok(Some(notes)) = self.run_noted() {
+                self.cut_by(&notes);
             }
+            return;
+        }
+        let unused = self.unused();
+        let (mut from, mut used) = (0, 0);
+        for end in self.cuts.borrow().iter().copied() {
+            for at in from..end {
+                let pipeline = self.steps[at].pipeline();
+                if unused > 0 && pipeline.is_some_and(|p| !p.used.replace(true)) {
+                    self.submit(&self.steps[from..=at], Noted::Not);
+                    from = at + 1;
+                    if self.gpu.wait().is_ok() {
+                        used += 1;
+                        self.gpu.tell("compiling", used, unused);
+                    }
+                }
+            }
+            if from < end {
+                self.submit(&self.steps[from..end], Noted::Not);
+                from = end;
+            }
+        }
+    }
+    /// Runs every command, and waits: the device's own seconds at the begin and the end of each submission; `None` where it has
+    /// no clock, or the program has no launch in one of its submissions or more of them than a reading has room for.
+    fn run_noted(&self) -> Result<Option<Vec<f64>>> {
+        let cuts = self.cuts.borrow();
+        let launches = |steps: &[EncodedStep]| steps.iter().any(|s| s.pipeline().is_some());
+        let ranges = || [0].into_iter().chain(cuts.iter().copied()).zip(cuts.iter().copied());
+        let clock = self.gpu.0.timestamps.get().filter(|_| {
+            cuts.len() <= Noted::MOST
+                && ranges().all(|(from, end)| launches(&self.steps[from..end]))
+        });
+        for (number, (from, end)) in ranges().enumerate() {
+            let noted = clock.map_or(Noted::Not, |clock| Noted::Ends(clock, 2 * number as u32));
+            self.submit(&self.steps[from..end], noted);
+        }
+        match clock {
+            Some(clock) if !cuts.is_empty() => clock.read(&self.gpu, 2 * cuts.len() as u32),
+            _ => Ok(None),
+        }
+    }
+    /// Cuts the program anew, by what its submissions took.
+    fn cut_by(&self, notes: &[f64]) {
+        let mut cuts = self.cuts.borrow_mut();
+        let commands = &self.state.commands;
+        let (mut seconds, mut from) = (Vec::with_capacity(commands.len()), 0);
+        for (end, noted) in cuts.iter().zip(notes.chunks_exact(2)) {
+            // Within a submission by a rule of thumb: ten operations for each byte moved.
+            let weights = commands[from..*end].iter().map(|c| flops(c) + 10.0 * c.bytes() as f64);
+            let all: f64 = weights.clone().sum();
+            let took = (noted[1] - noted[0]).max(0.0);
+            seconds.extend(weights.map(|weight| took * weight / all.max(1.0)));
+            from = *end;
+        }
+        let mut seconds = seconds.into_iter();
+        *cuts = cut(commands, SECONDS_PER_SUBMISSION, |_| seconds.next().unwrap_or(0.0));
+    }
+    /// Seconds of one run, by the device's clock where it has one, else as the host sees them.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn seconds(&self) -> Result<f64> {
+        let start = Instant::now();
+        let notes = self.run_noted()?;
+        self.gpu.wait()?;
+        let of_host = start.elapsed().as_secs_f64();
+        let of_device = |notes: Vec<f64>| notes[notes.len() - 1] - notes[0];
+        Ok(notes.map_or(of_host, of_device))
+    }
+    /// Runs every command alone, and keeps what each launch left in the counter.
+    fn run_tallied(&self, tally: &Tally) {
+        for (command, step) in self.state.commands.iter().zip(&self.steps) {
+            self.gpu.clear(&tally.counter);
+            self.submit(std::slice::from_ref(step), Noted::Not);
+            let Command::Launch(launch) = command else { continue };
+            // A device that is lost is met again, and said to be, by whoever reads.
+            let Ok(bytes) = self.gpu.read(&tally.counter) else { return };
+            tally.found.borrow_mut().push(Tallied {
+                kernel: launch.source.name,
+                shape: launch.cost.shape.clone(),
+                stated: launch.cost.trips,
+                counted: bytemuck::pod_read_unaligned::<u32>(&bytes).into(),
+            });
         }
     }
     /// Pipelines that have never run, if anybody is to be told; says that they come.
@@ -169,36 +254,41 @@ impl Program {
         }
         unused
     }
-    fn submit(&self, steps: &[EncodedStep]) {
-        self.gpu.0.queue.submit([self.encode(steps)]);
-        let launches = steps.iter().filter(|s| matches!(s, EncodedStep::Launch { .. })).count();
-        let count = &self.gpu.0.traffic.launches;
+    fn submit(&self, steps: &[EncodedStep], noted: Noted) {
+        self.gpu.0.queue.submit([self.encode(steps, noted)]);
+        let launches = steps.iter().filter(|s| s.pipeline().is_some()).count();
+        let Traffic { launches: count, submissions, .. } = &self.gpu.0.traffic;
         count.set(count.get() + launches as u64);
+        submissions.set(submissions.get() + 1);
     }
-    fn encode(&self, steps: &[EncodedStep]) -> wgpu::CommandBuffer {
+    fn encode(&self, steps: &[EncodedStep], noted: Noted) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
-        let mut rest = steps;
-        while !rest.is_empty() {
-            let launches =
-                rest.iter().take_while(|s| matches!(s, EncodedStep::Launch { .. })).count();
-            if launches > 0 {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                for step in &rest[..launches] {
-                    let EncodedStep::Launch { pipeline, group, params, grid: [x, y, z] } = step
-                    else {
-                        continue;
-                    };
-                    pass.set_pipeline(&pipeline.pipeline);
-                    pass.set_bind_group(0, group, &[]);
-                    pass.set_immediates(0, params);
-                    pass.dispatch_workgroups(*x, *y, *z);
-                }
-            }
-            rest = &rest[launches..];
-            if let Some((EncodedStep::Copy { from, to }, after)) = rest.split_first() {
+        let together = |a: &EncodedStep, b: &EncodedStep| {
+            !noted.apart() && a.pipeline().is_some() && b.pipeline().is_some()
+        };
+        let passes = || steps.chunk_by(together).filter(|steps| steps[0].pipeline().is_some());
+        let (mut pass, count) = (0, passes().count() as u32);
+        for steps in steps.chunk_by(together) {
+            if let [EncodedStep::Copy { from, to }] = steps {
                 let (source, target) = (super::existing(from), super::existing(to));
                 encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, from.bytes);
-                rest = after;
+                continue;
+            }
+            let timestamp_writes = noted.of_pass(pass, pass + 1 == count);
+            pass += 1;
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for step in steps {
+                let EncodedStep::Launch { pipeline, group, params, grid: [x, y, z] } = step else {
+                    continue;
+                };
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, group, &[]);
+                if let Some(tally) = self.gpu.0.tally.get() {
+                    pass.set_bind_group(1, &tally.group, &[]);
+                }
+                pass.set_immediates(0, params);
+                pass.dispatch_workgroups(*x, *y, *z);
             }
         }
         encoder.finish()
@@ -207,21 +297,54 @@ impl Program {
     /// submission, in which a driver on the CPU does the work itself.
     pub fn encoding(&self) -> Duration {
         let start = Instant::now();
-        drop(self.encode(&self.steps));
+        drop(self.encode(&self.steps, Noted::Not));
         start.elapsed()
     }
-    /// Runs every command alone and waits for each: its wall time, with the cost of a submission.
+    /// Runs every command, each by itself, and waits: what it took. By the device's clock where it has one: a copy then takes what
+    /// lies between the launches around it; elsewhere as the host sees it, with the cost of a submission.
     ///
     /// # Errors
     /// The device is lost.
     pub fn profile(&self) -> Result<Vec<Duration>> {
-        let time = |step: &EncodedStep| {
-            let start = Instant::now();
-            self.submit(std::slice::from_ref(step));
-            self.gpu.wait()?;
-            Ok(start.elapsed())
-        };
-        self.steps.iter().map(time).collect()
+        let mut all = Vec::with_capacity(self.steps.len());
+        for steps in self.steps.chunks(Noted::MOST) {
+            all.extend(match self.profile_noted(steps)? {
+                Some(times) => times,
+                None => steps.iter().map(|step| self.alone(step)).collect::<Result<_>>()?,
+            });
+        }
+        Ok(all)
+    }
+    fn profile_noted(&self, steps: &[EncodedStep]) -> Result<Option<Vec<Duration>>> {
+        let Some(clock) = self.gpu.0.timestamps.get() else { return Ok(None) };
+        let mut note = 0;
+        // As many together as a submission has on a fast device, so that none lasts long on a slow one.
+        for steps in steps.chunks(64) {
+            self.submit(steps, Noted::Each(clock, note));
+            note += 2 * steps.iter().filter(|s| s.pipeline().is_some()).count() as u32;
+        }
+        if note == 0 {
+            return Ok(None);
+        }
+        let Some(notes) = clock.read(&self.gpu, note)? else { return Ok(None) };
+        let (mut at, mut last) = (0, notes[0]);
+        let times = steps.iter().map(|step| {
+            let from = if step.pipeline().is_some() { notes[at] } else { last };
+            let to = match step.pipeline() {
+                Some(_) => notes[at + 1],
+                None => notes.get(at).copied().unwrap_or(last),
+            };
+            at += if step.pipeline().is_some() { 2 } else { 0 };
+            last = to;
+            Duration::from_secs_f64((to - from).max(0.0))
+        });
+        Ok(Some(times.collect()))
+    }
+    fn alone(&self, step: &EncodedStep) -> Result<Duration> {
+        let start = Instant::now();
+        self.submit(std::slice::from_ref(step), Noted::Not);
+        self.gpu.wait()?;
+        Ok(start.elapsed())
     }
     /// Reads a slice after a run: existing memory, or a transient that was kept.
     ///
@@ -244,113 +367,21 @@ impl Gpu {
     pub(super) fn largest_arena(&self) -> u64 {
         self.caps().limits.max_buffer_size.min((1 << 31) - 1) / ALIGNMENT * ALIGNMENT
     }
-    /// Compiles the pipelines of all launches that are not compiled yet, and tells how far it is.
-    fn compile_all<'a>(&self, commands: impl Iterator<Item = &'a Command>) -> Result<()> {
-        let mut missing: BTreeMap<_, &Launch> = BTreeMap::new();
-        for command in commands {
-            if let Command::Launch(launch) = command {
-                let key = (launch.source.name, launch.constants.clone());
-                if !self.0.pipelines.borrow().contains_key(&key) {
-                    missing.insert(key, launch);
-                }
-            }
-        }
-        for (at, launch) in missing.values().enumerate() {
-            self.tell("compiling", at, missing.len());
-            self.pipeline(launch).inspect_err(|e| self.refuse(launch, e))?;
-        }
-        if !missing.is_empty() {
-            self.tell("compiling", missing.len(), missing.len());
-        }
-        Ok(())
-    }
-    fn tell(&self, what: &str, done: usize, of: usize) {
-        if let Some(tell) = self.options().progress {
-            tell(what, done, of);
+}
+
+fn flops(command: &Command) -> f64 {
+    command.name_and_flops().1 as f64
+}
+
+/// Behind which commands a submission ends that has `most` of what `of` says of each.
+fn cut(commands: &[Command], most: f64, mut of: impl FnMut(&Command) -> f64) -> Vec<usize> {
+    let (mut cuts, mut sum) = (Vec::new(), 0.0);
+    for (at, command) in commands.iter().enumerate() {
+        sum += of(command);
+        if sum >= most || at + 1 == commands.len() {
+            cuts.push(at + 1);
+            sum = 0.0;
         }
     }
-    /// The pipeline of a launch; compiled the first time it is asked for.
-    fn pipeline(&self, launch: &Launch) -> Result<Rc<Pipeline>> {
-        let key = (launch.source.name, launch.constants.clone());
-        if let Some(pipeline) = self.0.pipelines.borrow().get(&key) {
-            return Ok(pipeline.clone());
-        }
-        let pipeline = Rc::new(self.compile(launch)?);
-        self.0.pipelines.borrow_mut().insert(key, pipeline.clone());
-        Ok(pipeline)
-    }
-    /// Asks the driver for a pipeline. What wgpu's validation, the driver's compiler or a lack of memory has against it comes
-    /// back as an error.
-    fn compile(&self, launch: &Launch) -> Result<Pipeline> {
-        let (device, source) = (&self.0.device, &launch.source);
-        let refused = |problem: String| Error::Shader {
-            kernel: source.name.into(),
-            problem: format!("{} does not compile it: {problem}", self.described()),
-        };
-        let rewrite = self.0.options.rewrite;
-        let rewritten = rewrite.map(|rewrite| rewrite(source.name, &source.wgsl).map_err(refused));
-        let wgsl = match rewritten.transpose()?.flatten() {
-            None => wgpu::ShaderSource::Wgsl(source.wgsl.as_str().into()),
-            Some(module) => wgpu::ShaderSource::Naga(Cow::Owned(module)),
-        };
-        let filters = [
-            wgpu::ErrorFilter::OutOfMemory,
-            wgpu::ErrorFilter::Internal,
-            wgpu::ErrorFilter::Validation,
-        ];
-        let scopes = filters.map(|filter| device.push_error_scope(filter));
-        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgsl };
-        let checks = match self.0.options.checked {
-            true => wgpu::ShaderRuntimeChecks::checked(),
-            false => wgpu::ShaderRuntimeChecks::unchecked(),
-        };
-        // SAFETY: the WGSL is one of this crate's own files; tests run every case of every kernel
-        // with the checks on and off and compare the results.
-        let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
-        let entry = |(binding, access): (u32, &Access)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        };
-        let entries: Vec<_> = (0..).zip(&source.bindings).map(entry).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(source.name),
-            entries: &entries,
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(source.name),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: launch.params.len() as u32,
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(source.name),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &source.overrides,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: self.0.cache.as_ref(),
-        });
-        let mut problem = None;
-        // The scope that was opened last is closed first.
-        for scope in scopes.into_iter().rev() {
-            problem = problem.or(pollster::block_on(scope.pop()));
-        }
-        match problem {
-            None => Ok(Pipeline { pipeline, layout, used: Cell::new(false) }),
-            Some(e @ wgpu::Error::OutOfMemory { .. }) => {
-                let expected = format!("memory to compile {} on {}", source.name, self.described());
-                let mend = "close what else uses the adapter, or name another";
-                Err(Error::memory(ADAPTER, expected, e.to_string(), mend))
-            }
-            Some(e) => Err(refused(e.to_string())),
-        }
-    }
+    cuts
 }

@@ -46,6 +46,9 @@ pub enum Memory {
 pub struct Cost {
     /// Floating-point operations, 2 for a multiply-add.
     pub flops: u64,
+    /// Trips of loops, those of inner ones counted each, that no thread exceeds: they run one after another, however many threads
+    /// the adapter has.
+    pub trips: u64,
     /// The shape, as a person would say it.
     pub shape: String,
 }

@@ -16,11 +16,14 @@ const LOST: u8 = 3;
 struct Staging {
     buffer: wgpu::Buffer,
     state: Arc<AtomicU8>,
+    /// The last submission that uses it.
+    submission: Option<wgpu::SubmissionIndex>,
 }
 
 impl Staging {
     fn new(gpu: &Gpu, bytes: u64, usage: wgpu::BufferUsages) -> Result<Self> {
-        Ok(Self { buffer: gpu.buffer(bytes, usage)?, state: Arc::new(AtomicU8::new(IDLE)) })
+        let buffer = gpu.buffer(bytes, usage)?;
+        Ok(Self { buffer, state: Arc::new(AtomicU8::new(IDLE)), submission: None })
     }
     fn map(&self, mode: wgpu::MapMode) {
         self.state.store(PENDING, Ordering::Release);
@@ -31,7 +34,7 @@ impl Staging {
     }
     fn wait(&self, gpu: &Gpu) -> Result<()> {
         while self.state.load(Ordering::Acquire) == PENDING {
-            gpu.wait()?;
+            gpu.wait_for(self.submission.clone())?;
         }
         match self.state.load(Ordering::Acquire) {
             MAPPED => Ok(()),
@@ -72,7 +75,7 @@ impl Upload {
             bytes.len() as u64 <= to.bytes && bytes.len().is_multiple_of(4),
             "an upload fits its slice"
         );
-        let staging = &self.ring[self.turn];
+        let staging = &mut self.ring[self.turn];
         staging.wait(&self.gpu)?;
         let range = ..bytes.len() as u64;
         staging
@@ -84,7 +87,7 @@ impl Upload {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         let (target, length) = (existing(to), bytes.len() as u64);
         encoder.copy_buffer_to_buffer(&staging.buffer, 0, target, to.offset, length);
-        self.gpu.0.queue.submit([encoder.finish()]);
+        staging.submission = Some(self.gpu.0.queue.submit([encoder.finish()]));
         staging.map(wgpu::MapMode::Write);
         let count = &self.gpu.0.traffic.uploads;
         count.set(count.get() + 1);
@@ -119,7 +122,7 @@ impl Readback {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         let source = existing(from);
         encoder.copy_buffer_to_buffer(source, from.offset, &self.staging.buffer, 0, from.bytes);
-        self.gpu.0.queue.submit([encoder.finish()]);
+        self.staging.submission = Some(self.gpu.0.queue.submit([encoder.finish()]));
         self.staging.map(wgpu::MapMode::Read);
         self.bytes = from.bytes;
         let count = &self.gpu.0.traffic.readbacks;

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     autograd::Tape,
     autotune::{self, cache},
-    gpu::{ADAPTER, Gpu, Problem, Program, Readback, Recording, Slice},
+    gpu::{ADAPTER, Command, Gpu, Problem, Program, Readback, Recording, Slice},
     nn,
     ops::{
         accumulate::Accumulate,
@@ -108,6 +108,10 @@ impl Recorded {
             let of = trainable.multiple();
             Error::shape("step", format!("a multiple of {of} samples"), batch.to_string())
         }))
+    }
+    /// The commands of the step, a first micro-batch's, a further one's and the update's where it is cut.
+    pub fn commands(&self) -> Vec<Command> {
+        self.recordings.iter().flat_map(Recording::commands).collect()
     }
 }
 

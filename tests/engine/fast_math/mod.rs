@@ -300,7 +300,7 @@ fn both_compilers_change_what_kernels_may_not_rely_on() {
         let x = Array::new(&[2, 4], numbers);
         let on = [&x, &Array::zeros(&[1, 4])].map(|a| Tensor::upload(gpu, a).unwrap());
         let rec = Recording::new(gpu);
-        let cost = Cost { flops: 1, shape: "[1, 4]".into() };
+        let cost = Cost { flops: 1, trips: 0, shape: "[1, 4]".into() };
         rec.launch(&TRAP, &[], Params { rows: 1 }, &[&on[0].data, &on[1].data], [1, 1, 1], cost)
             .unwrap();
         let program = Program::new(rec).unwrap();

@@ -30,6 +30,7 @@ mod limits;
 mod lost;
 mod plan;
 mod replay;
+mod trips;
 mod updates;
 
 /// Classes of the films.

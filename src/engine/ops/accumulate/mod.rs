@@ -51,7 +51,8 @@ impl Accumulate {
         for (x, y) in x.parts(most).zip(y.parts(most)) {
             let quads = x.bytes as usize / 16;
             let p = Params { quads: quads as u32, scale: self.scale };
-            let cost = Cost { flops: 8 * quads as u64, shape: format!("{} floats", 4 * quads) };
+            let cost =
+                Cost { flops: 8 * quads as u64, trips: 4, shape: format!("{} floats", 4 * quads) };
             rec.launch(kernel, &[], p, &[&x, &y], Gpu::grid(quads.div_ceil(4)), cost)?;
         }
         Ok(())

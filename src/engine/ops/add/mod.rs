@@ -33,7 +33,7 @@ impl Op<2> for Add {
         let y = Tensor::of(rec, a.format, &a.shape);
         let quads = a.rows() * a.quads();
         let p = Params { quads: quads as u32 };
-        let cost = Cost { flops: 4 * quads as u64, shape: format!("{:?}", a.shape) };
+        let cost = Cost { flops: 4 * quads as u64, trips: 4, shape: format!("{:?}", a.shape) };
         rec.launch(
             &FORWARD,
             &a.constants(&[]),

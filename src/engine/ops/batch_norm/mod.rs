@@ -75,6 +75,8 @@ pub struct Saved {
 
 /// Rows of one chunk of the first reduction.
 const CHUNK: usize = 64;
+/// Threads of the second reduction that share a channel's chunks.
+const SLICES: usize = 64;
 
 impl BatchNorm {
     /// Groups of the statistics, and rows of each.
@@ -98,26 +100,32 @@ impl BatchNorm {
         let (c, quads) = (x.channels(), x.quads());
         let moments = Tensor::new(rec, &[groups, 3, c]);
         let [running_mean, running_var] = &self.running;
-        let small = Cost { flops: 0, shape: format!("[{groups}, {c}]") };
-        let per_quad = fold(quads.div_ceil(64));
+        let small = |trips: usize| Cost {
+            flops: 0,
+            trips: trips as u64,
+            shape: format!("[{groups}, {c}]"),
+        };
         if !self.training {
             let p = Running { quads: quads as u32, eps: self.eps };
             let slices = [&running_mean.data, &running_var.data, &weight.data, &moments.data];
-            rec.launch(&RUNNING, &[], p, &slices, per_quad, small)?;
+            rec.launch(&RUNNING, &[], p, &slices, fold(quads.div_ceil(64)), small(0))?;
             return Ok(moments);
         }
-        let chunks = rows.div_ceil(CHUNK);
-        let partials = Tensor::new(rec, &[groups, chunks, 2, c]);
         let p = chunked(groups, rows, quads);
+        let chunks = p.chunks as usize;
+        let partials = Tensor::new(rec, &[groups, chunks, 2, c]);
         let grid = fold((groups * chunks * quads).div_ceil(64));
         let slices = [&x.data, &partials.data];
-        rec.launch(&STATISTICS, &x.constants(&[]), p, &slices, grid, cost(x, groups, 4))?;
-        let Chunks { groups, rows, chunks, chunk, quads } = p;
+        let statistics = cost(x, groups, 4, p.chunk - 1);
+        rec.launch(&STATISTICS, &x.constants(&[]), p, &slices, grid, statistics)?;
+        let Chunks { groups: g, rows, chunk, .. } = p;
         let (eps, momentum) = (self.eps, self.momentum);
-        let p = Merge { groups, rows, chunks, chunk, quads, eps, momentum };
+        let (chunks, quads) = (p.chunks, p.quads);
+        let p = Merge { groups: g, rows, chunks, chunk, quads, eps, momentum };
         let slices =
             [&partials.data, &weight.data, &running_mean.data, &running_var.data, &moments.data];
-        rec.launch(&MERGE, &[], p, &slices, per_quad, small)?;
+        let trips = groups * (chunks as usize).div_ceil(SLICES);
+        rec.launch(&MERGE, &[], p, &slices, fold(x.quads().div_ceil(4)), small(trips))?;
         Ok(moments)
     }
     fn normalise(
@@ -145,7 +153,14 @@ impl BatchNorm {
         // Without a residual the kernel binds the bias in its place and never reads it.
         let slices = [&x.data, &moments.data, &bias.data, &residual.unwrap_or(bias).data, &y.data];
         let flops = 3 + usize::from(residual.is_some());
-        rec.launch(&FORWARD, &x.constants(&constants), p, &slices, grid, cost(x, groups, flops))?;
+        rec.launch(
+            &FORWARD,
+            &x.constants(&constants),
+            p,
+            &slices,
+            grid,
+            cost(x, groups, flops, 8),
+        )?;
         let (x, bias, residual) = (x.clone(), bias.clone(), residual.is_some());
         Ok((y.clone(), Saved { x, bias, moments, residual, y }))
     }
@@ -182,15 +197,18 @@ impl BatchNorm {
             &before.data,
         ];
         let grid = fold((groups * chunks * quads).div_ceil(64));
-        rec.launch(&BACKWARD_SUMS, &x.constants(&[mask]), p, &slices, grid, cost(x, groups, 4))?;
+        let sums = cost(x, groups, 4, p.chunk);
+        rec.launch(&BACKWARD_SUMS, &x.constants(&[mask]), p, &slices, grid, sums)?;
         let (dweight, dbias) = (Tensor::new(rec, &[c]), Tensor::new(rec, &[c]));
         let shares = Tensor::new(rec, &[groups, 2, c]);
         let Chunks { groups: g, rows: r, chunks, quads: q, .. } = p;
         let p = BackwardMerge { groups: g, rows: r, chunks, quads: q };
         let slices = [&partials.data, &moments.data, &dweight.data, &dbias.data, &shares.data];
         let constants = [("TRAINING", u32::from(self.training))];
-        let small = Cost { flops: 0, shape: format!("[{groups}, {c}]") };
-        rec.launch(&BACKWARD_MERGE, &constants, p, &slices, fold(quads.div_ceil(64)), small)?;
+        let trips = groups * (1 + (chunks as usize).div_ceil(SLICES));
+        let shape = format!("[{groups}, {c}]");
+        let small = Cost { flops: 0, trips: trips as u64, shape };
+        rec.launch(&BACKWARD_MERGE, &constants, p, &slices, fold(quads.div_ceil(4)), small)?;
         let dz = if masked { &before } else { dy };
         let mut dx = None;
         if needs[0] {
@@ -198,7 +216,7 @@ impl BatchNorm {
             let (p, grid) = blocks(groups, rows, quads);
             let mask = ("MASK", u32::from(self.relu && !masked));
             let slices = [&x.data, &dz.data, &moments.data, &bias.data, &shares.data, &to.data];
-            rec.launch(&BACKWARD, &x.constants(&[mask]), p, &slices, grid, cost(x, groups, 6))?;
+            rec.launch(&BACKWARD, &x.constants(&[mask]), p, &slices, grid, cost(x, groups, 6, 8))?;
             dx = Some(to);
         }
         Ok([dx, Some(dweight), Some(dbias), needs[3].then(|| dz.clone())])
@@ -217,24 +235,26 @@ impl BatchNorm {
         let read = if self.relu { y } else { bias };
         let constants = [("RELU", u32::from(self.relu)), ("RESIDUAL", u32::from(masked))];
         let slices = [&dy.data, &read.data, &moments.data, &dx.data, &before.data];
-        rec.launch(&BACKWARD_FROZEN, &x.constants(&constants), p, &slices, grid, cost(x, 1, 1))?;
+        rec.launch(&BACKWARD_FROZEN, &x.constants(&constants), p, &slices, grid, cost(x, 1, 1, 8))?;
         let dz = if masked { before } else { dy.clone() };
         Ok([Some(dx).filter(|_| needs[0]), None, None, Some(dz).filter(|_| needs[3])])
     }
 }
 
-fn cost(x: &Tensor, groups: usize, flops: usize) -> Cost {
+fn cost(x: &Tensor, groups: usize, flops: usize, trips: u32) -> Cost {
     let flops = (flops * x.rows() * x.channels()) as u64;
-    Cost { flops, shape: format!("{:?}, {groups} groups", x.shape) }
+    Cost { flops, trips: trips.into(), shape: format!("{:?}, {groups} groups", x.shape) }
 }
 
-/// The first reduction: a thread sums four channels of a chunk of rows.
+/// The first reduction: a thread sums four channels of a chunk of rows. Of millions of rows the chunks are longer, so that
+/// neither this reduction nor the second is a long walk.
 fn chunked(groups: usize, rows: usize, quads: usize) -> Chunks {
+    let chunk = CHUNK.max(rows.div_ceil(SLICES).isqrt());
     Chunks {
         groups: groups as u32,
         rows: rows as u32,
-        chunks: rows.div_ceil(CHUNK) as u32,
-        chunk: CHUNK as u32,
+        chunks: rows.div_ceil(chunk) as u32,
+        chunk: chunk as u32,
         quads: quads as u32,
     }
 }

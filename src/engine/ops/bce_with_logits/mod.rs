@@ -46,7 +46,11 @@ impl Op<2> for BceWithLogits {
         let (quads, channels) = (x.quads() as u32, x.channels() as u32);
         let p = Params { total: total as u32, quads, channels };
         // An exponential counts as ten.
-        let cost = Cost { flops: 160 * total as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: 160 * total as u64,
+            trips: total.div_ceil(256 * groups) as u64,
+            shape: format!("{:?}", x.shape),
+        };
         let slices = [&x.data, &t.data, &of_terms.data, &partials.data];
         rec.launch(&TERMS, &[], p, &slices, [groups as u32, 1, 1], cost)?;
         let (loss, share) = mean(rec, &partials)?;

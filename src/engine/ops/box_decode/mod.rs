@@ -64,7 +64,7 @@ impl BoxCoder {
             wh,
             most: MOST_GROWTH as f32,
         };
-        let cost = Cost { flops: 40 * y.rows() as u64, shape: format!("{:?}", y.shape) };
+        let cost = Cost { flops: 40 * y.rows() as u64, trips: 0, shape: format!("{:?}", y.shape) };
         let slices = [&deltas.data, &proposals.data, &y.data];
         rec.launch(&FORWARD, &[], p, &slices, Gpu::grid(y.rows()), cost)?;
         Ok(y)

@@ -49,7 +49,7 @@ impl BoxCoder {
         let y = Tensor::new(rec, &references.shape);
         let [wx, wy, ww, wh] = self.weights;
         let p = Params { boxes: y.rows() as u32, wx, wy, ww, wh };
-        let cost = Cost { flops: 40 * y.rows() as u64, shape: format!("{:?}", y.shape) };
+        let cost = Cost { flops: 40 * y.rows() as u64, trips: 0, shape: format!("{:?}", y.shape) };
         let slices = [&references.data, &proposals.data, &y.data];
         rec.launch(&FORWARD, &[], p, &slices, Gpu::grid(y.rows()), cost)?;
         Ok(y)

@@ -43,8 +43,11 @@ impl BoxIou {
             per_row: n as u32,
             columns: m as u32,
         };
-        let cost =
-            Cost { flops: 64 * total as u64, shape: format!("{:?} with {:?}", a.shape, b.shape) };
+        let cost = Cost {
+            flops: 64 * total as u64,
+            trips: 0,
+            shape: format!("{:?} with {:?}", a.shape, b.shape),
+        };
         rec.launch(&FORWARD, &[], p, &[&a.data, &b.data, &y.data], Gpu::grid(total), cost)?;
         Ok(y)
     }

@@ -64,7 +64,7 @@ impl ClipBoxes {
             least: self.least_score,
             side: self.least_side,
         };
-        let cost = Cost { flops: 0, shape: format!("{:?}", boxes.shape) };
+        let cost = Cost { flops: 0, trips: 0, shape: format!("{:?}", boxes.shape) };
         let films = extents.unwrap_or(boxes);
         let slices = [&boxes.data, &scores.data, &films.data, &y.data, &kept.data];
         let constants = [("CLIPPED", u32::from(extents.is_some()))];

@@ -52,7 +52,8 @@ impl<const N: usize> Op<N> for Concat {
                 y_quads: y.quads() as u32,
                 first: (first / 4) as u32,
             };
-            let cost = Cost { flops: 0, shape: format!("{:?} to {:?}", x.shape, y.shape) };
+            let cost =
+                Cost { flops: 0, trips: 0, shape: format!("{:?} to {:?}", x.shape, y.shape) };
             let (constants, grid) = ([("SHIFT", shift as u32)], Gpu::grid(x.rows() * reached));
             rec.launch(&PART, &constants, p, &[&x.data, &y.data], grid, cost)?;
             first += x.channels();
@@ -79,7 +80,8 @@ impl<const N: usize> Op<N> for Concat {
                     y_quads: dy.quads() as u32,
                     first: (first / 4) as u32,
                 };
-                let cost = Cost { flops: 0, shape: format!("{:?} of {:?}", shape, dy.shape) };
+                let cost =
+                    Cost { flops: 0, trips: 0, shape: format!("{:?} of {:?}", shape, dy.shape) };
                 let constants = [("SHIFT", (first % 4) as u32)];
                 let slices = [&dy.data, &to.data];
                 rec.launch(&SLICE, &constants, p, &slices, Gpu::grid(total), cost)?;

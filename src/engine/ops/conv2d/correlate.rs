@@ -176,7 +176,7 @@ pub(super) fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
     let out = Tensor::of(rec, w.format, &[r, s, k.next_multiple_of(4), c]);
     let p = Transpose { taps: (r * s) as u32, c_quads: (c / 4) as u32, k_quads: w.quads() as u32 };
     let threads = r * s * c / 4 * w.quads();
-    let cost = Cost { flops: 0, shape: format!("{:?}", w.shape) };
+    let cost = Cost { flops: 0, trips: 0, shape: format!("{:?}", w.shape) };
     rec.launch(&TRANSPOSE, &w.constants(&[]), p, &[&w.data, &out.data], Gpu::grid(threads), cost)?;
     Ok(out)
 }
@@ -224,8 +224,14 @@ fn launch(
         images: images as u32,
         together: if h.outputs * v.outputs <= SMALL { images as u32 } else { 1 },
     };
+    let taps = h.taps * v.taps;
+    let trips = match kernel {
+        SumKernel::Plain | SumKernel::Subgroup => h.taps + taps * (1 + x.quads()),
+        SumKernel::Coop | SumKernel::Shared { .. } => (taps * x.quads()).div_ceil(4),
+    };
     let cost = Cost {
         flops: flops.unwrap_or(2 * planes * rows * h.taps * v.taps * c * k) as u64,
+        trips: trips as u64,
         shape: format!("{:?} × {:?} → {:?}", x.shape, w.shape, y.shape),
     };
     // A kernel without a bias binds w in its place and never reads it.

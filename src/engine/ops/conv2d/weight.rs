@@ -24,7 +24,12 @@ params! {
     }
 }
 params! { struct Sum { quads: u32, parts: u32 } }
-params! { struct Bias { rows: u32, quads: u32 } }
+params! { struct Bias { rows: u32, part: u32, quads: u32 } }
+
+/// Parts of a weight gradient, which one thread adds.
+const MOST_PARTS: usize = 256;
+/// Rows of dy that a thread sums for a bias; of more, several workgroups sum parts.
+const ROWS_OF_THREAD: usize = 32;
 
 /// dw of a convolution.
 pub(super) fn grad_weight(
@@ -74,16 +79,17 @@ fn launch(
     let (images, taps) = (n / planes, r * s / planes);
     let pixels = images * p_h * p_w;
     let row_quads = taps * x.quads();
-    // Quads of rows and of columns in a tile, the least pixels worth a part, and how many workgroups keep
-    // the adapter busy.
-    let (tile, k_tile, least, enough): (usize, usize, usize, usize) = match kernel {
-        SumKernel::Subgroup => (4, 16, 256, 16),
-        SumKernel::Shared { size } => (16 * size as usize, 16 * size as usize, 128, 512),
-        SumKernel::Coop => (16, 16, 128, 512),
-        SumKernel::Plain => (1, 16, 64, 256),
+    // Quads of rows and of columns in a tile, pixels that a trip adds, the least pixels worth a part, and how many workgroups
+    // keep the adapter busy.
+    let [tile, k_tile, together, least, enough] = match kernel {
+        SumKernel::Subgroup => [4, 16, 4, 256, 16],
+        SumKernel::Shared { size } => [16 * size as usize, 16 * size as usize, 16, 128, 512],
+        SumKernel::Coop => [16, 16, 16, 128, 512],
+        SumKernel::Plain => [1, 16, 1, 64, 256],
     };
     let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));
-    let parts = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least)).max(1);
+    let parts = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least));
+    let parts = parts.clamp(1, MOST_PARTS);
     // Whole eights, so that only the last part has a ragged end.
     let chunk = pixels.div_ceil(parts).next_multiple_of(8);
     let parts = pixels.div_ceil(chunk);
@@ -112,6 +118,7 @@ fn launch(
     };
     let cost = Cost {
         flops: flops as u64,
+        trips: chunk.div_ceil(together) as u64,
         shape: format!("{:?} × {:?} → {:?}, {parts} parts", x.shape, dy.shape, dw.shape),
     };
     let slices = [&x.data, &dy.data, &to.data];
@@ -128,31 +135,36 @@ fn launch(
             rec.launch(&PLAIN, &x.constants(&[]), p, &slices, grid, cost)?
         }
     }
-    if parts > 1 {
-        let quads = dw.rows() * dw.quads();
-        let p = Sum { quads: quads as u32, parts: parts as u32 };
-        let cost =
-            Cost { flops: 4 * (quads * parts) as u64, shape: format!("{:?} × {parts}", dw.shape) };
-        rec.launch(&SUM, &[], p, &[&to.data, &dw.data], Gpu::grid(quads), cost)?;
+    add_parts(rec, &to, parts, dw)
+}
+
+/// Sums the parts of a gradient, `[parts, …]`, where there are several; one is the gradient itself.
+fn add_parts(rec: &Recording, of: &Tensor, parts: usize, gradient: &Tensor) -> Result<()> {
+    if parts == 1 {
+        return Ok(());
     }
-    Ok(())
+    let quads = gradient.rows() * gradient.quads();
+    let p = Sum { quads: quads as u32, parts: parts as u32 };
+    let (flops, trips) = (4 * (quads * parts) as u64, parts as u64);
+    let cost = Cost { flops, trips, shape: format!("{:?} × {parts}", gradient.shape) };
+    rec.launch(&SUM, &[], p, &[&of.data, &gradient.data], Gpu::grid(quads), cost)
 }
 
 /// db: dy summed over all pixels.
 pub(super) fn grad_bias(rec: &Recording, dy: &Tensor) -> Result<Tensor> {
     let db = Tensor::new(rec, &[dy.channels()]);
-    let p = Bias { rows: dy.rows() as u32, quads: dy.quads() as u32 };
+    let (rows, quads) = (dy.rows(), dy.quads());
+    let parts = rows.div_ceil(256 * ROWS_OF_THREAD);
+    let part = rows.div_ceil(parts);
+    let to = if parts == 1 { db.clone() } else { Tensor::new(rec, &[parts, dy.channels()]) };
+    let p = Bias { rows: rows as u32, part: part as u32, quads: quads as u32 };
     let cost = Cost {
-        flops: (dy.rows() * dy.channels()) as u64,
+        flops: (rows * dy.channels()) as u64,
+        trips: part.div_ceil(256) as u64,
         shape: format!("{:?} → {:?}", dy.shape, db.shape),
     };
-    rec.launch(
-        &BIAS,
-        &dy.constants(&[]),
-        p,
-        &[&dy.data, &db.data],
-        [dy.quads() as u32, 1, 1],
-        cost,
-    )?;
+    let grid = [quads as u32, parts as u32, 1];
+    rec.launch(&BIAS, &dy.constants(&[]), p, &[&dy.data, &to.data], grid, cost)?;
+    add_parts(rec, &to, parts, &db)?;
     Ok(db)
 }

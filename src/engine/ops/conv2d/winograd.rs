@@ -299,6 +299,7 @@ fn transform(
     let cost = Cost {
         // The product counts as the whole convolution.
         flops: 0,
+        trips: CHUNK.min(quads) as u64,
         shape: format!("{:?} → {:?}, {count} tiles", x.shape, y.shape),
     };
     let rows: Vec<f32> = matrix.data.iter().map(|v| *v as f32).collect();

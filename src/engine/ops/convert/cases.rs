@@ -65,6 +65,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case("one number", &[1], 1.0),
         case("odd channels", &[3, 5, 7], 100.0),
+        case("all of a workgroup", &[16, 16, 16], 1.0),
         case("as large as f16 goes", &[4, 33], 65000.0),
         case("below the least normal f16", &[4, 33], 1e-5),
         beyond(),

@@ -42,7 +42,7 @@ impl Op<1> for Convert {
         };
         let quads = x.rows() * x.quads();
         let p = Params { quads: quads as u32 };
-        let cost = Cost { flops: 0, shape: format!("{:?} to {:?}", x.shape, self.to) };
+        let cost = Cost { flops: 0, trips: 4, shape: format!("{:?} to {:?}", x.shape, self.to) };
         let grid = Gpu::grid(quads.div_ceil(4));
         rec.launch(kernel, &half.constants(&[]), p, &[&x.data, &y.data], grid, cost)?;
         Ok((y, x.format))

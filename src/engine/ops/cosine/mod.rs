@@ -50,6 +50,7 @@ impl Cosine {
         };
         let cost = Cost {
             flops: 2 * (rows * columns * a.channels()) as u64,
+            trips: a.quads() as u64,
             shape: format!("{:?} with {:?}", a.shape, b.shape),
         };
         let grid = Gpu::grid(rows.div_ceil(4) * columns.div_ceil(4));

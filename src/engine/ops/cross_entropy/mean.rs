@@ -40,7 +40,11 @@ pub fn mean(rec: &Recording, partials: &Tensor) -> Result<(Tensor, Tensor)> {
     let (loss, share) = (Tensor::new(rec, &[1]), Tensor::new(rec, &[1]));
     let groups = partials.rows();
     let p = Params { groups: groups as u32 };
-    let cost = Cost { flops: 2 * groups as u64, shape: format!("{:?}", partials.shape) };
+    let cost = Cost {
+        flops: 2 * groups as u64,
+        trips: groups.div_ceil(256) as u64,
+        shape: format!("{:?}", partials.shape),
+    };
     let slices = [&partials.data, &loss.data, &share.data];
     rec.launch(&MEAN, &[], p, &slices, [1, 1, 1], cost)?;
     Ok((loss, share))

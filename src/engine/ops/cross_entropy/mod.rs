@@ -52,7 +52,11 @@ impl Op<2> for CrossEntropy {
             groups: groups as u32,
         };
         // An exponential counts as ten.
-        let cost = Cost { flops: 25 * (rows * classes) as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: 25 * (rows * classes) as u64,
+            trips: 3 * quads.div_ceil(lanes as usize) as u64,
+            shape: format!("{:?}", x.shape),
+        };
         let slices = [&x.data, &t.data, &of_terms.data, &partials.data];
         rec.launch(&ROWS, &[("LANES", lanes)], p, &slices, grid, cost)?;
         let (loss, share) = mean::mean(rec, &partials)?;

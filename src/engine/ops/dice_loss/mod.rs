@@ -85,10 +85,14 @@ impl Op<2> for DiceLoss {
         };
         let pixels = x.rows() / items;
         // About eight pixels a thread, since the sum over a workgroup costs as much as they do.
-        let parts = pixels.div_ceil(256 * 8).min(256);
+        let parts = pixels.div_ceil(256 * 8).min(128);
         let partials = Tensor::new(rec, &[items, parts, 2, 4]);
         // A sigmoid counts as ten.
-        let cost = Cost { flops: 20 * x.rows() as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: 20 * x.rows() as u64,
+            trips: pixels.div_ceil(256 * parts) as u64,
+            shape: format!("{:?}", x.shape),
+        };
         let slices = [&x.data, &t.data, &partials.data];
         let grid = [parts as u32, items as u32, 1];
         rec.launch(&SUMS, &[], Sums { pixels: pixels as u32 }, &slices, grid, cost)?;
@@ -101,7 +105,8 @@ impl Op<2> for DiceLoss {
             share: 1.0 / (items * if all { 2 } else { 1 }) as f32,
             smoothing: self.smooth,
         };
-        let cost = Cost { flops: 0, shape: format!("{:?}", partials.shape) };
+        let trips = (items.div_ceil(256) * (1 + parts)) as u64;
+        let cost = Cost { flops: 0, trips, shape: format!("{:?}", partials.shape) };
         let constants = [("BACKGROUND", u32::from(all))];
         let slices = [&partials.data, &loss.data, &slopes.data];
         rec.launch(&MERGE, &constants, p, &slices, [1, 1, 1], cost)?;
@@ -120,7 +125,7 @@ impl Op<2> for DiceLoss {
         let dx = Tensor::new(rec, &x.shape);
         let pixels = x.rows() / slopes.shape[0];
         let p = Backward { total: x.rows() as u32, pixels: pixels as u32 };
-        let cost = Cost { flops: 20 * x.rows() as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost { flops: 20 * x.rows() as u64, trips: 0, shape: format!("{:?}", x.shape) };
         let slices = [&x.data, &t.data, &slopes.data, &dloss.data, &dx.data];
         rec.launch(&BACKWARD, &[], p, &slices, Gpu::grid(x.rows()), cost)?;
         Ok([Some(dx), None])

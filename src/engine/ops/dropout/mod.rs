@@ -37,7 +37,7 @@ impl Dropout {
         let quads = x.rows() * x.quads();
         let sample = (quads / x.shape.first().copied().unwrap_or(1).max(1)) as u32;
         let p = Params { quads: quads as u32, share: self.p, layer: self.layer, sample };
-        let cost = Cost { flops: 0, shape: format!("{:?}", x.shape) };
+        let cost = Cost { flops: 0, trips: 0, shape: format!("{:?}", x.shape) };
         let slices = [&x.data, &step.data, &y.data];
         rec.launch(&FORWARD, &[], p, &slices, Gpu::grid(quads), cost)?;
         Ok(y)

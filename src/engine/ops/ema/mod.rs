@@ -45,7 +45,8 @@ impl Ema {
         k.parts(most).zip(q.parts(most)).try_for_each(|(k, q)| {
             let quads = k.bytes as usize / 16;
             let p = Params { quads: quads as u32, rest: 1.0 - self.momentum };
-            let cost = Cost { flops: 12 * quads as u64, shape: format!("{} floats", 4 * quads) };
+            let cost =
+                Cost { flops: 12 * quads as u64, trips: 4, shape: format!("{} floats", 4 * quads) };
             rec.launch(&STEP, &[], p, &[&k, &q], Gpu::grid(quads.div_ceil(4)), cost)
         })
     }

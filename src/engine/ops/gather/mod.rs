@@ -58,7 +58,7 @@ impl Op<2> for Gather {
             quads: x.quads() as u32,
         };
         let slices = [&x.data, &indices.data, &y.data];
-        rec.launch(&ROWS, &[], p, &slices, Gpu::grid(total), cost(x, k))?;
+        rec.launch(&ROWS, &[], p, &slices, Gpu::grid(total), cost(x, k, 0))?;
         Ok((y, (x.shape.clone(), indices.clone())))
     }
     fn backward(
@@ -74,18 +74,19 @@ impl Op<2> for Gather {
         let dx = Tensor::new(rec, shape);
         let quads = dx.rows() * dx.quads();
         let p = Clear { quads: quads as u32 };
-        rec.launch(&CLEAR, &[], p, &[&dx.data], Gpu::grid(quads), cost(&dx, dy.shape[1]))?;
+        rec.launch(&CLEAR, &[], p, &[&dx.data], Gpu::grid(quads), cost(&dx, dy.shape[1], 0))?;
         let total = dy.rows() * dy.quads();
+        let list = dy.rows() / shape[0];
         let p = Scatter {
             total: total as u32,
             length: shape[1] as u32,
             indices: indices.rows() as u32,
             k: dy.shape[1] as u32,
-            list: (dy.rows() / shape[0]) as u32,
+            list: list as u32,
             quads: dy.quads() as u32,
         };
         let slices = [&indices.data, &dy.data, &dx.data];
-        rec.launch(&SCATTER, &[], p, &slices, Gpu::grid(total), cost(&dx, dy.shape[1]))?;
+        rec.launch(&SCATTER, &[], p, &slices, Gpu::grid(total), cost(&dx, dy.shape[1], list - 1))?;
         Ok([Some(dx), None])
     }
 }
@@ -112,7 +113,7 @@ pub fn elements(rec: &Recording, x: &Tensor, indices: &Tensor) -> Result<Tensor>
         k: k as u32,
     };
     let slices = [&x.data, &indices.data, &y.data];
-    rec.launch(&ELEMENTS, &[], p, &slices, Gpu::grid(total), cost(x, k))?;
+    rec.launch(&ELEMENTS, &[], p, &slices, Gpu::grid(total), cost(x, k, 0))?;
     Ok(y)
 }
 
@@ -132,6 +133,6 @@ fn misfit(x: &Tensor, indices: &Tensor) -> Error {
     Error::shape("gather", "x [R or 1, L, D] and indices [R or 1, k]", found)
 }
 
-fn cost(x: &Tensor, k: usize) -> Cost {
-    Cost { flops: 0, shape: format!("{k} of {:?}", x.shape) }
+fn cost(x: &Tensor, k: usize, trips: usize) -> Cost {
+    Cost { flops: 0, trips: trips as u64, shape: format!("{k} of {:?}", x.shape) }
 }

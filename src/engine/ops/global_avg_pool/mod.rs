@@ -41,7 +41,11 @@ impl Op<1> for GlobalAvgPool {
         let slices = (pixels / 16).next_power_of_two().min(32);
         let constants = [("SLICES", slices as u32)];
         let p = Params { total: total as u32, quads: y.quads() as u32, pixels: pixels as u32 };
-        let cost = Cost { flops: (x.rows() * c) as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: (x.rows() * c) as u64,
+            trips: pixels.div_ceil(slices) as u64,
+            shape: format!("{:?}", x.shape),
+        };
         let grid = gpu::fold(total.div_ceil(256 / slices));
         rec.launch(&FORWARD, &constants, p, &[&x.data, &y.data], grid, cost)?;
         Ok((y, image))
@@ -60,7 +64,7 @@ impl Op<1> for GlobalAvgPool {
         let total = dx.rows() * dx.quads();
         let pixels = image[1] * image[2];
         let p = Params { total: total as u32, quads: dx.quads() as u32, pixels: pixels as u32 };
-        let cost = Cost { flops: 4 * total as u64, shape: format!("{:?}", dx.shape) };
+        let cost = Cost { flops: 4 * total as u64, trips: 0, shape: format!("{:?}", dx.shape) };
         rec.launch(&BACKWARD, &[], p, &[&dy.data, &dx.data], Gpu::grid(total), cost)?;
         Ok([Some(dx)])
     }

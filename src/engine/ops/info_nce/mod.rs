@@ -58,19 +58,28 @@ impl Op<3> for InfoNce {
     fn forward(&self, rec: &Recording, [q, k, queue]: [&Tensor; 3]) -> Result<(Tensor, Saved)> {
         fit(&q.shape, &k.shape, &queue.shape)?;
         let p = self.params(q, queue);
-        let cost = |flops| Cost { flops, shape: shape(q, queue) };
+        let cost =
+            |flops, trips: usize| Cost { flops, trips: trips as u64, shape: shape(q, queue) };
         let logits = self.logits(rec, q, queue)?;
 
         let (queries, chunks) = (q.rows(), chunks(&p));
         let sums = Tensor::new(rec, &[chunks, 2, queries]);
         let grid = Gpu::grid(chunks * logits.quads());
         let flops = 2 * (queries * queue.rows()) as u64;
-        rec.launch(&CHUNK_SUMS, &[], p, &[&logits.data, &sums.data], grid, cost(flops))?;
+        rec.launch(
+            &CHUNK_SUMS,
+            &[],
+            p,
+            &[&logits.data, &sums.data],
+            grid,
+            cost(flops, 2 * p.chunk as usize - 1),
+        )?;
 
         let (state, loss) = (Tensor::new(rec, &[queries, 2]), Tensor::new(rec, &[1]));
         let slices = [&q.data, &k.data, &sums.data, &state.data, &loss.data];
         let flops = 2 * (queries * q.channels()) as u64;
-        rec.launch(&LOSS, &[], p, &slices, [1, 1, 1], cost(flops))?;
+        let trips = queries.div_ceil(256) * (q.quads() + 2 * chunks);
+        rec.launch(&LOSS, &[], p, &slices, [1, 1, 1], cost(flops, trips))?;
         Ok((loss, Saved { k: k.clone(), queue: queue.clone(), logits, state }))
     }
     fn backward(
@@ -95,12 +104,13 @@ impl Op<3> for InfoNce {
         };
         let slices = [&logits.data, &state.data, &queue.data, &partial.data];
         let flops = 2 * (queries * queue.rows() * k.channels()) as u64;
-        rec.launch(kernel, &[], p, &slices, grid, Cost { flops, shape: shape(k, queue) })?;
+        let cost = Cost { flops, trips: p.chunk.into(), shape: shape(k, queue) };
+        rec.launch(kernel, &[], p, &slices, grid, cost)?;
 
         let dq = Tensor::new(rec, &k.shape);
         let slices = [&k.data, &state.data, &partial.data, &dloss.data, &dq.data];
         let flops = (chunks * queries * k.channels()) as u64;
-        let cost = Cost { flops, shape: shape(k, queue) };
+        let cost = Cost { flops, trips: chunks as u64, shape: shape(k, queue) };
         rec.launch(&GRAD_QUERY, &[], p, &slices, Gpu::grid(queries * quads), cost)?;
         Ok([Some(dq), None, None])
     }
@@ -112,13 +122,16 @@ impl InfoNce {
         let (queries, keys) = (q.rows(), queue.rows());
         let logits = Tensor::new(rec, &[keys, queries]);
         let p = self.params(q, queue);
-        let (kernel, grid) = match self.by_subgroup(rec, q, queue) {
-            true => (&LOGITS_SUBGROUP, [chunks(&p) as u32, queries.div_ceil(8) as u32, 1]),
-            false => (&LOGITS, Gpu::grid(keys * logits.quads())),
+        let (kernel, grid, trips) = match self.by_subgroup(rec, q, queue) {
+            true => {
+                let grid = [chunks(&p) as u32, queries.div_ceil(8) as u32, 1];
+                (&LOGITS_SUBGROUP, grid, q.quads().div_ceil(32) * (1 + p.chunk as usize))
+            }
+            false => (&LOGITS, Gpu::grid(keys * logits.quads()), q.quads()),
         };
         let slices = [&q.data, &queue.data, &logits.data];
         let flops = 2 * (queries * keys * q.channels()) as u64;
-        let cost = Cost { flops, shape: shape(q, queue) };
+        let cost = Cost { flops, trips: trips as u64, shape: shape(q, queue) };
         rec.launch(kernel, &[], p, &slices, grid, cost)?;
         Ok(logits)
     }
@@ -197,7 +210,7 @@ fn put(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor, part: bool
         is_part: part.into(),
     };
     let slices = [&keys.data, &step.data, &queue.data];
-    let cost = Cost { flops: 0, shape: shape(keys, queue) };
+    let cost = Cost { flops: 0, trips: 0, shape: shape(keys, queue) };
     rec.launch(&ENQUEUE, &[], p, &slices, Gpu::grid(size), cost)
 }
 

@@ -66,7 +66,7 @@ impl<const N: usize> Op<N> for Join {
                 y_quads: y.quads() as u32,
                 at: at as u32,
             };
-            let cost = Cost { flops: 0, shape: format!("{:?}", x.shape) };
+            let cost = Cost { flops: 0, trips: 0, shape: format!("{:?}", x.shape) };
             rec.launch(&FORWARD, &[], p, &[&x.data, &y.data], Gpu::grid(images * span), cost)?;
             at += numbers;
         }
@@ -92,7 +92,7 @@ impl<const N: usize> Op<N> for Join {
                     y_quads: dy.quads() as u32,
                     at: at as u32,
                 };
-                let cost = Cost { flops: 0, shape: format!("{shape:?}") };
+                let cost = Cost { flops: 0, trips: 0, shape: format!("{shape:?}") };
                 let grid = Gpu::grid(dx.rows() * dx.quads());
                 rec.launch(&BACKWARD, &[], p, &[&dy.data, &dx.data], grid, cost)?;
                 *gradient = Some(dx);

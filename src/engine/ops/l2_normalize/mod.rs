@@ -39,7 +39,11 @@ impl L2Normalize {
         let (rows, quads) = (x.rows(), x.quads());
         let (lanes, grid) = teams(rows, quads);
         let p = Params { rows: rows as u32, quads: quads as u32, eps: self.eps };
-        let cost = Cost { flops: 12 * (rows * quads) as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: 12 * (rows * quads) as u64,
+            trips: 2 * quads.div_ceil(lanes as usize) as u64,
+            shape: format!("{:?}", x.shape),
+        };
         rec.launch(kernel, &[("LANES", lanes)], p, slices, grid, cost)
     }
 }

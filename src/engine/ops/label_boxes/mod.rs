@@ -75,7 +75,8 @@ impl LabelBoxes {
             truths: truths as u32,
             truth_quads: classes.quads() as u32,
         };
-        let cost = Cost { flops: 0, shape: format!("{n} × {size} boxes") };
+        let trips = 2 * (4 * n * places.quads()).div_ceil(256) as u64;
+        let cost = Cost { flops: 0, trips, shape: format!("{n} × {size} boxes") };
         let slices = [
             &matches.data,
             &places.data,

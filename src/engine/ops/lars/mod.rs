@@ -47,6 +47,8 @@ pub struct Lars {
 pub struct Tensors {
     stretches: Slice,
     tensors: Slice,
+    /// Stretches of the tensor that has most.
+    longest: u64,
     bytes: u64,
 }
 
@@ -62,7 +64,7 @@ impl Tensors {
         if ranges.is_empty() || !ranges.iter().all(whole) {
             return Err(Error::shape("lars", "ranges of whole vec4s", format!("{ranges:?}")));
         }
-        let (mut stretches, mut tensors) = (Vec::new(), Vec::new());
+        let (mut stretches, mut tensors, mut longest) = (Vec::new(), Vec::new(), 0);
         for (tensor, range) in ranges.iter().enumerate() {
             let first = stretches.len();
             let (mut at, end) = (range.start / 16, range.end / 16);
@@ -71,7 +73,9 @@ impl Tensors {
                 stretches.push([at as u32, quads as u32, tensor as u32, 0]);
                 at += quads;
             }
-            tensors.push([first as u32, (stretches.len() - first) as u32, 0, 0]);
+            let count = stretches.len() - first;
+            longest = longest.max(count as u64);
+            tensors.push([first as u32, count as u32, 0, 0]);
         }
         let table = |rows: &[[u32; 4]]| {
             let slice = gpu.alloc(16 * rows.len() as u64)?;
@@ -79,7 +83,7 @@ impl Tensors {
             Ok::<_, Error>(slice)
         };
         let bytes = ranges.iter().map(|r| r.end).max().unwrap_or(0);
-        Ok(Self { stretches: table(&stretches)?, tensors: table(&tensors)?, bytes })
+        Ok(Self { stretches: table(&stretches)?, tensors: table(&tensors)?, longest, bytes })
     }
 }
 
@@ -107,19 +111,27 @@ impl Lars {
         let [stretches, count] = [&tensors.stretches, &tensors.tensors].map(|s| s.bytes / 16);
         let partials = rec.transient(tensors.stretches.bytes);
         let rates = rec.transient(tensors.tensors.bytes);
-        let cost = |per_float: u64| Cost {
+        let cost = |per_float: u64, trips: u64| Cost {
             flops: per_float * w.bytes / 4,
+            trips,
             shape: format!("{} floats in {count} tensors", w.bytes / 4),
         };
         let grid = gpu::fold(stretches as usize);
         let p = Norms { stretches: stretches as u32 };
-        rec.launch(&NORMS, &[], p, &[w, g, &tensors.stretches, &partials], grid, cost(4))?;
+        rec.launch(
+            &NORMS,
+            &[],
+            p,
+            &[w, g, &tensors.stretches, &partials],
+            grid,
+            cost(4, STRETCH / 256),
+        )?;
         let p =
             Rates { tensors: count as u32, decay: self.decay, trust: self.trust, eps: self.eps };
         let slices = [&partials, &tensors.tensors, &rates];
-        rec.launch(&RATES, &[], p, &slices, Gpu::grid(count as usize), cost(0))?;
+        rec.launch(&RATES, &[], p, &slices, Gpu::grid(count as usize), cost(0, tensors.longest))?;
         let p = Step { stretches: stretches as u32, momentum: self.momentum };
         let slices = [w, g, v, &tensors.stretches, &rates, &step.data];
-        rec.launch(&STEP, &[], p, &slices, grid, cost(7))
+        rec.launch(&STEP, &[], p, &slices, grid, cost(7, STRETCH / 256))
     }
 }

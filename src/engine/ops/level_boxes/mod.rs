@@ -52,7 +52,8 @@ impl LevelBoxes {
             bounds: self.maps as u32 - 1,
             first: self.bound() as f32,
         };
-        let cost = Cost { flops: 10 * (n * k) as u64, shape: format!("{:?}", boxes.shape) };
+        let trips = self.maps as u64 - 1;
+        let cost = Cost { flops: 10 * (n * k) as u64, trips, shape: format!("{:?}", boxes.shape) };
         let grid = Gpu::grid(4 * n * y.quads());
         rec.launch(&LEVEL, &[], p, &[&boxes.data, &y.data], grid, cost)?;
         Ok(y)

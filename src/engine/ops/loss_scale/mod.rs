@@ -47,7 +47,8 @@ impl LossScale {
         for part in gradients.parts(rec.gpu.most_bound()) {
             let quads = part.bytes as usize / 16;
             let p = Params { quads: quads as u32 };
-            let cost = Cost { flops: 4 * quads as u64, shape: format!("{} floats", 4 * quads) };
+            let cost =
+                Cost { flops: 4 * quads as u64, trips: 4, shape: format!("{} floats", 4 * quads) };
             let grid = Gpu::grid(quads.div_ceil(4));
             rec.launch(&UNSCALE, &[], p, &[&part, &state.data], grid, cost)?;
         }

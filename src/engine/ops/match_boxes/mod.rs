@@ -77,15 +77,23 @@ impl MatchBoxes {
         let [images, boxes_of, stride, truths] =
             [images, count, stride, truths].map(|axis| axis as u32);
         let truth_quads = classes.quads() as u32;
-        let cost = |per_box: usize| Cost {
-            flops: (15 * per_box * n * g * count) as u64,
+        let cost = |trips: usize| Cost {
+            flops: (15 * n * g * count) as u64,
+            trips: trips as u64,
             shape: format!("{n} × {count} boxes, {g} true"),
         };
         let best = Tensor::new(rec, &classes.shape);
         if self.low_quality {
             let p = Best { images, boxes: boxes_of, stride, truths, truth_quads };
             let slices = [&boxes.data, &corners.data, &classes.data, &best.data];
-            rec.launch(&BEST, &[], p, &slices, fold(4 * n * classes.quads()), cost(1))?;
+            rec.launch(
+                &BEST,
+                &[],
+                p,
+                &slices,
+                fold(4 * n * classes.quads()),
+                cost(count.div_ceil(1024)),
+            )?;
         }
         let matches = Tensor::new(rec, &[n, count]);
         let p = Match {
@@ -102,7 +110,8 @@ impl MatchBoxes {
         let best = if self.low_quality { &best } else { classes };
         let slices = [&boxes.data, &corners.data, &classes.data, &best.data, &matches.data];
         let constants = [("LOW_QUALITY", u32::from(self.low_quality))];
-        rec.launch(&MATCH, &constants, p, &slices, Gpu::grid(4 * n * matches.quads()), cost(1))?;
+        let grid = Gpu::grid(4 * n * matches.quads());
+        rec.launch(&MATCH, &constants, p, &slices, grid, cost(g))?;
         Ok(matches)
     }
 }

@@ -67,6 +67,7 @@ impl MaxPool2d {
         [x, y]: [[usize; 4]; 2],
         slices: [&Slice; 3],
         to: &Tensor,
+        [down, across]: [usize; 2],
     ) -> Result<()> {
         let threads = to.rows() * to.quads();
         let [[kernel_h, kernel_w], [stride_h, stride_w], [padding_h, padding_w]] =
@@ -87,7 +88,8 @@ impl MaxPool2d {
             out_height: y[1] as u32,
             out_width: y[2] as u32,
         };
-        let cost = Cost { flops: 0, shape: format!("{x:?} to {y:?}") };
+        let trips = (down * (1 + across)) as u64;
+        let cost = Cost { flops: 0, trips, shape: format!("{x:?} to {y:?}") };
         rec.launch(kernel, &to.constants(&constants), params, &slices, Gpu::grid(threads), cost)
     }
 }
@@ -112,7 +114,7 @@ impl Op<1> for MaxPool2d {
         let y = Tensor::of(rec, x.format, &[n, p, q, c]);
         let pixel = Tensor::new(rec, &y.shape);
         let slices = [&x.data, &y.data, &pixel.data];
-        self.launch(rec, &FORWARD, [image, y.axes()], slices, &y)?;
+        self.launch(rec, &FORWARD, [image, y.axes()], slices, &y, self.kernel)?;
         Ok((y, Origin { image, pixel }))
     }
     fn backward(
@@ -127,7 +129,9 @@ impl Op<1> for MaxPool2d {
         }
         let dx = Tensor::of(rec, dy.format, image);
         let slices = [&pixel.data, &dy.data, &dx.data];
-        self.launch(rec, &BACKWARD, [*image, dy.axes()], slices, &dx)?;
+        // Windows that contain a pixel.
+        let windows = [0, 1].map(|i| self.kernel[i].div_ceil(self.stride[i]));
+        self.launch(rec, &BACKWARD, [*image, dy.axes()], slices, &dx, windows)?;
         Ok([Some(dx)])
     }
 }

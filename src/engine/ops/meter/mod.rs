@@ -66,6 +66,6 @@ pub fn add(rec: &Recording, parts: &[Tensor], meter: &Tensor, step: &Tensor) -> 
     let count = parts.len();
     let part = |at: usize| &parts[at.min(count - 1)].data;
     let slices = [part(0), part(1), part(2), part(3), &meter.data, &step.data];
-    let cost = Cost { flops: 2 * count as u64, shape: format!("a loss of {count}") };
+    let cost = Cost { flops: 2 * count as u64, trips: 0, shape: format!("a loss of {count}") };
     rec.launch(&ADD, &[], Params { parts: count as u32 }, &slices, [1, 1, 1], cost)
 }

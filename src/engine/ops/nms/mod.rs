@@ -74,17 +74,25 @@ impl Nms {
             words: words as u32,
             threshold: below(self.threshold),
         };
-        let cost = || Cost {
+        let cost = |trips: usize| Cost {
             flops: 8 * (rows * count * count) as u64,
+            trips: trips as u64,
             shape: format!("{rows} × {count} boxes"),
         };
         let constants = [("CLASSED", u32::from(classes.is_some()))];
         let slices = [&boxes.data, &classes.unwrap_or(scores).data, &overlaps];
-        rec.launch(&OVERLAPS, &constants, p, &slices, Gpu::grid(total), cost())?;
+        rec.launch(&OVERLAPS, &constants, p, &slices, Gpu::grid(total), cost(32))?;
         let y = Tensor::new(rec, &scores.shape);
         let p = Scan { rows: rows as u32, count: count as u32 };
         let slices = [&scores.data, &overlaps, &y.data];
-        rec.launch(&SCAN, &[("WORDS", words as u32)], p, &slices, gpu::fold(rows), cost())?;
+        rec.launch(
+            &SCAN,
+            &[("WORDS", words as u32)],
+            p,
+            &slices,
+            gpu::fold(rows),
+            cost(words * (32 + 33 * words.div_ceil(256))),
+        )?;
         Ok(y)
     }
 }

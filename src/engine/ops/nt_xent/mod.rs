@@ -63,6 +63,7 @@ impl Op<1> for NtXent {
         let (logits, targets) = (Tensor::new(rec, &[rows, rows]), Tensor::new(rec, &[rows, 1]));
         let cost = Cost {
             flops: 2 * (rows * rows * z.channels()) as u64,
+            trips: z.quads() as u64,
             shape: format!("{:?}", z.shape),
         };
         let slices = [&unit.data, &logits.data, &targets.data];
@@ -86,6 +87,7 @@ impl Op<1> for NtXent {
         let rows = z.rows();
         let cost = Cost {
             flops: 3 * (rows * rows * z.channels()) as u64,
+            trips: rows as u64,
             shape: format!("{:?}", z.shape),
         };
         let slices = [&unit.data, &of_logits.data, &of_unit.data];

@@ -31,7 +31,7 @@ impl Op<1> for Relu {
         let y = Tensor::new(rec, &x.shape);
         let quads = x.rows() * x.quads();
         let p = Params { quads: quads as u32 };
-        let cost = Cost { flops: 0, shape: format!("{:?}", x.shape) };
+        let cost = Cost { flops: 0, trips: 4, shape: format!("{:?}", x.shape) };
         rec.launch(&FORWARD, &[], p, &[&x.data, &y.data], Gpu::grid(quads.div_ceil(4)), cost)?;
         Ok((y.clone(), y))
     }
@@ -45,7 +45,7 @@ impl Op<1> for Relu {
         let dx = Tensor::new(rec, &y.shape);
         let quads = y.rows() * y.quads();
         let p = Params { quads: quads as u32 };
-        let cost = Cost { flops: 0, shape: format!("{:?}", y.shape) };
+        let cost = Cost { flops: 0, trips: 4, shape: format!("{:?}", y.shape) };
         let slices = [&y.data, &dy.data, &dx.data];
         rec.launch(&BACKWARD, &[], p, &slices, Gpu::grid(quads.div_ceil(4)), cost)?;
         Ok([Some(dx)])

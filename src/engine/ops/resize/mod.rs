@@ -53,6 +53,8 @@ pub struct Resize {
 
 /// The longest axis: twice its square, the places' common denominator, fits into 31 bits.
 const LONGEST: usize = 16_384;
+/// Outputs that a thread of the gradient gathers at most along both axes in one launch.
+const AT_ONCE: usize = 64;
 
 impl Resize {
     /// Step, first and whole of an axis: output p lies at (step·p + first) / whole pixels.
@@ -67,6 +69,12 @@ impl Resize {
             Interpolation::Nearest => [pixels, 0, outputs],
         }
     }
+    /// Outputs along an axis in which one pixel has a share, at most.
+    fn outputs_of_pixel(&self, pixels: usize, outputs: usize) -> usize {
+        let [step, _, whole] = self.places(pixels, outputs).map(|v| v.max(0) as usize);
+        let reach = if self.mode == Interpolation::Nearest { whole } else { 2 * whole };
+        if step == 0 { outputs } else { reach.div_ceil(step).min(outputs) }
+    }
     /// Whether images of this size can be resized.
     fn fits(&self, image: [usize; 2]) -> bool {
         image.iter().chain(&self.size).all(|s| (1..=LONGEST).contains(s))
@@ -78,6 +86,7 @@ impl Resize {
         [x, y]: [[usize; 4]; 2],
         slices: [&Slice; 2],
         to: &Tensor,
+        trips: usize,
     ) -> Result<()> {
         let [step_h, first_h, whole_h] = self.places(x[1], y[1]);
         let [step_w, first_w, whole_w] = self.places(x[2], y[2]);
@@ -98,7 +107,8 @@ impl Resize {
         };
         let linear = u32::from(self.mode != Interpolation::Nearest);
         let flops = 8 * y.iter().product::<usize>() as u64 * u64::from(linear);
-        let cost = Cost { flops, shape: format!("{x:?} to {y:?}") };
+        let trips = trips as u64;
+        let cost = Cost { flops, trips, shape: format!("{x:?} to {y:?}") };
         rec.launch(kernel, &[("LINEAR", linear)], p, &slices, Gpu::grid(threads), cost)
     }
 }
@@ -114,7 +124,7 @@ impl Op<1> for Resize {
             return Err(Error::shape("resize", format!("sizes from 1 to {LONGEST}"), found));
         }
         let y = Tensor::new(rec, &[n, self.size[0], self.size[1], c]);
-        self.launch(rec, &FORWARD, [image, y.axes()], [&x.data, &y.data], &y)?;
+        self.launch(rec, &FORWARD, [image, y.axes()], [&x.data, &y.data], &y, 0)?;
         Ok((y, image))
     }
     fn backward(
@@ -128,7 +138,21 @@ impl Op<1> for Resize {
             return Ok([None]);
         }
         let dx = Tensor::new(rec, image);
-        self.launch(rec, &BACKWARD, [*image, dy.axes()], [&dy.data, &dx.data], &dx)?;
+        let ([n, h, w, c], [_, p, q, _]) = (*image, dy.axes());
+        let trips = |[h, w]: [usize; 2], [p, q]: [usize; 2]| {
+            self.outputs_of_pixel(h, p) * (1 + self.outputs_of_pixel(w, q))
+        };
+        let both = trips([h, w], [p, q]);
+        if both <= AT_ONCE {
+            self.launch(rec, &BACKWARD, [*image, dy.axes()], [&dy.data, &dx.data], &dx, both)?;
+            return Ok([Some(dx)]);
+        }
+        // Shares are products of one along each axis, and so are their sums.
+        let rows = Tensor::new(rec, &[n, p, w, c]);
+        let (axes, slices) = ([rows.axes(), dy.axes()], [&dy.data, &rows.data]);
+        self.launch(rec, &BACKWARD, axes, slices, &rows, trips([p, w], [p, q]))?;
+        let (axes, slices) = ([*image, rows.axes()], [&rows.data, &dx.data]);
+        self.launch(rec, &BACKWARD, axes, slices, &dx, trips([h, w], [p, w]))?;
         Ok([Some(dx)])
     }
 }

@@ -43,6 +43,9 @@ params! {
     }
 }
 
+/// Samples of a bin along an axis at most, where they are as many as it has pixels: `MOST` of `shaders/shared/samples.wgsl`.
+const MOST_SAMPLES: usize = 4096;
+
 /// RoIAlign (He et al. 2017) on one or several maps, as `torchvision.ops.roi_align` and, with a level
 /// for each roi, `MultiScaleRoIAlign`.
 ///
@@ -99,10 +102,15 @@ impl RoiAlign {
     fn constants(&self) -> [(&'static str, u32); 2] {
         [("RATIO", self.sampling_ratio as u32), ("HALF", u32::from(self.aligned))]
     }
-    fn cost(&self, map: &[usize; 4], rois: &Tensor) -> Cost {
+    /// Samples of a bin along an axis, at most.
+    fn samples(&self) -> usize {
+        if self.sampling_ratio == 0 { MOST_SAMPLES } else { self.sampling_ratio }
+    }
+    fn cost(&self, map: &[usize; 4], rois: &Tensor, trips: usize) -> Cost {
         let samples = (self.output[0] * self.output[1] * self.sampling_ratio.pow(2).max(1)) as u64;
         Cost {
             flops: 8 * samples * (rois.rows() * map[3]) as u64,
+            trips: trips as u64,
             shape: format!("{} rois of {map:?}", rois.rows()),
         }
     }
@@ -131,7 +139,8 @@ impl<const N: usize> Op<N> for RoiAlign {
                 quads: y.quads() as u32,
             };
             let slices = [&x[level].data, &rois.data, &levels.data, &y.data];
-            let (constants, cost) = (self.constants(), self.cost(map, rois));
+            let trips = self.samples() * (1 + self.samples());
+            let (constants, cost) = (self.constants(), self.cost(map, rois, trips));
             rec.launch(&FORWARD, &constants, p, &slices, Gpu::grid(total), cost)?;
         }
         Ok((y, Regions { maps, rois: rois.clone(), levels: levels.clone() }))
@@ -160,7 +169,11 @@ impl<const N: usize> Op<N> for RoiAlign {
             let slices = [&rois.data, &levels.data, &dy.data, &of_map.data];
             // A workgroup has 8 × 8 pixels and 64 channels.
             let groups = n * h.div_ceil(8) * w.div_ceil(8) * c.div_ceil(64);
-            let (constants, cost) = (self.constants(), self.cost(map, rois));
+            // Every roi may reach a pixel with every bin.
+            let (of_axis, k) = (1 + self.samples(), rois.shape[1]);
+            let of_roi = 1 + self.output[0] * of_axis * (1 + self.output[1]);
+            let trips = k.div_ceil(2048) + k.div_ceil(256) + k.div_ceil(32) + k * of_roi;
+            let (constants, cost) = (self.constants(), self.cost(map, rois, trips));
             rec.launch(&BACKWARD, &constants, p, &slices, gpu::fold(groups), cost)?;
             dx[level] = Some(of_map);
         }

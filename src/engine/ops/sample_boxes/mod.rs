@@ -68,7 +68,10 @@ impl SampleBoxes {
             positives: self.positives.min(self.size) as u32,
             stream: self.first_word(0),
         };
-        let cost = Cost { flops: 0, shape: format!("{} of {n} × {boxes}", self.size) };
+        let quads = matches.quads();
+        let walks = 4 * quads.div_ceil(1024) + 2 * quads.div_ceil(256).div_ceil(4);
+        let trips = (walks + sample.places.quads().div_ceil(64)) as u64;
+        let cost = Cost { flops: 0, trips, shape: format!("{} of {n} × {boxes}", self.size) };
         let slices = [&step.data, &matches.data, &sample.chosen.data, &sample.places.data];
         rec.launch(&SELECT, &[], p, &slices, [n as u32, 1, 1], cost)?;
         Ok(sample)

@@ -35,7 +35,7 @@ impl Op<2> for Scale {
         let y = Tensor::new(rec, &x.shape);
         let quads = x.rows() * x.quads();
         let p = Params { quads: quads as u32 };
-        let cost = Cost { flops: 4 * quads as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost { flops: 4 * quads as u64, trips: 0, shape: format!("{:?}", x.shape) };
         rec.launch(&FORWARD, &[], p, &[&x.data, &s.data, &y.data], Gpu::grid(quads), cost)?;
         Ok((y, s.clone()))
     }

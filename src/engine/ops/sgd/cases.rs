@@ -62,6 +62,7 @@ pub fn cases() -> Vec<Case> {
         case("one number", 1, plain, false),
         case("neither momentum nor decay", 5, Sgd { momentum: 0.0, decay: 0.0, alpha: 0.0 }, false),
         case("L²-SP, odd length", 1001, held, true),
+        case("L²-SP, all of a workgroup", 4096, held, true),
         case("L²-SP beside weight decay", 64, Sgd { decay: 0.01, ..held }, true),
         case("an anchor that does not pull", 12, plain, true),
         case("the head of a ResNet-18 for ImageNet", 512 * 1000, plain, false),

@@ -62,7 +62,8 @@ impl Sgd {
             decay: self.decay,
             alpha: self.alpha,
         };
-        let cost = Cost { flops: 32 * quads as u64, shape: format!("{} floats", 4 * quads) };
+        let cost =
+            Cost { flops: 32 * quads as u64, trips: 4, shape: format!("{} floats", 4 * quads) };
         let grid = Gpu::grid(quads.div_ceil(4));
         match anchor.filter(|_| self.alpha != 0.0) {
             Some(anchor) => {

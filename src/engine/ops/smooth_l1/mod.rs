@@ -47,7 +47,11 @@ impl Op<3> for SmoothL1 {
         let gradient = Tensor::new(rec, &x.shape);
         let partials = Tensor::new(rec, &[groups, 2]);
         let p = Params { total: total as u32, quads: x.quads() as u32, beta: self.beta };
-        let cost = Cost { flops: 32 * total as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: 32 * total as u64,
+            trips: total.div_ceil(256 * groups) as u64,
+            shape: format!("{:?}", x.shape),
+        };
         let slices = [&x.data, &t.data, &w.data, &gradient.data, &partials.data];
         rec.launch(&TERMS, &[], p, &slices, [groups as u32, 1, 1], cost)?;
         // No terms are counted, so that the mean divides by one.

@@ -30,8 +30,11 @@ impl Softmax {
     pub fn forward(&self, rec: &Recording, x: &Tensor) -> Result<Tensor> {
         let y = Tensor::new(rec, &x.shape);
         let [rows, classes, quads] = [x.rows(), x.channels(), x.quads()].map(|axis| axis as u32);
-        let cost =
-            Cost { flops: 20 * (x.rows() * x.channels()) as u64, shape: format!("{:?}", x.shape) };
+        let cost = Cost {
+            flops: 20 * (x.rows() * x.channels()) as u64,
+            trips: 3 * u64::from(quads),
+            shape: format!("{:?}", x.shape),
+        };
         let p = Params { rows, classes, quads };
         rec.launch(&ROWS, &[], p, &[&x.data, &y.data], Gpu::grid(x.rows()), cost)?;
         Ok(y)

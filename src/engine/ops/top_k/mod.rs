@@ -62,21 +62,28 @@ impl TopK {
             quads: x.quads() as u32,
             k: k as u32,
         };
-        let cost = || Cost { flops: 0, shape: format!("{k} of {:?}", x.shape) };
+        let cost = |trips: usize| Cost {
+            flops: 0,
+            trips: trips as u64,
+            shape: format!("{k} of {:?}", x.shape),
+        };
+        let sorting = k.next_multiple_of(4).div_ceil(256);
         let grid = gpu::fold(rows);
         let [values, indices] = &out;
         if count <= MOST {
             let constants = [("WIDTH", count.max(k).next_power_of_two() as u32)];
             let slices = [&x.data, &values.data, &indices.data];
-            rec.launch(&SHORT, &constants, p, &slices, grid, cost())?;
+            rec.launch(&SHORT, &constants, p, &slices, grid, cost(sorting))?;
         } else {
             let width = k.next_power_of_two();
             let constants = [("WIDTH", width as u32)];
             let candidates = rec.transient(8 * (rows * width) as u64);
-            rec.launch(&SELECT, &constants, p, &[&x.data, &candidates], grid, cost())?;
+            let length = count / x.channels() * x.quads();
+            let selecting = 3 * length.div_ceil(1024) + 2 * length.div_ceil(256).div_ceil(4);
+            rec.launch(&SELECT, &constants, p, &[&x.data, &candidates], grid, cost(selecting))?;
             let p = Sort { rows: rows as u32, k: k as u32 };
             let slices = [&candidates, &values.data, &indices.data];
-            rec.launch(&SORT, &constants, p, &slices, grid, cost())?;
+            rec.launch(&SORT, &constants, p, &slices, grid, cost(sorting))?;
         }
         Ok(out)
     }

@@ -81,7 +81,8 @@ impl Warp {
         let y = Tensor::new(rec, &[n, h, w, 3]);
         let [samples, height, width] = [n, h, w].map(|axis| axis as u32);
         let p = Sample { samples, height, width, mean: self.mean, deviation: self.std };
-        let cost = Cost { flops: 50 * (n * h * w) as u64, shape: format!("{n} × {h} × {w}") };
+        let cost =
+            Cost { flops: 50 * (n * h * w) as u64, trips: 32, shape: format!("{n} × {h} × {w}") };
         let slices = [&pixels.data, &views.data, &y.data];
         // 64 columns by 32 rows of a film are a workgroup's.
         let grid = [width.div_ceil(64), height.div_ceil(32), samples];
@@ -98,7 +99,7 @@ impl Warp {
             turns: self.most_turns(),
             shift: self.shift,
         };
-        let cost = Cost { flops: 0, shape: format!("{samples} samples") };
+        let cost = Cost { flops: 0, trips: 0, shape: format!("{samples} samples") };
         let slices = [&step.data, &views.data];
         rec.launch(&DRAW, &[], p, &slices, Gpu::grid(samples), cost)?;
         Ok(views)

@@ -38,7 +38,8 @@ impl Warp {
         let stride = if packed { h * w } else { 4 * mask.quads() };
         let [samples, height, width, stride] = [n, h, w, stride].map(|axis| axis as u32);
         let p = Mask { samples, height, width, stride };
-        let cost = Cost { flops: 40 * (n * h * w) as u64, shape: format!("{n} × {h} × {w}") };
+        let cost =
+            Cost { flops: 40 * (n * h * w) as u64, trips: 0, shape: format!("{n} × {h} × {w}") };
         let slices = [&mask.data, &views.data, &y.data];
         rec.launch(&MASK, &[], p, &slices, Gpu::grid(n * h * w), cost)?;
         Ok(y)
@@ -69,7 +70,11 @@ impl Warp {
         let (corners, classes) = (Tensor::new(rec, &[n, count, 4]), Tensor::new(rec, &[n, count]));
         let [samples, boxes_a_film, height, width] = [n, count, h, w].map(|axis| axis as u32);
         let p = Boxes { samples, boxes: boxes_a_film, height, width };
-        let cost = Cost { flops: 60 * (n * count) as u64, shape: format!("{n} × {count} boxes") };
+        let cost = Cost {
+            flops: 60 * (n * count) as u64,
+            trips: 0,
+            shape: format!("{n} × {count} boxes"),
+        };
         let slices = [&boxes.data, &views.data, &corners.data, &classes.data];
         let grid = Gpu::grid(n * classes.quads());
         rec.launch(&BOXES, &[], p, &slices, grid, cost)?;

@@ -21,7 +21,7 @@ use crate::{
 };
 use mtpret_engine::{
     gpu::Command,
-    step::{Stepper, Trainable},
+    step::{Recorded, Stepper, Trainable},
     tensor::{Philox, Step},
 };
 
@@ -51,6 +51,37 @@ impl SyntheticStep {
     /// # Errors
     /// No such network, or a request beyond the adapter's limits.
     pub fn new(gpu: &Device, name: &str, batch: usize, size: [usize; 2]) -> Result<Self> {
+        Self::with(gpu, name, batch, size, |step, data, targets| {
+            let mut draw = Philox::new(1, 0);
+            let pixels = data.batch * data.width * data.height;
+            Ok(Self {
+                stepper: Stepper::new(gpu, step)?,
+                pixels: (0..pixels).map(|_| draw.uniform() as f32 * 255.0).collect(),
+                targets,
+                extents: vec![[data.width as f32, data.height as f32]; data.batch],
+            })
+        })
+    }
+    /// The launches of such a step, without memory for what is between them.
+    ///
+    /// # Errors
+    /// As [`SyntheticStep::new`].
+    pub fn recorded(
+        gpu: &Device,
+        name: &str,
+        batch: usize,
+        size: [usize; 2],
+    ) -> Result<Vec<Command>> {
+        Self::with(gpu, name, batch, size, |step, _, _| Ok(Recorded::new(gpu, step)?.commands()))
+    }
+    /// What `make` makes of the step of a network, its data and its targets.
+    fn with<T>(
+        gpu: &Device,
+        name: &str,
+        batch: usize,
+        size: [usize; 2],
+        make: impl FnOnce(&dyn Trainable, &Data, Vec<f32>) -> Result<T>,
+    ) -> Result<T> {
         let [width, height] = size;
         let data = films(batch, size);
         let (stage, rest) = name.split_once('_').unwrap_or(("", name));
@@ -60,14 +91,10 @@ impl SyntheticStep {
                 let (source, set) = set(Kind::Classes, CLASSES);
                 let mut draw = Philox::new(2, 0);
                 let targets = (0..batch).map(|_| draw.below(CLASSES) as f32).collect();
-                Self::of_task(
-                    gpu,
-                    depth,
-                    &ClassifyTask::new(&source, &set, &data, Default::default())?,
-                    targets,
-                )
+                let task = ClassifyTask::new(&source, &set, &data, Default::default())?;
+                Self::of_task(gpu, depth, &task, targets, make)
             }
-            ("moco", Some(depth), "") => Self::moco(gpu, depth, &data),
+            ("moco", Some(depth), "") => Self::moco(gpu, depth, &data, make),
             ("deeplabv3", Some(depth), "") => {
                 let masks = Segment {
                     width,
@@ -86,7 +113,7 @@ impl SyntheticStep {
                 // The left half of every film is foreground.
                 let targets =
                     (0..batch * width * height).map(|i| f32::from(u8::from(i % width < width / 2)));
-                Self::of_task(gpu, depth, &task, targets.collect())
+                Self::of_task(gpu, depth, &task, targets.collect(), make)
             }
             ("fasterrcnn", Some(depth), "fpn") => {
                 let boxes = Detect {
@@ -110,7 +137,7 @@ impl SyntheticStep {
                         .into_iter()
                         .chain([0.0])
                 });
-                Self::of_task(gpu, depth, &task, corners.collect())
+                Self::of_task(gpu, depth, &task, corners.collect(), make)
             }
             _ => {
                 let (expected, found) = (format!("one of {NAMES}"), format!("`{name}`"));
@@ -118,31 +145,32 @@ impl SyntheticStep {
             }
         }
     }
-    fn of_task(gpu: &Device, depth: Depth, task: &dyn Task, targets: Vec<f32>) -> Result<Self> {
+    fn of_task<T>(
+        gpu: &Device,
+        depth: Depth,
+        task: &dyn Task,
+        targets: Vec<f32>,
+        make: impl FnOnce(&dyn Trainable, &Data, Vec<f32>) -> Result<T>,
+    ) -> Result<T> {
         let model = &TaskModel::new(gpu, depth, &[task], false, 1)?;
         let (target, update) = (targets.len() / task.data().batch, momentum_sgd());
         let step =
             TaskStep { model, task, head: 0, target, augment: &AUGMENT, update, average: None };
-        Self::of_step(gpu, &step, task.data(), targets)
+        make(&step, task.data(), targets)
     }
-    fn moco(gpu: &Device, depth: Depth, data: &Data) -> Result<Self> {
+    fn moco<T>(
+        gpu: &Device,
+        depth: Depth,
+        data: &Data,
+        make: impl FnOnce(&dyn Trainable, &Data, Vec<f32>) -> Result<T>,
+    ) -> Result<T> {
         let splits = if data.batch.is_multiple_of(2) { 2 } else { 1 };
         let contrast =
             Contrast { temperature: 0.2, ema: 0.999, splits, key_bn: KeyBn::Split, shuffle: true };
         let moco = &MocoModel::new(gpu, depth, [128, 4096], Projection::Mlp, 1)?;
         let update = momentum_sgd();
         let step = MocoStep { moco, data, augment: &AUGMENT, contrast, update };
-        Self::of_step(gpu, &step, data, vec![])
-    }
-    fn of_step(gpu: &Device, step: &dyn Trainable, data: &Data, targets: Vec<f32>) -> Result<Self> {
-        let mut draw = Philox::new(1, 0);
-        let pixels = data.batch * data.width * data.height;
-        Ok(Self {
-            stepper: Stepper::new(gpu, step)?,
-            pixels: (0..pixels).map(|_| draw.uniform() as f32 * 255.0).collect(),
-            targets,
-            extents: vec![[data.width as f32, data.height as f32]; data.batch],
-        })
+        make(&step, data, vec![])
     }
     /// Runs step `number`.
     ///

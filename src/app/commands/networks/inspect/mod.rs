@@ -78,17 +78,24 @@ fn recording(args: &Args) -> Result<(String, Value)> {
         Column::text("shape"),
         Column::numbers("GFLOP", None),
         Column::numbers("MiB", None),
+        Column::numbers("trips", None),
         Column::text("workgroups"),
     ]);
     let (mut rows, mut bytes) = (Vec::new(), 0);
     let commands = stepper.programs().iter().flat_map(|p| p.commands());
     for (number, command) in commands.enumerate() {
-        let (name, constants, shape, flops, grid) = match command {
+        let (name, constants, shape, [flops, trips], grid) = match command {
             Command::Launch(l) => {
                 let set: Vec<_> = l.constants.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                (l.source.name, set.join(" "), l.cost.shape.as_str(), l.cost.flops, l.grid)
+                (
+                    l.source.name,
+                    set.join(" "),
+                    l.cost.shape.as_str(),
+                    [l.cost.flops, l.cost.trips],
+                    l.grid,
+                )
             }
-            Command::Copy { .. } => ("copy", String::new(), "", 0, [0; 3]),
+            Command::Copy { .. } => ("copy", String::new(), "", [0, 0], [0; 3]),
         };
         bytes += command.bytes();
         table.push(vec![
@@ -98,11 +105,12 @@ fn recording(args: &Args) -> Result<(String, Value)> {
             Cell::text(shape),
             Cell::number(Some(flops as f64 / 1e9), 4),
             Cell::number(Some(mib(command.bytes())), 2),
+            Cell::number(Some(trips as f64), 0),
             Cell::text(grid.map(|g| g.to_string()).join(" × ")),
         ]);
         rows.push(json!({
             "launch": number, "kernel": name, "constants": constants, "shape": shape,
-            "flops": flops, "bytes": command.bytes(), "workgroups": grid,
+            "flops": flops, "bytes": command.bytes(), "trips": trips, "workgroups": grid,
         }));
     }
     // Programs of one step share their arenas, so the largest counts.

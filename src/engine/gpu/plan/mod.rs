@@ -5,6 +5,8 @@
 //! reading and for writing, not even disjoint ranges of it: what a launch writes is never placed
 //! in an arena that the launch reads.
 
+mod recompute;
+
 use super::{
     Access,
     recording::{Command, Contents, Memory, Recording},

@@ -9,7 +9,7 @@
 //! ```
 //! The same kernel on the same numbers gives the same bits, so no figure changes.
 
-use super::{
+use crate::gpu::{
     Access,
     recording::{Command, Contents, Launch, Memory, Recording, Slice},
 };

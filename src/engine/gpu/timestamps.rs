@@ -1,0 +1,82 @@
+//! Times that the device notes itself: what a kernel takes, without what its submission costs the host.
+
+use super::{Gpu, Memory, Slice};
+use crate::Result;
+use std::rc::Rc;
+
+/// Notes of one reading at most: what wgpu lets a set have.
+const MOST: u32 = wgpu::QUERY_SET_MAX_QUERIES;
+
+/// Room for notes.
+pub(super) struct Timestamps {
+    set: wgpu::QuerySet,
+    resolved: Slice,
+}
+
+impl Timestamps {
+    /// Room on an adapter that has a clock; `None` elsewhere.
+    pub fn new(gpu: &Gpu) -> Result<Option<Self>> {
+        let device = &gpu.0.device;
+        if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(None);
+        }
+        let set = device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("timestamps"),
+            ty: wgpu::QueryType::Timestamp,
+            count: MOST,
+        });
+        let bytes = 8 * u64::from(MOST);
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let memory = Memory::Buffer(Rc::new(gpu.buffer(bytes, usage)?));
+        let resolved = Slice { memory, offset: 0, bytes };
+        Ok(Some(Self { set, resolved }))
+    }
+    /// Seconds at which notes 0 to `count` were made, counted from some beginning; `None` where the clock stands.
+    pub fn read(&self, gpu: &Gpu, count: u32) -> Result<Option<Vec<f64>>> {
+        let slice = Slice { bytes: 8 * u64::from(count), ..self.resolved.clone() };
+        let mut encoder = gpu.0.device.create_command_encoder(&Default::default());
+        encoder.resolve_query_set(&self.set, 0..count, super::existing(&slice), 0);
+        gpu.0.queue.submit([encoder.finish()]);
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&gpu.read(&slice)?);
+        let first = ticks.iter().copied().min().unwrap_or(0);
+        let nanoseconds = f64::from(gpu.0.queue.get_timestamp_period());
+        let seconds = ticks.iter().map(|t| (t - first) as f64 * nanoseconds * 1e-9);
+        Ok(ticks.iter().any(|t| *t != first).then(|| seconds.collect()))
+    }
+}
+
+/// Which passes of a submission note when they begin and end.
+#[derive(Clone, Copy)]
+pub(super) enum Noted<'a> {
+    /// None.
+    Not,
+    /// Its first pass and its last one, as notes n and n + 1.
+    Ends(&'a Timestamps, u32),
+    /// Every launch, which is a pass of its own: as notes n and n + 1, then n + 2 and n + 3, and so on.
+    Each(&'a Timestamps, u32),
+}
+
+impl<'a> Noted<'a> {
+    /// Launches or submissions that one reading has room for.
+    pub const MOST: usize = MOST as usize / 2;
+
+    /// Whether launches share no pass.
+    pub fn apart(self) -> bool {
+        matches!(self, Self::Each(..))
+    }
+    /// What pass number `pass` of a submission notes.
+    pub fn of_pass(self, pass: u32, last: bool) -> Option<wgpu::ComputePassTimestampWrites<'a>> {
+        let (timestamps, begin, end) = match self {
+            Self::Ends(timestamps, n) if pass == 0 || last => {
+                (timestamps, (pass == 0).then_some(n), last.then_some(n + 1))
+            }
+            Self::Each(timestamps, n) => (timestamps, Some(n + 2 * pass), Some(n + 2 * pass + 1)),
+            Self::Not | Self::Ends(..) => return None,
+        };
+        Some(wgpu::ComputePassTimestampWrites {
+            query_set: &timestamps.set,
+            beginning_of_pass_write_index: begin,
+            end_of_pass_write_index: end,
+        })
+    }
+}

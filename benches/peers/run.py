@@ -47,7 +47,8 @@ def programs(peers):
         all_of["burn"] = lambda *shape: output([burn, *map(str, shape), "5"], stderr=subprocess.DEVNULL)["img_per_s"]
     if "torch" in peers:
         all_of["torch"] = lambda *shape: output(
-            [sys.executable, HERE / "torch" / "step.py", *map(str, shape), "7"])["img_per_s"]
+            [sys.executable, HERE / "torch" / "step.py", f"resnet{shape[0]}", str(shape[1]), f"{shape[2]}x{shape[2]}", "7"]
+        )["img_per_s"]["f32"]
     return all_of
 
 

@@ -1,6 +1,6 @@
 //! `mtpret bench`: how fast kernels and a training step are, as shares of what the adapter can do.
 
-use super::{bench_compare::compare, kernels::kernels};
+use super::{bench_all, bench_compare::compare, kernels::kernels};
 use crate::{
     Error, Result,
     commands::options::DeviceArgs,
@@ -17,11 +17,13 @@ use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Write, path::PathBuf, rc::Rc, time::Instant};
 
-/// Measure kernels on the shapes of a network, or a whole training step; or compare two such results.
+/// Measure kernels on the shapes of a network, or a whole training step, or all that tells of a GPU; or compare two results.
 ///
 /// Shares are of what `mtpret doctor` measures: multiply-adds without memory traffic, and a copy.
 ///
 /// Example: mtpret bench step --model resnet18 --batch 8 --size 64 --profile
+///
+/// Example: mtpret bench all --out my-gpu --minutes 10
 ///
 /// Example: mtpret bench step --json > a.json, the same elsewhere > b.json, then mtpret bench compare a.json b.json
 #[derive(clap::Args)]
@@ -60,11 +62,23 @@ pub struct Args {
     /// step: also write the launches, one after another, as a trace that ui.perfetto.dev and chrome://tracing show.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// all: the folder that results.json and page.html go into, written anew after each step [default: bench].
+    #[arg(long, value_name = "FOLDER")]
+    pub(in crate::commands) out: Option<PathBuf>,
+    /// all: begin nothing more after so many minutes; what is worth most is measured first.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(in crate::commands) minutes: u32,
+    /// all: a Python that has torch and torchvision: the same steps on its device, between two runs of ours.
+    #[arg(long, value_name = "PYTHON")]
+    pub(in crate::commands) torch: Option<PathBuf>,
+    /// all: films of 32 pixels, two a batch, and nothing tuned: whether everything runs, not how fast.
+    #[arg(long)]
+    pub(in crate::commands) tiny: bool,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(in crate::commands) device: DeviceArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -73,6 +87,8 @@ enum What {
     Kernel,
     /// Random view, forward, loss, backward, SGD with momentum.
     Step,
+    /// Steps of every network in f32 and f16, tuned, and a ResNet-50's kernels: a page about an adapter.
+    All,
     /// How many times faster the second of two results is.
     Compare,
 }
@@ -98,6 +114,9 @@ pub fn run(args: &Args) -> Result<()> {
         }
         _ => {}
     }
+    if args.what == What::All {
+        return bench_all::run(args);
+    }
     let gpu = args.device.open()?;
     let ceiling = Ceiling { gflops: fma_gflops(&gpu)?, gbps: copy_gbps(&gpu)? };
     let info = gpu.info();
@@ -105,7 +124,7 @@ pub fn run(args: &Args) -> Result<()> {
         What::Kernel => {
             kernels(&gpu, args, &ceiling).map(|(text, json)| (text, "kernels", json))?
         }
-        What::Step | What::Compare => {
+        What::Step | What::All | What::Compare => {
             step(&gpu, args, &ceiling).map(|(text, json)| (text, "step", json))?
         }
     };
@@ -203,13 +222,14 @@ fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)>
         text += &format!("\nTrace in {}\n", path.display());
     }
     if args.layers {
-        let (table, rows) = layers(&launches, ceiling);
-        text += &format!("\nEach distinct layer, its launches alone:\n\n{table}");
+        let (table, means, rows) = layers(&launches, ceiling);
+        let table = table.to_text();
+        text += &format!("\nEach distinct layer, its launches alone:\n\n{table}{means}");
         out["layers"] = rows;
     }
     if args.profile {
         let (table, rows) = profile(&launches, ceiling);
-        text += &format!("\nEach launch alone, with the cost of a submission:\n\n{table}");
+        text += &format!("\nEach launch alone:\n\n{}", table.to_text());
         out["profile"] = rows;
     }
     Ok((text, out))
@@ -234,7 +254,7 @@ pub(in crate::commands) struct Alone {
     pub timing: Timing,
 }
 
-/// Every command of a step, launched alone `runs` times, with the cost of a submission.
+/// Every command of a step, launched alone `runs` times.
 pub(in crate::commands) fn launches(work: &SyntheticStep, runs: u16) -> Result<Vec<Alone>> {
     let mut all = Vec::new();
     for program in work.stepper.programs() {
@@ -292,7 +312,7 @@ fn trace(launches: &[Alone]) -> Value {
 }
 
 /// Time and share of the multiply-adds of each distinct layer, in the order of the step, and the means.
-fn layers(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
+pub(in crate::commands) fn layers(launches: &[Alone], ceiling: &Ceiling) -> (Table, String, Value) {
     let mut order: Vec<Rc<str>> = Vec::new();
     let mut ops: BTreeMap<Rc<str>, (Timing, usize)> = BTreeMap::new();
     for part in launches.chunk_by(|a, b| a.op.is_some() && a.op == b.op) {
@@ -323,7 +343,7 @@ fn layers(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
             "layer": &**op, "times": times, "ms": ms, "gflops": t.gflops(), "share_of_fma": share,
         }));
     }
-    let mut text = table.to_text();
+    let mut text = String::new();
     for (pass, logs) in &logs {
         let mean = (logs.iter().sum::<f64>() / logs.len() as f64).exp();
         let least = logs.iter().copied().fold(f64::INFINITY, f64::min).exp();
@@ -333,11 +353,11 @@ fn layers(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
             least * 100.0
         );
     }
-    (text, rows.into())
+    (table, text, rows.into())
 }
 
 /// Time, operations and bytes of each kernel of a step, the dearest first.
-fn profile(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
+pub(in crate::commands) fn profile(launches: &[Alone], ceiling: &Ceiling) -> (Table, Value) {
     let mut kernels: BTreeMap<&str, Timing> = BTreeMap::new();
     for l in launches {
         add(kernels.entry(l.kernel).or_insert_with(nothing), &l.timing);
@@ -364,5 +384,5 @@ fn profile(launches: &[Alone], ceiling: &Ceiling) -> (String, Value) {
             "share": t.median() / total, "gflops": t.gflops(), "gbps": t.gbps(),
         }));
     }
-    (table.to_text(), rows.into())
+    (table, rows.into())
 }

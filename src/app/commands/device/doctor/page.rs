@@ -101,7 +101,7 @@ fn about(adapter: &Adapter) -> Vec<Block> {
             pair("immediates", format!("{}, {} bytes", yes(f.immediates), l.immediate_bytes)),
             pair("subgroups", subgroups),
             pair("f16 in kernels", format!("{}, not used", yes(f.f16))),
-            pair("timestamps", format!("{}, not used", yes(f.timestamps))),
+            pair("clock for kernels", yes(f.timestamps)),
         ]),
     ]
 }

@@ -7,6 +7,7 @@ with momentum, batch norm in train mode: the median of STEPS after two warm-up s
 with it, and in f16 by autocast with a loss scale and channels last; on the CPU in f32.
 """
 
+import contextlib
 import json
 import os
 import statistics
@@ -58,12 +59,12 @@ def images_per_second(name, batch, width, height, steps, on, maths):
     half = maths == "f16"
     model = model.to(on, memory_format=torch.channels_last if half else torch.contiguous_format).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-    scaler = torch.amp.GradScaler(on.type, enabled=half and on.type == "cuda")
+    scaler = torch.cuda.amp.GradScaler(enabled=half and on.type == "cuda")
     seconds = []
     for _ in range(WARM_UP + steps):
         start = time.perf_counter()
         optimizer.zero_grad()
-        with torch.autocast(on.type, dtype=torch.float16, enabled=half):
+        with torch.autocast(on.type, dtype=torch.float16) if half else contextlib.nullcontext():
             loss = loss_of(model)
         scaler.scale(loss).backward()
         scaler.step(optimizer)

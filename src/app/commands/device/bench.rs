@@ -71,7 +71,7 @@ pub struct Args {
     /// all: a Python that has torch and torchvision: the same steps on its device, between two runs of ours.
     #[arg(long, value_name = "PYTHON")]
     pub(in crate::commands) torch: Option<PathBuf>,
-    /// all: films of 32 pixels, two a batch, and nothing tuned: whether everything runs, not how fast.
+    /// all: films of 32 pixels, four a batch, and nothing tuned: whether everything runs, not how fast.
     #[arg(long)]
     pub(in crate::commands) tiny: bool,
     /// One JSON object on standard output.

@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> Result<()> {
     let most = Duration::from_secs(60 * u64::from(args.minutes));
     for (at, step) in STEPS.iter().enumerate() {
         let (model, batch, size, half) = match args.tiny {
-            true => (step.0, 2, [32, 32], step.3),
+            true => (step.0, 4, [32, 32], step.3),
             false => *step,
         };
         let precision = if half { "f16" } else { "f32" };

@@ -166,6 +166,8 @@ pub fn cases() -> Vec<Case> {
         case("one channel", [2, 2, 1, 1], true, 1, Then::Nothing),
         case("odd channels, ragged chunks", [3, 7, 9, 5], true, 1, Then::Nothing),
         case("many chunks", [4, 16, 17, 64], true, 1, Then::Nothing),
+        case("chunks of chunks", [3, 75, 77, 3], true, 1, Then::Relu),
+        case("chunks of chunks, split statistics", [4, 71, 73, 4], true, 2, Then::AddRelu),
         case("split statistics", [8, 5, 7, 12], true, 4, Then::Nothing),
         case("running statistics", [3, 5, 5, 10], false, 1, Then::Nothing),
         case("ReLU behind", [3, 7, 9, 5], true, 1, Then::Relu),

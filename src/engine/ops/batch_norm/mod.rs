@@ -14,6 +14,7 @@ use crate::{
 };
 
 const STATISTICS: Kernel<Chunks> = kernel!("batch_norm/statistics");
+const FOLDED: Kernel<Fold> = kernel!("batch_norm/fold");
 const MERGE: Kernel<Merge> = kernel!("batch_norm/merge");
 const RUNNING: Kernel<Running> = kernel!("batch_norm/running");
 const FORWARD: Kernel<Rows> = kernel!("batch_norm/forward");
@@ -26,6 +27,11 @@ params! { struct Chunks { groups: u32, rows: u32, chunks: u32, chunk: u32, quads
 params! {
     struct Merge {
         groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32, eps: f32, momentum: f32,
+    }
+}
+params! {
+    struct Fold {
+        groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32, fold: u32, parts: u32,
     }
 }
 params! { struct Running { quads: u32, eps: f32 } }
@@ -75,8 +81,10 @@ pub struct Saved {
 
 /// Rows of one chunk of the first reduction.
 const CHUNK: usize = 64;
-/// Threads of the second reduction that share a channel's chunks.
-const SLICES: usize = 64;
+/// Chunks that a thread of a further reduction merges.
+const FOLD: u32 = 64;
+/// Chunks of all groups together that one thread merges at last.
+const LAST: u32 = 256;
 
 impl BatchNorm {
     /// Groups of the statistics, and rows of each.
@@ -118,14 +126,14 @@ impl BatchNorm {
         let slices = [&x.data, &partials.data];
         let statistics = cost(x, groups, 4, p.chunk - 1);
         rec.launch(&STATISTICS, &x.constants(&[]), p, &slices, grid, statistics)?;
-        let Chunks { groups: g, rows, chunk, .. } = p;
+        let (partials, p) = folded(rec, partials, p, false)?;
+        let Chunks { groups: g, rows, chunks, chunk, quads } = p;
         let (eps, momentum) = (self.eps, self.momentum);
-        let (chunks, quads) = (p.chunks, p.quads);
         let p = Merge { groups: g, rows, chunks, chunk, quads, eps, momentum };
         let slices =
             [&partials.data, &weight.data, &running_mean.data, &running_var.data, &moments.data];
-        let trips = groups * (chunks as usize).div_ceil(SLICES);
-        rec.launch(&MERGE, &[], p, &slices, fold(x.quads().div_ceil(4)), small(trips))?;
+        let trips = groups * chunks as usize;
+        rec.launch(&MERGE, &[], p, &slices, fold(x.quads().div_ceil(64)), small(trips))?;
         Ok(moments)
     }
     fn normalise(
@@ -199,16 +207,17 @@ impl BatchNorm {
         let grid = fold((groups * chunks * quads).div_ceil(64));
         let sums = cost(x, groups, 4, p.chunk);
         rec.launch(&BACKWARD_SUMS, &x.constants(&[mask]), p, &slices, grid, sums)?;
+        let (partials, p) = folded(rec, partials, p, true)?;
         let (dweight, dbias) = (Tensor::new(rec, &[c]), Tensor::new(rec, &[c]));
         let shares = Tensor::new(rec, &[groups, 2, c]);
         let Chunks { groups: g, rows: r, chunks, quads: q, .. } = p;
         let p = BackwardMerge { groups: g, rows: r, chunks, quads: q };
         let slices = [&partials.data, &moments.data, &dweight.data, &dbias.data, &shares.data];
         let constants = [("TRAINING", u32::from(self.training))];
-        let trips = groups * (1 + (chunks as usize).div_ceil(SLICES));
+        let trips = groups * (1 + chunks as usize);
         let shape = format!("[{groups}, {c}]");
         let small = Cost { flops: 0, trips: trips as u64, shape };
-        rec.launch(&BACKWARD_MERGE, &constants, p, &slices, fold(quads.div_ceil(4)), small)?;
+        rec.launch(&BACKWARD_MERGE, &constants, p, &slices, fold(quads.div_ceil(64)), small)?;
         let dz = if masked { &before } else { dy };
         let mut dx = None;
         if needs[0] {
@@ -246,17 +255,38 @@ fn cost(x: &Tensor, groups: usize, flops: usize, trips: u32) -> Cost {
     Cost { flops, trips: trips.into(), shape: format!("{:?}, {groups} groups", x.shape) }
 }
 
-/// The first reduction: a thread sums four channels of a chunk of rows. Of millions of rows the chunks are longer, so that
-/// neither this reduction nor the second is a long walk.
+/// The first reduction: a thread sums four channels of a chunk of rows.
 fn chunked(groups: usize, rows: usize, quads: usize) -> Chunks {
-    let chunk = CHUNK.max(rows.div_ceil(SLICES).isqrt());
     Chunks {
         groups: groups as u32,
         rows: rows as u32,
-        chunks: rows.div_ceil(chunk) as u32,
-        chunk: chunk as u32,
+        chunks: rows.div_ceil(CHUNK) as u32,
+        chunk: CHUNK as u32,
         quads: quads as u32,
     }
+}
+
+/// Further reductions, until no more chunks are left than one thread merges: the partials, and what they are of.
+fn folded(
+    rec: &Recording,
+    mut partials: Tensor,
+    mut p: Chunks,
+    sums: bool,
+) -> Result<(Tensor, Chunks)> {
+    while p.chunks > 1 && p.groups * p.chunks > LAST {
+        let Chunks { groups, rows, chunks, chunk, quads } = p;
+        let parts = chunks.div_ceil(FOLD);
+        let shape = [groups as usize, parts as usize, 2, partials.channels()];
+        let out = Tensor::new(rec, &shape);
+        let of = Fold { groups, rows, chunks, chunk, quads, fold: FOLD, parts };
+        let cost =
+            Cost { flops: 0, trips: u64::from(FOLD) - 1, shape: format!("{:?}", partials.shape) };
+        let grid = fold((groups * parts * quads).div_ceil(64) as usize);
+        let slices = [&partials.data, &out.data];
+        rec.launch(&FOLDED, &[("SUMS", u32::from(sums))], of, &slices, grid, cost)?;
+        (partials, p) = (out, Chunks { chunks: parts, chunk: chunk * FOLD, ..p });
+    }
+    Ok((partials, p))
 }
 
 /// Element by element: a thread takes four channels of eight rows.

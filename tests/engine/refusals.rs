@@ -1,9 +1,9 @@
 //! Kernels that a driver refuses: an error that names them, and another variant where there is one.
 
 use mtpret_engine::{
-    Error,
-    gpu::{Command, DeviceOptions, Gpu, Program, Recording, Rewrite},
-    ops::conv2d::Conv2d,
+    Error, autotune,
+    gpu::{Command, DeviceOptions, Gpu, Problem, Program, Recorder, Recording, Rewrite, Variant},
+    ops::{Op, conv2d::Conv2d, relu::Relu},
     tensor::{Array, Tensor},
 };
 
@@ -92,4 +92,32 @@ fn launches_outside_an_op_with_variants_have_none_to_refuse() {
         matches!(gpu.built(record), Err(Error::Shader { kernel, .. }) if kernel.starts_with("relu"))
     );
     assert_eq!(gpu.notes(), [""; 0]);
+}
+
+#[test]
+fn a_lack_of_memory_is_no_verdict_on_a_kernel() {
+    let gpu = super::open();
+    let prepare = |gpu: &Gpu| -> Result<Recorder, Error> {
+        let x = Tensor::upload(gpu, &Array::random(&[64, 64], 1))?;
+        Ok(Box::new(move |rec: &Recording| {
+            if rec.variant == Some(Variant::Subgroup) {
+                return Err(Error::memory("adapter", "room", "none", "wait"));
+            }
+            Ok(Relu.forward(rec, [&x])?.0.data)
+        }))
+    };
+    let problem = Problem {
+        name: "relu: in little memory".into(),
+        kernels: vec![Variant::Plain, Variant::Subgroup],
+        default: Variant::Plain,
+        half: false,
+        prepare: Box::new(prepare),
+    };
+    let problems = [(problem.name.clone(), problem)].into();
+    assert_eq!(autotune::measure(&gpu, &problems, |_| ()).unwrap(), 1);
+    let tuned = gpu.tuned("relu: in little memory").unwrap();
+    assert_eq!(tuned.kernel, "plain");
+    assert!(tuned.wrong.is_empty() && !tuned.ms.contains_key("subgroup"), "{tuned:?}");
+    let problem = &problems["relu: in little memory"];
+    assert!(!tuned.covers(problem), "the next run measures it again");
 }

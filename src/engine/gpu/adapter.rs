@@ -259,7 +259,10 @@ pub fn open(
         let expected = format!("a device of {}", info.name);
         Error::adapter(ADAPTER, expected, format!("that its driver refuses: {e}"), ANOTHER)
     })?;
-    let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size);
+    // Metal does not tell; Apple's own processors have subgroups of 32 lanes.
+    let of_apple = info.backend == wgpu::Backend::Metal && info.name.starts_with("Apple");
+    let least = if of_apple { 32 } else { info.subgroup_min_size };
+    let subgroup = wanted.contains(wgpu::Features::SUBGROUP).then_some(least);
     let software = info.device_type == wgpu::DeviceType::Cpu;
     let quads64 = software && wanted.contains(wgpu::Features::SHADER_INT64);
     let memory = memory(adapter);

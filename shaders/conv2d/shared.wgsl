@@ -34,16 +34,10 @@ struct Place { quad: u32, column: u32, x: i32, w: u32, h: i32, v: i32 }
 fn place_at(tap_row: i32, tap_column: i32, quad: i32) -> Place {
     let h = tap_row * p.x_tap_h;
     let v = tap_column * p.x_tap_w;
+    let in_x = (h * i32(p.x_w) + v) * i32(p.x_quads) + quad;
     let w_tap = tap_row * i32(p.w_tap_h * p.w_width) + tap_column * i32(p.w_tap_w);
-    let x_quads = i32(p.x_quads);
-    return Place(
-        u32(quad),
-        u32(tap_column),
-        (h * i32(p.x_w) + v) * x_quads + quad,
-        u32(w_tap * x_quads + quad) * 4u * p.y_quads,
-        h,
-        v,
-    );
+    let in_w = u32(w_tap * i32(p.x_quads) + quad) * 4u * p.y_quads;
+    return Place(u32(quad), u32(tap_column), in_x, in_w, h, v);
 }
 
 fn place_of(quad: u32) -> Place {
@@ -59,14 +53,6 @@ fn plus(a: Place, b: Place) -> Place {
 // What moves a place: two quads on, from the end of a tap to the next, from the end of a row of taps to the next.
 struct Moves { two: Place, tap: Place, row: Place }
 
-fn moves() -> Moves {
-    var two = place_at(0, 0, 2);
-    if ODD == 1u {
-        two = place_of(2u);
-    }
-    return Moves(two, place_at(0, 1, -i32(p.x_quads)), place_at(1, -i32(p.taps_w), 0));
-}
-
 fn moved(old: Place, by: Moves, x_quads: u32, taps_w: u32) -> Place {
     var at = plus(old, by.two);
     if at.quad >= x_quads {
@@ -78,10 +64,8 @@ fn moved(old: Place, by: Moves, x_quads: u32, taps_w: u32) -> Place {
     return at;
 }
 
-// The rows of x that this thread stages a quad of: where they begin to read, and where that is in x.
-var<private> row_h: array<i32, STAGED>;
-var<private> row_v: array<i32, STAGED>;
-var<private> begin_x: array<i32, STAGED>;
+// The rows of x that this thread stages a quad of: the row and column where they begin to read, and where that is in x.
+var<private> begin: array<vec3i, STAGED>;
 // What is loaded and not yet staged; a quad of x in the padding is not `inside`.
 var<private> next_x: array<Values, STAGED>;
 var<private> inside: array<bool, STAGED>;
@@ -89,8 +73,8 @@ var<private> next_w: Values;
 
 fn load(at: Place, in_x: bool, from_w: u32, x_h: u32, x_w: u32) {
     for (var j = 0u; j < STAGED; j += 1u) {
-        inside[j] = u32(row_h[j] + at.h) < x_h && u32(row_v[j] + at.v) < x_w && in_x;
-        next_x[j] = x[select(0u, u32(begin_x[j] + at.x), inside[j])];
+        inside[j] = u32(begin[j].x + at.h) < x_h && u32(begin[j].y + at.v) < x_w && in_x;
+        next_x[j] = x[select(0u, u32(begin[j].z + at.x), inside[j])];
     }
     next_w = w[from_w];
 }
@@ -129,36 +113,33 @@ fn main(
     let x_quads = p.x_quads;
     let y_quads = p.y_quads;
     let taps_w = p.taps_w;
-    for (var j = 0u; j < STAGED; j += 1u) {
-        let row = min(first_row + THREADS / 2u * j + lane / 2u, p.rows - 1u);
-        let n = plane * p.images + row / (p.grid_h * p.grid_w);
-        row_h[j] = i32(row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h;
-        row_v[j] = i32(row % p.grid_w * p.x_step_w) + p.x_first_w;
-        begin_x[j] = ((i32(n * x_h) + row_h[j]) * i32(x_w) + row_v[j]) * i32(x_quads);
-    }
-    var begin_w = plane * p.w_plane + (p.w_first_h * p.w_width + p.w_first_w) * x_quads * 4u * y_quads;
-    begin_w += min(first_k + lane % QUADS, y_quads - 1u);
     let length = p.taps_h * taps_w * x_quads;
     var quad = 2u * part * p.chunk;
     let end = min(quad + 2u * p.chunk, length);
-    // Which of a stage's two quads this thread stages of x and of w's rows, and their places.
+    // Which of a stage's two quads this thread stages of x and of w's rows. Where they are of one tap, it has the place of the
+    // first, and begins with its own.
     let of_x = lane % 2u;
-    let of_w = lane / QUADS / 4u;
-    var at = place_of(quad);
+    let of_w = lane / (4u * QUADS);
+    var at = place_of(quad + of_x * ODD);
     var at_w = at;
     if ODD == 1u {
-        at = place_of(quad + of_x);
         at_w = place_of(quad + of_w);
-        begin_w += lane / QUADS % 4u * y_quads;
-    } else {
-        for (var j = 0u; j < STAGED; j += 1u) {
-            begin_x[j] += i32(of_x);
-        }
-        begin_w += lane / QUADS * y_quads;
     }
+    for (var j = 0u; j < STAGED; j += 1u) {
+        let row = min(first_row + THREADS / 2u * j + lane / 2u, p.rows - 1u);
+        let h = i32(row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h;
+        let v = i32(row % p.grid_w * p.x_step_w) + p.x_first_w;
+        let n = i32(plane * p.images + row / (p.grid_h * p.grid_w));
+        begin[j] = vec3i(h, v, ((n * i32(x_h) + h) * i32(x_w) + v) * i32(x_quads) + i32(of_x * (1u - ODD)));
+    }
+    let begin_w = plane * p.w_plane + min(first_k + lane % QUADS, y_quads - 1u)
+        + ((p.w_first_h * p.w_width + p.w_first_w) * x_quads * 4u + lane / QUADS - 4u * of_w * ODD) * y_quads;
     // Where it stages its first row's four terms.
     let place_x = rows_at(of_x * 4u, lane / 8u) + lane / 2u % 4u;
-    let by = moves();
+    var by = Moves(place_at(0, 0, 2), place_at(0, 1, -i32(x_quads)), place_at(1, -i32(taps_w), 0));
+    if ODD == 1u {
+        by.two = place_of(2u);
+    }
     var buffer = 0u;
     if quad < end {
         load(at, ODD == 0u || quad + of_x < length, begin_w + select(0u, at_w.w, quad + of_w * ODD < length), x_h, x_w);
@@ -181,41 +162,37 @@ fn main(
     }
     let of_part = part * (groups.z / k_tiles * p.images * p.y_h * p.y_w * y_quads);
     for (var half = 0u; half < 2u; half += 1u) {
-        // Four rows that follow one another, by their image, row and column.
-        var row = first_row + row_of(4u * half, lane);
+        // Four rows that follow one another: image, row and column.
+        let row = first_row + row_of(4u * half, lane);
         let line = row / p.grid_w;
-        var v = row - line * p.grid_w;
-        var n = line / p.grid_h;
-        var h = line - n * p.grid_h;
-        n += plane * p.images;
-        for (var m = 4u * half; m < 4u * half + 4u; m += 1u) {
-            let to = ((n * p.y_h + h * p.y_step_h + p.y_first_h) * p.y_w + v * p.y_step_w + p.y_first_w) * y_quads;
+        var to = vec3u(line / p.grid_h, line % p.grid_h, row - line * p.grid_w);
+        for (var m = 0u; m < 4u; m += 1u) {
+            let h = to.y * p.y_step_h + p.y_first_h;
+            let v = to.z * p.y_step_w + p.y_first_w;
+            let begin_y = (((plane * p.images + to.x) * p.y_h + h) * p.y_w + v) * y_quads;
             for (var j = 0u; j < ACROSS; j += 1u) {
                 let k = first_k + quad_of(j, lane);
-                if row < p.rows && k < y_quads {
-                    var s = sum[m * ACROSS + j];
+                if row + m < p.rows && k < y_quads {
+                    var s = sum[(4u * half + m) * ACROSS + j];
                     if HAS_BIAS == 1u {
                         s += bias[k];
                     }
                     if IN_PARTS == 1u {
                         for (var i = 0u; i < WORDS; i += 1u) {
-                            y[WORDS * (of_part + to + k) + i] = word(s, i);
+                            y[WORDS * (of_part + begin_y + k) + i] = word(s, i);
                         }
                     } else {
-                        y[to + k] = stored(s);
+                        y[begin_y + k] = stored(s);
                     }
                 }
             }
-            row += 1u;
-            v += 1u;
-            if v == p.grid_w {
-                v = 0u;
-                h += 1u;
-            }
-            if h == p.grid_h {
-                h = 0u;
-                n += 1u;
-            }
+            to.z += 1u;
+            let next_line = u32(to.z == p.grid_w);
+            to.z -= next_line * p.grid_w;
+            to.y += next_line;
+            let next_image = u32(to.y == p.grid_h);
+            to.y -= next_image * p.grid_h;
+            to.x += next_image;
         }
     }
 }

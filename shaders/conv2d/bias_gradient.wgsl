@@ -1,6 +1,6 @@
 // db[part, k] = Σ over the rows of a part   dy[row, k]
 //
-// A workgroup sums four channels of a part: each thread every 256th row, then the threads in a fixed order. weight_sum.wgsl adds
+// A workgroup sums four channels of a part: each thread every 256th row, then the threads in a fixed order. sum_parts.wgsl adds
 // the parts.
 
 #import quads

@@ -1,16 +1,15 @@
-// The sum of plain.wgsl as a tile in workgroup memory, for GPUs.
+// The sum of plain.wgsl as a tile in workgroup memory (tile.wgsl), for GPUs: this file is what is staged and where the sums go.
 //
-// A workgroup of 16 × 16 threads computes 64 rows × 64 channels, or, where SIZE is 2, 128 × 128. The taps'
-// channels are one long axis of quads; four quads of it (16 values) are staged at a time: a thread loads
-// SIZE quads of x and SIZE of w, then adds 16 rank-one updates to its 4 · SIZE rows × SIZE quads. So 2 loads of
-// a quad from memory serve 64 · SIZE multiply-adds of vec4, and 4 + 1 reads of workgroup memory 4 (8 + 2 serve 16).
-// 8 KiB · SIZE of workgroup memory, two barriers a stage.
+// The taps' channels are one long axis of quads, of which a stage takes two (eight terms), and a workgroup all or, where p.parts
+// is not 1, a part, whose sums go to memory as f32 for sum_parts.wgsl to add. While a stage is multiplied, the next one's loads
+// are under way. A place on the axis moves by additions alone.
 //
 // Planes are independent products in one launch, as in subgroup.wgsl.
 
 #import grid
 #import quads
 #import values
+#import tile
 #import conv2d/sum_params
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
@@ -19,102 +18,181 @@
 @group(0) @binding(3) var<storage, read_write> y: array<Values>;
 
 const HAS_BIAS: u32 = 0u;
-const SIZE: u32 = 1u;
+const IN_PARTS: u32 = 0u;
+const ROWS: u32 = 64u;
+const QUADS: u32 = 16u;
+// Whether x's quads are odd in number: then a stage's two may belong to two taps, and each thread has places of its own.
+const ODD: u32 = 1u;
 
-var<workgroup> tile_x: array<f32, 1024u * SIZE>;   // [16 values][64 · SIZE rows]
-var<workgroup> tile_w: array<vec4f, 256u * SIZE>;  // [16 values][16 · SIZE quads]
+// Quads of x that a thread stages; of w it is one.
+const STAGED: u32 = 2u * ROWS / THREADS;
 
-@compute @workgroup_size(256)
+// A place on the long axis: the quad of a tap, the tap's column, what they add to a place in x and in w (in quads), and the row
+// and column of x that the tap reads, seen from the first tap.
+struct Place { quad: u32, column: u32, x: i32, w: u32, h: i32, v: i32 }
+
+fn place_at(tap_row: i32, tap_column: i32, quad: i32) -> Place {
+    let h = tap_row * p.x_tap_h;
+    let v = tap_column * p.x_tap_w;
+    let in_x = (h * i32(p.x_w) + v) * i32(p.x_quads) + quad;
+    let w_tap = tap_row * i32(p.w_tap_h * p.w_width) + tap_column * i32(p.w_tap_w);
+    let in_w = u32(w_tap * i32(p.x_quads) + quad) * 4u * p.y_quads;
+    return Place(u32(quad), u32(tap_column), in_x, in_w, h, v);
+}
+
+fn place_of(quad: u32) -> Place {
+    let tap = quad / p.x_quads;
+    let row = tap / max(p.taps_w, 1u);
+    return place_at(i32(row), i32(tap - row * p.taps_w), i32(quad - tap * p.x_quads));
+}
+
+fn plus(a: Place, b: Place) -> Place {
+    return Place(a.quad + b.quad, a.column + b.column, a.x + b.x, a.w + b.w, a.h + b.h, a.v + b.v);
+}
+
+// What moves a place: two quads on, from the end of a tap to the next, from the end of a row of taps to the next.
+struct Moves { two: Place, tap: Place, row: Place }
+
+fn moved(old: Place, by: Moves, x_quads: u32, taps_w: u32) -> Place {
+    var at = plus(old, by.two);
+    if at.quad >= x_quads {
+        at = plus(at, by.tap);
+    }
+    if at.column >= taps_w {
+        at = plus(at, by.row);
+    }
+    return at;
+}
+
+// The rows of x that this thread stages a quad of: the row and column where they begin to read, and where that is in x.
+var<private> begin: array<vec3i, STAGED>;
+// What is loaded and not yet staged; a quad of x in the padding is not `inside`.
+var<private> next_x: array<Values, STAGED>;
+var<private> inside: array<bool, STAGED>;
+var<private> next_w: Values;
+
+fn load(at: Place, in_x: bool, from_w: u32, x_h: u32, x_w: u32) {
+    for (var j = 0u; j < STAGED; j += 1u) {
+        inside[j] = u32(begin[j].x + at.h) < x_h && u32(begin[j].y + at.v) < x_w && in_x;
+        next_x[j] = x[select(0u, u32(begin[j].z + at.x), inside[j])];
+    }
+    next_w = w[from_w];
+}
+
+fn stage(buffer: u32, place_x: u32, lane: u32) {
+    for (var j = 0u; j < STAGED; j += 1u) {
+        let v = select(vec4f(), values(next_x[j]), inside[j]);
+        let to = buffer * (8u * ROWS) + place_x + THREADS / 2u * j;
+        tile_rows[to] = v.x;
+        tile_rows[to + ROWS] = v.y;
+        tile_rows[to + 2u * ROWS] = v.z;
+        tile_rows[to + 3u * ROWS] = v.w;
+    }
+    tile_columns[buffer * (8u * QUADS) + lane] = values(next_w);
+}
+
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let first_row = group_of(group, groups) * 64u * SIZE;
-    if first_row >= p.rows {
+    let cut = group_of(group, groups);
+    let tiles = (p.rows + ROWS - 1u) / ROWS;
+    let part = cut / tiles;
+    if part >= p.parts {
         return;
     }
-    let tiles = (p.y_quads + 16u * SIZE - 1u) / (16u * SIZE);
-    let plane = group.z / tiles;
-    let first_k = group.z % tiles * 16u * SIZE;
-    // What this thread stages: of x a quad of row lane / 4 and of every 64th after it, of w a value's quad
-    // lane % 16 and every 16th after it. Where the rows begin to read: image, row, column.
-    var origin: array<vec3i, SIZE>;
-    for (var j = 0u; j < SIZE; j += 1u) {
-        let row = min(first_row + 64u * j + lane / 4u, p.rows - 1u);
-        origin[j] = vec3i(
-            i32(plane * p.images + row / (p.grid_h * p.grid_w)),
-            i32(row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h,
-            i32(row % p.grid_w * p.x_step_w) + p.x_first_w,
-        );
+    let first_row = cut % tiles * ROWS;
+    let k_tiles = (p.y_quads + QUADS - 1u) / QUADS;
+    let plane = group.z / k_tiles;
+    let first_k = group.z % k_tiles * QUADS;
+    // The loop reads these from registers.
+    let x_h = p.x_h;
+    let x_w = p.x_w;
+    let x_quads = p.x_quads;
+    let y_quads = p.y_quads;
+    let taps_w = p.taps_w;
+    let length = p.taps_h * taps_w * x_quads;
+    var quad = 2u * part * p.chunk;
+    let end = min(quad + 2u * p.chunk, length);
+    // Which of a stage's two quads this thread stages of x and of w's rows. Where they are of one tap, it has the place of the
+    // first, and begins with its own.
+    let of_x = lane % 2u;
+    let of_w = lane / (4u * QUADS);
+    var at = place_of(quad + of_x * ODD);
+    var at_w = at;
+    if ODD == 1u {
+        at_w = place_of(quad + of_w);
     }
-    // What it computes: rows ty · 4 … ty · 4 + 3 and the same 64 further on, quads tx and tx + 16.
-    let tx = lane % 16u;
-    let ty = lane / 16u;
-    var sum: array<vec4f, 4u * SIZE * SIZE>;  // [4 · SIZE rows][SIZE quads]
-    let length = p.taps_h * p.taps_w * p.x_quads;
-    for (var start = 0u; start < length; start += 4u) {
-        let q = start + lane % 4u;
-        let tap = q / p.x_quads;
-        let step = vec2i(i32(tap / p.taps_w) * p.x_tap_h, i32(tap % p.taps_w) * p.x_tap_w);
-        for (var j = 0u; j < SIZE; j += 1u) {
-            var v = vec4f();
-            let at = origin[j].yz + step;
-            if q < length && at.x >= 0 && at.x < i32(p.x_h) && at.y >= 0 && at.y < i32(p.x_w) {
-                v = values(x[u32((origin[j].x * i32(p.x_h) + at.x) * i32(p.x_w) + at.y) * p.x_quads + q % p.x_quads]);
-            }
-            let to = lane % 4u * 256u * SIZE + 64u * j + lane / 4u;
-            tile_x[to] = v.x;
-            tile_x[to + 64u * SIZE] = v.y;
-            tile_x[to + 128u * SIZE] = v.z;
-            tile_x[to + 192u * SIZE] = v.w;
-        }
-        let value = start * 4u + lane / 16u;
-        let wq = value / 4u;
-        let w_tap = wq / p.x_quads;
-        let r = p.w_first_h + w_tap / p.taps_w * p.w_tap_h;
-        let s = p.w_first_w + w_tap % p.taps_w * p.w_tap_w;
-        let begin = ((r * p.w_width + s) * p.x_quads + wq % p.x_quads) * 4u + value % 4u;
-        for (var j = 0u; j < SIZE; j += 1u) {
-            var v = vec4f();
-            if wq < length {
-                v = values(w[plane * p.w_plane + begin * p.y_quads + min(first_k + 16u * j + tx, p.y_quads - 1u)]);
-            }
-            tile_w[(lane / 16u * SIZE + j) * 16u + tx] = v;
-        }
+    for (var j = 0u; j < STAGED; j += 1u) {
+        let row = min(first_row + THREADS / 2u * j + lane / 2u, p.rows - 1u);
+        let h = i32(row / p.grid_w % p.grid_h * p.x_step_h) + p.x_first_h;
+        let v = i32(row % p.grid_w * p.x_step_w) + p.x_first_w;
+        let n = i32(plane * p.images + row / (p.grid_h * p.grid_w));
+        begin[j] = vec3i(h, v, ((n * i32(x_h) + h) * i32(x_w) + v) * i32(x_quads) + i32(of_x * (1u - ODD)));
+    }
+    let begin_w = plane * p.w_plane + min(first_k + lane % QUADS, y_quads - 1u)
+        + ((p.w_first_h * p.w_width + p.w_first_w) * x_quads * 4u + lane / QUADS - 4u * of_w * ODD) * y_quads;
+    // Where it stages its first row's four terms.
+    let place_x = rows_at(of_x * 4u, lane / 8u) + lane / 2u % 4u;
+    var by = Moves(place_at(0, 0, 2), place_at(0, 1, -i32(x_quads)), place_at(1, -i32(taps_w), 0));
+    if ODD == 1u {
+        by.two = place_of(2u);
+    }
+    var buffer = 0u;
+    if quad < end {
+        load(at, ODD == 0u || quad + of_x < length, begin_w + select(0u, at_w.w, quad + of_w * ODD < length), x_h, x_w);
+        stage(buffer, place_x, lane);
+    }
+    while quad < end {
         workgroupBarrier();
-        for (var i = 0u; i < 16u; i += 1u) {
-            var b: array<vec4f, SIZE>;
-            for (var j = 0u; j < SIZE; j += 1u) {
-                b[j] = tile_w[(i * SIZE + j) * 16u + tx];
-            }
-            for (var m = 0u; m < 4u * SIZE; m += 1u) {
-                let a = tile_x[i * 64u * SIZE + m / 4u * 64u + ty * 4u + m % 4u];
-                for (var j = 0u; j < SIZE; j += 1u) {
-                    sum[m * SIZE + j] += a * b[j];
+        quad += 2u;
+        at = moved(at, by, x_quads, taps_w);
+        if ODD == 1u {
+            at_w = moved(at_w, by, x_quads, taps_w);
+        } else {
+            at_w = at;
+        }
+        // What is loaded behind the last stage nobody reads: that costs less than to ask.
+        load(at, ODD == 0u || quad + of_x < length, begin_w + select(0u, at_w.w, quad + of_w * ODD < length), x_h, x_w);
+        add_staged(buffer, lane);
+        buffer = 1u - buffer;
+        stage(buffer, place_x, lane);
+    }
+    let of_part = part * (groups.z / k_tiles * p.images * p.y_h * p.y_w * y_quads);
+    for (var half = 0u; half < 2u; half += 1u) {
+        // Four rows that follow one another: image, row and column.
+        let row = first_row + row_of(4u * half, lane);
+        let line = row / p.grid_w;
+        var to = vec3u(line / p.grid_h, line % p.grid_h, row - line * p.grid_w);
+        for (var m = 0u; m < 4u; m += 1u) {
+            let h = to.y * p.y_step_h + p.y_first_h;
+            let v = to.z * p.y_step_w + p.y_first_w;
+            let begin_y = (((plane * p.images + to.x) * p.y_h + h) * p.y_w + v) * y_quads;
+            for (var j = 0u; j < ACROSS; j += 1u) {
+                let k = first_k + quad_of(j, lane);
+                if row + m < p.rows && k < y_quads {
+                    var s = sum[(4u * half + m) * ACROSS + j];
+                    if HAS_BIAS == 1u {
+                        s += bias[k];
+                    }
+                    if IN_PARTS == 1u {
+                        for (var i = 0u; i < WORDS; i += 1u) {
+                            y[WORDS * (of_part + begin_y + k) + i] = word(s, i);
+                        }
+                    } else {
+                        y[begin_y + k] = stored(s);
+                    }
                 }
             }
-        }
-        workgroupBarrier();
-    }
-    for (var m = 0u; m < 4u * SIZE; m += 1u) {
-        let row = first_row + m / 4u * 64u + ty * 4u + m % 4u;
-        if row >= p.rows {
-            continue;
-        }
-        let to_h = row / p.grid_w % p.grid_h * p.y_step_h + p.y_first_h;
-        let to_w = row % p.grid_w * p.y_step_w + p.y_first_w;
-        let n = plane * p.images + row / (p.grid_h * p.grid_w);
-        let to = ((n * p.y_h + to_h) * p.y_w + to_w) * p.y_quads;
-        for (var j = 0u; j < SIZE; j += 1u) {
-            let k = first_k + 16u * j + tx;
-            if k < p.y_quads {
-                var v = sum[m * SIZE + j];
-                if HAS_BIAS == 1u {
-                    v += bias[k];
-                }
-                y[to + k] = stored(v);
-            }
+            to.z += 1u;
+            let next_line = u32(to.z == p.grid_w);
+            to.z -= next_line * p.grid_w;
+            to.y += next_line;
+            let next_image = u32(to.y == p.grid_h);
+            to.y -= next_image * p.grid_h;
+            to.x += next_image;
         }
     }
 }

@@ -12,5 +12,6 @@ struct Params {
     w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32,   // which weights a tap takes
     w_width: u32, w_plane: u32,                                   // taps of a row, quads of a plane
     images: u32, together: u32,                                   // of a plane; of neighbouring rows (subgroup alone)
+    parts: u32, chunk: u32,                                       // of the sum; pairs of quads of one (shared alone)
 }
 var<immediate> p: Params;

@@ -3,7 +3,7 @@
 // x: [N, x_h, x_w, C]   dy: [N, P, Q, K]   dw: [parts, taps, C, K]
 //
 // One thread sums four input channels × four output channels of one tap over a part of the pixels. The
-// parts are added in a fixed order by weight_sum.wgsl.
+// parts are added in a fixed order by sum_parts.wgsl.
 
 #import grid
 #import quads

@@ -8,6 +8,8 @@ mod immediates;
 mod kernels;
 mod names;
 mod not_finite;
+#[cfg(target_os = "linux")]
+mod radv;
 mod refusals;
 mod shaders;
 mod submissions;

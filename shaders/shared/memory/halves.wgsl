@@ -28,3 +28,10 @@ fn half2(v: vec2f) -> u32 {
 fn stored(v: vec4f) -> Values {
     return vec2u(half2(v.xy), half2(v.zw));
 }
+
+// Four numbers that stay f32 take two places.
+const WORDS: u32 = 2u;
+
+fn word(v: vec4f, i: u32) -> Values {
+    return bitcast<vec2u>(select(v.xy, v.zw, i == 1u));
+}

@@ -9,3 +9,10 @@ fn values(v: Values) -> vec4f {
 fn stored(v: vec4f) -> Values {
     return packed(v);
 }
+
+// Four numbers that stay f32 where Values are f16: they take WORDS places.
+const WORDS: u32 = 1u;
+
+fn word(v: vec4f, i: u32) -> Values {
+    return packed(v);
+}

@@ -89,6 +89,7 @@ const IMPORTS: &[(&str, &str)] = imports![
     "sigmoid" => "shared/scalars/sigmoid",
     "step" => "shared/step",
     "teams" => "shared/teams",
+    "tile" => "shared/tile",
     "values" => "shared/memory/values",
 ];
 

@@ -21,8 +21,12 @@ pub enum Variant {
     Subgroup,
     /// Tiles in workgroup memory.
     Shared,
-    /// Tiles in workgroup memory, four times as large.
+    /// Tiles in workgroup memory, twice as high.
+    Tall,
+    /// Tiles in workgroup memory, twice as high and wide.
     Wide,
+    /// `Wide`, each sum cut into parts that are added in a fixed order.
+    Split,
     /// Winograd's transforms around `Subgroup`.
     Winograd,
     /// Winograd's transforms around `Shared`.
@@ -33,11 +37,13 @@ pub enum Variant {
 
 impl Variant {
     /// All of them, the simplest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Plain,
         Self::Subgroup,
         Self::Shared,
+        Self::Tall,
         Self::Wide,
+        Self::Split,
         Self::Winograd,
         Self::WinogradShared,
         Self::Coop,
@@ -48,7 +54,9 @@ impl Variant {
             Self::Plain => "plain",
             Self::Subgroup => "subgroup",
             Self::Shared => "shared",
+            Self::Tall => "tall",
             Self::Wide => "wide",
+            Self::Split => "split",
             Self::Winograd => "winograd",
             Self::WinogradShared => "winograd_shared",
             Self::Coop => "coop",
@@ -70,7 +78,7 @@ impl std::fmt::Display for Variant {
     }
 }
 
-/// Words in the names of kernels that one variant has, or two that differ in a constant.
+/// Words in the names of kernels that one variant has, or some that differ in constants.
 const OWN: [&str; 4] = ["subgroup", "shared", "winograd", "coop"];
 
 /// What an op has to solve in one recording, in one of several ways.

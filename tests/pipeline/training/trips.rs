@@ -14,7 +14,7 @@ const MOST: u64 = 256;
 /// keys of a queue; the boxes that non-maximum suppression looks at one after another; the bins of rois that reach a pixel.
 fn is_free(kernel: &str) -> bool {
     let products = ["conv2d/plain", "conv2d/subgroup", "conv2d/shared", "conv2d/coop"];
-    let of_weights = kernel.starts_with("conv2d/weight_") && kernel != "conv2d/weight_sum";
+    let of_weights = kernel.starts_with("conv2d/weight_");
     let of_queue = kernel.starts_with("info_nce/");
     products.contains(&kernel)
         || of_weights

@@ -1,6 +1,10 @@
 //! The loop behind a convolution and its input gradient: sums over taps at offsets.
 
-use super::{kernel::SumKernel, op::Conv2d};
+use super::{
+    kernel::{self, SumKernel},
+    op::Conv2d,
+    parts,
+};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
@@ -22,7 +26,7 @@ params! {
         x_step_h: u32, x_step_w: u32, x_first_h: i32, x_first_w: i32, x_tap_h: i32, x_tap_w: i32,
         taps_h: u32, taps_w: u32,
         w_first_h: u32, w_first_w: u32, w_tap_h: u32, w_tap_w: u32, w_width: u32,
-        w_plane: u32, images: u32, together: u32,
+        w_plane: u32, images: u32, together: u32, parts: u32, chunk: u32,
     }
 }
 params! { struct Transpose { taps: u32, c_quads: u32, k_quads: u32 } }
@@ -100,7 +104,7 @@ pub(super) fn forward(
         w_tap: 1,
     };
     let factors = Factors { x, w, bias, transposed: false, planes: 1, flops: None };
-    launch(rec, kernel, [axis(0), axis(1)], &factors, y)
+    launches(rec, kernel, &[[axis(0), axis(1)]], &factors, y)
 }
 
 /// dx of a convolution: one launch for each of the s² phases of its stride.
@@ -117,13 +121,11 @@ pub(super) fn grad_input(
     let w_read = copy.as_ref().unwrap_or(w);
     let factors =
         Factors { x: dy, w: w_read, bias: None, transposed: transposes, planes: 1, flops: None };
-    for h in 0..conv.stride[0].min(dx.shape[1]) {
-        for s in 0..conv.stride[1].min(dx.shape[2]) {
-            let axes = [phase(conv, 0, h, dx, w), phase(conv, 1, s, dx, w)];
-            launch(rec, kernel, axes, &factors, dx)?;
-        }
-    }
-    Ok(())
+    let phases = |i: usize| {
+        (0..conv.stride[i].min(dx.shape[1 + i])).map(move |first| phase(conv, i, first, dx, w))
+    };
+    let axes: Vec<_> = phases(0).flat_map(|h| phases(1).map(move |v| [h, v])).collect();
+    launches(rec, kernel, &axes, &factors, dx)
 }
 
 /// The elements `first, first + stride, …` of dx along axis `i`: tap r reaches them if
@@ -166,7 +168,7 @@ pub(super) fn multiply(
     let axis =
         |outputs| Axis { outputs, y_step: 1, x_step: 1, taps: 1, w_tap: 1, ..Axis::default() };
     let factors = Factors { x, w, bias: None, transposed, planes, flops: Some(flops) };
-    launch(rec, kernel, [axis(1), axis(rows)], &factors, &y)?;
+    launch(rec, kernel, [axis(1), axis(rows)], &factors, &y, None)?;
     Ok(y)
 }
 
@@ -181,18 +183,55 @@ pub(super) fn transpose(rec: &Recording, w: &Tensor) -> Result<Tensor> {
     Ok(out)
 }
 
+/// The launches that y is made of; where its sums are cut into parts, all of them write parts, which are then added.
+fn launches(
+    rec: &Recording,
+    kernel: SumKernel,
+    axes: &[[Axis; 2]],
+    factors: &Factors,
+    y: &Tensor,
+) -> Result<()> {
+    let count = count_of_parts(rec, kernel, axes, factors, y);
+    let room = (count > 1).then(|| parts::room(rec, count, y));
+    for axes in axes {
+        launch(rec, kernel, *axes, factors, y, room.as_ref())?;
+    }
+    room.map_or(Ok(()), |room| parts::add(rec, &room, factors.bias, y))
+}
+
+/// Into how many parts the sums are cut: as the launch with the most terms needs it, and as an adapter binds them.
+fn count_of_parts(
+    rec: &Recording,
+    kernel: SumKernel,
+    axes: &[[Axis; 2]],
+    factors: &Factors,
+    y: &Tensor,
+) -> usize {
+    let SumKernel::Shared { tile, split: true } = kernel else { return 1 };
+    let of = |[h, v]: &[Axis; 2]| {
+        let terms = h.taps * v.taps * factors.x.channels().next_multiple_of(4);
+        let rows = factors.x.shape[0] * h.outputs * v.outputs;
+        kernel::parts(tile.count([rows, y.channels()]), terms)
+    };
+    let bound = rec.gpu.caps().limits.max_storage_buffer_binding_size as usize;
+    let most = bound / (16 * y.rows() * y.quads()).max(1);
+    axes.iter().map(of).max().unwrap_or(1).min(most)
+}
+
 fn launch(
     rec: &Recording,
     kernel: SumKernel,
     [h, v]: [Axis; 2],
     factors: &Factors,
     y: &Tensor,
+    room: Option<&Tensor>,
 ) -> Result<()> {
     let Factors { x, w, bias, transposed, planes, flops } = *factors;
     let ([n, x_h, x_w, c], [_, y_h, y_w, k]) = (x.axes(), y.axes());
     let (h, v) = (h.trimmed(x_h), v.trimmed(x_w));
     let images = n / planes;
     let rows = images * h.outputs * v.outputs;
+    let count = room.map_or(1, |room| room.shape[0]);
     let p = Params {
         rows: rows as u32,
         grid_h: h.outputs as u32,
@@ -223,11 +262,14 @@ fn launch(
         w_plane: (w.rows() / planes * w.quads()) as u32,
         images: images as u32,
         together: if h.outputs * v.outputs <= SMALL { images as u32 } else { 1 },
+        parts: count as u32,
+        chunk: (h.taps * v.taps * x.quads()).div_ceil(2).div_ceil(count) as u32,
     };
     let taps = h.taps * v.taps;
     let trips = match kernel {
         SumKernel::Plain | SumKernel::Subgroup => h.taps + taps * (1 + x.quads()),
-        SumKernel::Coop | SumKernel::Shared { .. } => (taps * x.quads()).div_ceil(4),
+        SumKernel::Coop => (taps * x.quads()).div_ceil(4),
+        SumKernel::Shared { .. } => p.chunk as usize,
     };
     let cost = Cost {
         flops: flops.unwrap_or(2 * planes * rows * h.taps * v.taps * c * k) as u64,
@@ -246,9 +288,19 @@ fn launch(
             let constants = x.constants(&[bias, ("TRANSPOSED", u32::from(transposed))]);
             rec.launch(&SUBGROUP, &constants, p, &slices, tiles(16, 16), cost)
         }
-        SumKernel::Shared { size } => {
-            let grid = tiles(64 * size as usize, 16 * size as usize);
-            rec.launch(&SHARED, &x.constants(&[bias, ("SIZE", size)]), p, &slices, grid, cost)
+        SumKernel::Shared { tile, .. } => {
+            let [gx, gy, _] = fold(rows.div_ceil(tile.rows()) * count);
+            let grid = [gx, gy, (planes * y.quads().div_ceil(tile.quads())) as u32];
+            let [height, width] = tile.constants();
+            let odd = ("ODD", (x.quads() % 2) as u32);
+            let (bias, to) = match room {
+                Some(room) => (("HAS_BIAS", 0), &room.data),
+                None => (bias, &y.data),
+            };
+            let in_parts = ("IN_PARTS", u32::from(room.is_some()));
+            let constants = x.constants(&[bias, in_parts, height, width, odd]);
+            let slices = [slices[0], slices[1], slices[2], to];
+            rec.launch(&SHARED, &constants, p, &slices, grid, cost)
         }
         SumKernel::Coop => {
             rec.launch(&COOP, &x.constants(&[bias]), p, &slices, tiles(64, 16), cost)

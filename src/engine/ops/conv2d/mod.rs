@@ -4,6 +4,7 @@ mod cases;
 mod correlate;
 mod kernel;
 mod op;
+mod parts;
 mod reference;
 mod way;
 mod weight;

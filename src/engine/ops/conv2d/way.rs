@@ -1,7 +1,7 @@
 //! Which kernels compute a convolution.
 
 use super::{
-    kernel::{Pass, SumKernel},
+    kernel::{Pass, SumKernel, Tile},
     op::Conv2d,
     winograd::Tiles,
 };
@@ -11,7 +11,8 @@ use crate::{
     tensor::{Array, Format, Tensor},
 };
 
-/// Ways to compute a convolution, the plain one first. `winograd` multiplies by `subgroup`, `winograd_shared` by `shared`.
+/// Ways to compute a convolution, the plain one first. `winograd` multiplies by `subgroup`, `winograd_shared` by `shared`, `tall` or
+/// `wide`.
 pub const VARIANTS: &[Variant] = &Variant::ALL;
 
 /// Whether an adapter has what a variant needs.
@@ -21,7 +22,7 @@ pub fn offered(variant: Variant, caps: &Caps) -> bool {
             caps.subgroup.is_some_and(|l| l >= 8)
         }
         Variant::Coop => caps.matrices != Matrices::Unused && caps.subgroup.is_some(),
-        Variant::Plain | Variant::Shared | Variant::Wide => true,
+        Variant::Plain | Variant::Shared | Variant::Tall | Variant::Wide | Variant::Split => true,
     }
 }
 
@@ -48,14 +49,19 @@ impl Conv2d {
         let fits = tiles.bytes(c, k) <= caps.limits.max_storage_buffer_binding_size;
         // Between its transforms numbers grow beyond f16.
         let tiled = self.is_winograds(w) && fits && x.format == Format::F32;
-        let able =
-            |variant: &Variant| offered(*variant, caps) && (tiled || !variant.is_winograds());
+        // A weight gradient's sums are cut whatever the tile.
+        let cut = pass == Pass::GradWeight;
+        let able = |variant: &Variant| {
+            offered(*variant, caps)
+                && (tiled || !variant.is_winograds())
+                && !(cut && *variant == Variant::Split)
+        };
         let taps = self.taps_inside([p, q]);
         // The kernel's tiles have sixteen rows.
         let padded = (n * p * q).next_multiple_of(16) as f64 / (n * p * q) as f64;
         let direct = ((n * taps * c * k) as f64 * padded) as usize;
         let default = match caps.software {
-            false => Variant::Shared,
+            false => self.tiles_by_rule(pass, w, covered),
             true if able(&Variant::Winograd) && cost < direct => Variant::Winograd,
             true if able(&Variant::Subgroup) => Variant::Subgroup,
             true => Variant::Plain,
@@ -72,12 +78,34 @@ impl Conv2d {
         let kernel = match chosen {
             Variant::Plain => SumKernel::Plain,
             Variant::Subgroup | Variant::Winograd => SumKernel::Subgroup,
-            Variant::Shared | Variant::WinogradShared => SumKernel::Shared { size: 1 },
-            Variant::Wide => SumKernel::Shared { size: 2 },
+            Variant::WinogradShared => tiles.shared(pass, c, k),
+            Variant::Shared => SumKernel::Shared { tile: Tile::Small, split: false },
+            Variant::Tall => SumKernel::Shared { tile: Tile::Tall, split: false },
+            Variant::Wide => SumKernel::Shared { tile: Tile::Wide, split: false },
+            Variant::Split => SumKernel::Shared { tile: Tile::Wide, split: true },
             Variant::Coop => SumKernel::Coop,
         };
         let tiles = chosen.is_winograds().then(|| tiles.by(kernel));
         Way { kernel, tiles }
+    }
+    /// The tiles in workgroup memory that a GPU gets where nothing was measured, by how many sums a launch has, and how long.
+    fn tiles_by_rule(&self, pass: Pass, w: &Tensor, [n, p, q]: [usize; 3]) -> Variant {
+        let ([r, s, c, k], [h, v]) = (w.axes(), self.stride);
+        let (tile, split) = match pass {
+            Pass::Forward => Tile::by_rule([n * p * q, k], r * s * c),
+            // Of the phases of a strided one the largest.
+            Pass::GradInput => Tile::by_rule(
+                [n * p.div_ceil(h) * q.div_ceil(v), c],
+                r.div_ceil(h) * s.div_ceil(v) * k,
+            ),
+            Pass::GradWeight => (Tile::cheapest([r * s * c, k]), false),
+        };
+        match tile {
+            Tile::Small => Variant::Shared,
+            Tile::Tall => Variant::Tall,
+            Tile::Wide if split => Variant::Split,
+            Tile::Wide => Variant::Wide,
+        }
     }
     /// Whether Winograd's convolution solves it: 3 × 3, stride 1; dilated, if the padding is a multiple of that, so
     /// that each phase of the image is a convolution of its own.

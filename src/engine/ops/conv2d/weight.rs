@@ -1,6 +1,6 @@
 //! Gradients of a convolution's weights and bias.
 
-use super::{kernel::SumKernel, op::Conv2d};
+use super::{kernel::SumKernel, op::Conv2d, parts};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
@@ -12,7 +12,6 @@ const PLAIN: gpu::Kernel<Params> = kernel!("conv2d/weight_plain");
 const SUBGROUP: gpu::Kernel<Params> = kernel!("conv2d/weight_subgroup");
 const SHARED: gpu::Kernel<Params> = kernel!("conv2d/weight_shared");
 const COOP: gpu::Kernel<Params> = kernel!("conv2d/weight_coop");
-const SUM: gpu::Kernel<Sum> = kernel!("conv2d/weight_sum");
 const BIAS: gpu::Kernel<Bias> = kernel!("conv2d/bias_gradient");
 
 params! {
@@ -23,7 +22,6 @@ params! {
         images: u32, planes: u32,
     }
 }
-params! { struct Sum { quads: u32, parts: u32 } }
 params! { struct Bias { rows: u32, part: u32, quads: u32 } }
 
 /// Parts of a weight gradient, which one thread adds.
@@ -83,22 +81,21 @@ fn launch(
     // keep the adapter busy.
     let [tile, k_tile, together, least, enough] = match kernel {
         SumKernel::Subgroup => [4, 16, 4, 256, 16],
-        SumKernel::Shared { size } => [16 * size as usize, 16 * size as usize, 16, 128, 512],
+        SumKernel::Shared { tile, .. } => [tile.rows() / 4, tile.quads(), 8, 128, 512],
         SumKernel::Coop => [16, 16, 16, 128, 512],
         SumKernel::Plain => [1, 16, 1, 64, 256],
     };
     let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));
-    let parts = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least));
-    let parts = parts.clamp(1, MOST_PARTS);
+    let count = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least));
+    let count = count.clamp(1, MOST_PARTS);
     // Whole eights, so that only the last part has a ragged end.
-    let chunk = pixels.div_ceil(parts).next_multiple_of(8);
-    let parts = pixels.div_ceil(chunk);
-    let part = [&[parts][..], &dw.shape].concat();
-    let to = if parts == 1 { dw.clone() } else { Tensor::new(rec, &part) };
+    let chunk = pixels.div_ceil(count).next_multiple_of(8);
+    let count = pixels.div_ceil(chunk);
+    let to = if count == 1 { dw.clone() } else { parts::room(rec, count, dw) };
     let p = Params {
         pixels: pixels as u32,
         chunk: chunk as u32,
-        parts: parts as u32,
+        parts: count as u32,
         p_h: p_h as u32,
         p_w: p_w as u32,
         x_h: x_h as u32,
@@ -119,52 +116,42 @@ fn launch(
     let cost = Cost {
         flops: flops as u64,
         trips: chunk.div_ceil(together) as u64,
-        shape: format!("{:?} × {:?} → {:?}, {parts} parts", x.shape, dy.shape, dw.shape),
+        shape: format!("{:?} × {:?} → {:?}, {count} parts", x.shape, dy.shape, dw.shape),
     };
     let slices = [&x.data, &dy.data, &to.data];
-    let [gx, gy, _] = fold(tiles * parts);
+    let [gx, gy, _] = fold(tiles * count);
     let grid = [gx, gy, (planes * k_tiles) as u32];
     match kernel {
         SumKernel::Subgroup => rec.launch(&SUBGROUP, &x.constants(&[]), p, &slices, grid, cost)?,
-        SumKernel::Shared { size } => {
-            rec.launch(&SHARED, &x.constants(&[("SIZE", size)]), p, &slices, grid, cost)?
+        SumKernel::Shared { tile, .. } => {
+            rec.launch(&SHARED, &x.constants(&tile.constants()), p, &slices, grid, cost)?
         }
         SumKernel::Coop => rec.launch(&COOP, &x.constants(&[]), p, &slices, grid, cost)?,
         SumKernel::Plain => {
-            let grid = Gpu::grid(parts * row_quads * dy.quads());
+            let grid = Gpu::grid(count * row_quads * dy.quads());
             rec.launch(&PLAIN, &x.constants(&[]), p, &slices, grid, cost)?
         }
     }
-    add_parts(rec, &to, parts, dw)
-}
-
-/// Sums the parts of a gradient, `[parts, …]`, where there are several; one is the gradient itself.
-fn add_parts(rec: &Recording, of: &Tensor, parts: usize, gradient: &Tensor) -> Result<()> {
-    if parts == 1 {
-        return Ok(());
-    }
-    let quads = gradient.rows() * gradient.quads();
-    let p = Sum { quads: quads as u32, parts: parts as u32 };
-    let (flops, trips) = (4 * (quads * parts) as u64, parts as u64);
-    let cost = Cost { flops, trips, shape: format!("{:?} × {parts}", gradient.shape) };
-    rec.launch(&SUM, &[], p, &[&of.data, &gradient.data], Gpu::grid(quads), cost)
+    if count > 1 { parts::add(rec, &to, None, dw) } else { Ok(()) }
 }
 
 /// db: dy summed over all pixels.
 pub(super) fn grad_bias(rec: &Recording, dy: &Tensor) -> Result<Tensor> {
     let db = Tensor::new(rec, &[dy.channels()]);
     let (rows, quads) = (dy.rows(), dy.quads());
-    let parts = rows.div_ceil(256 * ROWS_OF_THREAD);
-    let part = rows.div_ceil(parts);
-    let to = if parts == 1 { db.clone() } else { Tensor::new(rec, &[parts, dy.channels()]) };
+    let count = rows.div_ceil(256 * ROWS_OF_THREAD);
+    let part = rows.div_ceil(count);
+    let to = if count == 1 { db.clone() } else { parts::room(rec, count, &db) };
     let p = Bias { rows: rows as u32, part: part as u32, quads: quads as u32 };
     let cost = Cost {
         flops: (rows * dy.channels()) as u64,
         trips: part.div_ceil(256) as u64,
         shape: format!("{:?} → {:?}", dy.shape, db.shape),
     };
-    let grid = [quads as u32, parts as u32, 1];
+    let grid = [quads as u32, count as u32, 1];
     rec.launch(&BIAS, &dy.constants(&[]), p, &[&dy.data, &to.data], grid, cost)?;
-    add_parts(rec, &to, parts, &db)?;
+    if count > 1 {
+        parts::add(rec, &to, None, &db)?;
+    }
     Ok(db)
 }

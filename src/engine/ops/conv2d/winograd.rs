@@ -70,6 +70,15 @@ impl Tiles {
     pub(super) fn by(self, kernel: kernel::SumKernel) -> Self {
         Self { kernel, ..self }
     }
+    /// The tiles in workgroup memory that multiply them; there are as many products as points, enough for any tile.
+    pub(super) fn shared(&self, pass: kernel::Pass, c: usize, k: usize) -> kernel::SumKernel {
+        let sums = match pass {
+            kernel::Pass::Forward => [self.count(), k],
+            kernel::Pass::GradInput => [self.count(), c],
+            kernel::Pass::GradWeight => [c, k],
+        };
+        kernel::SumKernel::Shared { tile: kernel::Tile::cheapest(sums), split: false }
+    }
     /// The same for matrices of weights: each a tile of its own.
     fn flat(&self, images: usize) -> Self {
         Self { dilation: 1, images, down: 1, across: 1, ..*self }

@@ -156,6 +156,7 @@ fn device() -> Gpu {
 const BY_DATA: [&str; 2] = ["nms/scan", "roi_align/backward"];
 
 #[test]
+#[ignore = "takes long: tools/test.sh --all"]
 fn no_thread_of_any_case_walks_further_than_its_launch_says() {
     let gpu = device();
     // Of each kernel, the largest share of what was stated that was walked.

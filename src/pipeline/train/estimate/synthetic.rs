@@ -21,7 +21,11 @@ use crate::{
 };
 use mtpret_engine::{
     gpu::Command,
-    step::{Stepper, Trainable},
+    ops::warp::Grey,
+    step::{
+        Samples::{self, Numbers},
+        Stepper, Trainable,
+    },
     tensor::{Philox, Step},
 };
 
@@ -37,7 +41,8 @@ const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
 pub struct SyntheticStep {
     /// The step.
     pub stepper: Stepper,
-    pixels: Vec<f32>,
+    /// Greys of a batch, and pixels of a film.
+    films: (Vec<u8>, usize),
     targets: Vec<f32>,
     extents: Vec<[f32; 2]>,
 }
@@ -136,10 +141,10 @@ impl SyntheticStep {
     }
     fn of_step(gpu: &Device, step: &dyn Trainable, data: &Data, targets: Vec<f32>) -> Result<Self> {
         let mut draw = Philox::new(1, 0);
-        let pixels = data.batch * data.width * data.height;
+        let pixels = data.width * data.height;
         Ok(Self {
             stepper: Stepper::new(gpu, step)?,
-            pixels: (0..pixels).map(|_| draw.uniform() as f32 * 255.0).collect(),
+            films: ((0..data.batch * pixels).map(|_| draw.below(256) as u8).collect(), pixels),
             targets,
             extents: vec![[data.width as f32, data.height as f32]; data.batch],
         })
@@ -150,7 +155,9 @@ impl SyntheticStep {
     /// The device is lost.
     pub fn run(&mut self, number: u32) -> Result<()> {
         let step = Step { lr: 0.01, step: number, ..Step::default() };
-        self.stepper.run(&step, &[&self.pixels, &self.targets, self.extents.as_flattened()])
+        let extents = Numbers(self.extents.as_flattened());
+        let films = self.films.0.chunks(self.films.1).map(Grey::Bytes);
+        self.stepper.run(&step, &[Numbers(&self.targets), extents, Samples::films(films.collect())])
     }
     /// Floating-point operations of a whole step.
     pub fn flops(&self) -> u64 {

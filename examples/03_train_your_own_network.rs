@@ -56,7 +56,7 @@ impl Trainable for SmallNetwork {
         vec![
             Field::new("classes", [n, 1]).or(-1.0),
             Field::new("extents", [n, 2]),
-            Field::packed("films", n, Warp::words(n * SIDE * SIDE)),
+            Field::packed("films", n, Warp::words(n, SIDE * SIDE)),
         ]
     }
     /// Recorded once; the derivative follows from it.

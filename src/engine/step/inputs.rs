@@ -49,25 +49,22 @@ impl Field {
 pub enum Samples<'a> {
     /// Numbers without padding, those of a sample behind those of the one before.
     Numbers(&'a [f32]),
-    /// So many samples, those of a range of which `write` puts where the device fetches them, and says how many bytes
-    /// they are, a multiple of four.
-    Packed {
-        /// Samples in all.
-        count: usize,
-        /// Writes samples of this range.
-        write: PackSamples<'a>,
-    },
+    /// What is put together where the device fetches it.
+    Packed(PackSamples<'a>),
 }
 
 impl<'a> Samples<'a> {
     /// Grey films, as [`Warp::pack`] puts them together.
     pub fn films(films: Vec<Grey<'a>>) -> Self {
-        let count = films.len();
-        Self::Packed { count, write: Box::new(move |some, room| Warp::pack(&films[some], room)) }
+        Self::Packed(Box::new(move |part, room| {
+            let there = part.start.min(films.len())..part.end.min(films.len());
+            Warp::pack(part.len(), &films[there], room)
+        }))
     }
 }
 
-/// Puts samples of a range into room for a whole field, and says how many bytes they are.
+/// Puts samples of a range into room for a whole field, and says how many bytes they are, a multiple of four. Of a batch that
+/// is not full, samples at the end of the range are missing.
 pub type PackSamples<'a> = Box<dyn Fn(Range<usize>, Room) -> usize + 'a>;
 
 /// The memory that a recorded step reads its batch from.
@@ -170,21 +167,17 @@ fn length(tensor: &Tensor) -> usize {
     tensor.data.bytes as usize
 }
 
-/// The samples of a part among all: `each` to a part.
-fn within(part: usize, each: usize, all: usize) -> Range<usize> {
-    (part * each).min(all)..((part + 1) * each).min(all)
-}
-
 /// Writes what a part of a batch has of a field; returns how many bytes that are.
 fn write(field: &Field, samples: &Samples, part: usize, room: Room) -> Result<usize> {
     match (samples, field.packed) {
         (Samples::Numbers(numbers), None) => {
             let bytes = room.len();
-            rows(field, &numbers[within(part, field.len(), numbers.len())], room);
+            let [from, to] = [part, part + 1].map(|at| (at * field.len()).min(numbers.len()));
+            rows(field, &numbers[from..to], room);
             Ok(bytes)
         }
-        (Samples::Packed { count, write }, Some(each)) => {
-            Ok(write(within(part, each, *count), room.into_slice(..4 * field.len())))
+        (Samples::Packed(pack), Some(each)) => {
+            Ok(pack(part * each..(part + 1) * each, room.into_slice(..4 * field.len())))
         }
         (_, packed) => {
             let kinds = ["numbers", "packed samples"];

@@ -167,7 +167,8 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     let step = Step { lr: 0.01, ..Step::default() }.upload(gpu)?;
     let mut draw = Philox::new(1, 0);
     let bytes: Vec<u8> = (0..BATCH * 64 * 64).map(|_| draw.below(256) as u8).collect();
-    let films = Warp::upload(gpu, &[Grey::Bytes(&bytes)])?;
+    let films: Vec<Grey> = bytes.chunks(64 * 64).map(Grey::Bytes).collect();
+    let films = Warp::upload(gpu, &films)?;
     let problem = |op, shape: String, record| Problem { op, pass: "forward", shape, record };
     let (step1, [w1, g1]) = (step.clone(), [w.clone(), g.clone()]);
     let sgd = Sgd { momentum: 0.9, decay: 1e-4, alpha: 0.0 };

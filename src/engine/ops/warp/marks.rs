@@ -102,7 +102,8 @@ pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
         let step = Step { seed_low: seed as u32, ..Step::default() };
         let [seen, corners, _] = solve(gpu, op, [&mask, &boxes], axes, &step)?;
         let bytes: Vec<u8> = mask.data.iter().map(|v| *v as u8).collect();
-        let films = Warp::upload(gpu, &[Grey::Bytes(&bytes)])?;
+        let films: Vec<Grey> = bytes.chunks(h * w).map(Grey::Bytes).collect();
+        let films = Warp::upload(gpu, &films)?;
         let on_device = step.upload(gpu)?;
         let (picture, program) = gpu.eager(|rec| {
             let y = op.forward(rec, &films, axes, &on_device)?;

@@ -19,7 +19,7 @@ use crate::{
 const DRAW: Kernel<Draw> = kernel!("warp/draw");
 const SAMPLE: Kernel<Sample> = kernel!("warp/sample");
 params! { struct Draw { samples: u32, view: u32, flip: f32, turns: f32, shift: f32 } }
-params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, deviation: f32 } }
+params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, scale: f32 } }
 
 /// A random view of grey films.
 ///
@@ -63,7 +63,7 @@ pub struct View {
 impl Warp {
     /// Records the views of a batch.
     ///
-    /// Shapes: films as [`Warp::pack`] writes them, `[`[`Warp::words`]`]` of N·H·W pixels; step as
+    /// Shapes: films as [`Warp::pack`] writes them, `[`[`Warp::words`]`]` of N and H·W; step as
     /// `Step::upload` makes it → `[N, H, W, 3]`, three equal channels.
     ///
     /// # Errors
@@ -75,15 +75,16 @@ impl Warp {
         [n, h, w]: [usize; 3],
         step: &Tensor,
     ) -> Result<Tensor> {
-        if films.shape != [Self::words(n * h * w)] || n * h * w == 0 {
-            let expected = format!("{n} films of {h} × {w} in {} words", Self::words(n * h * w));
+        let words = Self::words(n, h * w);
+        if films.shape != [words] || n * h * w == 0 {
+            let expected = format!("{n} films of {h} × {w} in {words} words");
             return Err(Error::shape("warp", expected, format!("{:?}", films.shape)));
         }
         let views = self.views(rec, n, step)?;
         let y = Tensor::new(rec, &[n, h, w, 3]);
         let [samples, height, width] = [n, h, w].map(|axis| axis as u32);
-        let [mean, deviation] = [self.mean, self.std].map(|grey| 257.0 * grey);
-        let p = Sample { samples, height, width, mean, deviation };
+        // A product is the same everywhere, a quotient is not.
+        let p = Sample { samples, height, width, mean: self.mean, scale: 1.0 / self.std };
         let cost = Cost { flops: 50 * (n * h * w) as u64, shape: format!("{n} × {h} × {w}") };
         let slices = [&films.data, &views.data, &y.data];
         // 64 columns by 32 rows of a film are a workgroup's.

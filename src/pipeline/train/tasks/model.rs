@@ -60,7 +60,7 @@ pub fn fields(n: usize, pixels: usize, targets: usize) -> Vec<Field> {
     vec![
         Field::new("targets", [n, targets.max(1)]).or(-1.0),
         Field::new("extents", [n, 2]),
-        Field::packed("films", n, Warp::words(n * pixels)),
+        Field::packed("films", n, Warp::words(n, pixels)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! `mtpret bench`: how fast kernels and a training step are, as shares of what the adapter can do.
 
-use super::{bench_compare::compare, kernels::kernels};
+use super::{bench_compare::compare, bench_loader::loader, kernels::kernels};
 use crate::{
     Error, Result,
     commands::options::DeviceArgs,
@@ -17,11 +17,13 @@ use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Write, path::PathBuf, rc::Rc, time::Instant};
 
-/// Measure kernels on the shapes of a network, or a whole training step; or compare two such results.
+/// Measure kernels on the shapes of a network, a whole training step, or how fast films are loaded; or compare two results.
 ///
 /// Shares are of what `mtpret doctor` measures: multiply-adds without memory traffic, and a copy.
 ///
 /// Example: mtpret bench step --model resnet18 --batch 8 --size 64 --profile
+///
+/// Example: mtpret bench loader                # films a second with one thread and more, and how many cores a device needs
 ///
 /// Example: mtpret bench step --json > a.json, the same elsewhere > b.json, then mtpret bench compare a.json b.json
 #[derive(clap::Args)]
@@ -29,8 +31,8 @@ pub struct Args {
     /// What is measured.
     #[arg(value_enum, default_value = "step")]
     what: What,
-    /// compare: two files that `--json` wrote.
-    #[arg(value_name = "FILE", num_args = 2)]
+    /// compare: two files that `--json` wrote. loader: a folder of films [default: JPEG, PNG and DICOM made for it].
+    #[arg(value_name = "FILE|FOLDER", num_args = 1..=2)]
     files: Vec<PathBuf>,
     /// kernel: the variant of the ops that have several; `all` measures each [default: the adapter's].
     #[arg(long)]
@@ -73,6 +75,8 @@ enum What {
     Kernel,
     /// Random view, forward, loss, backward, SGD with momentum.
     Step,
+    /// Films from disk to batches, without a device.
+    Loader,
     /// How many times faster the second of two results is.
     Compare,
 }
@@ -91,10 +95,18 @@ pub fn run(args: &Args) -> Result<()> {
             }
             return Ok(());
         }
-        (What::Compare, _) | (_, [_, ..]) => {
-            let expected = "two files after `compare` and none after `kernel` or `step`";
+        (What::Loader, [] | [_]) => {
+            let (text, json) = loader(args.files.first().map(PathBuf::as_path))?;
+            match args.json {
+                true => println!("{json}"),
+                false => print!("{text}"),
+            }
+            return Ok(());
+        }
+        (What::Compare | What::Loader, _) | (_, [_, ..]) => {
+            let expected = "two files after `compare`, a folder or nothing after `loader`, nothing after `kernel` or `step`";
             let found = counted(args.files.len(), "file");
-            return Err(Error::request("FILE", expected, found, "name the two results to compare"));
+            return Err(Error::request("FILE", expected, found, "name what is to be read"));
         }
         _ => {}
     }
@@ -105,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         What::Kernel => {
             kernels(&gpu, args, &ceiling).map(|(text, json)| (text, "kernels", json))?
         }
-        What::Step | What::Compare => {
+        What::Step | What::Compare | What::Loader => {
             step(&gpu, args, &ceiling).map(|(text, json)| (text, "step", json))?
         }
     };

@@ -2,7 +2,9 @@
 
 pub mod bench;
 pub mod bench_compare;
+mod bench_loader;
 pub mod doctor;
 pub mod kernels;
+mod made_films;
 pub mod problems;
 pub mod tune;

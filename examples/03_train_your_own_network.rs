@@ -54,9 +54,9 @@ impl Trainable for SmallNetwork {
     /// What a batch of `n` films is made of; [`Loader`] gives it in this order.
     fn fields(&self, n: usize) -> Vec<Field> {
         vec![
-            Field::new("pixels", [n * SIDE * SIDE]),
             Field::new("classes", [n, 1]).or(-1.0),
             Field::new("extents", [n, 2]),
+            Field::packed("films", n, Warp::words(n, SIDE * SIDE)),
         ]
     }
     /// Recorded once; the derivative follows from it.
@@ -65,7 +65,7 @@ impl Trainable for SmallNetwork {
         let view =
             Warp { mean: 122.8, std: 60.0, flip: 0.5, rotate_deg: 5.0, shift: 0.02, view: 0 };
         let size = [batch.samples, SIDE, SIDE];
-        let x = view.forward(tape.rec, batch.tensor("pixels"), size, batch.step())?;
+        let x = view.forward(tape.rec, batch.tensor("films"), size, batch.step())?;
         let mut x = tape.input(&x);
         for (conv, norm) in &self.layers {
             x = norm.relu(tape, &conv.forward(tape, &x)?)?;

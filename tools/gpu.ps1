@@ -20,7 +20,7 @@ if (-not $Torch) { Write-Warning "$Python has no torch and torchvision: nothing 
 # Windows PowerShell would write UTF-16: cmd writes the bytes as they come.
 cmd /c "`"$Mtpret`" doctor --json > `"$Out\doctor.json`""
 if ($LASTEXITCODE) { Write-Warning "doctor found faults: $Out\doctor.json" }
-& $Mtpret bench all --out $Out @Torch @Options
+& $Mtpret bench all $Out @Torch @Options
 if ($LASTEXITCODE) { exit $LASTEXITCODE }
 cmd /c "`"$Mtpret`" bench loader --json > `"$Out\loader.json`""
 exit $LASTEXITCODE

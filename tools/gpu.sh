@@ -19,5 +19,5 @@ else
 fi
 # A kernel that is wrong or refused is a finding: what the others reach is measured all the same.
 "$MTPRET" doctor --json >"$out/doctor.json" || echo "gpu.sh: doctor found faults: $out/doctor.json" >&2
-"$MTPRET" bench all --out "$out" "$@"
+"$MTPRET" bench all "$out" "$@"
 "$MTPRET" bench loader --json >"$out/loader.json"

@@ -9,7 +9,7 @@
 //!     gpu::{DeviceOptions, Gpu},
 //!     nn::Linear,
 //!     ops::{cross_entropy::CrossEntropy, relu::Relu},
-//!     step::{Batch, Field, Optimizer, Rule, StepOptions, Stepper, TrainState, Trainable},
+//!     step::{Batch, Field, Optimizer, Rule, Samples::Numbers, StepOptions, Stepper, TrainState, Trainable},
 //!     tensor::{Philox, Scope, Step},
 //! };
 //!
@@ -46,7 +46,8 @@
 //!         let points: Vec<f32> = (0..128).map(|_| random.normal() as f32).collect();
 //!         let inside = |p: &[f32]| f32::from(u8::from(p[0] * p[0] + p[1] * p[1] < 1.4));
 //!         let classes: Vec<f32> = points.chunks(2).map(inside).collect();
-//!         stepper.run(&Step { lr: 0.1, step, ..Step::default() }, &[&points, &classes])?;
+//!         let now = Step { lr: 0.1, step, ..Step::default() };
+//!         stepper.run(&now, &[Numbers(&points), Numbers(&classes)])?;
 //!         if step % 50 == 0 {
 //!             let meter = stepper.read_meter()?;
 //!             loss = meter.sum / meter.count as f32;

@@ -34,7 +34,7 @@ pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
 pub use tally::Tallied;
-pub use transfer::{Readback, Upload};
+pub use transfer::{Readback, Room, Upload};
 pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};

@@ -46,6 +46,9 @@ impl Staging {
     }
 }
 
+/// Bytes that the host writes where the device fetches them. They cannot be read, for such memory may be slow to read.
+pub type Room<'a> = wgpu::WriteOnly<'a, [u8]>;
+
 /// The way up: two staging buffers in turns, so that the host fills one while the device reads
 /// the other.
 pub struct Upload {
@@ -66,27 +69,21 @@ impl Upload {
         ring.iter().for_each(|s| s.map(wgpu::MapMode::Write));
         Ok(Self { gpu: gpu.clone(), ring, turn: 0 })
     }
-    /// Sends bytes to the start of a slice; one submission. Waits only for the transfer before last.
+    /// Sends what `write` puts into room of the slice's size to the slice's start, as many bytes as it says: one copy, one
+    /// submission. Waits only for the transfer before last.
     ///
     /// # Errors
-    /// The device is lost.
-    pub fn send(&mut self, to: &Slice, bytes: &[u8]) -> Result<()> {
-        assert!(
-            bytes.len() as u64 <= to.bytes && bytes.len().is_multiple_of(4),
-            "an upload fits its slice"
-        );
+    /// The device is lost, or what `write` gives.
+    pub fn send(&mut self, to: &Slice, write: impl FnOnce(Room) -> Result<usize>) -> Result<()> {
         let staging = &mut self.ring[self.turn];
         staging.wait(&self.gpu)?;
-        let range = ..bytes.len() as u64;
-        staging
-            .buffer
-            .get_mapped_range_mut(range)
-            .expect("the staging buffer is mapped")
-            .copy_from_slice(bytes);
+        let mapped = staging.buffer.get_mapped_range_mut(..to.bytes);
+        let mut mapped = mapped.expect("the staging buffer is mapped");
+        let length = write(mapped.slice(..))? as u64;
+        drop(mapped);
         staging.buffer.unmap();
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
-        let (target, length) = (existing(to), bytes.len() as u64);
-        encoder.copy_buffer_to_buffer(&staging.buffer, 0, target, to.offset, length);
+        encoder.copy_buffer_to_buffer(&staging.buffer, 0, existing(to), to.offset, length);
         staging.submission = Some(self.gpu.0.queue.submit([encoder.finish()]));
         staging.map(wgpu::MapMode::Write);
         let count = &self.gpu.0.traffic.uploads;

@@ -1,10 +1,12 @@
 //! A batch on the device: the record of the step and the batch's tensors in one buffer, sent by one upload.
 
 use crate::{
-    Result,
-    gpu::{ALIGNMENT, Gpu, Slice, Upload},
+    Error, Result,
+    gpu::{ALIGNMENT, Gpu, Room, Slice, Upload},
+    ops::warp::{Grey, Warp},
     tensor::{Format, Step, Tensor, bytes},
 };
+use std::ops::Range;
 
 /// One tensor of a batch.
 #[derive(Clone, Debug)]
@@ -16,18 +18,24 @@ pub struct Field {
     /// What stands where a sample is missing, and for NaN, which kernels may not count on; without it zeros, and NaN
     /// stays.
     pub missing: Option<f32>,
+    /// Samples of a batch whose words the host packs as it likes ([`Samples::Packed`]); none of numbers.
+    pub packed: Option<usize>,
 }
 
 impl Field {
     /// A tensor of this shape, of which missing samples are zeros.
     pub fn new(name: &'static str, shape: impl Into<Vec<usize>>) -> Self {
-        Self { name, shape: shape.into(), missing: None }
+        Self { name, shape: shape.into(), missing: None, packed: None }
+    }
+    /// A tensor of at most so many words of 32 bits for so many samples.
+    pub fn packed(name: &'static str, samples: usize, words: usize) -> Self {
+        Self { packed: Some(samples), ..Self::new(name, [words]) }
     }
     /// As [`Field::new`] with what stands for missing numbers.
     pub fn or(self, missing: f32) -> Self {
         Self { missing: Some(missing), ..self }
     }
-    /// Numbers of a batch, without padding.
+    /// Numbers or words of a batch, without padding.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -37,6 +45,28 @@ impl Field {
     }
 }
 
+/// What the host brings for a field.
+pub enum Samples<'a> {
+    /// Numbers without padding, those of a sample behind those of the one before.
+    Numbers(&'a [f32]),
+    /// What is put together where the device fetches it.
+    Packed(PackSamples<'a>),
+}
+
+impl<'a> Samples<'a> {
+    /// Grey films, as [`Warp::pack`] puts them together.
+    pub fn films(films: Vec<Grey<'a>>) -> Self {
+        Self::Packed(Box::new(move |part, room| {
+            let there = part.start.min(films.len())..part.end.min(films.len());
+            Warp::pack(part.len(), &films[there], room)
+        }))
+    }
+}
+
+/// Puts samples of a range into room for a whole field, and says how many bytes they are, a multiple of four. Of a batch that
+/// is not full, samples at the end of the range are missing.
+pub type PackSamples<'a> = Box<dyn Fn(Range<usize>, Room) -> usize + 'a>;
+
 /// The memory that a recorded step reads its batch from.
 pub struct Inputs {
     /// Numbers of the step, as [`Step::upload`] has them.
@@ -44,7 +74,6 @@ pub struct Inputs {
     fields: Vec<(Field, Tensor)>,
     all: Slice,
     upload: Upload,
-    staged: Vec<u8>,
 }
 
 /// A batch on the device, as [`super::Trainable::losses`] sees it.
@@ -99,13 +128,8 @@ impl Inputs {
             .collect();
         let mut tensors = tensors.into_iter();
         let step = tensors.next().expect("the record comes first");
-        Ok(Self {
-            step,
-            fields: fields.into_iter().zip(tensors).collect(),
-            upload: Upload::new(gpu, size)?,
-            staged: vec![0; size as usize],
-            all,
-        })
+        let upload = Upload::new(gpu, size)?;
+        Ok(Self { step, fields: fields.into_iter().zip(tensors).collect(), upload, all })
     }
     /// The tensor of this name.
     ///
@@ -118,32 +142,73 @@ impl Inputs {
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.fields.iter().find(|(field, _)| field.name == name).map(|(_, tensor)| tensor)
     }
-    /// Sends a batch: the numbers of each tensor without padding, in the order of their declaration. What is short of a
-    /// tensor's shape is filled as [`Field::missing`] says.
+    /// Sends a part of a batch, the first being 0, of as many samples as the fields have: what each field takes, in the
+    /// order of their declaration. It is written once, to where the device fetches it. What is short of a tensor's shape is
+    /// filled as [`Field::missing`] says.
     ///
     /// # Errors
-    /// The device is lost.
-    pub fn send(&mut self, step: &Step, batch: &[&[f32]]) -> Result<()> {
-        self.staged[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
-        for ((field, tensor), values) in self.fields.iter().zip(batch) {
-            stage(&mut self.staged, tensor, values, field.missing);
-        }
-        self.upload.send(&self.all, &self.staged)
+    /// The device is lost, or a field is brought what another kind of field takes.
+    pub fn send(&mut self, step: &Step, batch: &[Samples], part: usize) -> Result<()> {
+        let fields = &self.fields;
+        self.upload.send(&self.all, |mut room| {
+            room.slice(..size_of::<Step>()).copy_from_slice(bytemuck::bytes_of(step));
+            let mut end = size_of::<Step>();
+            for ((field, tensor), samples) in fields.iter().zip(batch) {
+                let at = tensor.data.offset as usize;
+                end = at + write(field, samples, part, room.slice(at..at + length(tensor)))?;
+            }
+            Ok(end)
+        })
     }
 }
 
-/// Writes rows to a tensor's place among the staged bytes; what they do not reach becomes `missing`.
-fn stage(staged: &mut [u8], tensor: &Tensor, values: &[f32], missing: Option<f32>) {
-    let at = tensor.data.offset as usize;
-    let room = &mut staged[at..at + tensor.data.bytes as usize];
-    let width = tensor.channels();
-    let fill = missing.unwrap_or(0.0);
-    let mut rows = values.chunks(width);
-    for room in room.chunks_mut(4 * width.next_multiple_of(4)) {
-        let row = rows.next().unwrap_or_default();
-        let padded = row.iter().copied().chain(std::iter::repeat(fill));
-        for (to, v) in room.as_chunks_mut::<4>().0.iter_mut().zip(padded) {
-            *to = (if v.is_nan() && missing.is_some() { fill } else { v }).to_ne_bytes();
+/// Bytes of a tensor.
+fn length(tensor: &Tensor) -> usize {
+    tensor.data.bytes as usize
+}
+
+/// Writes what a part of a batch has of a field; returns how many bytes that are.
+fn write(field: &Field, samples: &Samples, part: usize, room: Room) -> Result<usize> {
+    match (samples, field.packed) {
+        (Samples::Numbers(numbers), None) => {
+            let bytes = room.len();
+            let [from, to] = [part, part + 1].map(|at| (at * field.len()).min(numbers.len()));
+            rows(field, &numbers[from..to], room);
+            Ok(bytes)
         }
+        (Samples::Packed(pack), Some(each)) => {
+            Ok(pack(part * each..(part + 1) * each, room.into_slice(..4 * field.len())))
+        }
+        (_, packed) => {
+            let kinds = ["numbers", "packed samples"];
+            let [expected, found] = [packed.is_some(), packed.is_none()].map(usize::from);
+            let op = format!("the field `{}`", field.name);
+            Err(Error::shape(op, kinds[expected], kinds[found]))
+        }
+    }
+}
+
+/// Writes rows of numbers, each padded; what they do not reach becomes [`Field::missing`].
+fn rows(field: &Field, numbers: &[f32], mut room: Room) {
+    let width = field.shape.last().map_or(1, |width| (*width).max(1));
+    let fill = field.missing.unwrap_or(0.0);
+    let replaced = |v: &f32| if v.is_nan() { fill } else { *v };
+    let mut rows = numbers.chunks(width);
+    while let Some(mut place) = room.split_off(..4 * width.next_multiple_of(4)) {
+        let row = rows.next().unwrap_or_default();
+        let mut padding = place.split_off(4 * row.len()..).expect("a row fits its place");
+        match field.missing {
+            None => place.copy_from_slice(bytemuck::cast_slice(row)),
+            Some(_) => {
+                let numbers = row.iter().map(|v| replaced(v).to_ne_bytes());
+                place.into_chunks().0.write_iter(numbers);
+            }
+        }
+        let count = padding.len() / 4;
+        padding
+            .slice(..)
+            .into_chunks()
+            .0
+            .write_iter(std::iter::repeat_n(fill.to_ne_bytes(), count));
     }
 }

@@ -12,7 +12,7 @@ mod profile;
 mod state;
 mod stepper;
 
-pub use inputs::{Batch, Field, Inputs};
+pub use inputs::{Batch, Field, Inputs, PackSamples, Samples};
 pub use optimizer::{Optimizer, Rule};
 pub use profile::KernelTime;
 pub use state::{StepOptions, TrainState};
@@ -38,7 +38,8 @@ pub trait Trainable {
     fn multiple(&self) -> usize {
         1
     }
-    /// The tensors of a batch of `n` samples, in the order in which [`Stepper::run`] takes their numbers.
+    /// The tensors of a batch of `n` samples, in the order in which [`Stepper::run`] takes what is sent to them. A step
+    /// sends no more than it must where what is packed comes last.
     fn fields(&self, n: usize) -> Vec<Field>;
     /// Losses `[1]` of a batch that is on the device, whose sum is minimised: one to [`crate::ops::meter::PARTS`].
     ///

@@ -1,6 +1,6 @@
 //! A training step on the device: recorded once, run for every batch.
 
-use super::{Batch, Inputs, Trainable};
+use super::{Batch, Inputs, Samples, Trainable};
 use crate::{
     Error, Result,
     autograd::Tape,
@@ -24,8 +24,6 @@ struct Parts {
     recomputed: usize,
     /// What its ops had to solve.
     problems: BTreeMap<String, Problem>,
-    /// Numbers of a micro-batch of each field.
-    lengths: Vec<usize>,
     /// Samples of a micro-batch.
     samples: usize,
     meter: Tensor,
@@ -65,7 +63,6 @@ impl Recorded {
             }
             let samples = batch / micro;
             let fields = trainable.fields(samples);
-            let lengths = fields.iter().map(super::Field::len).collect();
             let inputs = Inputs::new(gpu, fields)?;
             let record = || record(gpu, trainable, &inputs, &meter, samples, micro);
             let wanted = trainable.state().options.tune;
@@ -85,16 +82,8 @@ impl Recorded {
                     let beyond = beyond()?;
                     if beyond == 0 {
                         let live = live(trainable, &meter);
-                        let parts = Parts {
-                            inputs,
-                            micro,
-                            recomputed,
-                            problems,
-                            lengths,
-                            samples,
-                            meter,
-                            live,
-                        };
+                        let parts =
+                            Parts { inputs, micro, recomputed, problems, samples, meter, live };
                         return Ok(Self { recordings, parts });
                     }
                     least = least.min(beyond);
@@ -229,22 +218,16 @@ impl Stepper {
         };
         counted.into_iter().map(ready).collect()
     }
-    /// Runs a step on a batch, the numbers of each field in the order of their declaration: one upload and one submission
+    /// Runs a step on a batch, what each field takes in the order of their declaration: one upload and one submission
     /// for each micro-batch, nothing down.
     ///
     /// # Errors
-    /// The device is lost.
-    pub fn run(&mut self, step: &Step, batch: &[&[f32]]) -> Result<()> {
-        let Parts { micro, lengths, samples, .. } = &self.parts;
-        let (micro, samples) = (*micro, *samples);
-        let lengths = lengths.clone();
+    /// As [`Inputs::send`].
+    pub fn run(&mut self, step: &Step, batch: &[Samples]) -> Result<()> {
+        let Parts { micro, samples, .. } = self.parts;
         let mut step = *step;
         for at in 0..micro {
-            let part = |(numbers, length): (&&[f32], &usize)| -> std::ops::Range<usize> {
-                (at * length).min(numbers.len())..((at + 1) * length).min(numbers.len())
-            };
-            let fields = batch.iter().zip(&lengths).map(|one| &one.0[part(one)]);
-            self.parts.inputs.send(&step, &fields.collect::<Vec<_>>())?;
+            self.parts.inputs.send(&step, batch, at)?;
             let program = if micro == 1 { 0 } else { at.min(1) };
             self.programs[program].run();
             step.samples = step.samples.wrapping_add(samples as u32);

@@ -8,7 +8,6 @@ pub mod dataset;
 pub mod film;
 pub mod formats;
 mod loader;
-mod order;
 mod read;
 mod recognise;
 mod sample;
@@ -31,8 +30,9 @@ pub use dataset::split_file::{
 };
 pub use dataset::uncertain::{Policy, Uncertain};
 pub use film::dicom::Stored;
-pub use film::fit::Fit;
+pub use film::fit::{Fit, FittedFilm};
 pub use film::orientation::Orientation;
+pub use film::pixels::Pixels;
 pub use film::{
     decode::{decode, decode_bytes, decode_encoded},
     image::{Encoding, Film, MAX_PIXELS, MAX_SIDE},

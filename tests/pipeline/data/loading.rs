@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use crate::films::film;
+use image::Luma;
 use mtpret_engine::Error;
-use mtpret_pipeline::data::{Batch, Fit, Loader, LoaderOptions, Sample};
+use mtpret_pipeline::data::{Batch, Fit, Loader, LoaderOptions, Pixels, Sample};
 use tempfile::TempDir;
 
 /// `n` films of 2 x 2 pixels; film `i` is of grey `i` and has the target `i`.
@@ -47,13 +48,43 @@ fn spoil(samples: &[Sample], at: &[usize]) {
 fn a_batch_holds_the_films_that_it_names() {
     let (_dir, samples) = films(13);
     for batch in batches(&samples, options(), 7) {
-        assert_eq!((batch.n, batch.pixels.len(), batch.targets.len()), (4, 4 * 12, 4));
+        assert_eq!((batch.films.len(), batch.targets.len()), (4, 4));
         for (i, &at) in batch.indices.iter().enumerate() {
             assert_eq!(batch.targets[i], at as f32);
-            let off = |v: &f32| (v - at as f32).abs() > 1e-3;
-            assert!(!batch.pixels[i * 12..][..12].iter().any(off));
+            assert_eq!(batch.films[i].pixels, Pixels::Bytes(vec![at as u8; 12]));
         }
     }
+}
+
+/// Eight bits stay eight, deeper films keep sixteen, colours and windows are rounded after resizing alone.
+#[test]
+fn a_film_keeps_the_depth_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let sample = |name: &str, image: image::DynamicImage| {
+        let path = dir.path().join(name);
+        image.save(&path).unwrap();
+        Sample { path, patient: name.into(), target: vec![0.0].into() }
+    };
+    let deep =
+        image::ImageBuffer::<Luma<u16>, _>::from_fn(4, 3, |x, y| Luma([(x * 300 + y) as u16]));
+    // Luma 0.299 × 7 + 0.587 × 9 + 0.114 × 250 = 35.876, in every pixel.
+    let colour = image::RgbImage::from_pixel(8, 6, image::Rgb([7, 9, 250]));
+    // Grey 100 and 101 by turns, of which two of each make a pixel.
+    let fine = image::GrayImage::from_fn(8, 6, |x, _| Luma([100 + x as u8 % 2]));
+    let words = deep.as_raw().clone();
+    let samples = [
+        sample("deep.png", deep.into()),
+        sample("colour.png", colour.into()),
+        sample("fine.png", fine.into()),
+    ];
+    let options = LoaderOptions { shuffle: false, batch: 3, ..options() };
+    let [batch] = &batches(&samples, options, 1)[..] else { panic!("one batch") };
+    let found = batch.films.iter().map(|film| &film.pixels).collect::<Vec<_>>();
+    assert_eq!(*found[0], Pixels::Words(words));
+    assert_eq!(*found[1], Pixels::Bytes(vec![36; 12]));
+    let Pixels::Bytes(fine) = found[2] else { panic!("{:?}", found[2]) };
+    assert!(fine.iter().all(|v| matches!(v, 100 | 101)), "{fine:?}");
+    assert_eq!(batch.films.iter().map(|film| film.bytes()).collect::<Vec<_>>(), [24, 12, 12]);
 }
 
 #[test]
@@ -69,7 +100,7 @@ fn an_epoch_holds_each_film_at_most_once_and_the_next_has_another_order() {
         assert!(seen.into_iter().eq(0..13));
     }
     assert_ne!(epoch(0), epoch(1));
-    assert_eq!(all.iter().map(|b| b.n).collect::<Vec<_>>(), [4, 4, 4, 1, 4, 4, 4, 1]);
+    assert_eq!(all.iter().map(|b| b.films.len()).collect::<Vec<_>>(), [4, 4, 4, 1, 4, 4, 4, 1]);
     assert_eq!(all.iter().map(|b| b.step).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
@@ -131,7 +162,7 @@ fn a_bad_film_is_replaced_by_the_next_good_one_behind_its_batch_and_listed() {
     let mut paths = vec![samples[order[1]].path.clone(), samples[order[4]].path.clone()];
     paths.sort_by_key(|path| samples.iter().position(|s| s.path == *path));
     assert_eq!(bad.into_iter().map(|b| b.path).collect::<Vec<_>>(), paths);
-    assert_eq!(loader.next_batch().unwrap().n, 4);
+    assert_eq!(loader.next_batch().unwrap().films.len(), 4);
     assert_eq!(loader.bad().len(), 2);
 }
 
@@ -171,7 +202,7 @@ fn films_that_are_all_bad_end_in_an_error_not_in_a_search_without_end() {
         assert!(loader.next_batch().is_err());
     }
     let options = LoaderOptions { max_bad: 8, ..options() };
-    assert_eq!(batches(&samples, options, 3)[2].n, 0);
+    assert_eq!(batches(&samples, options, 3)[2].films.len(), 0);
 }
 
 #[test]

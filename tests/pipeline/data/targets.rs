@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::films::real;
 use image::{GrayImage, ImageFormat, Luma};
-use mtpret_pipeline::data::{Annotation, Batch, BoxLabel, Fit, Loader, LoaderOptions, Sample};
+use mtpret_pipeline::data::{
+    Annotation, Batch, BoxLabel, Fit, Loader, LoaderOptions, Pixels, Sample,
+};
 
 fn options(width: usize, height: usize, fit: Fit) -> LoaderOptions {
     LoaderOptions {
@@ -52,7 +54,10 @@ fn a_mask_is_thresholded_at_its_own_size_and_again_after_resizing() {
     // Half of the second pixel of four is foreground and no more: 3 of 8 stay outside.
     let small = first(vec![sample], options(4, 2, Fit::Stretch)).unwrap();
     assert_eq!((small.targets.len(), &small.targets[2..4]), (8, &[1.0, 1.0][..]));
-    assert_eq!((small.targets[0], small.sizes[0], small.extents[0]), (0.0, [8, 4], [4.0, 2.0]));
+    assert_eq!(
+        (small.targets[0], small.films[0].size, small.extents[0]),
+        (0.0, [8, 4], [4.0, 2.0])
+    );
 }
 
 #[test]
@@ -62,9 +67,9 @@ fn a_letterbox_keeps_the_aspect_of_film_mask_and_boxes() {
     let mask = save(&dir.path().join("m.png"), 16, 8, |_, _| 255);
     let masked = sample(film.clone(), Annotation::Mask { files: vec![mask], values: None });
     let batch = first(vec![masked], options(8, 8, Fit::Letterbox)).unwrap();
-    assert_eq!((batch.extents[0], batch.sizes[0]), ([8.0, 4.0], [16, 8]));
-    assert!(batch.pixels[..32].iter().all(|v| (v - 200.0).abs() < 1e-3));
-    assert!(batch.pixels[32..].iter().all(|v| *v == 0.0));
+    assert_eq!((batch.extents[0], batch.films[0].size), ([8.0, 4.0], [16, 8]));
+    let greys = [[200; 32], [0; 32]].concat();
+    assert_eq!(batch.films[0].pixels, Pixels::Bytes(greys));
     assert!(batch.targets.iter().enumerate().all(|(i, v)| *v == f32::from(u8::from(i < 32))));
     // The annotated image was twice as large as the film.
     let found = BoxLabel { corners: [8.0, 4.0, 32.0, 16.0], class: 2 };
@@ -201,7 +206,7 @@ fn real_boxes_lie_on_the_film_as_exif_turns_it() {
     let film = parts.into_iter().flatten().find(|s| s.path.ends_with("IMG0002628.jpg")).unwrap();
     let Annotation::Boxes { size, .. } = film.target else { panic!("expected boxes") };
     let batch = first(vec![film.clone()], options(32, 32, Fit::Letterbox)).unwrap();
-    assert_eq!((size, batch.sizes[0]), ([454, 373], [454, 373]));
+    assert_eq!((size, batch.films[0].size), ([454, 373], [454, 373]));
 }
 
 #[test]

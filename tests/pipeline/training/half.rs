@@ -1,10 +1,10 @@
 //! Training in f16.
 
-use super::open;
+use super::{Films, open};
 use mtpret_engine::{
     gpu::Command,
     ops::sgd::Sgd,
-    step::StepOptions,
+    step::{Samples::Numbers, StepOptions},
     tensor::{Array, Philox, Step, Tensor},
 };
 use mtpret_pipeline::train::estimate::synthetic::SyntheticStep;
@@ -25,12 +25,14 @@ fn losses(half: bool) -> Vec<f64> {
     let count = stepper.programs()[0].commands().iter().filter(|c| narrow(c)).count();
     assert_eq!(count > 100, half, "{count} launches in f16");
     let mut draw = Philox::new(3, 0);
-    let pixels: Vec<f32> = (0..8 * 32 * 32).map(|_| draw.uniform() as f32 * 255.0).collect();
+    let greys: Vec<u8> = (0..8 * 32 * 32).map(|_| draw.below(256) as u8).collect();
     let targets: Vec<f32> = (0..8).map(|i| i as f32).collect();
     // The same step again and again, so that every film is seen from the same side.
     let now = Step { lr: 0.002, ..Step::default() };
     let step = |_| {
-        stepper.run(&now, &[&pixels, &targets, &[32.0; 16]]).expect("a step runs");
+        let films = Films::of(&greys, 32 * 32);
+        let fields = [Numbers(&targets), Numbers(&[32.0; 16]), films];
+        stepper.run(&now, &fields).expect("a step runs");
         f64::from(stepper.read_meter().expect("the device answers").last)
     };
     (0..STEPS).map(step).collect()

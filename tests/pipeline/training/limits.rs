@@ -7,7 +7,10 @@ use mtpret_engine::{
     gpu::{Gpu, Program, Recording},
     nn::Linear,
     ops::{Op, bce_with_logits::BceWithLogits, relu::Relu, scale::Scale},
-    step::{Batch, Field, Inputs, Optimizer, Recorded, StepOptions, TrainState, Trainable},
+    step::{
+        Batch, Field, Inputs, Optimizer, Recorded, Samples::Numbers, StepOptions, TrainState,
+        Trainable,
+    },
     tensor::{Arena, Array, Philox, Scope, Step, Tensor},
 };
 use mtpret_pipeline::train::{
@@ -114,10 +117,10 @@ impl Trainable for Regression {
         2
     }
     fn fields(&self, n: usize) -> Vec<Field> {
-        fields(n, PIXELS, CLASSES)
+        vec![Field::new("numbers", [n, PIXELS]), Field::new("targets", [n, CLASSES])]
     }
     fn losses(&self, tape: &Tape, batch: &Batch) -> Result<Vec<Var>> {
-        let x = tape.input(&batch.tensor("pixels").reshape(&[batch.samples, PIXELS]));
+        let x = tape.input(batch.tensor("numbers"));
         let logits = self.layer.forward(tape, &x)?;
         let targets = tape.input(batch.tensor("targets"));
         let loss = tape.apply(BceWithLogits, [&logits, &targets])?;
@@ -157,7 +160,7 @@ fn micro_batches_average_to_the_whole_batch() {
         let limited = Limited::new(&regression, most);
         let mut stepper = stepper(&gpu, &limited);
         for (at, [pixels, targets]) in (0..).zip(&batches) {
-            stepper.run(&numbers(1, at, 0), &[pixels, targets, &[]]).unwrap();
+            stepper.run(&numbers(1, at, 0), &[Numbers(pixels), Numbers(targets)]).unwrap();
         }
         let meter = stepper.read_meter().unwrap();
         let [first, second, rest @ ..] = meter.parts;
@@ -193,21 +196,21 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let gpu = open();
     let augment = augment();
     let (whole, part) = (data(4, [32, 32]), data(2, [32, 32]));
-    let (pixels, targets) = films(&whole, 8);
+    let films = films(&whole, 8);
     let cut = task_model(&gpu, 2);
     let task = task(&whole);
     let step = task_step(&cut, &task, &augment);
     let limited = Limited::new(&step, 2);
     let mut stepper = stepper(&gpu, &limited);
     assert_eq!(stepper.micro(), 2);
-    stepper.run(&Step { lr: 0.0, ..numbers(1, 0, 0) }, &[&pixels, &targets, &[]]).unwrap();
+    stepper.run(&Step { lr: 0.0, ..numbers(1, 0, 0) }, &films.labelled()).unwrap();
 
     // By hand: two passes of two films, one after the other.
     let by_hand = task_model(&gpu, 2);
     let mut inputs = Inputs::new(&gpu, fields(2, 32 * 32, 1)).unwrap();
     let rec = Recording::new(&gpu);
     let x = view(&part, Some(&augment), 0);
-    let x = x.forward(&rec, inputs.tensor("pixels"), [2, 32, 32], &inputs.step).unwrap();
+    let x = x.forward(&rec, inputs.tensor("films"), [2, 32, 32], &inputs.step).unwrap();
     let batch = Batch { inputs: &inputs, samples: 2, first: true, micro: 1 };
     let seen = View { batch: &batch, warp: view(&part, Some(&augment), 0), size: [2, 32, 32] };
     let tape = Tape::new(&rec, by_hand.state(), Mode::Train { groups: 1 });
@@ -215,10 +218,10 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     tape.backward(&losses.iter().collect::<Vec<_>>(), &by_hand.train.gradients).unwrap();
     let program = Program::new(rec).unwrap();
     let mut mean = vec![0.0; by_hand.train.gradients.data.bytes as usize / 4];
-    for (at, (pixels, targets)) in (0..).zip(pixels.chunks(2 * 32 * 32).zip(targets.chunks(2))) {
+    for at in 0..2 {
         // Each part draws the views of its place in the whole batch.
         let now = Step { first: 2 * at, ..numbers(1, 0, 2 * at) };
-        inputs.send(&now, &[pixels, targets, &[]]).unwrap();
+        inputs.send(&now, &films.labelled(), at as usize).unwrap();
         program.run();
         let gradients = floats(&gpu, &by_hand.train.gradients);
         mean.iter_mut().zip(gradients).for_each(|(m, g)| *m += g / 2.0);
@@ -227,7 +230,7 @@ fn a_network_on_micro_batches_steps_by_the_mean_of_their_gradients() {
     let [found, wanted] = [&cut, &by_hand].map(|l| floats(&gpu, &l.state().statistics));
     assert!(found == wanted, "running statistics follow both micro-batches");
     let before = floats(&gpu, &cut.state().weights);
-    stepper.run(&numbers(1, 0, 0), &[&pixels, &targets, &[]]).unwrap();
+    stepper.run(&numbers(1, 0, 0), &films.labelled()).unwrap();
     assert!(floats(&gpu, &cut.state().weights) != before, "the update is part of the step");
 }
 
@@ -270,8 +273,8 @@ fn a_cut_contrastive_batch_has_the_views_and_the_negatives_of_the_whole_one() {
         let limited = Limited::new(&frozen, most);
         let mut stepper = stepper(&gpu, &limited);
         for at in 0..3 {
-            let (pixels, _) = films(&data, at.into());
-            stepper.run(&numbers(1, at, 4 * at), &[&pixels, &[], &[]]).unwrap();
+            let films = films(&data, at.into());
+            stepper.run(&numbers(1, at, 4 * at), &films.unlabelled()).unwrap();
         }
         let queue = bytemuck::pod_collect_to_vec(&gpu.read(&model.queue.data).unwrap());
         let meter = stepper.read_meter().unwrap();

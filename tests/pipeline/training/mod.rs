@@ -2,7 +2,11 @@
 
 use mtpret_engine::{
     gpu::{DeviceOptions, Gpu},
-    step::{StepOptions, Stepper, Trainable},
+    ops::warp::Grey,
+    step::{
+        Samples::{self, Numbers},
+        StepOptions, Stepper, Trainable,
+    },
     tensor::{Philox, Step},
 };
 use mtpret_pipeline::{
@@ -102,12 +106,34 @@ fn stepper(gpu: &Gpu, trainable: &dyn Trainable) -> Stepper {
     Stepper::new(gpu, trainable).unwrap()
 }
 
-/// Grey films on 0–255 and their classes.
-fn films(data: &Data, seed: u64) -> (Vec<f32>, Vec<f32>) {
+/// A batch of films of noise, and their classes.
+struct Films {
+    greys: Vec<u8>,
+    /// Of a film.
+    pixels: usize,
+    classes: Vec<f32>,
+}
+
+impl Films {
+    fn of(greys: &[u8], pixels: usize) -> Samples<'_> {
+        Samples::films(greys.chunks(pixels).map(Grey::Bytes).collect())
+    }
+    /// What the fields of a task take.
+    fn labelled(&self) -> [Samples<'_>; 3] {
+        [Numbers(&self.classes), Numbers(&[]), Self::of(&self.greys, self.pixels)]
+    }
+    /// What the fields of pretraining take.
+    fn unlabelled(&self) -> [Samples<'_>; 3] {
+        [Numbers(&[]), Numbers(&[]), Self::of(&self.greys, self.pixels)]
+    }
+}
+
+fn films(data: &Data, seed: u64) -> Films {
     let mut random = Philox::new(seed, 0);
-    let count = data.batch * data.height * data.width;
-    let pixels = (0..count).map(|_| random.below(256) as f32).collect();
-    (pixels, (0..data.batch).map(|_| random.below(CLASSES) as f32).collect())
+    let pixels = data.height * data.width;
+    let greys = (0..data.batch * pixels).map(|_| random.below(256) as u8).collect();
+    let classes = (0..data.batch).map(|_| random.below(CLASSES) as f32).collect();
+    Films { greys, pixels, classes }
 }
 
 /// The record of a step of the run with this seed.

@@ -96,14 +96,14 @@ fn a_training_step_needs_little_more_memory_than_what_is_alive_at_once() {
 fn a_step_short_of_memory_makes_cheap_tensors_again_and_leaves_the_same_weights_bit_for_bit() {
     let data = data(4, [128, 160]);
     let (augment, task) = (augment(), task(&data));
-    let (pixels, targets) = films(&data, 7);
+    let films = films(&data, 7);
     let run = |memory: Option<u64>| {
         let gpu = super::with(StepOptions { memory, ..StepOptions::default() });
         let model = task_model(&gpu, 1);
         let mut stepper = stepper(&gpu, &task_step(&model, &task, &augment));
         check(&stepper.programs()[0]);
         for number in 0..3 {
-            stepper.run(&numbers(1, number, 0), &[&pixels, &targets, &[]]).unwrap();
+            stepper.run(&numbers(1, number, 0), &films.labelled()).unwrap();
         }
         let weights = gpu.read(&model.state().weights.data).unwrap();
         let taken = gpu.counters().buffer_bytes as u64;

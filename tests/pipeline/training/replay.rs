@@ -187,10 +187,10 @@ fn five_steps(options: DeviceOptions, seed: u32) -> Vec<Vec<u8>> {
     let mut classify = stepper(&gpu, &task_step(&model, &task(&data), &augment));
     let mut contrast = stepper(&gpu, &contrast);
     for at in 0..5 {
-        let (pixels, targets) = films(&data, at.into());
+        let films = films(&data, at.into());
         let step = numbers(seed, at, at * 4 % 16);
-        classify.run(&step, &[&pixels, &targets, &[]]).unwrap();
-        contrast.run(&step, &[&pixels, &[], &[]]).unwrap();
+        classify.run(&step, &films.labelled()).unwrap();
+        contrast.run(&step, &films.unlabelled()).unwrap();
     }
     let left = [
         &model.train.network.weights.data,
@@ -218,8 +218,8 @@ fn a_profile_runs_the_step_and_moves_nothing() {
     let (data, augment) = (data(4, [32, 32]), augment());
     let moco = moco(&gpu, 5);
     let mut stepper = stepper(&gpu, &moco_step(&moco, &data, &augment));
-    let (pixels, _) = films(&data, 1);
-    stepper.run(&numbers(1, 0, 0), &[&pixels, &[], &[]]).unwrap();
+    let films = films(&data, 1);
+    stepper.run(&numbers(1, 0, 0), &films.unlabelled()).unwrap();
     let all = || {
         let [query, key] = [&moco.query.network, &moco.key].map(|state| state.arenas());
         let arenas = query.into_iter().chain(key).chain([&moco.query.momentum]);

@@ -4,11 +4,19 @@ use crate::Result;
 use mtpret_engine::{
     gpu::{Gpu, Recording, Variant},
     ops::{
-        Op, add::Add, batch_norm::BatchNorm, conv2d::Conv2d, ema::Ema,
-        global_avg_pool::GlobalAvgPool, info_nce::InfoNce, max_pool2d::MaxPool2d, relu::Relu,
-        sgd::Sgd, warp::Warp,
+        Op,
+        add::Add,
+        batch_norm::BatchNorm,
+        conv2d::Conv2d,
+        ema::Ema,
+        global_avg_pool::GlobalAvgPool,
+        info_nce::InfoNce,
+        max_pool2d::MaxPool2d,
+        relu::Relu,
+        sgd::Sgd,
+        warp::{Grey, Warp},
     },
-    tensor::{Array, Step, Tensor},
+    tensor::{Array, Philox, Step, Tensor},
 };
 
 type RecordOp = dyn Fn(&Recording) -> Result<()>;
@@ -157,7 +165,10 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     let flat = || Tensor::alloc(gpu, &[WEIGHTS]);
     let (w, g, v) = (flat()?, flat()?, flat()?);
     let step = Step { lr: 0.01, ..Step::default() }.upload(gpu)?;
-    let pixels = random(gpu, &[BATCH * 64 * 64])?;
+    let mut draw = Philox::new(1, 0);
+    let bytes: Vec<u8> = (0..BATCH * 64 * 64).map(|_| draw.below(256) as u8).collect();
+    let films: Vec<Grey> = bytes.chunks(64 * 64).map(Grey::Bytes).collect();
+    let films = Warp::upload(gpu, &films)?;
     let problem = |op, shape: String, record| Problem { op, pass: "forward", shape, record };
     let (step1, [w1, g1]) = (step.clone(), [w.clone(), g.clone()]);
     let sgd = Sgd { momentum: 0.9, decay: 1e-4, alpha: 0.0 };
@@ -166,8 +177,7 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     let ema = move |rec: &Recording| ema.step(rec, &g.data, &w.data);
     let view =
         Warp { mean: 122.786, std: 18.39, flip: 0.5, rotate_deg: 10.0, shift: 0.05, view: 0 };
-    let warp =
-        move |rec: &Recording| view.forward(rec, &pixels, [BATCH, 64, 64], &step).map(|_| ());
+    let warp = move |rec: &Recording| view.forward(rec, &films, [BATCH, 64, 64], &step).map(|_| ());
     Ok([
         problem("sgd", format!("{WEIGHTS} floats"), Box::new(sgd)),
         problem("ema", format!("{WEIGHTS} floats"), Box::new(ema)),

@@ -13,7 +13,7 @@ use mtpret_engine::{
     autograd::{Mode, Tape, Var},
     file,
     gpu::Recording,
-    step::{self, Field, Optimizer, Stepper, TrainState, Trainable},
+    step::{self, Field, Optimizer, Samples::Numbers, Stepper, TrainState, Trainable},
     tensor::{Array, Step},
 };
 use mtpret_pipeline::{
@@ -262,7 +262,7 @@ fn count(batches: &Tensors, prefix: &str) -> usize {
 pub fn run_batch(stepper: &mut Stepper, step: &Step, batch: &Batch) -> Result<()> {
     let numbers = |array: &Array| -> Vec<f32> { array.data.iter().map(|v| *v as f32).collect() };
     let fields: Vec<Vec<f32>> = batch.values().map(numbers).collect();
-    stepper.run(step, &fields.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    stepper.run(step, &fields.iter().map(|field| Numbers(field)).collect::<Vec<_>>())
 }
 
 /// The losses of the step that ran last, by name; NaN where one of them is not finite.

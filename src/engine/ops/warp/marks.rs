@@ -1,6 +1,6 @@
 //! Problems of masks and boxes.
 
-use super::Warp;
+use super::{Grey, Warp};
 use crate::{
     Result,
     gpu::{Gpu, Recording, Variant},
@@ -101,7 +101,9 @@ pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
         let boxes = Array::new(&[n, 5], corners.repeat(n));
         let step = Step { seed_low: seed as u32, ..Step::default() };
         let [seen, corners, _] = solve(gpu, op, [&mask, &boxes], axes, &step)?;
-        let films = Tensor::upload(gpu, &Array::new(&[n * h * w], mask.data.clone()))?;
+        let bytes: Vec<u8> = mask.data.iter().map(|v| *v as u8).collect();
+        let films: Vec<Grey> = bytes.chunks(h * w).map(Grey::Bytes).collect();
+        let films = Warp::upload(gpu, &films)?;
         let on_device = step.upload(gpu)?;
         let (picture, program) = gpu.eager(|rec| {
             let y = op.forward(rec, &films, axes, &on_device)?;

@@ -1,11 +1,13 @@
 //! The input pipeline's augmentation: flip, rotation, shift and z-score in one pass.
 
 mod cases;
+mod films;
 mod marks;
 mod reference;
 mod targets;
 
 pub use cases::{SIGNATURE, cases, random, run};
+pub use films::Grey;
 
 use crate::{
     Error, Result,
@@ -17,7 +19,7 @@ use crate::{
 const DRAW: Kernel<Draw> = kernel!("warp/draw");
 const SAMPLE: Kernel<Sample> = kernel!("warp/sample");
 params! { struct Draw { samples: u32, view: u32, flip: f32, turns: f32, shift: f32 } }
-params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, deviation: f32 } }
+params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, scale: f32 } }
 
 /// A random view of grey films.
 ///
@@ -25,7 +27,7 @@ params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, devi
 /// uniform in ±`rotate_deg`, shifted by shares of its width and its height uniform in ±`shift`, and
 /// normalised to `(v − mean) / std`. Pixels are interpolated bilinearly; outside the film they are
 /// 0 before normalisation, as `torchvision.transforms.RandomAffine` fills them. With the three at 0
-/// every pixel is exactly its z-score.
+/// every pixel is exactly its z-score. Films have 8 or 16 bits a pixel ([`Grey`]).
 ///
 /// The random numbers are Philox's of key (seed) and counter (step, sample of the batch, stage,
 /// view): a view depends on nothing else and can be drawn again at any time.
@@ -61,7 +63,7 @@ pub struct View {
 impl Warp {
     /// Records the views of a batch.
     ///
-    /// Shapes: pixels `[N·H·W]`, grey on 0..255, without padding between films; step as
+    /// Shapes: films as [`Warp::pack`] writes them, `[`[`Warp::words`]`]` of N and H·W; step as
     /// `Step::upload` makes it → `[N, H, W, 3]`, three equal channels.
     ///
     /// # Errors
@@ -69,21 +71,23 @@ impl Warp {
     pub fn forward(
         &self,
         rec: &Recording,
-        pixels: &Tensor,
+        films: &Tensor,
         [n, h, w]: [usize; 3],
         step: &Tensor,
     ) -> Result<Tensor> {
-        if pixels.shape != [n * h * w] || n * h * w == 0 {
-            let expected = format!("{n} films of {h} × {w}");
-            return Err(Error::shape("warp", expected, format!("{:?}", pixels.shape)));
+        let words = Self::words(n, h * w);
+        if films.shape != [words] || n * h * w == 0 {
+            let expected = format!("{n} films of {h} × {w} in {words} words");
+            return Err(Error::shape("warp", expected, format!("{:?}", films.shape)));
         }
         let views = self.views(rec, n, step)?;
         let y = Tensor::new(rec, &[n, h, w, 3]);
         let [samples, height, width] = [n, h, w].map(|axis| axis as u32);
-        let p = Sample { samples, height, width, mean: self.mean, deviation: self.std };
+        // A product is the same everywhere, a quotient is not.
+        let p = Sample { samples, height, width, mean: self.mean, scale: 1.0 / self.std };
         let cost =
             Cost { flops: 50 * (n * h * w) as u64, trips: 32, shape: format!("{n} × {h} × {w}") };
-        let slices = [&pixels.data, &views.data, &y.data];
+        let slices = [&films.data, &views.data, &y.data];
         // 64 columns by 32 rows of a film are a workgroup's.
         let grid = [width.div_ceil(64), height.div_ceil(32), samples];
         rec.launch(&SAMPLE, &[], p, &slices, grid, cost)?;

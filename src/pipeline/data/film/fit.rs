@@ -7,6 +7,7 @@ use super::{
     decode::read,
     image::{Decoded, Misfit},
     mask::mask,
+    pixels::Pixels,
 };
 use crate::data::{Annotation, Film, Sample};
 
@@ -35,9 +36,10 @@ impl Fit {
 }
 
 /// A film ready for a batch.
-pub(in crate::data) struct Fitted {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FittedFilm {
     /// Grey values of the whole input.
-    pub pixels: Vec<f32>,
+    pub pixels: Pixels,
     /// 0 or 1 for each pixel of the input; empty where the film has no mask.
     pub mask: Vec<u8>,
     /// Width and height of the part of the input that the film fills.
@@ -46,20 +48,24 @@ pub(in crate::data) struct Fitted {
     pub size: [usize; 2],
 }
 
-impl Fitted {
+impl FittedFilm {
     /// Decodes a film and its mask and brings both to an input of `input` pixels.
     ///
     /// A mask is thresholded at its own size, then resized by the same convolution as the film and
     /// thresholded again at one half. So it stays aligned with the film to a fraction of a pixel
     /// and keeps its area, where taking the nearest pixel would shift edges by up to half a pixel
     /// of the input and lose what is thinner than one.
-    pub fn read(sample: &Sample, fit: Fit, input: [usize; 2]) -> Result<Self, Misfit> {
+    pub(in crate::data) fn read(
+        sample: &Sample,
+        fit: Fit,
+        input: [usize; 2],
+    ) -> Result<Self, Misfit> {
         // Its share of the memory goes back before the mask asks for one.
         let (pixels, size, extent) = {
-            let Decoded { film, share: _share, .. } = read(&sample.path)?;
+            let Decoded { film, encoding, share: _share } = read(&sample.path)?;
             let size = [film.width, film.height];
             let extent = fit.extent(size, input);
-            (place(film, extent, input), size, extent)
+            (Pixels::rounded(&place(film, extent, input), encoding.bits), size, extent)
         };
         let mask = match &sample.target {
             Annotation::Labels(_) => Vec::new(),
@@ -81,7 +87,7 @@ impl Fitted {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.pixels.as_slice()) + self.mask.len()
+        self.pixels.bytes() + self.mask.len()
     }
 }
 

@@ -8,6 +8,7 @@ pub mod image;
 mod levels;
 pub mod mask;
 pub mod orientation;
+pub mod pixels;
 pub mod resize;
 pub(in crate::data) mod size;
 mod tiff;

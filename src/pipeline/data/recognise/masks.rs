@@ -9,7 +9,7 @@ use super::{Class, Format, Part, RecognisedSet, Result, Source, Unread, below, s
 use crate::data::{
     Fit, MaskValues,
     dataset::patient_names::without_channel,
-    film::{fit::Fitted, mask::held_values},
+    film::{fit::FittedFilm, mask::held_values},
     formats::text,
     walk::{composed, file_name, films_below, list, stem},
 };
@@ -199,7 +199,7 @@ fn pattern(films: &Path, masks: &Path) -> Option<String> {
 fn unusable(source: &Source) -> Option<String> {
     let (dataset, _) = source.survey().ok()?;
     let first = dataset.train.first()?;
-    let problem = Fitted::read(first, Fit::Stretch, [32, 32]).err()?;
+    let problem = FittedFilm::read(first, Fit::Stretch, [32, 32]).err()?;
     Some(problem.to_string())
 }
 

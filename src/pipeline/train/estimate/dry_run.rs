@@ -97,9 +97,9 @@ impl FirstBatches {
         let count = BATCHES.min(epoch);
         let batches = (0..count).map(|_| loader.next_batch()).collect::<Result<Vec<Batch>>>()?;
         let decoding = begun.elapsed().as_secs_f64() / count as f64;
-        let bytes: usize = batches.iter().map(|b| size_of_val(b.pixels.as_slice())).sum();
-        let films: usize = batches.iter().map(|b| b.n).sum();
-        let all = bytes as f64 / films.max(1) as f64 * samples.len() as f64;
+        let films = || batches.iter().flat_map(|batch| &batch.films);
+        let bytes: usize = films().map(|film| film.bytes()).sum();
+        let all = bytes as f64 / films().count().max(1) as f64 * samples.len() as f64;
         Ok(Self { batches, row, epoch, decoding, kept: (cache / all).min(1.0) })
     }
     /// Seconds of the first epoch and of a later one, in steps of so many seconds: a driver on the CPU shares the cores

@@ -21,7 +21,12 @@ use crate::{
 };
 use mtpret_engine::{
     gpu::Command,
-    step::{Recorded, Stepper, Trainable},
+    ops::warp::Grey,
+    step::{
+        Recorded,
+        Samples::{self, Numbers},
+        Stepper, Trainable,
+    },
     tensor::{Philox, Step},
 };
 
@@ -37,7 +42,8 @@ const AUGMENT: Augment = Augment { flip: 0.5, rotate_deg: 10.0, shift: 0.05 };
 pub struct SyntheticStep {
     /// The step.
     pub stepper: Stepper,
-    pixels: Vec<f32>,
+    /// Greys of a batch, and pixels of a film.
+    films: (Vec<u8>, usize),
     targets: Vec<f32>,
     extents: Vec<[f32; 2]>,
 }
@@ -53,10 +59,10 @@ impl SyntheticStep {
     pub fn new(gpu: &Device, name: &str, batch: usize, size: [usize; 2]) -> Result<Self> {
         Self::with(gpu, name, batch, size, |step, data, targets| {
             let mut draw = Philox::new(1, 0);
-            let pixels = data.batch * data.width * data.height;
+            let pixels = data.width * data.height;
             Ok(Self {
                 stepper: Stepper::new(gpu, step)?,
-                pixels: (0..pixels).map(|_| draw.uniform() as f32 * 255.0).collect(),
+                films: ((0..data.batch * pixels).map(|_| draw.below(256) as u8).collect(), pixels),
                 targets,
                 extents: vec![[data.width as f32, data.height as f32]; data.batch],
             })
@@ -178,7 +184,9 @@ impl SyntheticStep {
     /// The device is lost.
     pub fn run(&mut self, number: u32) -> Result<()> {
         let step = Step { lr: 0.01, step: number, ..Step::default() };
-        self.stepper.run(&step, &[&self.pixels, &self.targets, self.extents.as_flattened()])
+        let extents = Numbers(self.extents.as_flattened());
+        let films = self.films.0.chunks(self.films.1).map(Grey::Bytes);
+        self.stepper.run(&step, &[Numbers(&self.targets), extents, Samples::films(films.collect())])
     }
     /// Floating-point operations of a whole step.
     pub fn flops(&self) -> u64 {

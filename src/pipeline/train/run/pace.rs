@@ -51,7 +51,7 @@ impl<'a> Pace<'a> {
     /// A batch went into step `step`.
     pub fn batch(&mut self, step: u64, batch: Batch) {
         self.done += 1;
-        self.images += batch.n;
+        self.images += batch.films.len();
         self.recent.push_back((step, batch.indices));
         if self.recent.len() > self.keep {
             self.recent.pop_front();

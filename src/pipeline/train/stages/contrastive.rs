@@ -43,7 +43,7 @@ pub(in crate::train) fn views(
 ) -> Result<[Tensor; 2]> {
     let size = [batch.samples, data.height, data.width];
     let see = |number: u32| {
-        view(data, Some(augment), number).forward(rec, batch.tensor("pixels"), size, batch.step())
+        view(data, Some(augment), number).forward(rec, batch.tensor("films"), size, batch.step())
     };
     Ok([see(0)?, see(1)?])
 }

@@ -15,15 +15,15 @@ use crate::{
 use mtpret_engine::{
     autograd::{Mode, Tape},
     gpu::{Gpu, Program, Recording},
-    step::Inputs,
+    step::{Inputs, Samples::Numbers},
     tensor::{Step, Tensor},
 };
 
 /// Recorded inference: rows of numbers, one for each film.
 pub struct Inference {
     inputs: Inputs,
-    /// Films of a batch, and pixels of a film.
-    extent: [usize; 2],
+    /// Films of a batch.
+    samples: usize,
     program: Program,
     outputs: Vec<Tensor>,
 }
@@ -58,10 +58,10 @@ impl Inference {
         let inputs = Inputs::new(gpu, fields(n, film, 1))?;
         let rec = Recording::new(gpu);
         let size = [n, data.height, data.width];
-        let x = view(data, None, 0).forward(&rec, inputs.tensor("pixels"), size, &inputs.step)?;
+        let x = view(data, None, 0).forward(&rec, inputs.tensor("films"), size, &inputs.step)?;
         let outputs = network(&rec, &x, inputs.tensor("extents"))?;
         outputs.iter().for_each(|rows| rec.keep(&rows.data));
-        Ok(Self { inputs, extent: [n, film], program: Program::new(rec)?, outputs })
+        Ok(Self { inputs, samples: n, program: Program::new(rec)?, outputs })
     }
     /// Runs one pass over a loader of `samples`; `each` takes the rows of every film that could be read.
     ///
@@ -88,14 +88,14 @@ impl Inference {
         samples: &[Sample],
         mut each: impl FnMut(&Predicted) -> Result<()>,
     ) -> Result<()> {
-        let [n, film] = self.extent;
+        let n = self.samples;
         for _ in 0..loader.epoch_len() {
             let batch = loader.next_batch()?;
-            for (at, pixels) in batch.pixels.chunks(n * film).enumerate() {
-                let films = at * n..at * n + pixels.len() / film;
-                let extents = &batch.extents[films.clone()];
-                let fields = [pixels, &[], extents.as_flattened()];
-                self.inputs.send(&Step::default(), &fields)?;
+            let [_, extents, pixels] = batch.fields();
+            let fields = [Numbers(&[]), extents, pixels];
+            for part in 0..batch.films.len().div_ceil(n) {
+                let films = part * n..((part + 1) * n).min(batch.films.len());
+                self.inputs.send(&Step::default(), &fields, part)?;
                 self.program.run();
                 let outputs = self.outputs.iter().map(|rows| rows.read(&self.program));
                 let outputs = outputs.collect::<Result<Vec<_>>>()?;
@@ -109,7 +109,7 @@ impl Inference {
                     each(&Predicted {
                         sample: &samples[batch.indices[film]],
                         row: &row,
-                        size: batch.sizes[film],
+                        size: batch.films[film].size,
                         extent: batch.extents[film],
                     })?;
                 }

@@ -73,7 +73,7 @@ pub trait Task {
 
 /// A training batch under its random view.
 pub struct View<'a> {
-    /// The batch as it was sent: `pixels`, `targets` and `extents` ([`model::fields`]).
+    /// The batch as it was sent: `targets`, `extents` and `films` ([`model::fields`]).
     pub batch: &'a Batch<'a>,
     /// The random view of the films, which masks and boxes follow.
     pub warp: Warp,

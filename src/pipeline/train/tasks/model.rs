@@ -54,13 +54,13 @@ pub fn view(data: &Data, augment: Option<&Augment>, view: u32) -> Warp {
     }
 }
 
-/// What a batch of `n` films is made of: grey pixels on 0–255; numbers of their targets, negative where one is missing; width and
-/// height that each film fills of the input.
+/// What a batch of `n` films is made of, in the order of [`crate::data::Batch::fields`]: numbers of their targets, negative where
+/// one is missing; width and height that each film fills of the input; the films.
 pub fn fields(n: usize, pixels: usize, targets: usize) -> Vec<Field> {
     vec![
-        Field::new("pixels", [n * pixels]),
         Field::new("targets", [n, targets.max(1)]).or(-1.0),
         Field::new("extents", [n, 2]),
+        Field::packed("films", n, Warp::words(n, pixels)),
     ]
 }
 
@@ -196,7 +196,7 @@ impl Trainable for TaskStep<'_> {
         let data = self.task.data();
         let warp = view(data, Some(self.augment), 0);
         let size = [batch.samples, data.height, data.width];
-        let x = warp.forward(tape.rec, batch.tensor("pixels"), size, batch.step())?;
+        let x = warp.forward(tape.rec, batch.tensor("films"), size, batch.step())?;
         self.head().losses(tape, &tape.input(&x), &View { batch, warp, size })
     }
     fn loss_weight(&self) -> f64 {

@@ -11,6 +11,40 @@ fn bench(args: &[&str]) -> Command {
 }
 
 #[test]
+fn films_a_second_are_told_for_each_size_and_number_of_threads() {
+    let place = Place::new();
+    let folder = place.path("films");
+    fs::create_dir(&folder).unwrap();
+    for i in 0..3u8 {
+        let film = image::GrayImage::from_fn(64, 48, |x, y| image::Luma([(x * y) as u8 ^ i]));
+        film.save(folder.join(format!("{i}.png"))).unwrap();
+    }
+    let folder = folder.to_str().unwrap();
+    let out: Value =
+        serde_json::from_str(&succeeded(bench(&["loader", folder, "--json"])).out).unwrap();
+    let cores = std::thread::available_parallelism().unwrap().get() as u64;
+    assert_eq!(out["cores"].as_u64(), Some(cores));
+    let rows = out["loader"].as_array().unwrap();
+    let sizes: Vec<Value> = rows.iter().map(|row| row["size"].clone()).collect();
+    assert_eq!(sizes, [serde_json::json!([224, 224]), serde_json::json!([800, 500])]);
+    for row in rows {
+        let rates = row["rates"].as_array().unwrap();
+        let [first, last] = [rates.first(), rates.last()].map(Option::unwrap);
+        assert_eq!(
+            [&first["threads"], &last["threads"]].map(Value::as_u64),
+            [Some(1), Some(cores)]
+        );
+        let rate = last["images_per_second"].as_f64().unwrap();
+        assert!(rate > 1.0, "{row}");
+        let needed = row["cores_for_1000"].as_f64().unwrap();
+        assert!((needed * rate / 1000.0 - cores as f64).abs() < 1e-6, "{row}");
+    }
+    fs::write(place.path("films/bad.png"), "no film").unwrap();
+    refused(bench(&["loader", folder]), 1, &["bad.png", "expected JPEG, PNG"]);
+    refused(bench(&["loader", folder, folder]), 2, &["a folder or nothing after `loader`"]);
+}
+
+#[test]
 #[ignore = "takes long: tools/test.sh --all"]
 fn a_step_is_measured_traced_and_compared_with_its_like_alone() {
     let place = Place::new();

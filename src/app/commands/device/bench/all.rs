@@ -2,8 +2,9 @@
 //! written after each step, so that a cut loses the least.
 
 use super::{
-    bench::{Args, Ceiling, launches, layers, profile},
-    bench_page::page,
+    Args, Ceiling,
+    page::page,
+    step::{launches, layers, profile},
 };
 use crate::{
     Error, Result,
@@ -26,13 +27,13 @@ use std::{
 };
 
 /// A training step to measure: network, films of a batch, width and height, features in f16.
-type Step = (&'static str, usize, [usize; 2], bool);
+type Workload = (&'static str, usize, [usize; 2], bool);
 
 const SQUARE: [usize; 2] = [224, 224];
 const PAPER: [usize; 2] = [800, 500];
 
 /// The steps, those that tell most first.
-const STEPS: [Step; 18] = [
+const STEPS: [Workload; 18] = [
     ("resnet50", 64, SQUARE, false),
     ("resnet50", 64, SQUARE, true),
     ("fasterrcnn_resnet50_fpn", 8, PAPER, false),
@@ -100,11 +101,9 @@ pub(super) struct Results {
 ///
 /// # Errors
 /// No adapter, one that computes wrongly, or a folder that cannot be written.
-pub fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
     let begun = Instant::now();
-    let out = args.out.clone().unwrap_or_else(|| "bench".into());
-    let mend = "name another folder by --out";
-    fs::create_dir_all(&out).map_err(|e| Error::io(&out, e, mend))?;
+    fs::create_dir_all(out).map_err(|e| Error::io(out, e, "name another folder"))?;
     let device = args.device.open()?;
     let info = device.info().clone();
     let ceiling = Ceiling { gflops: fma_gflops(&device)?, gbps: copy_gbps(&device)? };
@@ -171,10 +170,10 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
         results.steps.push(measured);
-        write(&out, &results, &tables)?;
+        write(out, &results, &tables)?;
     }
     watch::progress("measuring", STEPS.len(), STEPS.len());
-    write(&out, &results, &tables)?;
+    write(out, &results, &tables)?;
     println!("{}", out.join("page.html").display());
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Films in batches, decoded ahead of use.
 
+mod batch;
+mod order;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
@@ -13,13 +16,11 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{
-    Annotation, Fit, MAX_SIDE, Sample,
-    annotation::box_row,
-    film::{fit::Fitted, image::Misfit},
-    order::permutation,
-};
+use super::{Annotation, Fit, FittedFilm, MAX_SIDE, Sample, film::image::Misfit};
 use crate::{Error, Result};
+
+pub use batch::Batch;
+use order::permutation;
 
 /// How a [`Loader`] serves its films.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,39 +49,6 @@ pub struct LoaderOptions {
     pub max_bad: usize,
     /// The step to begin at, counted over epochs, so that a run resumes with its next batch.
     pub start: u64,
-}
-
-/// Films that enter a step together.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// The step, counted from 0 over epochs.
-    pub step: u64,
-    /// `step / epoch_len`.
-    pub epoch: u64,
-    /// The films' numbers among the loader's samples, `n` of them.
-    pub indices: Vec<usize>,
-    /// `n * height * width` grey values, 0-255.
-    pub pixels: Vec<f32>,
-    /// `n` rows of [`Loader::row_len`] numbers, one after the other: labels as the samples have
-    /// them; a mask as `height * width` numbers 0 or 1; boxes as `x1 y1 x2 y2 class` each, in
-    /// pixels of the input, where an unused place has class −1.
-    pub targets: Vec<f32>,
-    /// Width and height that each film fills of the input, pixels; less than the whole only in a
-    /// [`Fit::Letterbox`].
-    pub extents: Vec<[f32; 2]>,
-    /// Width and height of each film as decoded.
-    pub sizes: Vec<[usize; 2]>,
-    /// Films: [`LoaderOptions::batch`], or fewer in a last batch that is not full and, without
-    /// shuffling, in a batch that lost bad films (then possibly 0). With shuffling bad films make
-    /// it fewer only where the samples hold fewer good ones than a batch.
-    pub n: usize,
-}
-
-impl Batch {
-    /// The numbers of a step's fields: pixels, targets, extents.
-    pub fn fields(&self) -> [&[f32]; 3] {
-        [&self.pixels, &self.targets, self.extents.as_flattened()]
-    }
 }
 
 /// A film that could not be used.
@@ -122,7 +90,7 @@ struct Plan {
 /// Decoded and resized films, and the faults of bad ones, by number.
 #[derive(Default)]
 struct Cache {
-    films: HashMap<usize, Result<Arc<Fitted>, Misfit>>,
+    films: HashMap<usize, Result<Arc<FittedFilm>, Misfit>>,
     bytes: usize,
 }
 
@@ -270,44 +238,17 @@ impl Plan {
                 break;
             }
         }
-        LoadedBatch { batch: self.batch(step, epoch, &good), bad }
-    }
-
-    fn batch(&self, step: u64, epoch: u64, films: &[(usize, Arc<Fitted>)]) -> Batch {
-        let size = self.options.width * self.options.height;
-        let mut pixels = Vec::with_capacity(films.len() * size);
-        let mut targets = Vec::with_capacity(films.len() * self.row_len);
-        for (at, film) in films {
-            pixels.extend_from_slice(&film.pixels);
-            match &self.samples[*at].target {
-                Annotation::Labels(labels) => targets.extend(labels),
-                Annotation::Mask { .. } | Annotation::Polygons { .. } => {
-                    targets.extend(film.mask.iter().map(|v| f32::from(*v)));
-                }
-                Annotation::Boxes { size, boxes } => {
-                    targets.extend(box_row(boxes, *size, film.extent, self.row_len));
-                }
-            }
-        }
-        Batch {
-            step,
-            epoch,
-            indices: films.iter().map(|(at, _)| *at).collect(),
-            pixels,
-            targets,
-            extents: films.iter().map(|(_, film)| film.extent.map(|side| side as f32)).collect(),
-            sizes: films.iter().map(|(_, film)| film.size).collect(),
-            n: films.len(),
-        }
+        let batch = Batch::new([step, epoch], good, &self.samples, self.row_len);
+        LoadedBatch { batch, bad }
     }
 
     /// Film `at`, decoded and resized, from memory or disk.
-    fn film(&self, at: usize) -> Result<Arc<Fitted>, Misfit> {
+    fn film(&self, at: usize) -> Result<Arc<FittedFilm>, Misfit> {
         if let Some(known) = self.cache().films.get(&at) {
             return known.clone();
         }
         let input = [self.options.width, self.options.height];
-        let film = Fitted::read(&self.samples[at], self.options.fit, input).map(Arc::new);
+        let film = FittedFilm::read(&self.samples[at], self.options.fit, input).map(Arc::new);
         let bytes = film.as_ref().map_or(0, |film| film.bytes());
         let mut cache = self.cache();
         if cache.bytes + bytes <= self.options.cache_bytes {

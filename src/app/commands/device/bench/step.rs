@@ -1,171 +1,19 @@
-//! `mtpret bench`: how fast kernels and a training step are, as shares of what the adapter can do.
+//! `mtpret bench step`: a whole training step, and its launches each by itself.
 
-use super::{bench_all, bench_compare::compare, kernels::kernels};
+use super::{Args, Ceiling, columns, figures};
 use crate::{
-    Error, Result,
-    commands::options::DeviceArgs,
-    report::{
-        counted,
-        table::{Cell, Column, Table},
-    },
+    Result,
+    report::table::{Cell, Table},
 };
 use mtpret_engine::{
     file,
-    gpu::{Command, Timing, copy_gbps, fma_gflops},
+    gpu::{Command, Timing},
 };
 use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, io::Write, path::PathBuf, rc::Rc, time::Instant};
+use std::{collections::BTreeMap, io::Write, rc::Rc, time::Instant};
 
-/// Measure kernels on the shapes of a network, or a whole training step, or all that tells of a GPU; or compare two results.
-///
-/// Shares are of what `mtpret doctor` measures: multiply-adds without memory traffic, and a copy.
-///
-/// Example: mtpret bench step --model resnet18 --batch 8 --size 64 --profile
-///
-/// Example: mtpret bench all --out my-gpu --minutes 10
-///
-/// Example: mtpret bench step --json > a.json, the same elsewhere > b.json, then mtpret bench compare a.json b.json
-#[derive(clap::Args)]
-pub struct Args {
-    /// What is measured.
-    #[arg(value_enum, default_value = "step")]
-    what: What,
-    /// compare: two files that `--json` wrote.
-    #[arg(value_name = "FILE", num_args = 2)]
-    files: Vec<PathBuf>,
-    /// kernel: the variant of the ops that have several; `all` measures each [default: the adapter's].
-    #[arg(long)]
-    pub(in crate::commands) variant: Option<String>,
-    /// kernel: only ops whose name contains this.
-    #[arg(long, value_name = "TEXT")]
-    pub(in crate::commands) only: Option<String>,
-    /// resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, or the same with resnet50 [default: for a step
-    /// resnet18; for kernels products of matrices, and a ResNet-18's ops at 8 × 64 × 64].
-    #[arg(long)]
-    pub(in crate::commands) model: Option<String>,
-    /// Films of a batch.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub(in crate::commands) batch: u16,
-    /// Side of a film in pixels, or width x height.
-    #[arg(long, default_value = "64", value_parser = crate::commands::options::size)]
-    pub(in crate::commands) size: [usize; 2],
-    /// Runs of a kernel, or steps, that the median is taken of.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(5..))]
-    pub(in crate::commands) steps: u16,
-    /// step: also the time of each kernel, launched alone.
-    #[arg(long)]
-    profile: bool,
-    /// step: also the time of each distinct convolution and linear layer, forward and gradients, and their means.
-    #[arg(long)]
-    layers: bool,
-    /// step: also write the launches, one after another, as a trace that ui.perfetto.dev and chrome://tracing show.
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
-    /// all: the folder that results.json and page.html go into, written anew after each step [default: bench].
-    #[arg(long, value_name = "FOLDER")]
-    pub(in crate::commands) out: Option<PathBuf>,
-    /// all: begin nothing more after so many minutes; what is worth most is measured first.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(in crate::commands) minutes: u32,
-    /// all: a Python that has torch and torchvision: the same steps on its device, between two runs of ours.
-    #[arg(long, value_name = "PYTHON")]
-    pub(in crate::commands) torch: Option<PathBuf>,
-    /// all: films of 32 pixels, four a batch, and nothing tuned: whether everything runs, not how fast.
-    #[arg(long)]
-    pub(in crate::commands) tiny: bool,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    pub(in crate::commands) device: DeviceArgs,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum What {
-    /// Single ops.
-    Kernel,
-    /// Random view, forward, loss, backward, SGD with momentum.
-    Step,
-    /// Steps of every network in f32 and f16, tuned, and a ResNet-50's kernels: a page about an adapter.
-    All,
-    /// How many times faster the second of two results is.
-    Compare,
-}
-
-/// Runs the command.
-///
-/// # Errors
-/// No adapter, or a request beyond its limits.
-pub fn run(args: &Args) -> Result<()> {
-    match (args.what, &args.files[..]) {
-        (What::Compare, [a, b]) => {
-            let (text, json) = compare(a, b)?;
-            match args.json {
-                true => println!("{json}"),
-                false => print!("{text}"),
-            }
-            return Ok(());
-        }
-        (What::Compare, _) | (_, [_, ..]) => {
-            let expected = "two files after `compare` and none after `kernel` or `step`";
-            let found = counted(args.files.len(), "file");
-            return Err(Error::request("FILE", expected, found, "name the two results to compare"));
-        }
-        _ => {}
-    }
-    if args.what == What::All {
-        return bench_all::run(args);
-    }
-    let gpu = args.device.open()?;
-    let ceiling = Ceiling { gflops: fma_gflops(&gpu)?, gbps: copy_gbps(&gpu)? };
-    let info = gpu.info();
-    let (text, key, body) = match args.what {
-        What::Kernel => {
-            kernels(&gpu, args, &ceiling).map(|(text, json)| (text, "kernels", json))?
-        }
-        What::Step | What::All | What::Compare => {
-            step(&gpu, args, &ceiling).map(|(text, json)| (text, "step", json))?
-        }
-    };
-    let Ceiling { gflops, gbps } = ceiling;
-    if args.json {
-        let driver = format!("{} {}", info.driver, info.driver_info);
-        let out = json!({
-            "adapter": info.name, "driver": driver, "fma_gflops": gflops, "copy_gbps": gbps, key: body,
-        });
-        println!("{out}");
-    } else {
-        print!("{}: {gflops:.1} GFLOP/s multiply-adds, {gbps:.1} GB/s copy\n\n{text}", info.name);
-    }
-    Ok(())
-}
-
-/// What the adapter can do at most.
-pub(in crate::commands) struct Ceiling {
-    pub gflops: f64,
-    pub gbps: f64,
-}
-
-pub(in crate::commands) fn columns(texts: &[&str], numbers: &[&str]) -> Table {
-    let texts = texts.iter().map(|title| Column::text(*title));
-    Table::new(texts.chain(numbers.iter().map(|title| Column::numbers(*title, None))).collect())
-}
-
-pub(in crate::commands) fn figures(t: &Timing, ceiling: &Ceiling) -> [Cell; 6] {
-    let (gflops, gbps) = (t.gflops(), t.gbps());
-    let computes = t.flops > 0;
-    [
-        Cell::number(Some(t.median() * 1e3), 3),
-        Cell::number(Some(t.spread() * 100.0), 0),
-        Cell::number(computes.then_some(gflops), 2),
-        Cell::number(computes.then_some(gflops / ceiling.gflops * 100.0), 1),
-        Cell::number(Some(gbps), 2),
-        Cell::number(Some(gbps / ceiling.gbps * 100.0), 0),
-    ]
-}
-
-fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
+pub(super) fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let (batch, [width, height]) = (usize::from(args.batch), args.size);
     let model = args.model.as_deref().unwrap_or("resnet18");
     let begun = Instant::now();
@@ -247,7 +95,7 @@ fn replay(work: &SyntheticStep) -> f64 {
 const REPLAYS: usize = 21;
 
 /// A command of a step, launched alone.
-pub(in crate::commands) struct Alone {
+pub(super) struct Alone {
     pub kernel: &'static str,
     pub op: Option<Rc<str>>,
     pub shape: String,
@@ -255,7 +103,7 @@ pub(in crate::commands) struct Alone {
 }
 
 /// Every command of a step, launched alone `runs` times.
-pub(in crate::commands) fn launches(work: &SyntheticStep, runs: u16) -> Result<Vec<Alone>> {
+pub(super) fn launches(work: &SyntheticStep, runs: u16) -> Result<Vec<Alone>> {
     let mut all = Vec::new();
     for program in work.stepper.programs() {
         let runs = (0..runs).map(|_| program.profile()).collect::<Result<Vec<_>>>()?;
@@ -312,7 +160,7 @@ fn trace(launches: &[Alone]) -> Value {
 }
 
 /// Time and share of the multiply-adds of each distinct layer, in the order of the step, and the means.
-pub(in crate::commands) fn layers(launches: &[Alone], ceiling: &Ceiling) -> (Table, String, Value) {
+pub(super) fn layers(launches: &[Alone], ceiling: &Ceiling) -> (Table, String, Value) {
     let mut order: Vec<Rc<str>> = Vec::new();
     let mut ops: BTreeMap<Rc<str>, (Timing, usize)> = BTreeMap::new();
     for part in launches.chunk_by(|a, b| a.op.is_some() && a.op == b.op) {
@@ -357,7 +205,7 @@ pub(in crate::commands) fn layers(launches: &[Alone], ceiling: &Ceiling) -> (Tab
 }
 
 /// Time, operations and bytes of each kernel of a step, the dearest first.
-pub(in crate::commands) fn profile(launches: &[Alone], ceiling: &Ceiling) -> (Table, Value) {
+pub(super) fn profile(launches: &[Alone], ceiling: &Ceiling) -> (Table, Value) {
     let mut kernels: BTreeMap<&str, Timing> = BTreeMap::new();
     for l in launches {
         add(kernels.entry(l.kernel).or_insert_with(nothing), &l.timing);

@@ -1,10 +1,10 @@
 //! `mtpret bench kernel`: single ops in each variant, on the shapes of a network.
 
 use super::{
-    bench::{Alone, Args, Ceiling, columns, figures, launches},
-    problems,
+    Args, Ceiling, columns, figures,
+    step::{Alone, launches},
 };
-use crate::{Error, Result, report::table::Cell};
+use crate::{Error, Result, commands::device::problems, report::table::Cell};
 use mtpret_engine::gpu::{Timing, Variant, time};
 use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
 use serde_json::{Value, json};
@@ -14,11 +14,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// No such op or variant, or a request beyond the adapter's limits.
-pub(in crate::commands) fn kernels(
-    gpu: &Device,
-    args: &Args,
-    ceiling: &Ceiling,
-) -> Result<(String, Value)> {
+pub(super) fn kernels(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(String, Value)> {
     let texts = ["op", "pass", "shape", "variant"];
     let numbers = ["ms", "± %", "GFLOP/s", "% of peak", "GB/s", "% of copy"];
     let mut table = columns(&texts, &numbers);

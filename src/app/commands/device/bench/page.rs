@@ -1,6 +1,6 @@
 //! What `bench all` measured, as a page.
 
-use super::bench_all::{Measured, Results};
+use super::all::{Measured, Results};
 use crate::report::{
     chart::{Bar, BarChart, Panel},
     html::{Block, Report, Tile},

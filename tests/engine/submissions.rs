@@ -2,7 +2,7 @@
 
 use super::open;
 use mtpret_engine::{
-    gpu::{DeviceOptions, Gpu, Program, Recording, Upload},
+    gpu::{DeviceOptions, Gpu, Program, Recording, Room, Upload},
     ops::{Op, add::Add, conv2d::Conv2d},
     tensor::{Array, Tensor},
 };
@@ -57,7 +57,11 @@ fn steps_that_are_uploaded_and_run_wait_for_nothing_that_was_submitted_after() {
     let bytes = vec![1u8; to.bytes as usize];
     let before = gpu.counters().drains;
     for _ in 0..6 {
-        upload.send(&to, &bytes).unwrap();
+        let write = |mut room: Room| {
+            room.copy_from_slice(&bytes);
+            Ok(bytes.len())
+        };
+        upload.send(&to, write).unwrap();
         program.run();
     }
     assert_eq!(gpu.counters().drains, before);

@@ -5,8 +5,9 @@
 #
 # `sh tools/test.sh --all` runs what takes long too: 200 random shapes of every op in place of 20, 2,000 damaged files of every
 # format in place of 60, the tests that are marked as ignored (other vendors' compilers among them, as far as packages bring
-# them), the README's demo, every command of docs/, `mtpret doctor` on the default driver, whose kernels the test suite has
-# already judged, and on the newest Mesa, and doctor and the tests of the stages under Vulkan's validation layer.
+# them, and AMD's, whose figures are held to budgets), the README's demo, every command of docs/, `mtpret doctor` on the default
+# driver, whose kernels the test suite has already judged, and on the newest Mesa, and doctor and the tests of the stages under
+# Vulkan's validation layer.
 set -eu
 all=0
 case ${1-} in

@@ -80,3 +80,37 @@ fn a_step_is_measured_traced_and_compared_with_its_like_alone() {
     fs::write(&b, "{}").unwrap();
     refused(compare(b.to_str().unwrap()), 2, &["b.json", "bench step --json"]);
 }
+
+#[test]
+#[cfg(unix)]
+#[ignore = "takes long: tools/test.sh --all"]
+fn ten_minutes_with_a_gpu_leave_figures_of_every_step_and_a_page() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    // Stands for a Python that has PyTorch.
+    let python = place.path("python");
+    let answer = r#"{"peer": "torch-2", "device": "cpu", "img_per_s": {"f32": 12.5}}"#;
+    fs::write(&python, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let out = place.path("gpu");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/gpu.sh");
+    let mut command = Command::new("sh");
+    command.arg(script).arg(&out).args(["--tiny", "--minutes", "60"]);
+    succeeded(command.env("MTPRET", PROGRAM).env("PYTHON", &python));
+    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    let json = |name: &str| serde_json::from_str::<Value>(&read(name)).unwrap();
+    let results = json("results.json");
+    let steps = results["steps"].as_array().unwrap();
+    assert_eq!((steps.len(), results["left_out"].as_array().unwrap().len()), (18, 0));
+    for step in steps {
+        assert!(step["refused"].is_null() && step["ms"].as_f64().unwrap() > 0.0, "{step}");
+        let compared = step["precision"] == "f32" && step["model"] == "resnet50";
+        assert!(!compared || step["torch"]["f32"] == 12.5, "{step}");
+    }
+    assert!(!results["kernels"].as_array().unwrap().is_empty());
+    assert!(json("doctor.json")["adapters"].is_array() && json("loader.json")["loader"].is_array());
+    let page = read("page.html");
+    assert!(
+        page.contains("How fast it trains") && page.contains("PyTorch") && page.contains("12.5")
+    );
+}

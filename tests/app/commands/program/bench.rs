@@ -96,7 +96,8 @@ fn ten_minutes_with_a_gpu_leave_figures_of_every_step_and_a_page() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/gpu.sh");
     let mut command = Command::new("sh");
     command.arg(script).arg(&out).args(["--tiny", "--minutes", "60"]);
-    succeeded(command.env("MTPRET", PROGRAM).env("PYTHON", &python));
+    command.env("MTPRET", PROGRAM).env("PYTHON", &python);
+    succeeded(command);
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     let json = |name: &str| serde_json::from_str::<Value>(&read(name)).unwrap();
     let results = json("results.json");

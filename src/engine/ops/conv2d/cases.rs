@@ -78,6 +78,7 @@ pub fn cases() -> Vec<Case> {
         half("f16, a strided shortcut", Conv2d::new(2, 0), ([2, 15, 17, 20], [1, 1], 65)),
         case("dilated, phase by phase", near, ([2, 14, 13, 12], [3, 3], 20), true),
         case("wider than a tile of 128", Conv2d::new(1, 0), ([1, 13, 11, 36], [1, 1], 200), true),
+        case("sums long enough for parts", Conv2d::new(1, 1), ([1, 6, 5, 60], [3, 3], 12), true),
         case("stride beyond the kernel", Conv2d::new(3, 0), ([2, 10, 11, 6], [1, 2], 9), false),
     ]
 }

@@ -7,6 +7,7 @@ mod divisions;
 mod faults;
 mod film;
 mod loading;
+mod packing;
 mod patients;
 mod published;
 mod reading;

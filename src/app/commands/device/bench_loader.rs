@@ -102,6 +102,7 @@ fn rate(films: &[PathBuf], [width, height]: [usize; 2], threads: usize) -> Resul
         drop_last: true,
         threads,
         cache_bytes: 0,
+        pack: None,
         prefetch: 2,
         max_bad: 0,
         start: 0,

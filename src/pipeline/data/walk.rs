@@ -138,19 +138,6 @@ pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
     (inside && !drive && path.file_name().is_some()).then_some(path)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::relative;
-
-    #[test]
-    fn a_path_that_leaves_the_root_is_refused() {
-        for cell in ["../a.png", "a/../../b.png", "/etc/a.png", "C:\\a.png", "..\\a.png", "", "."] {
-            assert_eq!(relative(cell), None, "{cell:?}");
-        }
-        assert_eq!(relative("a\\b.png"), Some("a/b.png".into()));
-    }
-}
-
 /// A file's size and time of change; `gone` where there is none.
 pub fn stamp(file: &Path) -> String {
     fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
@@ -168,4 +155,17 @@ fn changed(file: &fs::Metadata) -> String {
 fn changed(file: &fs::Metadata) -> String {
     let since = file.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relative;
+
+    #[test]
+    fn a_path_that_leaves_the_root_is_refused() {
+        for cell in ["../a.png", "a/../../b.png", "/etc/a.png", "C:\\a.png", "..\\a.png", "", "."] {
+            assert_eq!(relative(cell), None, "{cell:?}");
+        }
+        assert_eq!(relative("a\\b.png"), Some("a/b.png".into()));
+    }
 }

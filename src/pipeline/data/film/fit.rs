@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{decode::read, image::Misfit, mask::mask, pixels::Pixels, resize::resized};
+use super::{decode::read, image::Misfit, mask::mask, pixels::Pixels, resize::fitted};
 use crate::data::{Annotation, Sample};
 
 /// How a film comes to the size of the input.
@@ -91,23 +91,4 @@ pub(in crate::data) fn upright(
         return Err(Misfit::new(expected, format!("it turned, {height}x{width}")));
     }
     Ok(())
-}
-
-/// Numbers of a film of `size` at `extent`, each once through `rounded`, in the top left corner of `input` zeros.
-pub(super) fn fitted<T: Copy + Into<f32>, U: Copy + Default>(
-    numbers: &[T],
-    size: [usize; 2],
-    extent: [usize; 2],
-    input: [usize; 2],
-    rounded: impl Fn(f32) -> U,
-) -> Vec<U> {
-    let film = resized(numbers, size, extent).into_iter().map(rounded).collect();
-    if extent == input {
-        return film;
-    }
-    let mut pixels = vec![U::default(); input[0] * input[1]];
-    for (to, from) in pixels.chunks_mut(input[0]).zip(film.chunks(extent[0])) {
-        to[..extent[0]].copy_from_slice(from);
-    }
-    pixels
 }

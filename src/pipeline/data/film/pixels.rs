@@ -3,8 +3,8 @@
 use mtpret_engine::ops::warp::Grey;
 
 use super::{
-    fit::fitted,
     image::{Decoded, Greys},
+    resize::fitted,
 };
 
 /// Steps of a 16-bit grey to one of 8 bits, which makes black and white the same in both.

@@ -12,12 +12,27 @@ impl Film {
     }
 }
 
-/// Numbers of a film of `from` pixels, width and height, at `to` pixels, as [`Film::resize`] has it.
-pub(super) fn resized<T: Copy + Into<f32>>(
+/// Numbers of a film of `size` at `extent`, each once through `rounded`, in the top left corner of `input` zeros.
+pub(super) fn fitted<T: Copy + Into<f32>, U: Copy + Default>(
     numbers: &[T],
-    from: [usize; 2],
-    to: [usize; 2],
-) -> Vec<f32> {
+    size: [usize; 2],
+    extent: [usize; 2],
+    input: [usize; 2],
+    rounded: impl Fn(f32) -> U,
+) -> Vec<U> {
+    let film = resized(numbers, size, extent).into_iter().map(rounded).collect();
+    if extent == input {
+        return film;
+    }
+    let mut pixels = vec![U::default(); input[0] * input[1]];
+    for (to, from) in pixels.chunks_mut(input[0]).zip(film.chunks(extent[0])) {
+        to[..extent[0]].copy_from_slice(from);
+    }
+    pixels
+}
+
+/// Numbers of a film of `from` pixels, width and height, at `to` pixels, as [`Film::resize`] has it.
+fn resized<T: Copy + Into<f32>>(numbers: &[T], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
     if from == to {
         return numbers.iter().map(|v| (*v).into()).collect();
     }

@@ -93,6 +93,7 @@ fn main() -> Result<()> {
         drop_last: true,
         threads: 0,
         cache_bytes: 64 << 20,
+        pack: None,
         prefetch: 2,
         max_bad: 0,
         start: 0,

@@ -31,7 +31,7 @@ fn depth(place: u32) -> Depth {
     let deep = (place & 1u) == 1u;
     let log2 = select(3u, 4u, deep);
     let bits = 1u << log2;
-    return Depth(log2, bits, (1u << bits) - 1u, 32u - bits, place >> 1u << (5u - log2));
+    return Depth(log2, bits, (1u << bits) - 1u, 32u - bits, (place >> 1u) << (5u - log2));
 }
 
 // The greys at two places (x and y), then those to the right of each (z and w), which mostly lie in the word that is there already.

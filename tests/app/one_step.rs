@@ -45,6 +45,7 @@ fn data() -> Data {
         batch: BATCH,
         threads: 1,
         cache_mb: 1,
+        pack: None,
         max_bad: 0,
         mean: 122.786,
         std: 18.39,

@@ -21,7 +21,10 @@ use std::path::{Component, Path};
 /// The configuration of a fine-tuned run or bundle.
 pub(in crate::commands) fn finetuned(run: &Path, seed: Option<u64>) -> Result<config::Finetune> {
     let settings: Vec<_> = seed.map(|s| format!("seed={s}")).into_iter().collect();
-    bundle::config(run, &settings)
+    let mut config = bundle::config(run, &settings)?;
+    // Films are looked at as they are now, and maybe others.
+    config.data.pack = None;
+    Ok(config)
 }
 
 /// The network of a fine-tuned run or bundle, with its weights.

@@ -39,10 +39,10 @@ pub use film::{
 };
 pub use formats::nih::NIH_LABELS;
 pub use formats::{csv_table::Table, table::finding};
-pub use loader::{BadFilm, Batch, Loader, LoaderOptions};
+pub use loader::{BadFilm, Batch, Loader, LoaderOptions, PackSummary, PackedPart, pack};
 pub use recognise::{RecognisedSet, detect};
 pub use sample::unpack;
-pub use walk::films_below;
+pub use walk::{films_below, stamp};
 
 /// What a label vector means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

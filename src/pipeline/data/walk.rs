@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fs,
     path::{Component, Path, PathBuf},
 };
 
@@ -135,6 +136,25 @@ pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
     let inside =
         path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     (inside && !drive && path.file_name().is_some()).then_some(path)
+}
+
+/// A file's size and time of change; `gone` where there is none.
+pub fn stamp(file: &Path) -> String {
+    fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
+}
+
+/// When a file was last changed, which on Unix its renaming is too.
+#[cfg(unix)]
+fn changed(file: &fs::Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{}.{:09}", file.ctime(), file.ctime_nsec())
+}
+
+/// When a file was last changed.
+#[cfg(not(unix))]
+fn changed(file: &fs::Metadata) -> String {
+    let since = file.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
 }
 
 #[cfg(test)]

@@ -134,6 +134,7 @@ pub fn write(run: &Path, to: &Path, hashed: bool) -> Result<BundleSummary> {
     config.source.retain(|source| source.name == config.task);
     config.source.iter_mut().for_each(|source| *source = source.portable());
     config.model.weights = None;
+    config.data.pack = None;
     let metrics = json!({
         "validation": finetune::best_of(run), "test": read_json(&run.join("scores.json"))?,
     });

@@ -51,7 +51,7 @@ fn with(step: StepOptions) -> Device {
 
 fn data(batch: usize, [height, width]: [usize; 2]) -> Data {
     let (mean, std) = (122.786, 18.390);
-    Data { width, height, batch, threads: 1, cache_mb: 16, max_bad: 0, mean, std }
+    Data { width, height, batch, threads: 1, cache_mb: 16, pack: None, max_bad: 0, mean, std }
 }
 
 /// Random views, so that a step draws from its seed.

@@ -1,6 +1,7 @@
 //! `mtpret data`: what data sets lie somewhere, what is wrong with them, and how they are divided.
 
 mod check;
+mod pack;
 mod show;
 
 use crate::{Error, Result};
@@ -12,11 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Look at data sets: recognise them, check every film, divide them by patient, see how a film is read.
+/// Look at data sets: recognise them, check every film, divide them by patient, decode them once for all runs, see how a film is
+/// read.
 ///
 /// Example: mtpret data detect films/ >> my.toml          # what lies there, as TOML
 ///          mtpret data check films/ --html check.html    # what is wrong with it
 ///          mtpret data splits films/ -o splits.csv       # who is where, by patient
+///          mtpret data pack finetune/resnet18 --data films/ -o films.pack
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -29,6 +32,7 @@ enum DataCommand {
     Detect(Detect),
     Check(check::Check),
     Splits(Splits),
+    Pack(pack::Pack),
     Show(show::Show),
 }
 
@@ -94,6 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
         DataCommand::Detect(args) => detect(args),
         DataCommand::Check(args) => check::run(args),
         DataCommand::Splits(args) => splits(args),
+        DataCommand::Pack(args) => pack::run(args),
         DataCommand::Show(args) => show::run(args),
     }
 }

@@ -7,7 +7,7 @@ use image_hasher::{HashAlg, HasherConfig};
 
 use crate::data::film::{
     decode::examine,
-    image::{Decoded, Encoding, Misfit, with_bytes},
+    image::{Encoding, Misfit, with_bytes},
 };
 
 /// Side of the picture by which films are compared, pixels.
@@ -66,7 +66,7 @@ pub(in crate::data) fn look(path: &Path) -> Result<Look, Misfit> {
 }
 
 fn looked(bytes: &[u8]) -> Result<Look, Misfit> {
-    let Decoded { film, encoding, share: _share } = examine(bytes)?;
+    let (film, encoding, _share) = examine(bytes)?.film();
     let count = film.pixels.len() as f64;
     let mean = film.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
     let square = film.pixels.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count;

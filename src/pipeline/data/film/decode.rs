@@ -15,7 +15,7 @@ use zune_jpeg::JpegDecoder;
 
 use super::{
     dicom,
-    image::{Decoded, Encoding, Film, MAX_SIDE, Misfit, admit, fault_at, luma, with_bytes},
+    image::{Decoded, Encoding, Film, Greys, MAX_SIDE, Misfit, admit, fault_at, luma, with_bytes},
     orientation::Orientation,
     tiff,
 };
@@ -46,7 +46,8 @@ pub fn decode(path: &Path) -> Result<Film> {
 /// As [`decode`].
 pub fn decode_encoded(path: &Path) -> Result<(Film, Encoding)> {
     let decoded = read(path).map_err(|fault| fault_at(path, fault))?;
-    Ok((decoded.film, decoded.encoding))
+    let (film, encoding, _) = decoded.film();
+    Ok((film, encoding))
 }
 
 /// Decodes the bytes of an image file as [`decode`] does; `name` stands for the file in errors.
@@ -54,7 +55,7 @@ pub fn decode_encoded(path: &Path) -> Result<(Film, Encoding)> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Film> {
-    examine(bytes).map(|decoded| decoded.film).map_err(|fault| fault_at(name, fault))
+    examine(bytes).map(|decoded| decoded.film().0).map_err(|fault| fault_at(name, fault))
 }
 
 /// The film of a file, with its share of the memory for decoding.
@@ -65,10 +66,7 @@ pub(in crate::data) fn read(path: &Path) -> Result<Decoded, Misfit> {
 /// The film that the bytes of an image file hold, and how.
 pub(in crate::data) fn examine(bytes: &[u8]) -> Result<Decoded, Misfit> {
     // A decoder that panics on a damaged file must cost this film alone, not the run.
-    let upright = || {
-        let decoded = as_stored(bytes)?;
-        Ok(Decoded { film: Orientation::of(bytes).upright(decoded.film), ..decoded })
-    };
+    let upright = || Ok(Orientation::of(bytes).upright(as_stored(bytes)?));
     catch_unwind(AssertUnwindSafe(upright)).unwrap_or_else(|_| Err(Misfit::damaged()))
 }
 
@@ -116,7 +114,10 @@ fn tiff(bytes: &[u8]) -> Result<Decoded, Misfit> {
     let mut decoded = image_crate("TIFF", bits, &bytes, TiffDecoder::new(Cursor::new(&*bytes)))?;
     if let Some(palette) = palette {
         decoded.encoding.channels = 3;
-        decoded.film.pixels.iter_mut().for_each(|place| *place = palette[*place as usize]);
+        if let Greys::Bytes(places) = &decoded.greys {
+            let greys = places.iter().map(|place| palette[usize::from(*place)]);
+            decoded.greys = Greys::Made(greys.collect());
+        }
     }
     Ok(decoded)
 }
@@ -145,18 +146,18 @@ fn jpeg(bytes: &[u8]) -> Result<Decoded, Misfit> {
     let out = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(out));
     let data = decoder.decode().map_err(|e| Misfit::not_whole("JPEG", e))?;
-    let pixels: Vec<f32> = if grey {
-        data.iter().map(|&v| f32::from(v)).collect()
+    let greys = if grey {
+        Greys::Bytes(data)
     } else {
-        data.as_chunks::<3>().0.iter().map(|p| luma(p.map(f32::from))).collect()
+        Greys::Made(data.as_chunks::<3>().0.iter().map(|p| luma(p.map(f32::from))).collect())
     };
-    if pixels.len() != width * height {
+    if greys.len() != width * height {
         let expected = format!("{width}x{height} pixels");
-        return Err(Misfit::new(expected, pixels.len().to_string()));
+        return Err(Misfit::new(expected, greys.len().to_string()));
     }
     let channels = decoder.input_colorspace().map_or(1, |space| space.num_components() as u8);
     let encoding = Encoding::new("JPEG", 8, channels);
-    Ok(Decoded { film: Film { width, height, pixels }, encoding, share })
+    Ok(Decoded { size, greys, encoding, share })
 }
 
 /// A film by the image crate; `palette`: bits of a place in the palette, where there is one.
@@ -178,8 +179,7 @@ fn image_crate<D: ImageDecoder>(
     decoder.set_limits(limits(decoder.total_bytes())).map_err(refused)?;
     let encoding = Encoding { palette: palette.is_some(), ..Encoding::new(format, bits, channels) };
     let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    let [width, height] = size;
-    Ok(Decoded { film: Film { width, height, pixels: grey(&image)? }, encoding, share })
+    Ok(Decoded { size, greys: grey(image)?, encoding, share })
 }
 
 /// What the image crate refuses: what it does not know is no damage.
@@ -194,28 +194,27 @@ fn refused(error: ImageError) -> Misfit {
     }
 }
 
-fn grey(image: &DynamicImage) -> Result<Vec<f32>, Misfit> {
+fn grey(image: DynamicImage) -> Result<Greys, Misfit> {
     /// Any channel type and count: `scale` brings a channel to 0-255.
     fn flat<T: Copy, const N: usize>(
         data: &[T],
         scale: impl Fn(T) -> f32,
         value: impl Fn([f32; N]) -> f32,
-    ) -> Vec<f32> {
-        data.as_chunks::<N>().0.iter().map(|p| value(p.map(&scale))).collect()
+    ) -> Greys {
+        Greys::Made(data.as_chunks::<N>().0.iter().map(|p| value(p.map(&scale))).collect())
     }
     let (byte, word) = (|v: u8| f32::from(v), |v: u16| f32::from(v) / 257.0);
     let over_black = |v: f32, alpha: f32| v * (alpha / 255.0);
+    let colours = |[r, g, b, a]: [f32; 4]| over_black(luma([r, g, b]), a);
     Ok(match image {
-        DynamicImage::ImageLuma8(i) => flat(i, byte, |[v]| v),
-        DynamicImage::ImageLumaA8(i) => flat(i, byte, |[v, a]| over_black(v, a)),
-        DynamicImage::ImageRgb8(i) => flat(i, byte, luma),
-        DynamicImage::ImageRgba8(i) => flat(i, byte, |[r, g, b, a]| over_black(luma([r, g, b]), a)),
-        DynamicImage::ImageLuma16(i) => flat(i, word, |[v]| v),
-        DynamicImage::ImageLumaA16(i) => flat(i, word, |[v, a]| over_black(v, a)),
-        DynamicImage::ImageRgb16(i) => flat(i, word, luma),
-        DynamicImage::ImageRgba16(i) => {
-            flat(i, word, |[r, g, b, a]| over_black(luma([r, g, b]), a))
-        }
+        DynamicImage::ImageLuma8(i) => Greys::Bytes(i.into_raw()),
+        DynamicImage::ImageLuma16(i) => Greys::Words(i.into_raw()),
+        DynamicImage::ImageLumaA8(i) => flat(&i, byte, |[v, a]| over_black(v, a)),
+        DynamicImage::ImageRgb8(i) => flat(&i, byte, luma),
+        DynamicImage::ImageRgba8(i) => flat(&i, byte, colours),
+        DynamicImage::ImageLumaA16(i) => flat(&i, word, |[v, a]| over_black(v, a)),
+        DynamicImage::ImageRgb16(i) => flat(&i, word, luma),
+        DynamicImage::ImageRgba16(i) => flat(&i, word, colours),
         other => {
             let found = format!("{:?}", other.color());
             return Err(Misfit::new("8 or 16 bits a channel", found));

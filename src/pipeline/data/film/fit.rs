@@ -2,14 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    budget::PIXELS,
-    decode::read,
-    image::{Decoded, Misfit},
-    mask::mask,
-    pixels::Pixels,
-};
-use crate::data::{Annotation, Film, Sample};
+use super::{decode::read, image::Misfit, mask::mask, pixels::Pixels, resize::fitted};
+use crate::data::{Annotation, Sample};
 
 /// How a film comes to the size of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -62,10 +56,9 @@ impl FittedFilm {
     ) -> Result<Self, Misfit> {
         // Its share of the memory goes back before the mask asks for one.
         let (pixels, size, extent) = {
-            let Decoded { film, encoding, share: _share } = read(&sample.path)?;
-            let size = [film.width, film.height];
-            let extent = fit.extent(size, input);
-            (Pixels::rounded(&place(film, extent, input), encoding.bits), size, extent)
+            let decoded = read(&sample.path)?;
+            let extent = fit.extent(decoded.size, input);
+            (Pixels::fitted(&decoded, extent, input), decoded.size, extent)
         };
         let mask = match &sample.target {
             Annotation::Labels(_) => Vec::new(),
@@ -75,11 +68,7 @@ impl FittedFilm {
             }
             Annotation::Mask { .. } | Annotation::Polygons { .. } => {
                 let inside = mask(&sample.target, size)?;
-                let _share = PIXELS.take(inside.len() * size_of::<f32>());
-                let pixels = inside.into_iter().map(f32::from).collect();
-                let own = Film { width: size[0], height: size[1], pixels };
-                let there = place(own, extent, input);
-                there.into_iter().map(|share| u8::from(share > 0.5)).collect()
+                fitted(&inside, size, extent, input, |share| u8::from(share > 0.5))
             }
         };
         Ok(Self { pixels, mask, extent, size })
@@ -102,17 +91,4 @@ pub(in crate::data) fn upright(
         return Err(Misfit::new(expected, format!("it turned, {height}x{width}")));
     }
     Ok(())
-}
-
-/// `film` at `extent` in the top left corner of `input` zeros.
-fn place(film: Film, extent: [usize; 2], input: [usize; 2]) -> Vec<f32> {
-    let film = film.resize(extent[0], extent[1]);
-    if extent == input {
-        return film.pixels;
-    }
-    let mut pixels = vec![0.0; input[0] * input[1]];
-    for (to, from) in pixels.chunks_mut(input[0]).zip(film.pixels.chunks(extent[0])) {
-        to[..extent[0]].copy_from_slice(from);
-    }
-    pixels
 }

@@ -59,12 +59,50 @@ impl Encoding {
     }
 }
 
+/// The numbers of a film as they come from its file.
+pub(in crate::data) enum Greys {
+    /// Of at most 8 bits: 0 to 255.
+    Bytes(Vec<u8>),
+    /// Of 16 bits: 0 to 65535.
+    Words(Vec<u16>),
+    /// Made of colours or by a window: 0 to 255, with fractions.
+    Made(Vec<f32>),
+}
+
+impl Greys {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(greys) => greys.len(),
+            Self::Words(greys) => greys.len(),
+            Self::Made(greys) => greys.len(),
+        }
+    }
+    /// On 0–255.
+    fn floats(self) -> Vec<f32> {
+        match self {
+            Self::Bytes(greys) => greys.into_iter().map(f32::from).collect(),
+            Self::Words(greys) => greys.into_iter().map(|v| f32::from(v) / 257.0).collect(),
+            Self::Made(greys) => greys,
+        }
+    }
+}
+
 /// A film that was just decoded, with its share of the memory that all threads may decode with: it goes back when this is
 /// dropped.
 pub(in crate::data) struct Decoded {
-    pub film: Film,
+    /// Width and height.
+    pub size: [usize; 2],
+    pub greys: Greys,
     pub encoding: Encoding,
     pub share: Share,
+}
+
+impl Decoded {
+    /// The film, how its file holds it, and the share.
+    pub fn film(self) -> (Film, Encoding, Share) {
+        let [width, height] = self.size;
+        (Film { width, height, pixels: self.greys.floats() }, self.encoding, self.share)
+    }
 }
 
 /// What is wrong with a file, without its name; reads `expected {expected}, found {found}`.

@@ -8,7 +8,7 @@ use std::{
 use super::{
     decode::read,
     fit::upright,
-    image::{Decoded, Encoding, Misfit},
+    image::{Encoding, Misfit},
     levels::levels,
 };
 use crate::{
@@ -75,7 +75,7 @@ fn add_file(
     size: [usize; 2],
     union: &mut [u8],
 ) -> Result<(), Misfit> {
-    let Decoded { film: mask, encoding, share: _share } = read(path)?;
+    let (mask, encoding, _share) = read(path)?.film();
     if [mask.width, mask.height] != size {
         let expected = format!("the film's size {}x{}", size[0], size[1]);
         return Err(Misfit::new(expected, format!("{}x{}", mask.width, mask.height)));
@@ -157,7 +157,7 @@ fn add_values(
 
 /// The values that a mask's file holds, if they are few enough to have a meaning each.
 pub(in crate::data) fn held_values(path: &Path) -> Option<BTreeSet<u16>> {
-    let Decoded { film: mask, encoding, share: _share } = read(path).ok()?;
+    let (mask, encoding, _share) = read(path).ok()?.film();
     if !holds_values(&encoding) {
         return None;
     }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::data::Film;
+use super::image::{Decoded, Greys};
 
 /// One of EXIF's eight orientations. A film is decoded upright; its annotations and predictions lie on it so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +66,22 @@ impl Orientation {
     }
 
     /// A film as it is looked at, from its stored pixels.
-    pub(in crate::data) fn upright(self, film: Film) -> Film {
+    pub(in crate::data) fn upright(self, film: Decoded) -> Decoded {
         if self.0 == 1 {
             return film;
         }
-        let [width, height] = self.turned([film.width, film.height]);
-        let pixels = self.places([width, height]).map(|place| film.pixels[place]).collect();
-        Film { width, height, pixels }
+        let size = self.turned(film.size);
+        let greys = match &film.greys {
+            Greys::Bytes(stored) => Greys::Bytes(self.upright_pixels(stored, size)),
+            Greys::Words(stored) => Greys::Words(self.upright_pixels(stored, size)),
+            Greys::Made(stored) => Greys::Made(self.upright_pixels(stored, size)),
+        };
+        Decoded { size, greys, ..film }
+    }
+
+    /// The pixels of an upright film of `size`, from the stored ones.
+    fn upright_pixels<T: Copy>(self, stored: &[T], size: [usize; 2]) -> Vec<T> {
+        self.places(size).map(|place| stored[place]).collect()
     }
 
     /// A mask on the upright film of `size`, as it lies on the stored pixels.
@@ -112,11 +121,11 @@ mod tests {
 
     #[test]
     fn a_film_and_its_mask_are_turned_in_opposite_ways() {
-        let film = Film { width: 3, height: 2, pixels: (0..6).map(|v| v as f32).collect() };
         for orientation in (1..=8).map(Orientation) {
-            let upright = orientation.upright(film.clone());
-            let mask: Vec<bool> = upright.pixels.iter().map(|v| *v > 2.5).collect();
-            let stored = orientation.stored_mask(&mask, [upright.width, upright.height]);
+            let size = orientation.turned([3, 2]);
+            let upright = orientation.upright_pixels(&[0, 1, 2, 3, 4, 5], size);
+            let mask: Vec<bool> = upright.iter().map(|v| *v > 2).collect();
+            let stored = orientation.stored_mask(&mask, size);
             assert_eq!(stored, [false, false, false, true, true, true], "{orientation:?}");
         }
     }

@@ -2,6 +2,11 @@
 
 use mtpret_engine::ops::warp::Grey;
 
+use super::{
+    image::{Decoded, Greys},
+    resize::fitted,
+};
+
 /// Steps of a 16-bit grey to one of 8 bits, which makes black and white the same in both.
 const WORDS: f32 = 257.0;
 
@@ -15,12 +20,17 @@ pub enum Pixels {
 }
 
 impl Pixels {
-    /// Greys of 0–255, of a file of so many bits a number, to the nearest that is held. It is the only time that a film is rounded.
-    pub(in crate::data) fn rounded(greys: &[f32], bits: u16) -> Self {
-        // A cast cuts off the fraction, and holds to what the type holds.
-        match bits <= 8 {
-            true => Self::Bytes(greys.iter().map(|v| (v + 0.5) as u8).collect()),
-            false => Self::Words(greys.iter().map(|v| (v * WORDS + 0.5) as u16).collect()),
+    /// A film at `extent` in the top left corner of an input of `input` pixels, rounded to the nearest that is held. It is the
+    /// only time that a film is rounded.
+    pub(in crate::data) fn fitted(film: &Decoded, extent: [usize; 2], input: [usize; 2]) -> Self {
+        let deep = film.encoding.bits > 8;
+        match &film.greys {
+            Greys::Bytes(greys) => Self::Bytes(fitted(greys, film.size, extent, input, byte)),
+            Greys::Words(greys) => Self::Words(fitted(greys, film.size, extent, input, word)),
+            Greys::Made(greys) if deep => {
+                Self::Words(fitted(greys, film.size, extent, input, |v| word(v * WORDS)))
+            }
+            Greys::Made(greys) => Self::Bytes(fitted(greys, film.size, extent, input, byte)),
         }
     }
     /// As the device takes them.
@@ -39,21 +49,24 @@ impl Pixels {
     }
 }
 
+/// The nearest number of 8 bits: a cast cuts off the fraction, and holds to what the type holds.
+fn byte(v: f32) -> u8 {
+    (v + 0.5) as u8
+}
+
+/// The nearest number of 16 bits.
+fn word(v: f32) -> u16 {
+    (v + 0.5) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn greys_go_to_the_nearest_that_is_held() {
-        let greys = [0.0, 0.4, 0.6, 127.4999, 254.6, 255.0, 255.01];
-        assert_eq!(Pixels::rounded(&greys, 8), Pixels::Bytes(vec![0, 0, 1, 127, 255, 255, 255]));
-        let words = Pixels::Words(vec![0, 103, 154, 32767, 65432, 65535, 65535]);
-        assert_eq!(Pixels::rounded(&greys, 12), words);
-    }
-
-    #[test]
-    fn every_number_of_16_bits_comes_back() {
-        let greys: Vec<f32> = (0..=u16::MAX).map(|v| f32::from(v) / 257.0).collect();
-        assert_eq!(Pixels::rounded(&greys, 16), Pixels::Words((0..=u16::MAX).collect()));
+        let greys = [-0.1, 0.0, 0.4, 0.6, 127.4999, 254.6, 255.0, 255.01];
+        assert_eq!(greys.map(byte), [0, 0, 0, 1, 127, 255, 255, 255]);
+        assert_eq!(greys.map(|v| word(v * WORDS)), [0, 0, 103, 154, 32767, 65432, 65535, 65535]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod order;
+mod pack;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,6 +22,8 @@ use crate::{Error, Result};
 
 pub use batch::Batch;
 use order::permutation;
+use pack::PackedFilms;
+pub use pack::{PackSummary, PackedPart, pack};
 
 /// How a [`Loader`] serves its films.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct LoaderOptions {
     pub threads: usize,
     /// Memory for decoded and resized films, bytes.
     pub cache_bytes: usize,
+    /// A file that [`pack`] wrote, from which films are taken in place of decoding them.
+    pub pack: Option<PathBuf>,
     /// Batches that are made ready ahead of use.
     pub prefetch: usize,
     /// Films that may turn out bad before it is an error.
@@ -84,6 +89,7 @@ struct Plan {
     samples: Vec<Sample>,
     row_len: usize,
     options: LoaderOptions,
+    packed: Option<PackedFilms>,
     cache: Mutex<Cache>,
 }
 
@@ -99,8 +105,8 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Config`] if a size is 0 or too large, or if there is no full batch where only full
-    /// ones are wanted; [`Error::Data`] without samples or with targets of different kinds or
-    /// lengths.
+    /// ones are wanted; [`Error::Data`] without samples, with targets of different kinds or
+    /// lengths, or if the pack is damaged or lacks a film; [`Error::Io`] if it cannot be read.
     pub fn new(samples: Vec<Sample>, options: LoaderOptions) -> Result<Self> {
         check(&samples, &options)?;
         let pool = rayon::ThreadPoolBuilder::new()
@@ -110,8 +116,13 @@ impl Loader {
             .map_err(|e| {
                 Error::config("loader, threads", "threads", format!("none: {e}"), "ask for fewer")
             })?;
+        let open = |path: &PathBuf| {
+            PackedFilms::open(path, &samples, options.fit, [options.width, options.height])
+        };
+        let packed = options.pack.as_ref().map(open).transpose()?;
         let plan = Arc::new(Plan {
             row_len: row_len(&samples, &options),
+            packed,
             samples,
             options,
             cache: Mutex::default(),
@@ -242,13 +253,17 @@ impl Plan {
         LoadedBatch { batch, bad }
     }
 
-    /// Film `at`, decoded and resized, from memory or disk.
+    /// Film `at`, decoded and resized, from memory, the pack or its file.
     fn film(&self, at: usize) -> Result<Arc<FittedFilm>, Misfit> {
         if let Some(known) = self.cache().films.get(&at) {
             return known.clone();
         }
         let input = [self.options.width, self.options.height];
-        let film = FittedFilm::read(&self.samples[at], self.options.fit, input).map(Arc::new);
+        let film = match &self.packed {
+            Some(packed) => packed.film(at, input[0] * input[1]),
+            None => FittedFilm::read(&self.samples[at], self.options.fit, input),
+        };
+        let film = film.map(Arc::new);
         let bytes = film.as_ref().map_or(0, |film| film.bytes());
         let mut cache = self.cache();
         if cache.bytes + bytes <= self.options.cache_bytes {

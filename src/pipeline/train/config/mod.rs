@@ -48,6 +48,32 @@ pub fn builtin(name: &str) -> Option<&'static str> {
     BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
+/// A stage, as its configuration tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageKind {
+    /// [`Pretrain`].
+    Pretrain,
+    /// [`Multitask`], which has `tasks`.
+    Multitask,
+    /// [`Finetune`], which has a `task`.
+    Finetune,
+}
+
+/// The stage that the configuration of this file or embedded name is of.
+///
+/// # Errors
+/// An unreadable file, or one that is no TOML.
+pub fn kind(path: &Path) -> Result<StageKind> {
+    let text = read(path)?;
+    let table: std::result::Result<Table, _> = toml::from_str(&text);
+    let table = table.map_err(|fault| explain(&fault, &path.into(), Some(&text)))?;
+    Ok(match [table.contains_key("task"), table.contains_key("tasks")] {
+        [true, _] => StageKind::Finetune,
+        [_, true] => StageKind::Multitask,
+        _ => StageKind::Pretrain,
+    })
+}
+
 /// Reads the file at `path`, or the embedded one of that name where there is no such file, puts
 /// `overrides` (`a.b=c`) in, and checks every range.
 ///
@@ -123,7 +149,7 @@ pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> R
 }
 
 /// Keys of paths.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "root",
     "images",
     "table",
@@ -133,6 +159,7 @@ const PATHS: [&str; 9] = [
     "masks",
     "splits",
     "weights",
+    "pack",
 ];
 
 /// Writes `/` for `\` in relative paths, which Windows takes too, so that a configuration that was written there is good

@@ -31,6 +31,8 @@ pub struct Data {
     pub threads: usize,
     /// Decoded images kept in memory, MiB.
     pub cache_mb: usize,
+    /// A file of decoded and resized images, as `mtpret data pack` writes it; none decodes them.
+    pub pack: Option<PathBuf>,
     /// Unreadable images that a run goes on without.
     pub max_bad: usize,
     /// Mean of the z-score, on the 0–255 scale.

@@ -215,7 +215,8 @@ fn set(kind: Kind, count: usize) -> (Source, Dataset) {
 }
 
 fn films(batch: usize, [width, height]: [usize; 2]) -> Data {
-    Data { width, height, batch, threads: 0, cache_mb: 0, max_bad: 0, mean: 122.786, std: 18.39 }
+    let (mean, std) = (122.786, 18.39);
+    Data { width, height, batch, threads: 0, cache_mb: 0, pack: None, max_bad: 0, mean, std }
 }
 
 fn momentum_sgd() -> Update {

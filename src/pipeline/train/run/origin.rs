@@ -4,7 +4,7 @@
 use super::Run;
 use crate::{
     Error, Result,
-    data::{Annotation, Dataset},
+    data::{Annotation, Dataset, stamp},
     train::config,
     weights::checkpoint::{self, BEGUN, Metadata},
 };
@@ -22,7 +22,7 @@ pub(super) const CONFIG: &str = "config.resolved.toml";
 /// The list of films with size and time of change; its digest is among a checkpoint's words.
 const FILMS: &str = "films.begun.txt";
 /// Settings of how a run is done, which change no number that it gives.
-const ASIDE: [&str; 4] = ["log.", "data.threads", "data.cache_mb", "data.max_bad"];
+const ASIDE: [&str; 5] = ["log.", "data.threads", "data.cache_mb", "data.max_bad", "data.pack"];
 /// Of many things that differ, so many are named.
 const NAMED: usize = 3;
 
@@ -234,25 +234,6 @@ fn list(sets: &[Dataset]) -> String {
         }
     }
     lines.concat()
-}
-
-/// A file's size and time of change; `gone` where there is none.
-fn stamp(file: &Path) -> String {
-    fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
-}
-
-/// When a file was last changed, which on Unix its renaming is too.
-#[cfg(unix)]
-fn changed(file: &fs::Metadata) -> String {
-    use std::os::unix::fs::MetadataExt;
-    format!("{}.{:09}", file.ctime(), file.ctime_nsec())
-}
-
-/// When a file was last changed.
-#[cfg(not(unix))]
-fn changed(file: &fs::Metadata) -> String {
-    let since = file.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
 }
 
 /// How a list of films differs from what it was, if that is known.

@@ -6,5 +6,6 @@ pub mod forgetting;
 pub mod moco;
 pub mod monitor;
 pub mod multitask;
+pub mod packing;
 pub mod pretrain;
 pub mod simclr;

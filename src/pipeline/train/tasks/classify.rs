@@ -358,6 +358,7 @@ mod tests {
             batch: 4,
             threads: 1,
             cache_mb: 0,
+            pack: None,
             max_bad: 0,
             mean: 0.0,
             std: 1.0,

@@ -18,6 +18,7 @@ pub fn in_order(data: &Data) -> LoaderOptions {
         drop_last: false,
         threads: data.threads,
         cache_bytes: data.cache_mb << 20,
+        pack: data.pack.clone(),
         prefetch: 2,
         max_bad: data.max_bad,
         start: 0,

@@ -13,7 +13,7 @@ fn bench(args: &[&str]) -> Command {
 #[test]
 fn films_a_second_are_told_for_each_size_and_number_of_threads() {
     let place = Place::new();
-    let folder = place.path("films");
+    let folder = place.path("own");
     fs::create_dir(&folder).unwrap();
     for i in 0..3u8 {
         let film = image::GrayImage::from_fn(64, 48, |x, y| image::Luma([(x * y) as u8 ^ i]));
@@ -39,7 +39,7 @@ fn films_a_second_are_told_for_each_size_and_number_of_threads() {
         let needed = row["cores_for_1000"].as_f64().unwrap();
         assert!((needed * rate / 1000.0 - cores as f64).abs() < 1e-6, "{row}");
     }
-    fs::write(place.path("films/bad.png"), "no film").unwrap();
+    fs::write(place.path("own/bad.png"), "no film").unwrap();
     refused(bench(&["loader", folder]), 1, &["bad.png", "expected JPEG, PNG"]);
     refused(bench(&["loader", folder, folder]), 2, &["a folder or nothing after `loader`"]);
 }

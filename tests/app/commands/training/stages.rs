@@ -32,6 +32,34 @@ fn on(place: &Place, command: &str, run: &str, arguments: &[&str]) -> Command {
     program
 }
 
+/// The same weights with and without it, from all three stages; and it is no change of what the run began with.
+#[test]
+fn a_run_on_packed_films_learns_the_same_bit_for_bit() {
+    let place = Place::new();
+    for stage in ["pretrain", "multitask", "finetune"] {
+        let settings = place.stage(stage, "unused", &[]);
+        let settings = settings.get_args().skip_while(|arg| *arg != "--set");
+        let mut pack = Command::new(PROGRAM);
+        pack.current_dir(place.0.path()).args(["data", "pack", &format!("{stage}/resnet18")]);
+        pack.args(["-o", "films.pack"]).args(settings);
+        let printed = succeeded(pack);
+        // Pretraining reads no test films.
+        let films = if stage == "pretrain" { "18 films" } else { "22 films" };
+        assert!(printed.err.contains(films), "{}", printed.err);
+        succeeded(place.stage(stage, "files", &[]));
+        succeeded(place.stage(stage, "packed", &["data.pack=\"films.pack\""]));
+        let [files, packed] =
+            ["files", "packed"].map(|run| place.read(&format!("{run}/weights.safetensors")));
+        assert!(files == packed, "{stage}: other weights from packed films");
+        fs::remove_dir_all(place.path("files")).unwrap();
+        fs::remove_dir_all(place.path("packed")).unwrap();
+    }
+    // What the pack was made for has changed.
+    place.film("films/dark/d3.png", 30, 50);
+    let stale = place.stage("finetune", "stale", &["data.pack=\"films.pack\""]);
+    refused(stale, 1, &["films.pack", "1 that it lacks", "d3.png", "data.pack"]);
+}
+
 #[test]
 fn the_three_stages_and_what_follows_run_from_end_to_end() {
     let place = Place::new();

@@ -1,10 +1,10 @@
 //! `mtpret bench loader`: how many films a second come from disk to batches, without a device.
 
-use super::{
-    columns,
-    made_films::{Kept, SIDE},
+use super::made_films::{Kept, SIDE};
+use crate::{
+    Error, Result,
+    report::table::{Cell, Column, Table},
 };
-use crate::{Error, Result, report::table::Cell};
 use mtpret_engine::{gpu::Room, ops::warp::Warp, step::Samples};
 use mtpret_pipeline::data::{Annotation, Batch, Fit, Loader, LoaderOptions, Sample, films_below};
 use serde_json::{Value, json};
@@ -47,8 +47,9 @@ pub(super) fn loader(folder: Option<&Path>) -> Result<(String, Value)> {
         .map(|n| if *n == 1 { "1 thread, img/s".into() } else { format!("{n} threads, img/s") })
         .collect();
     let fed = format!("cores for {DEVICE:.0} img/s");
-    let numbers: Vec<&str> = names.iter().map(String::as_str).chain([fed.as_str()]).collect();
-    let mut table = columns(&["films", "input"], &numbers);
+    let numbers = names.into_iter().chain([fed]).map(|title| Column::numbers(title, None));
+    let texts = ["films", "input"].map(Column::text);
+    let mut table = Table::new(texts.into_iter().chain(numbers).collect());
     let mut rows = Vec::new();
     for (name, films) in &sets {
         for [width, height] in SIZES {
@@ -105,6 +106,7 @@ fn rate(films: &[PathBuf], [width, height]: [usize; 2], threads: usize) -> Resul
         drop_last: true,
         threads,
         cache_bytes: 0,
+        pack: None,
         prefetch: 2,
         max_bad: 0,
         start: 0,

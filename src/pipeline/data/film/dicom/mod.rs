@@ -19,7 +19,7 @@ use dicom_dictionary_std::tags;
 
 use super::{
     budget::Share,
-    image::{Decoded, Encoding, Film, Misfit, admit, fault_at, luma, with_bytes},
+    image::{Decoded, Encoding, Greys, Misfit, admit, fault_at, luma, with_bytes},
 };
 use crate::Result;
 
@@ -150,7 +150,8 @@ pub(in crate::data) fn film(bytes: &[u8]) -> Result<Decoded, Misfit> {
                 pixels.map(|at| seen[usize::from(words.word(at, 0))]).collect()
             }
         };
-        Ok(Decoded { film: Film { width, height, pixels }, encoding, share })
+        let (size, greys) = ([width, height], Greys::Made(pixels));
+        Ok(Decoded { size, greys, encoding, share })
     })
 }
 

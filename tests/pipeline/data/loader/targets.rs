@@ -19,6 +19,7 @@ fn options(width: usize, height: usize, fit: Fit) -> LoaderOptions {
         drop_last: false,
         threads: 2,
         cache_bytes: 1 << 20,
+        pack: None,
         prefetch: 1,
         max_bad: 0,
         start: 0,

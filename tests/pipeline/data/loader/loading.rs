@@ -29,6 +29,7 @@ fn options() -> LoaderOptions {
         drop_last: true,
         threads: 2,
         cache_bytes: 1 << 20,
+        pack: None,
         prefetch: 2,
         max_bad: 0,
         start: 0,

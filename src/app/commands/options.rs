@@ -166,11 +166,23 @@ impl DeviceArgs {
         let tune = self.tune.then(|| " --tune".to_owned());
         adapter.chain(memory).chain(half).chain(tune).collect()
     }
-    /// Opens the adapter.
+    /// Opens the adapter, and says so if it is no GPU.
     ///
     /// # Errors
     /// There is none, or none of that name.
     pub fn open(&self) -> Result<Device> {
+        let device = self.open_for_programs()?;
+        if device.caps().software {
+            let name = &device.info().name;
+            eprintln!("adapter: {name} runs on the CPU; `mtpret doctor` lists all adapters");
+        }
+        Ok(device)
+    }
+    /// Opens the adapter for who is run by another program, which reads standard error.
+    ///
+    /// # Errors
+    /// As [`DeviceArgs::open`].
+    pub fn open_for_programs(&self) -> Result<Device> {
         let options = DeviceOptions {
             adapter: self.adapter.clone(),
             checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
@@ -181,12 +193,6 @@ impl DeviceArgs {
             ..DeviceOptions::default()
         };
         let gpu = Gpu::open(options)?;
-        if gpu.caps().software {
-            eprintln!(
-                "adapter: {} runs on the CPU; `mtpret doctor` lists all adapters",
-                gpu.info().name
-            );
-        }
         mtpret_engine::autotune::cache::load(&gpu)?;
         let step = StepOptions {
             half: self.precision == Precision::F16,

@@ -1,16 +1,17 @@
 //! Times that the device notes itself: what a kernel takes, without what its submission costs the host.
 
-use super::{Gpu, Memory, Slice};
+use super::{Gpu, transfer::Staging};
 use crate::Result;
-use std::rc::Rc;
+use std::cell::RefCell;
 
 /// Notes of one reading at most: what wgpu lets a set have.
 const MOST: u32 = wgpu::QUERY_SET_MAX_QUERIES;
 
-/// Room for notes.
+/// Room for notes, and their way down, made once.
 pub(super) struct Timestamps {
     set: wgpu::QuerySet,
-    resolved: Slice,
+    resolved: wgpu::Buffer,
+    staging: RefCell<Staging>,
 }
 
 impl Timestamps {
@@ -27,17 +28,19 @@ impl Timestamps {
         });
         let bytes = 8 * u64::from(MOST);
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let memory = Memory::Buffer(Rc::new(gpu.buffer(bytes, usage)?));
-        let resolved = Slice { memory, offset: 0, bytes };
-        Ok(Some(Self { set, resolved }))
+        let resolved = gpu.buffer(bytes, usage)?;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = RefCell::new(Staging::new(gpu, bytes, usage)?);
+        Ok(Some(Self { set, resolved, staging }))
     }
     /// Seconds at which notes 0 to `count` were made, counted from some beginning; `None` where the clock stands.
     pub fn read(&self, gpu: &Gpu, count: u32) -> Result<Option<Vec<f64>>> {
-        let slice = Slice { bytes: 8 * u64::from(count), ..self.resolved.clone() };
+        let (bytes, mut staging) = (8 * u64::from(count), self.staging.borrow_mut());
         let mut encoder = gpu.0.device.create_command_encoder(&Default::default());
-        encoder.resolve_query_set(&self.set, 0..count, super::existing(&slice), 0);
-        gpu.0.queue.submit([encoder.finish()]);
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&gpu.read(&slice)?);
+        encoder.resolve_query_set(&self.set, 0..count, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &staging.buffer, 0, bytes);
+        staging.submit(gpu, encoder, wgpu::MapMode::Read);
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&staging.take(gpu, bytes)?);
         let first = ticks.iter().copied().min().unwrap_or(0);
         let nanoseconds = f64::from(gpu.0.queue.get_timestamp_period());
         let seconds = ticks.iter().map(|t| (t - first) as f64 * nanoseconds * 1e-9);

@@ -13,15 +13,15 @@ const MAPPED: u8 = 2;
 const LOST: u8 = 3;
 
 /// A staging buffer and where its mapping stands.
-struct Staging {
-    buffer: wgpu::Buffer,
+pub(super) struct Staging {
+    pub buffer: wgpu::Buffer,
     state: Arc<AtomicU8>,
     /// The last submission that uses it.
     submission: Option<wgpu::SubmissionIndex>,
 }
 
 impl Staging {
-    fn new(gpu: &Gpu, bytes: u64, usage: wgpu::BufferUsages) -> Result<Self> {
+    pub fn new(gpu: &Gpu, bytes: u64, usage: wgpu::BufferUsages) -> Result<Self> {
         let buffer = gpu.buffer(bytes, usage)?;
         Ok(Self { buffer, state: Arc::new(AtomicU8::new(IDLE)), submission: None })
     }
@@ -31,6 +31,21 @@ impl Staging {
         self.buffer.map_async(mode, .., move |result| {
             state.store(if result.is_ok() { MAPPED } else { LOST }, Ordering::Release);
         });
+    }
+    /// Submits what uses it, and asks for it to be mapped afterwards.
+    pub fn submit(&mut self, gpu: &Gpu, encoder: wgpu::CommandEncoder, mode: wgpu::MapMode) {
+        self.submission = Some(gpu.0.queue.submit([encoder.finish()]));
+        self.map(mode);
+    }
+    /// Its first bytes; waits for them.
+    pub fn take(&self, gpu: &Gpu, bytes: u64) -> Result<Vec<u8>> {
+        self.wait(gpu)?;
+        let view = self.buffer.get_mapped_range(..bytes).expect("the staging buffer is mapped");
+        let taken = view.to_vec();
+        drop(view);
+        self.buffer.unmap();
+        self.state.store(IDLE, Ordering::Release);
+        Ok(taken)
     }
     fn wait(&self, gpu: &Gpu) -> Result<()> {
         while self.state.load(Ordering::Acquire) == PENDING {
@@ -84,8 +99,7 @@ impl Upload {
         staging.buffer.unmap();
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&staging.buffer, 0, existing(to), to.offset, length);
-        staging.submission = Some(self.gpu.0.queue.submit([encoder.finish()]));
-        staging.map(wgpu::MapMode::Write);
+        staging.submit(&self.gpu, encoder, wgpu::MapMode::Write);
         let count = &self.gpu.0.traffic.uploads;
         count.set(count.get() + 1);
         self.turn = 1 - self.turn;
@@ -119,8 +133,7 @@ impl Readback {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         let source = existing(from);
         encoder.copy_buffer_to_buffer(source, from.offset, &self.staging.buffer, 0, from.bytes);
-        self.staging.submission = Some(self.gpu.0.queue.submit([encoder.finish()]));
-        self.staging.map(wgpu::MapMode::Read);
+        self.staging.submit(&self.gpu, encoder, wgpu::MapMode::Read);
         self.bytes = from.bytes;
         let count = &self.gpu.0.traffic.readbacks;
         count.set(count.get() + 1);
@@ -138,14 +151,6 @@ impl Readback {
     /// # Errors
     /// The device is lost.
     pub fn wait(&mut self) -> Result<Vec<u8>> {
-        self.staging.wait(&self.gpu)?;
-        let range = ..self.bytes;
-        let view =
-            self.staging.buffer.get_mapped_range(range).expect("the staging buffer is mapped");
-        let bytes = view.to_vec();
-        drop(view);
-        self.staging.buffer.unmap();
-        self.staging.state.store(IDLE, Ordering::Release);
-        Ok(bytes)
+        self.staging.take(&self.gpu, self.bytes)
     }
 }

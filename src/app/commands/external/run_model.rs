@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn compute(args: &Args) -> Result<()> {
     let found = load(&args.weights)?;
     let inputs = tensors(&args.input)?;
-    let gpu = args.device.open()?;
+    let gpu = args.device.open_for_programs()?;
     let subject = Subject::new(&gpu, &args.name, &args.settings, args.classes, &found, false)?;
     let results = match (args.mode, &subject.network) {
         (Pass::Train, _) => train(&gpu, &subject, &inputs, args)?,

@@ -97,7 +97,7 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::o
             })?)
         }
     };
-    let gpu = args.device.open()?.gpu;
+    let gpu = args.device.open_for_programs()?.gpu;
     let offered = suite.signature.offered(gpu.caps());
     if let Some(asked) = variant.filter(|asked| !offered.contains(asked)) {
         let (adapter, offered) = (&gpu.info().name, names(&offered).join(", "));

@@ -140,7 +140,7 @@ fn train(args: &Args) -> Result<()> {
     let settings = config::set(Hyper::new(), &args.settings)?;
     let batches = tensors(&args.batches)?;
     let found = run_model::load(&args.weights)?;
-    let gpu = args.device.open()?;
+    let gpu = args.device.open_for_programs()?;
     if args.task == Kind::Moco {
         return moco(&gpu, args, &settings, &batches, &found);
     }

@@ -74,19 +74,19 @@ fn blocks(statement: &mut Statement) -> Vec<&mut Block> {
 fn count(all: &mut Expressions, block: &mut Block, trips: Handle<GlobalVariable>) {
     for statement in block.iter_mut() {
         blocks(statement).into_iter().for_each(|inner| count(all, inner, trips));
-        if let Statement::Loop { body, continuing, .. } = statement {
-            if !ends_at_a_constant(all, body) {
-                let pointer = push(all, Expression::GlobalVariable(trips));
-                let one = push(all, Expression::Literal(Literal::U32(1)));
-                let before = push(all, Expression::Load { pointer });
-                let sum = Expression::Binary { op: BinaryOperator::Add, left: before, right: one };
-                let value = push(all, sum);
-                let counted = vec![
-                    Statement::Emit(Range::new_from_bounds(before, value)),
-                    Statement::Store { pointer, value },
-                ];
-                continuing.splice(0..0, Block::from_vec(counted));
-            }
+        if let Statement::Loop { body, continuing, .. } = statement
+            && !ends_at_a_constant(all, body)
+        {
+            let pointer = push(all, Expression::GlobalVariable(trips));
+            let one = push(all, Expression::Literal(Literal::U32(1)));
+            let before = push(all, Expression::Load { pointer });
+            let sum = Expression::Binary { op: BinaryOperator::Add, left: before, right: one };
+            let value = push(all, sum);
+            let counted = vec![
+                Statement::Emit(Range::new_from_bounds(before, value)),
+                Statement::Store { pointer, value },
+            ];
+            continuing.splice(0..0, Block::from_vec(counted));
         }
     }
 }

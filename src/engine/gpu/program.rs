@@ -161,7 +161,8 @@ impl Program {
         let unused = self.unused();
         let (mut from, mut used) = (0, 0);
         for end in self.cuts.borrow().iter().copied() {
-            for at in from..end {
+            let begin = from;
+            for at in begin..end {
                 let pipeline = self.steps[at].pipeline();
                 if unused > 0 && pipeline.is_some_and(|p| !p.used.replace(true)) {
                     self.submit(&self.steps[from..=at], Noted::Not);

@@ -61,7 +61,7 @@ const RUNS: u32 = 7;
 
 /// A step as it was measured.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Measured {
+pub(super) struct StepFigures {
     pub model: &'static str,
     pub batch: usize,
     pub size: [usize; 2],
@@ -81,7 +81,7 @@ pub(super) struct Measured {
 
 /// All that was measured.
 #[derive(Serialize)]
-pub(super) struct Results {
+pub(super) struct AdapterFigures {
     pub program: String,
     pub adapter: String,
     pub driver: String,
@@ -90,7 +90,7 @@ pub(super) struct Results {
     pub copy_gbps: f64,
     /// What PyTorch ran on, if it did.
     pub torch: Option<String>,
-    pub steps: Vec<Measured>,
+    pub steps: Vec<StepFigures>,
     /// Steps for which there was no time.
     pub left_out: Vec<String>,
     pub kernels: Value,
@@ -107,7 +107,7 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
     let device = args.device.open()?;
     let info = device.info().clone();
     let ceiling = Ceiling { gflops: fma_gflops(&device)?, gbps: copy_gbps(&device)? };
-    let mut results = Results {
+    let mut results = AdapterFigures {
         program: env!("CARGO_PKG_VERSION").into(),
         adapter: info.name,
         driver: format!("{} {}", info.driver, info.driver_info),
@@ -150,7 +150,9 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
                 measured
             }
             // A network that is too large for an adapter, or a kernel that its driver refuses, is a finding.
-            Err(why) => Measured { refused: Some(why.to_string()), ..nothing(model, batch, size) },
+            Err(why) => {
+                StepFigures { refused: Some(why.to_string()), ..nothing(model, batch, size) }
+            }
         };
         measured.precision = precision;
         if let Some(python) =
@@ -160,10 +162,10 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
                 Ok((device, speeds)) => {
                     (results.torch, measured.torch) = (Some(device), speeds);
                     // Ours once more, so that what else ran counts for both.
-                    if let Ok((again, _)) = measure(&of, model, batch, size, &ceiling) {
-                        if again.ms < measured.ms {
-                            measured = Measured { torch: measured.torch, precision, ..again };
-                        }
+                    if let Ok((again, _)) = measure(&of, model, batch, size, &ceiling)
+                        && again.ms < measured.ms
+                    {
+                        measured = StepFigures { torch: measured.torch, precision, ..again };
                     }
                 }
                 Err(why) => eprintln!("{name}: PyTorch: {why}"),
@@ -180,15 +182,15 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
 
 type Tables = [(String, crate::report::table::Table)];
 
-fn write(out: &Path, results: &Results, tables: &Tables) -> Result<()> {
+fn write(out: &Path, results: &AdapterFigures, tables: &Tables) -> Result<()> {
     let json = serde_json::to_string_pretty(results).expect("plain data");
     file::replace(&out.join("results.json"), |file| file.write_all(json.as_bytes()))?;
     let html = page(results, tables).to_html();
     file::replace(&out.join("page.html"), |file| file.write_all(html.as_bytes()))
 }
 
-fn nothing(model: &'static str, batch: usize, size: [usize; 2]) -> Measured {
-    Measured {
+fn nothing(model: &'static str, batch: usize, size: [usize; 2]) -> StepFigures {
+    StepFigures {
         model,
         batch,
         size,
@@ -211,7 +213,7 @@ fn measure(
     batch: usize,
     size: [usize; 2],
     ceiling: &Ceiling,
-) -> Result<(Measured, SyntheticStep)> {
+) -> Result<(StepFigures, SyntheticStep)> {
     let mut work = SyntheticStep::new(device, model, batch, size)?;
     let mut seconds = Vec::new();
     // The first two steps pay for what later ones find ready.
@@ -225,7 +227,7 @@ fn measure(
     seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
     let gflops = work.flops() as f64 / median / 1e9;
-    let measured = Measured {
+    let measured = StepFigures {
         ms: 1e3 * median,
         images_per_second: batch as f64 / median,
         gflops,

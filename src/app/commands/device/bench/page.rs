@@ -1,6 +1,6 @@
 //! What `bench all` measured, as a page.
 
-use super::all::{Measured, Results};
+use super::all::{AdapterFigures, StepFigures};
 use crate::report::{
     chart::{Bar, BarChart, Panel},
     html::{Block, Report, Tile},
@@ -8,11 +8,11 @@ use crate::report::{
 };
 
 /// The whole page; `tables` are of a ResNet-50's kernels and layers, each with what it is of or what its figures come to.
-pub(super) fn page(results: &Results, tables: &[(String, Table)]) -> Report {
+pub(super) fn page(results: &AdapterFigures, tables: &[(String, Table)]) -> Report {
     let number = |v: f64| format!("{v:.0}");
     let best = |half: &str| {
         let of =
-            |m: &&Measured| m.model == "resnet50" && m.precision == half && m.refused.is_none();
+            |m: &&StepFigures| m.model == "resnet50" && m.precision == half && m.refused.is_none();
         results.steps.iter().find(of).map_or("—".into(), |m| number(m.images_per_second))
     };
     let tile = |name: &str, value: String, note: &str| Tile {
@@ -59,7 +59,7 @@ pub(super) fn page(results: &Results, tables: &[(String, Table)]) -> Report {
     Report { title: "How fast it trains".into(), provenance, blocks }
 }
 
-fn steps(results: &Results) -> Block {
+fn steps(results: &AdapterFigures) -> Block {
     let columns = ["ms", "images/s", "GFLOP/s", "% of the multiply-adds", "launches"];
     let peers = [("f32", "PyTorch f32"), ("tf32", "PyTorch TF32"), ("f16", "PyTorch f16")];
     let texts = ["network", "batch", "precision"].map(Column::text).into_iter();
@@ -87,8 +87,8 @@ fn steps(results: &Results) -> Block {
 }
 
 /// What each step has of the multiply-adds.
-fn shares(steps: &[Measured]) -> Block {
-    let bar = |m: &Measured| Bar {
+fn shares(steps: &[StepFigures]) -> Block {
+    let bar = |m: &StepFigures| Bar {
         name: format!("{} {} {}×{}", m.model, m.precision, m.size[0], m.size[1]),
         value: 100.0 * m.share_of_fma,
         text: format!("{:.0} %", 100.0 * m.share_of_fma),

@@ -105,7 +105,9 @@ fn main() -> Result<()> {
     let mut stepper = Stepper::new(&gpu, &network)?;
     for step in 1..=STEPS {
         let batch = loader.next_batch()?;
-        let now = Step { lr: 0.05, step, epoch: batch.epoch as u32, ..Step::default() };
+        // The rate falls to 0, so that the last steps do not throw about what the first have learned.
+        let lr = 0.05 * (1.0 - step as f32 / STEPS as f32);
+        let now = Step { lr, step, epoch: batch.epoch as u32, ..Step::default() };
         stepper.run(&now, &batch.fields())?;
         if step % 10 == 0 {
             let meter = stepper.read_meter()?;

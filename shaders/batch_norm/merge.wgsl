@@ -2,9 +2,10 @@
 //
 // partials: [groups, chunks, 2, C]   moments: [groups, 3, C], mean, inverse = 1 / √(variance + eps) and scale
 //
-// One thread takes four channels. It merges the chunks of each group in their order (Chan et al. 1983):
-//   M ← M + m + d² · n·k / (n + k),   mean ← mean + d · k / (n + k),   d = chunk's mean − mean.
-// The normalising variance is M / n; the running one M / (n − 1), averaged over the groups.
+// One thread takes four channels and merges the chunks of each group in their order. The normalising variance is squares / n; the
+// running one squares / (n − 1), averaged over the groups.
+
+#import batch_norm/moments
 
 struct Params { groups: u32, rows: u32, chunks: u32, chunk: u32, quads: u32, eps: f32, momentum: f32 }
 var<immediate> p: Params;
@@ -25,23 +26,18 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var variances = vec4f();
     for (var g = 0u; g < p.groups; g += 1u) {
         let begin = g * p.chunks * 2u * p.quads + q;
-        var m = partials[begin];
-        var squares = partials[begin + p.quads];
-        var n = f32(min(p.chunk, p.rows));
+        var all = Moments(partials[begin], partials[begin + p.quads], f32(min(p.chunk, p.rows)));
         for (var chunk = 1u; chunk < p.chunks; chunk += 1u) {
             let at = (g * p.chunks + chunk) * 2u * p.quads + q;
-            let k = f32(min(p.chunk, p.rows - chunk * p.chunk));
-            let d = partials[at] - m;
-            m += d * (k / (n + k));
-            squares += partials[at + p.quads] + d * d * (n * k / (n + k));
-            n += k;
+            let rows = f32(min(p.chunk, p.rows - chunk * p.chunk));
+            all = merged(all, Moments(partials[at], partials[at + p.quads], rows));
         }
-        let invert = 1.0 / sqrt(squares / n + p.eps);
-        moments[3u * g * p.quads + q] = m;
+        let invert = 1.0 / sqrt(all.squares / all.count + p.eps);
+        moments[3u * g * p.quads + q] = all.mean;
         moments[(3u * g + 1u) * p.quads + q] = invert;
         moments[(3u * g + 2u) * p.quads + q] = weight[q] * invert;
-        means += m;
-        variances += squares / max(n - 1.0, 1.0);
+        means += all.mean;
+        variances += all.squares / max(all.count - 1.0, 1.0);
     }
     let share = p.momentum / f32(p.groups);
     running_mean[q] = running_mean[q] * (1.0 - p.momentum) + means * share;

@@ -146,7 +146,7 @@ fn device() -> Gpu {
     let options = DeviceOptions {
         matrices: Matrices::ByHand,
         rewrite: Some(counting),
-        tally: true,
+        count_trips: true,
         ..DeviceOptions::default()
     };
     Gpu::open(options).expect("an adapter")
@@ -167,7 +167,7 @@ fn no_thread_of_any_case_walks_further_than_its_launch_says() {
             for variant in suite.signature.offered(gpu.caps()) {
                 let report = case.check(&gpu, Some(variant), 7).expect("a case runs");
                 faults.extend(report.faults());
-                for launch in gpu.tallied() {
+                for launch in gpu.trip_counts() {
                     if launch.counted > launch.stated {
                         faults.push(format!("{}/{variant}, {}: {launch:?}", suite.name, case.why));
                     }

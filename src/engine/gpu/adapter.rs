@@ -28,9 +28,9 @@ pub struct DeviceOptions {
     pub most_bound: Option<u64>,
     /// Rewrites each kernel before the driver compiles it, as a compiler may, or refuses it: for tests.
     pub rewrite: Option<Rewrite>,
-    /// Rewritten kernels have a counter of the device's, one `u32`, as binding 0 of group 1: each launch runs alone, and what it
-    /// leaves there is kept for [`Gpu::tallied`](super::Gpu::tallied). For tests.
-    pub tally: bool,
+    /// Rewritten kernels count the trips of their loops into a `u32` of the device's, binding 0 of group 1: each launch runs alone,
+    /// and its count is kept for [`Gpu::trip_counts`](super::Gpu::trip_counts). For tests.
+    pub count_trips: bool,
     /// Is told what a person waits for, how many are done, and of how many: `compiling`, 41, 120.
     pub progress: Option<Progress>,
     /// Is told, in a line, what a person should know: a damaged cache that is dropped, a kernel that the driver refuses.

@@ -65,6 +65,7 @@ macro_rules! imports {
 }
 /// What `#import` can name: a file of `shaders/shared`, or one beside the file, by its folder.
 const IMPORTS: &[(&str, &str)] = imports![
+    "batch_norm/moments" => "batch_norm/moments",
     "conv2d/sum_params" => "conv2d/sum_params",
     "conv2d/weight_params" => "conv2d/weight_params",
     "bitonic" => "shared/order/bitonic",

@@ -13,9 +13,9 @@ mod pipeline;
 mod plan;
 mod program;
 mod recording;
-mod tally;
 mod timestamps;
 mod transfer;
+mod trip_counts;
 mod tuning;
 
 pub(crate) use adapter::ADAPTER;
@@ -33,8 +33,9 @@ use pipeline::{Pipeline, sealed};
 pub use plan::{ALIGNMENT, Plan};
 pub use program::Program;
 pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
-pub use tally::Tallied;
 pub use transfer::{Readback, Room, Upload};
+pub use trip_counts::TripCount;
+use trip_counts::TripCounter;
 pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};
@@ -63,7 +64,7 @@ struct Inner {
     tuning: RefCell<BTreeMap<String, Tuned>>,
     refused: RefCell<BTreeSet<(String, Variant)>>,
     traffic: Traffic,
-    tally: OnceCell<tally::Tally>,
+    trip_counter: OnceCell<TripCounter>,
     timestamps: OnceCell<timestamps::Timestamps>,
 }
 
@@ -105,12 +106,12 @@ impl Gpu {
             tuning: RefCell::default(),
             refused: RefCell::default(),
             traffic: Traffic::default(),
-            tally: OnceCell::new(),
+            trip_counter: OnceCell::new(),
             timestamps: OnceCell::new(),
         }));
-        if gpu.options().tally {
-            let tally = tally::Tally::new(&gpu)?;
-            gpu.0.tally.get_or_init(|| tally);
+        if gpu.options().count_trips {
+            let counter = TripCounter::new(&gpu)?;
+            gpu.0.trip_counter.get_or_init(|| counter);
         }
         if let Some(timestamps) = timestamps::Timestamps::new(&gpu)? {
             gpu.0.timestamps.get_or_init(|| timestamps);

@@ -3,20 +3,21 @@
 use super::{
     ALIGNMENT, Gpu, Memory, Pipeline, Plan, Recording, Slice, Traffic, plan,
     recording::{Command, Contents, Launch},
-    tally::{Tallied, Tally},
-    timestamps::Noted,
+    timestamps::Timed,
+    trip_counts::{TripCount, TripCounter},
 };
 use crate::Result;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
+    ops::Range,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 /// Until it was measured how long a program takes, a submission ends after about this many floating-point operations, so that
 /// no single one keeps a small GPU from drawing the screen for long: 200 ms where 50 GFLOP/s are reached.
-const FLOPS_PER_SUBMISSION: u64 = 10_000_000_000;
+const FLOPS_PER_SUBMISSION: f64 = 1e10;
 /// Then it lasts about so many seconds: short for a screen, long beside what a submission costs the host.
 const SECONDS_PER_SUBMISSION: f64 = 0.01;
 
@@ -27,8 +28,8 @@ pub struct Program {
     state: Contents,
     plan: Plan,
     arenas: Vec<Rc<wgpu::Buffer>>,
-    /// Behind which commands a submission ends.
-    cuts: RefCell<Vec<usize>>,
+    /// The commands of each submission.
+    submissions: RefCell<Vec<Range<usize>>>,
     runs: Cell<u32>,
 }
 
@@ -92,9 +93,9 @@ impl Program {
         plan: Plan,
         arenas: Vec<Rc<wgpu::Buffer>>,
     ) -> Result<Self> {
-        let cuts = RefCell::new(cut(&state.commands, FLOPS_PER_SUBMISSION as f64, flops));
+        let submissions = RefCell::new(cut(&state.commands, FLOPS_PER_SUBMISSION, flops));
         let (gpu, steps, runs) = (gpu.clone(), Vec::new(), Cell::new(0));
-        let mut program = Self { gpu, steps, state, plan, arenas, cuts, runs };
+        let mut program = Self { gpu, steps, state, plan, arenas, submissions, runs };
         for command in &program.state.commands {
             let step = match command {
                 Command::Launch(launch) => {
@@ -146,26 +147,26 @@ impl Program {
     /// Encodes and submits every command, in order. Does not wait, but the second time, for what its submissions took, and for
     /// pipelines that have never run where somebody is told how far it is: some drivers compile them only then.
     pub fn run(&self) {
-        if let Some(tally) = self.gpu.0.tally.get() {
-            return self.run_tallied(tally);
+        if let Some(counter) = self.gpu.0.trip_counter.get() {
+            return self.run_counted(counter);
         }
         let runs = self.runs.get();
         self.runs.set(runs.saturating_add(1));
         if runs == 1 {
             // A device that is lost is met again, and said to be, by whoever reads.
-            if let Ok(Some(notes)) = self.run_noted() {
-                self.cut_by(&notes);
+            if let Ok(Some(seconds)) = self.run_timed() {
+                self.cut_by(&seconds);
             }
             return;
         }
         let unused = self.unused();
-        let (mut from, mut used) = (0, 0);
-        for end in self.cuts.borrow().iter().copied() {
-            let begin = from;
-            for at in begin..end {
+        let mut used = 0;
+        for submission in self.submissions.borrow().iter() {
+            let mut from = submission.start;
+            for at in submission.clone() {
                 let pipeline = self.steps[at].pipeline();
                 if unused > 0 && pipeline.is_some_and(|p| !p.used.replace(true)) {
-                    self.submit(&self.steps[from..=at], Noted::Not);
+                    self.submit(&self.steps[from..=at], Timed::No);
                     from = at + 1;
                     if self.gpu.wait().is_ok() {
                         used += 1;
@@ -173,46 +174,39 @@ impl Program {
                     }
                 }
             }
-            if from < end {
-                self.submit(&self.steps[from..end], Noted::Not);
-                from = end;
+            if from < submission.end {
+                self.submit(&self.steps[from..submission.end], Timed::No);
             }
         }
     }
     /// Runs every command, and waits: the device's own seconds at the begin and the end of each submission; `None` where it has
     /// no clock, or the program has no launch in one of its submissions or more of them than a reading has room for.
-    fn run_noted(&self) -> Result<Option<Vec<f64>>> {
-        let cuts = self.cuts.borrow();
+    fn run_timed(&self) -> Result<Option<Vec<f64>>> {
+        let submissions = self.submissions.borrow();
         let launches = |steps: &[EncodedStep]| steps.iter().any(|s| s.pipeline().is_some());
-        let ranges = || [0].into_iter().chain(cuts.iter().copied()).zip(cuts.iter().copied());
-        let clock = self.gpu.0.timestamps.get().filter(|_| {
-            cuts.len() <= Noted::MOST
-                && ranges().all(|(from, end)| launches(&self.steps[from..end]))
-        });
-        for (number, (from, end)) in ranges().enumerate() {
-            let noted = clock.map_or(Noted::Not, |clock| Noted::Ends(clock, 2 * number as u32));
-            self.submit(&self.steps[from..end], noted);
+        let timed = (1..=Timed::MOST).contains(&submissions.len())
+            && submissions.iter().all(|submission| launches(&self.steps[submission.clone()]));
+        let clock = self.gpu.0.timestamps.get().filter(|_| timed);
+        for (number, submission) in submissions.iter().enumerate() {
+            let timed = clock.map_or(Timed::No, |clock| Timed::Whole(clock, 2 * number as u32));
+            self.submit(&self.steps[submission.clone()], timed);
         }
-        match clock {
-            Some(clock) if !cuts.is_empty() => clock.read(&self.gpu, 2 * cuts.len() as u32),
-            _ => Ok(None),
-        }
+        clock.map_or(Ok(None), |clock| clock.read(&self.gpu, 2 * submissions.len() as u32))
     }
-    /// Cuts the program anew, by what its submissions took.
-    fn cut_by(&self, notes: &[f64]) {
-        let mut cuts = self.cuts.borrow_mut();
+    /// Cuts the program anew, by the seconds at the begin and the end of each submission.
+    fn cut_by(&self, seconds: &[f64]) {
+        let mut submissions = self.submissions.borrow_mut();
         let commands = &self.state.commands;
-        let (mut seconds, mut from) = (Vec::with_capacity(commands.len()), 0);
-        for (end, noted) in cuts.iter().zip(notes.chunks_exact(2)) {
+        let mut of_command = Vec::with_capacity(commands.len());
+        for (submission, ends) in submissions.iter().zip(seconds.chunks_exact(2)) {
             // Within a submission by a rule of thumb: ten operations for each byte moved.
-            let weights = commands[from..*end].iter().map(|c| flops(c) + 10.0 * c.bytes() as f64);
-            let all: f64 = weights.clone().sum();
-            let took = (noted[1] - noted[0]).max(0.0);
-            seconds.extend(weights.map(|weight| took * weight / all.max(1.0)));
-            from = *end;
+            let weight = |command: &Command| flops(command) + 10.0 * command.bytes() as f64;
+            let weights = commands[submission.clone()].iter().map(weight);
+            let share = (ends[1] - ends[0]).max(0.0) / weights.clone().sum::<f64>().max(1.0);
+            of_command.extend(weights.map(|weight| share * weight));
         }
-        let mut seconds = seconds.into_iter();
-        *cuts = cut(commands, SECONDS_PER_SUBMISSION, |_| seconds.next().unwrap_or(0.0));
+        let mut of_command = of_command.into_iter();
+        *submissions = cut(commands, SECONDS_PER_SUBMISSION, |_| of_command.next().unwrap_or(0.0));
     }
     /// Seconds of one run, by the device's clock where it has one, else as the host sees them.
     ///
@@ -220,21 +214,20 @@ impl Program {
     /// The device is lost.
     pub fn seconds(&self) -> Result<f64> {
         let start = Instant::now();
-        let notes = self.run_noted()?;
+        let of_device = self.run_timed()?;
         self.gpu.wait()?;
         let of_host = start.elapsed().as_secs_f64();
-        let of_device = |notes: Vec<f64>| notes[notes.len() - 1] - notes[0];
-        Ok(notes.map_or(of_host, of_device))
+        Ok(of_device.map_or(of_host, |seconds| seconds[seconds.len() - 1] - seconds[0]))
     }
     /// Runs every command alone, and keeps what each launch left in the counter.
-    fn run_tallied(&self, tally: &Tally) {
+    fn run_counted(&self, counter: &TripCounter) {
         for (command, step) in self.state.commands.iter().zip(&self.steps) {
-            self.gpu.clear(&tally.counter);
-            self.submit(std::slice::from_ref(step), Noted::Not);
+            self.gpu.clear(&counter.counter);
+            self.submit(std::slice::from_ref(step), Timed::No);
             let Command::Launch(launch) = command else { continue };
             // A device that is lost is met again, and said to be, by whoever reads.
-            let Ok(bytes) = self.gpu.read(&tally.counter) else { return };
-            tally.found.borrow_mut().push(Tallied {
+            let Ok(bytes) = self.gpu.read(&counter.counter) else { return };
+            counter.counts.borrow_mut().push(TripCount {
                 kernel: launch.source.name,
                 shape: launch.cost.shape.clone(),
                 stated: launch.cost.trips,
@@ -255,17 +248,17 @@ impl Program {
         }
         unused
     }
-    fn submit(&self, steps: &[EncodedStep], noted: Noted) {
-        self.gpu.0.queue.submit([self.encode(steps, noted)]);
+    fn submit(&self, steps: &[EncodedStep], timed: Timed) {
+        self.gpu.0.queue.submit([self.encode(steps, timed)]);
         let launches = steps.iter().filter(|s| s.pipeline().is_some()).count();
         let Traffic { launches: count, submissions, .. } = &self.gpu.0.traffic;
         count.set(count.get() + launches as u64);
         submissions.set(submissions.get() + 1);
     }
-    fn encode(&self, steps: &[EncodedStep], noted: Noted) -> wgpu::CommandBuffer {
+    fn encode(&self, steps: &[EncodedStep], timed: Timed) -> wgpu::CommandBuffer {
         let mut encoder = self.gpu.0.device.create_command_encoder(&Default::default());
         let together = |a: &EncodedStep, b: &EncodedStep| {
-            !noted.apart() && a.pipeline().is_some() && b.pipeline().is_some()
+            !timed.splits_passes() && a.pipeline().is_some() && b.pipeline().is_some()
         };
         let passes = || steps.chunk_by(together).filter(|steps| steps[0].pipeline().is_some());
         let (mut pass, count) = (0, passes().count() as u32);
@@ -275,7 +268,7 @@ impl Program {
                 encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, from.bytes);
                 continue;
             }
-            let timestamp_writes = noted.of_pass(pass, pass + 1 == count);
+            let timestamp_writes = timed.writes(pass, pass + 1 == count);
             pass += 1;
             let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
             let mut pass = encoder.begin_compute_pass(&descriptor);
@@ -285,8 +278,8 @@ impl Program {
                 };
                 pass.set_pipeline(&pipeline.pipeline);
                 pass.set_bind_group(0, group, &[]);
-                if let Some(tally) = self.gpu.0.tally.get() {
-                    pass.set_bind_group(1, &tally.group, &[]);
+                if let Some(counter) = self.gpu.0.trip_counter.get() {
+                    pass.set_bind_group(1, &counter.group, &[]);
                 }
                 pass.set_immediates(0, params);
                 pass.dispatch_workgroups(*x, *y, *z);
@@ -298,7 +291,7 @@ impl Program {
     /// submission, in which a driver on the CPU does the work itself.
     pub fn encoding(&self) -> Duration {
         let start = Instant::now();
-        drop(self.encode(&self.steps, Noted::Not));
+        drop(self.encode(&self.steps, Timed::No));
         start.elapsed()
     }
     /// Runs every command, each by itself, and waits: what it took. By the device's clock where it has one: a copy then takes what
@@ -308,34 +301,32 @@ impl Program {
     /// The device is lost.
     pub fn profile(&self) -> Result<Vec<Duration>> {
         let mut all = Vec::with_capacity(self.steps.len());
-        for steps in self.steps.chunks(Noted::MOST) {
-            all.extend(match self.profile_noted(steps)? {
+        for steps in self.steps.chunks(Timed::MOST) {
+            all.extend(match self.profile_timed(steps)? {
                 Some(times) => times,
                 None => steps.iter().map(|step| self.alone(step)).collect::<Result<_>>()?,
             });
         }
         Ok(all)
     }
-    fn profile_noted(&self, steps: &[EncodedStep]) -> Result<Option<Vec<Duration>>> {
+    fn profile_timed(&self, steps: &[EncodedStep]) -> Result<Option<Vec<Duration>>> {
         let Some(clock) = self.gpu.0.timestamps.get() else { return Ok(None) };
-        let mut note = 0;
+        let mut count = 0;
         // As many together as a submission has on a fast device, so that none lasts long on a slow one.
         for steps in steps.chunks(64) {
-            self.submit(steps, Noted::Each(clock, note));
-            note += 2 * steps.iter().filter(|s| s.pipeline().is_some()).count() as u32;
+            self.submit(steps, Timed::Launches(clock, count));
+            count += 2 * steps.iter().filter(|s| s.pipeline().is_some()).count() as u32;
         }
-        if note == 0 {
+        if count == 0 {
             return Ok(None);
         }
-        let Some(notes) = clock.read(&self.gpu, note)? else { return Ok(None) };
-        let (mut at, mut last) = (0, notes[0]);
+        let Some(seconds) = clock.read(&self.gpu, count)? else { return Ok(None) };
+        let (mut launches, mut last) = (seconds.chunks_exact(2).peekable(), seconds[0]);
         let times = steps.iter().map(|step| {
-            let from = if step.pipeline().is_some() { notes[at] } else { last };
-            let to = match step.pipeline() {
-                Some(_) => notes[at + 1],
-                None => notes.get(at).copied().unwrap_or(last),
+            let [from, to] = match step.pipeline().and_then(|_| launches.next()) {
+                Some(ends) => [ends[0], ends[1]],
+                None => [last, launches.peek().map_or(last, |next| next[0])],
             };
-            at += if step.pipeline().is_some() { 2 } else { 0 };
             last = to;
             Duration::from_secs_f64((to - from).max(0.0))
         });
@@ -343,7 +334,7 @@ impl Program {
     }
     fn alone(&self, step: &EncodedStep) -> Result<Duration> {
         let start = Instant::now();
-        self.submit(std::slice::from_ref(step), Noted::Not);
+        self.submit(std::slice::from_ref(step), Timed::No);
         self.gpu.wait()?;
         Ok(start.elapsed())
     }
@@ -374,14 +365,14 @@ fn flops(command: &Command) -> f64 {
     command.name_and_flops().1 as f64
 }
 
-/// Behind which commands a submission ends that has `most` of what `of` says of each.
-fn cut(commands: &[Command], most: f64, mut of: impl FnMut(&Command) -> f64) -> Vec<usize> {
-    let (mut cuts, mut sum) = (Vec::new(), 0.0);
+/// The commands of submissions, each of which ends with the command that brings it to `most` of what `of` says of each.
+fn cut(commands: &[Command], most: f64, mut of: impl FnMut(&Command) -> f64) -> Vec<Range<usize>> {
+    let (mut cuts, mut from, mut sum) = (Vec::new(), 0, 0.0);
     for (at, command) in commands.iter().enumerate() {
         sum += of(command);
         if sum >= most || at + 1 == commands.len() {
-            cuts.push(at + 1);
-            sum = 0.0;
+            cuts.push(from..at + 1);
+            (from, sum) = (at + 1, 0.0);
         }
     }
     cuts

@@ -4,10 +4,10 @@ use super::{Gpu, transfer::Staging};
 use crate::Result;
 use std::cell::RefCell;
 
-/// Notes of one reading at most: what wgpu lets a set have.
+/// Timestamps of one reading at most: what wgpu lets a set have.
 const MOST: u32 = wgpu::QUERY_SET_MAX_QUERIES;
 
-/// Room for notes, and their way down, made once.
+/// Room for timestamps, and their way down, made once.
 pub(super) struct Timestamps {
     set: wgpu::QuerySet,
     resolved: wgpu::Buffer,
@@ -33,7 +33,7 @@ impl Timestamps {
         let staging = RefCell::new(Staging::new(gpu, bytes, usage)?);
         Ok(Some(Self { set, resolved, staging }))
     }
-    /// Seconds at which notes 0 to `count` were made, counted from some beginning; `None` where the clock stands.
+    /// Seconds of timestamps 0 to `count`, counted from some beginning; `None` where the clock stands.
     pub fn read(&self, gpu: &Gpu, count: u32) -> Result<Option<Vec<f64>>> {
         let (bytes, mut staging) = (8 * u64::from(count), self.staging.borrow_mut());
         let mut encoder = gpu.0.device.create_command_encoder(&Default::default());
@@ -48,33 +48,35 @@ impl Timestamps {
     }
 }
 
-/// Which passes of a submission note when they begin and end.
+/// Which passes of a submission write timestamps as they begin and end.
 #[derive(Clone, Copy)]
-pub(super) enum Noted<'a> {
+pub(super) enum Timed<'a> {
     /// None.
-    Not,
-    /// Its first pass and its last one, as notes n and n + 1.
-    Ends(&'a Timestamps, u32),
-    /// Every launch, which is a pass of its own: as notes n and n + 1, then n + 2 and n + 3, and so on.
-    Each(&'a Timestamps, u32),
+    No,
+    /// Its first pass as it begins and its last one as it ends, as timestamps n and n + 1.
+    Whole(&'a Timestamps, u32),
+    /// Every launch, which is a pass of its own: as timestamps n and n + 1, then n + 2 and n + 3, and so on.
+    Launches(&'a Timestamps, u32),
 }
 
-impl<'a> Noted<'a> {
+impl<'a> Timed<'a> {
     /// Launches or submissions that one reading has room for.
     pub const MOST: usize = MOST as usize / 2;
 
-    /// Whether launches share no pass.
-    pub fn apart(self) -> bool {
-        matches!(self, Self::Each(..))
+    /// Whether every launch is a pass of its own.
+    pub fn splits_passes(self) -> bool {
+        matches!(self, Self::Launches(..))
     }
-    /// What pass number `pass` of a submission notes.
-    pub fn of_pass(self, pass: u32, last: bool) -> Option<wgpu::ComputePassTimestampWrites<'a>> {
+    /// The timestamps that pass number `pass` of a submission writes.
+    pub fn writes(self, pass: u32, last: bool) -> Option<wgpu::ComputePassTimestampWrites<'a>> {
         let (timestamps, begin, end) = match self {
-            Self::Ends(timestamps, n) if pass == 0 || last => {
+            Self::Whole(timestamps, n) if pass == 0 || last => {
                 (timestamps, (pass == 0).then_some(n), last.then_some(n + 1))
             }
-            Self::Each(timestamps, n) => (timestamps, Some(n + 2 * pass), Some(n + 2 * pass + 1)),
-            Self::Not | Self::Ends(..) => return None,
+            Self::Launches(timestamps, n) => {
+                (timestamps, Some(n + 2 * pass), Some(n + 2 * pass + 1))
+            }
+            Self::No | Self::Whole(..) => return None,
         };
         Some(wgpu::ComputePassTimestampWrites {
             query_set: &timestamps.set,

@@ -273,7 +273,8 @@ fn a_cut_contrastive_batch_has_the_views_and_the_negatives_of_the_whole_one() {
         let limited = Limited::new(&frozen, most);
         let mut stepper = stepper(&gpu, &limited);
         for at in 0..3 {
-            let films = films(&data, at.into());
+            // Films on which no ReLU is so near 0 that the rounding of another batch's kernel turns it: that moves weights by 1e-5.
+            let films = films(&data, 100 + u64::from(at));
             stepper.run(&numbers(1, at, 4 * at), &films.unlabelled()).unwrap();
         }
         let queue = bytemuck::pod_collect_to_vec(&gpu.read(&model.queue.data).unwrap());
@@ -287,7 +288,7 @@ fn a_cut_contrastive_batch_has_the_views_and_the_negatives_of_the_whole_one() {
         let (micro, q, w, l) = run(most);
         assert_eq!(micro, parts);
         close(&q, &queue, 1e-4);
-        close(&w, &weights, 3e-5);
+        close(&w, &weights, 1e-5);
         close(&l, &loss, 1e-5);
     }
 }

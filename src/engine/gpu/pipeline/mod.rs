@@ -86,24 +86,10 @@ impl Gpu {
         // SAFETY: the WGSL is one of this crate's own files; tests run every case of every kernel
         // with the checks on and off and compare the results.
         let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
-        let entry = |(binding, access): (u32, &Access)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        };
-        let entries: Vec<_> = (0..).zip(&source.bindings).map(entry).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(source.name),
-            entries: &entries,
-        });
+        let layout = storage_layout(device, source.name, &source.bindings);
         let layouts: Vec<_> = [Some(&layout)]
             .into_iter()
-            .chain(self.0.tally.get().map(|t| Some(&t.layout)))
+            .chain(self.0.trip_counter.get().map(|c| Some(&c.layout)))
             .collect();
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(source.name),
@@ -136,4 +122,27 @@ impl Gpu {
             Some(e) => Err(refused(e.to_string())),
         }
     }
+}
+
+/// A layout of storage buffers 0, 1, … with this access.
+pub(super) fn storage_layout(
+    device: &wgpu::Device,
+    label: &str,
+    bindings: &[Access],
+) -> wgpu::BindGroupLayout {
+    let entry = |(binding, access): (u32, &Access)| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    };
+    let entries: Vec<_> = (0..).zip(bindings).map(entry).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(label),
+        entries: &entries,
+    })
 }

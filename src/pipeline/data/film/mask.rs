@@ -29,7 +29,7 @@ const LISTED: usize = 6;
 impl Sample {
     /// The film's mask at the film's own size, row by row: 1 is foreground.
     ///
-    /// `size` is width and height of the film as decoded ([`crate::data::Batch::sizes`]).
+    /// `size` is width and height of the film as decoded ([`crate::data::FittedFilm::size`]).
     ///
     /// # Errors
     /// [`Error::Data`] naming the film if it has no mask, if the mask cannot be read or is of

@@ -4,12 +4,9 @@
 use super::{
     Args, Ceiling,
     page::page,
-    step::{launches, layers, profile},
+    step::{launches, layers, profile, timed},
 };
-use crate::{
-    Error, Result,
-    commands::{options::Precision, watch},
-};
+use crate::{Error, Result, commands::watch};
 use mtpret_engine::{
     file,
     gpu::{copy_gbps, fma_gflops},
@@ -57,7 +54,7 @@ const STEPS: [Workload; 18] = [
 const OF_TORCHVISION: [&str; 4] =
     ["resnet18", "resnet50", "deeplabv3_resnet50", "fasterrcnn_resnet50_fpn"];
 /// Steps that a median is taken of.
-const RUNS: u32 = 7;
+const RUNS: u16 = 7;
 
 /// A step as it was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -127,15 +124,14 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
             true => (step.0, 4, [32, 32], step.3),
             false => *step,
         };
-        let precision = if half { "f16" } else { "f32" };
-        let name = format!("{model}, {batch} × {} × {}, {precision}", size[0], size[1]);
+        let name = format!("{model}, {batch} × {} × {}, {}", size[0], size[1], precision(half));
         if begun.elapsed() > most {
             results.left_out.push(name);
             continue;
         }
         watch::progress("measuring", at, STEPS.len());
         let mut of = device.clone();
-        of.step.half = half || args.device.precision == Precision::F16;
+        of.step.half = half;
         of.step.tune = (!args.tiny).then_some(|line| eprintln!("{line}"));
         let mut measured = match measure(&of, model, batch, size, &ceiling) {
             Ok((measured, work)) => {
@@ -151,10 +147,9 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
             }
             // A network that is too large for an adapter, or a kernel that its driver refuses, is a finding.
             Err(why) => {
-                StepFigures { refused: Some(why.to_string()), ..nothing(model, batch, size) }
+                StepFigures { refused: Some(why.to_string()), ..nothing(&of, model, batch, size) }
             }
         };
-        measured.precision = precision;
         if let Some(python) =
             args.torch.as_deref().filter(|_| !half && OF_TORCHVISION.contains(&model))
         {
@@ -165,7 +160,7 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
                     if let Ok((again, _)) = measure(&of, model, batch, size, &ceiling)
                         && again.ms < measured.ms
                     {
-                        measured = StepFigures { torch: measured.torch, precision, ..again };
+                        measured = StepFigures { torch: measured.torch, ..again };
                     }
                 }
                 Err(why) => eprintln!("{name}: PyTorch: {why}"),
@@ -189,12 +184,16 @@ fn write(out: &Path, results: &AdapterFigures, tables: &Tables) -> Result<()> {
     file::replace(&out.join("page.html"), |file| file.write_all(html.as_bytes()))
 }
 
-fn nothing(model: &'static str, batch: usize, size: [usize; 2]) -> StepFigures {
+fn precision(half: bool) -> &'static str {
+    if half { "f16" } else { "f32" }
+}
+
+fn nothing(device: &Device, model: &'static str, batch: usize, size: [usize; 2]) -> StepFigures {
     StepFigures {
         model,
         batch,
         size,
-        precision: "f32",
+        precision: precision(device.step.half),
         refused: None,
         ms: 0.0,
         images_per_second: 0.0,
@@ -215,26 +214,15 @@ fn measure(
     ceiling: &Ceiling,
 ) -> Result<(StepFigures, SyntheticStep)> {
     let mut work = SyntheticStep::new(device, model, batch, size)?;
-    let mut seconds = Vec::new();
-    // The first two steps pay for what later ones find ready.
-    for number in 0..RUNS + 2 {
-        let start = Instant::now();
-        work.run(number)?;
-        device.wait()?;
-        seconds.push(start.elapsed().as_secs_f64());
-    }
-    seconds.drain(..2);
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
-    let gflops = work.flops() as f64 / median / 1e9;
+    let (t, _) = timed(device, &mut work, RUNS)?;
     let measured = StepFigures {
-        ms: 1e3 * median,
-        images_per_second: batch as f64 / median,
-        gflops,
-        share_of_fma: gflops / ceiling.gflops,
-        launches: work.launches(),
+        ms: 1e3 * t.median(),
+        images_per_second: batch as f64 / t.median(),
+        gflops: t.gflops(),
+        share_of_fma: t.gflops() / ceiling.gflops,
+        launches: t.launches,
         micro_batches: work.stepper.micro(),
-        ..nothing(model, batch, size)
+        ..nothing(device, model, batch, size)
     };
     Ok((measured, work))
 }

@@ -18,22 +18,10 @@ pub(super) fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(Stri
     let model = args.model.as_deref().unwrap_or("resnet18");
     let begun = Instant::now();
     let mut work = SyntheticStep::new(gpu, model, batch, args.size)?;
-    let (mut seconds, mut first) = (Vec::new(), 0.0);
-    // The first two steps pay for what later ones find ready.
-    for number in 0..u32::from(args.steps) + 2 {
-        let start = Instant::now();
-        work.run(number)?;
-        gpu.wait()?;
-        seconds.push(start.elapsed().as_secs_f64());
-        if number == 0 {
-            first = begun.elapsed().as_secs_f64();
-        }
-    }
+    let built = begun.elapsed().as_secs_f64();
+    let (t, first) = timed(gpu, &mut work, args.steps)?;
+    let first = built + first;
     let replay = replay(&work);
-    seconds.drain(..2);
-    seconds.sort_by(f64::total_cmp);
-    let flops = work.flops();
-    let t = Timing { seconds, flops, bytes: 0, launches: work.launches() };
     let (median, share) = (t.median(), t.gflops() / ceiling.gflops);
     let images = batch as f64 / median;
     let mut text = format!(
@@ -42,7 +30,7 @@ pub(super) fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(Stri
         model,
         median * 1e3,
         t.spread() * 100.0,
-        flops as f64 / 1e9,
+        t.flops as f64 / 1e9,
         t.launches,
         t.gflops(),
         share * 100.0
@@ -57,7 +45,7 @@ pub(super) fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(Stri
     let mut out = json!({
         "model": model, "batch": batch, "size": args.size, "steps": args.steps,
         "ms": median * 1e3, "spread": t.spread(), "seconds": t.seconds, "images_per_second": images,
-        "gflop": flops as f64 / 1e9, "launches": t.launches,
+        "gflop": t.flops as f64 / 1e9, "launches": t.launches,
         "gflops": t.gflops(), "share_of_fma": share, "first_step_seconds": first, "start_seconds": start, "replay_seconds": replay,
     });
     let launches = match args.profile || args.layers || args.trace.is_some() {
@@ -81,6 +69,26 @@ pub(super) fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(Stri
         out["profile"] = rows;
     }
     Ok((text, out))
+}
+
+/// So many steps, each with a wait for its end, and the seconds of the very first: that and a second one pay for what those that
+/// count find ready.
+///
+/// # Errors
+/// The device is lost.
+pub(super) fn timed(gpu: &Device, work: &mut SyntheticStep, steps: u16) -> Result<(Timing, f64)> {
+    let mut one = |number: u16| -> Result<f64> {
+        let start = Instant::now();
+        work.run(number.into())?;
+        gpu.wait()?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    let first = one(0)?;
+    one(1)?;
+    let mut seconds = (2..steps + 2).map(one).collect::<Result<Vec<_>>>()?;
+    seconds.sort_by(f64::total_cmp);
+    let (flops, launches) = (work.flops(), work.launches());
+    Ok((Timing { seconds, flops, bytes: 0, launches }, first))
 }
 
 /// Seconds of the host that a launch takes to encode, the median of several programs' worth.

@@ -36,7 +36,8 @@ pub(in crate::data) struct Given {
 }
 
 impl Given {
-    fn new(place: PathBuf) -> Self {
+    /// One that says nothing yet.
+    pub(in crate::data) fn new(place: PathBuf) -> Self {
         Self { parts: HashMap::new(), place, whole: false, flaws: Vec::new() }
     }
 

@@ -11,14 +11,9 @@ use crate::data::{
     dataset::patient_names::without_channel,
     film::{fit::FittedFilm, mask::held_values},
     formats::text,
-    walk::{composed, file_name, films_below, list, stem},
+    walk::{composed, file_name, films_below, holds_masks, list, stem},
 };
 
-/// Words in the names of folders that hold masks.
-const MASKS: [&str; 6] =
-    ["mask", "label", "annotation", "segmentation", "groundtruth", "ground_truth"];
-/// Whole names of such folders.
-const CALLED: [&str; 5] = ["gt", "seg", "segs", "manual", "targets"];
 /// Films that are looked at to tell how masks are named.
 const FILMS: usize = 100;
 /// Masks that are read to tell which values they hold.
@@ -26,20 +21,12 @@ const MASKS_READ: usize = 20;
 /// The largest value that is dark in a mask of 255 on 0.
 const DARK: u16 = 127;
 
-/// Whether a folder is called as one of masks.
-fn of_masks(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let bare = name.strip_suffix("tr").or_else(|| name.strip_suffix("ts")).unwrap_or(&name);
-    let called = [name.as_str(), bare].into_iter().any(|name| CALLED.contains(&name));
-    called || MASKS.iter().any(|word| name.contains(word))
-}
-
 /// A folder that is called as one of masks, and the one folder of films beside it, if all films lie there.
 pub(super) fn beside(folder: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
     let (inside, loose) = list(folder).ok()?;
     let filled = |folder: &PathBuf| !films_below(folder).unwrap_or_default().is_empty();
     let (mut masks, mut films): (Vec<PathBuf>, Vec<PathBuf>) =
-        inside.into_iter().filter(filled).partition(|inner| of_masks(&file_name(inner)));
+        inside.into_iter().filter(filled).partition(|inner| holds_masks(&file_name(inner)));
     let only = films.len() == 1 && loose.is_empty();
     (!masks.is_empty()).then(|| (masks.remove(0), only.then(|| films.remove(0))))
 }
@@ -140,7 +127,7 @@ fn pairs_in(top: &Path, star: Star) -> Result<Vec<Pair>> {
     let inside = list(top)?.0;
     let filled = |folder: &&PathBuf| !films_below(folder).unwrap_or_default().is_empty();
     let (masks, films): (Vec<&PathBuf>, Vec<&PathBuf>) =
-        inside.iter().filter(filled).partition(|inner| of_masks(&file_name(inner)));
+        inside.iter().filter(filled).partition(|inner| holds_masks(&file_name(inner)));
     let mut pairs = Vec::new();
     for masks in masks {
         let name = file_name(masks);

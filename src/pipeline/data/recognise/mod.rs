@@ -1,6 +1,7 @@
 //! What lies in a folder: a data set that the program knows, or one of the usual layouts.
 
 mod annotated;
+mod choice;
 mod classes;
 mod masks;
 mod said;
@@ -192,14 +193,12 @@ type Layout = fn(&Path, &mut Unread) -> Result<Option<RecognisedSet>>;
 
 /// Layouts that files tell which only they have.
 const ANNOTATED: [Layout; 5] =
-    [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, |folder, _| {
-        tables::table(folder)
-    }];
+    [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, choice::labelled];
 
 /// The usual layout that `folder` has.
 fn layout(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     match first(&ANNOTATED, folder, unread)? {
-        None => first(&[classes::class_folders], folder, unread),
+        None => first(&[classes::class_folders, choice::unlabelled], folder, unread),
         found => Ok(found),
     }
 }
@@ -274,14 +273,13 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
         }
         Some((masks, None)) => format!("; what lies in {} is among these films", file_name(&masks)),
     };
-    let passed_over = tables::passed_over(folder);
     let other = said::other_files(folder);
-    let silent = [&passed_over, &other, &among].into_iter().all(String::is_empty);
+    let silent = [&other, &among].into_iter().all(String::is_empty);
     let what = if unread.is_empty() && silent {
         "films without labels, to pretrain".to_owned()
     } else {
         format!(
-            "films to pretrain, whose labels are not read{passed_over}{}{other}{among}",
+            "films to pretrain, whose labels are not read{}{other}{among}",
             said::not_read(unread)
         )
     };

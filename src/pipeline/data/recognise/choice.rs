@@ -76,7 +76,11 @@ fn chosen(folder: &Path, least: Worth, unread: &mut Unread) -> Result<Option<Rec
             Err(why) => why.clone(),
             Ok((Worth::Films, found)) => {
                 // Its own words begin with its name.
-                let said = found.what.split_once(": ").map_or("", |(_, said)| said).to_owned();
+                let said = found.what.split_once(": ").map_or("", |(_, said)| said);
+                let bare = said.strip_prefix("films without labels, for ");
+                let bare =
+                    bare.or(said.strip_prefix("films to pretrain, whose labels are not read: "));
+                let said = bare.unwrap_or(said).to_owned();
                 let patients = found.source.patient_column.as_ref();
                 said + &patients.map_or(String::new(), |column| {
                     format!(", and the patients of its column {column} go by nothing else")

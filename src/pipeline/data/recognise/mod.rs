@@ -1,9 +1,12 @@
 //! What lies in a folder: a data set that the program knows, or one of the usual layouts.
 
 mod annotated;
+mod beside;
 mod choice;
 mod classes;
+mod left;
 mod masks;
+mod nnunet;
 mod said;
 mod tables;
 
@@ -71,15 +74,17 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     }
     // A folder that only holds data sets is not a class of them.
     let (below, films) = list(folder)?;
+    let sets: Vec<PathBuf> = below.iter().filter(|inner| is_set(inner)).cloned().collect();
     let several = films.is_empty()
-        && below.iter().filter(|inner| is_set(inner)).count() > 1
-        && !classes::are_patients(&below);
+        && sets.len() > 1
+        && !classes::are_patients(&below)
+        && !(sets.len() == below.len() && classes::repeated(&sets)?.is_some());
     let mut unread = Vec::new();
     if !several && let Some(mut one) = layout(folder, &mut unread)? {
-        one.what += &said::not_read(&unread);
-        let outlines = outlines(&one);
+        let more = beside(folder, &one, &mut unread)?;
+        one.what += &(said::not_read(&unread) + &left::pictures(folder));
         found.push(one);
-        found.extend(outlines);
+        found.extend(more);
         return Ok(Vec::new());
     }
     let before = found.len();
@@ -88,12 +93,32 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
             unread.extend(search(&inner, depth - 1, found)?);
         }
     }
-    if !unread.is_empty() && found.len() > before {
+    if found.len() > before {
         // Labels that nobody can read are no reason to say nothing of them.
-        found[before].what += &said::not_read(&unread);
+        let together = if several { classes::same_classes(&sets)? } else { String::new() };
+        found[before].what += &(together + &said::not_read(&unread));
         unread.clear();
     }
     Ok(unread)
+}
+
+/// What the films of a set are annotated with beside: outlines by more than boxes, labels by more than masks.
+fn beside(
+    folder: &Path,
+    one: &RecognisedSet,
+    unread: &mut Unread,
+) -> Result<Option<RecognisedSet>> {
+    if one.source.format != Some(Format::Masks) {
+        return Ok(outlines(one));
+    }
+    let labelled = match first(&[choice::labelled], folder, unread)? {
+        None => first(&[|folder, _| classes::beside_masks(folder)], folder, &mut Vec::new())?,
+        found => found,
+    };
+    Ok(labelled.map(|RecognisedSet { mut source, what }| {
+        source.name += "-classes";
+        RecognisedSet { source, what }
+    }))
 }
 
 /// Whether a folder is a data set by itself rather than a class or a part of one.
@@ -265,7 +290,7 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     source.labelled = false;
     source.split = Split::Patient;
     (source.val_share, source.test_share) = (0.0, 0.0);
-    let among = match masks::beside(folder) {
+    let among = match masks::apart(folder) {
         None => String::new(),
         Some((_, Some(films))) => {
             source.images = below(folder, &films);
@@ -273,7 +298,7 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
         }
         Some((masks, None)) => format!("; what lies in {} is among these films", file_name(&masks)),
     };
-    let other = said::other_files(folder);
+    let other = said::other_files(folder) + &left::pictures(folder);
     let silent = [&other, &among].into_iter().all(String::is_empty);
     let what = if unread.is_empty() && silent {
         "films without labels, to pretrain".to_owned()

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Format, Source, Split, Unread, entries};
+use super::{Format, Source, Split, Unread, entries, left};
 use crate::data::{
     Dataset,
-    dataset::{given, listing::by_kind, patient, split::SHARED_PATIENT},
-    formats::{marks, pairs, yolo},
+    dataset::{given, listing::by_kind, patient, patient_folders, split::SHARED_PATIENT},
+    formats::{folder, marks, pairs, yolo},
     walk::{EXTENSIONS, file_name},
 };
 
@@ -20,15 +20,25 @@ const OTHERS: [&str; 7] =
     ["readme", "license", "licence", "citation", "changelog", "requirements", "datasheet"];
 
 /// What is odd of a division or of patients, which is said with them.
-const ODD: [&str; 7] = [
+const ODD: [&str; 13] = [
     marks::SEVERAL_READERS,
     given::UNFOUND,
     given::OUTSIDE,
     pairs::UNREAD_PART,
+    folder::BESIDE_PARTS,
+    folder::MASKS_AMONG,
+    folder::SPELLINGS,
+    patient_folders::CROSSED,
+    patient::FEW_GUESSED,
+    patient::DROPPED,
     patient::NOBODYS,
     patient::LOPSIDED,
     SHARED_PATIENT,
 ];
+
+/// What is said of films that are left out.
+const LEFT: [&str; 4] =
+    [given::OUTSIDE, pairs::UNREAD_PART, folder::BESIDE_PARTS, folder::MASKS_AMONG];
 
 /// Words on one line, as a comment of TOML needs them.
 pub(super) fn one_line(text: &str) -> String {
@@ -51,6 +61,11 @@ pub(super) fn division(source: &Source) -> String {
     }
     let odd = flaws.iter().filter(|flaw| !flaw.stops() && ODD.contains(&flaw.what));
     by_kind(odd).iter().for_each(|line| said += &format!("; {line}"));
+    // Where its reader says what is left out, that is enough.
+    let silent = flaws.iter().all(|flaw| !LEFT.contains(&flaw.what));
+    if silent && source.known.is_none() {
+        said += &left::films(source, &dataset);
+    }
     said
 }
 
@@ -66,7 +81,7 @@ fn patients(dataset: &Dataset) -> usize {
 /// What says the parts of a source.
 fn evidence(source: &Source) -> String {
     match source.format {
-        Some(Format::Csv) => match &source.split_column {
+        Some(Format::Csv | Format::BoxCsv | Format::RleCsv) => match &source.split_column {
             Some(column) => format!("the column {column} says"),
             None => "its tables say".into(),
         },

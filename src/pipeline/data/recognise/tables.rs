@@ -79,7 +79,7 @@ pub(super) fn marked(
     };
     Some(match wrong {
         None => Ok(RecognisedSet { source, what }),
-        Some(why) => Err(format!("{what}: {why}")),
+        Some(why) => Err(format!("{}: {why}", what.rsplit(": ").next().unwrap_or_default())),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{AuditedFilm, Finding, Level, finding};
+use super::{AuditedFilm, Cover, Finding, Level, finding};
 
 /// The paper's mean of the pixels of its pretraining films, and how far a set may be from it without a word.
 const PAPER_MEAN: (f64, f64) = (122.786, 40.0);
@@ -30,12 +30,29 @@ pub(in crate::data) fn unmarked(set: &str, films: &[&AuditedFilm]) -> Option<Fin
         about,
         set,
         films,
-        |entry| entry.unmarked,
+        |entry| entry.cover == Cover::Nothing,
         |found| {
             let have = if found.len() == 1 { "has a mask" } else { "have masks" };
             format!(
                 "{} {have} without foreground, as films without the finding do",
                 counted(found.len())
+            )
+        },
+    )
+}
+
+/// Films whose masks are foreground all over: a mask of another meaning, or one whose background was cut away.
+pub(in crate::data) fn all_marked(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
+    together(
+        (Level::Warning, "full masks"),
+        set,
+        films,
+        |entry| entry.cover == Cover::Everything,
+        |found| {
+            let count = counted(found.len());
+            let have = if found.len() == 1 { "has a mask" } else { "have masks" };
+            format!(
+                "{count} {have} of foreground alone: is its background another value? see values"
             )
         },
     )

@@ -104,19 +104,34 @@ fn word(part: Part) -> String {
     format!("{part:?}").to_lowercase()
 }
 
-/// The lists beside a folder of VOC's annotations: `ImageSets/Main/{train,val,test,trainval}.txt`.
+/// The lists beside a folder of VOC's annotations: `ImageSets/Main/{train,val,test,trainval}.txt`, else those of single classes
+/// there.
 pub(in crate::data) fn voc_lists(root: &Path, annotations: &Path) -> Result<Option<Given>> {
     let above = annotations.ancestors().take_while(|above| above.starts_with(root));
     let mut places = above.flat_map(|top| ["ImageSets/Main", "ImageSets"].map(|p| top.join(p)));
-    let lists = |folder: &PathBuf| -> BTreeMap<u8, (Option<Part>, PathBuf)> {
+    let part = |name: &str| match name.to_lowercase().as_str() {
+        // What only `trainval` names is to learn from.
+        "trainval" => Some((3, None)),
+        name => Part::named(name).map(|part| (part as u8, Some(part))),
+    };
+    let lists = |folder: &PathBuf| -> BTreeMap<u8, (Option<Part>, Vec<PathBuf>)> {
         let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-        let texts = entries.filter(|path| path.extension().is_some_and(|e| e == "txt"));
-        let listed = texts.filter_map(|path| match stem(&path).to_lowercase().as_str() {
-            // What only `trainval` names is to learn from.
-            "trainval" => Some((3, (None, path))),
-            name => Part::named(name).map(|part| (part as u8, (Some(part), path))),
-        });
-        listed.collect()
+        let mut texts: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
+        texts.sort();
+        let mut found = BTreeMap::new();
+        let mut take = |of: &dyn Fn(&str) -> Option<(u8, Option<Part>)>| {
+            for path in &texts {
+                if let Some((order, part)) = of(&stem(path)) {
+                    let known = found.entry(order).or_insert_with(|| (part, Vec::new()));
+                    known.1.push(path.clone());
+                }
+            }
+            !found.is_empty()
+        };
+        // Without lists of all films, those of single classes (`nodule_train`) name them together.
+        let _ = take(&part) || take(&|name| part(name.rsplit_once('_')?.1));
+        found
     };
     let Some((folder, lists)) = places
         .find_map(|folder| Some(lists(&folder)).filter(|l| !l.is_empty()).map(|l| (folder, l)))
@@ -124,8 +139,9 @@ pub(in crate::data) fn voc_lists(root: &Path, annotations: &Path) -> Result<Opti
         return Ok(None);
     };
     let mut given = Given::new(folder);
-    for (part, path) in lists.into_values() {
-        let names: Vec<String> = names(&path)?;
+    for (part, paths) in lists.into_values() {
+        let all = paths.iter().map(|path| names(path)).collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = all.into_iter().flatten().collect();
         match part {
             Some(part) => given.add(part, names),
             None => {

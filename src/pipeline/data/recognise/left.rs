@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Source, below};
+use super::{Part, Source, below};
 use crate::data::{
     Annotation, Dataset,
-    walk::{file_name, films_below, list},
+    walk::{file_name, films_below, list, stem},
 };
 
 /// Ends of names of pictures that are not read.
@@ -52,6 +52,34 @@ pub(super) fn films(source: &Source, dataset: &Dataset) -> String {
     }
     let images = if count == 1 { "1 image is".into() } else { format!("{count} images are") };
     format!("; {images} in no part of it: {}", listed.join(", "))
+}
+
+/// Lists of films by part in a folder, or in one that holds nothing but files, of which this layout makes no use.
+pub(super) fn lists(folder: &Path) -> String {
+    let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
+    let bare = |inner: &PathBuf| list(inner).is_ok_and(|(a, b)| a.is_empty() && b.is_empty());
+    let places = std::iter::once(folder.to_path_buf()).chain(inside.into_iter().filter(bare));
+    let mut found: Vec<String> = places
+        .flat_map(|place| super::entries(&place, "*"))
+        .filter(|path| {
+            let end = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+            let known =
+                end.is_some_and(|end| ["txt", "lst", "json", "pkl"].contains(&end.as_str()));
+            let name = stem(path).to_lowercase();
+            let says =
+                Part::in_name(&name).is_some() || name.contains("split") || name.contains("fold");
+            known && says && path.is_file()
+        })
+        .map(|path| below(folder, &path).display().to_string())
+        .collect();
+    found.sort();
+    match found.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; {} may say a division, which is not read: write it into a column of a table and name that by split_column",
+            found.join(", ")
+        ),
+    }
 }
 
 /// Pictures below a folder that are in no form that is read, by the ends of their names.

@@ -83,6 +83,10 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     if !several && let Some(mut one) = layout(folder, &mut unread)? {
         let more = beside(folder, &one, &mut unread)?;
         one.what += &(said::not_read(&unread) + &left::pictures(folder));
+        // The other layouts read lists of their own.
+        if matches!(one.source.format, Some(Format::Csv | Format::Folder | Format::Masks)) {
+            one.what += &left::lists(folder);
+        }
         found.push(one);
         found.extend(more);
         return Ok(Vec::new());

@@ -78,7 +78,8 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     let several = films.is_empty()
         && sets.len() > 1
         && !classes::are_patients(&below)
-        && !(sets.len() == below.len() && classes::repeated(&sets)?.is_some());
+        && !(sets.len() == below.len() && classes::repeated(&sets)?.is_some())
+        && beside::repeated(folder)?.is_empty();
     let mut unread = Vec::new();
     if !several && let Some(mut one) = layout(folder, &mut unread)? {
         let more = beside(folder, &one, &mut unread)?;
@@ -158,6 +159,7 @@ fn known(folder: &Path) -> Option<Vec<RecognisedSet>> {
         let by_patient = source.split == Split::Patient && !division.is_empty();
         let what =
             format!("{}, to {purpose}{}", known.title, if by_patient { &division } else { "" });
+        let what = what + &said::spellings(&source);
         Some(RecognisedSet { source, what: said::one_line(&what) })
     };
     let found: Vec<RecognisedSet> = known.uses.iter().filter_map(one).collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Format, Source, Split, Unread, entries, left};
 use crate::data::{
-    Dataset,
+    Dataset, Roots,
     dataset::{given, listing::by_kind, patient, patient_folders, split::SHARED_PATIENT},
     formats::{folder, marks, pairs, yolo},
     walk::{EXTENSIONS, file_name},
@@ -35,6 +35,17 @@ const ODD: [&str; 13] = [
     patient::LOPSIDED,
     SHARED_PATIENT,
 ];
+
+/// Classes of a known set that are spelt in two ways.
+pub(super) fn spellings(source: &Source) -> String {
+    let mut located = source.clone();
+    if located.locate(&Roots::default()).is_err() {
+        return String::new();
+    }
+    let flaws = located.survey().map(|(_, flaws)| flaws).unwrap_or_default();
+    let odd = flaws.iter().filter(|flaw| flaw.what == folder::SPELLINGS);
+    by_kind(odd).iter().map(|line| format!("; {line}")).collect()
+}
 
 /// What is said of films that are left out.
 const LEFT: [&str; 4] =

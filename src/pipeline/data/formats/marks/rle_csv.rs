@@ -99,18 +99,36 @@ fn codes(source: &Source, table: &Table) -> Result<usize> {
 
 /// How the codes of all tables count, which must fit all of them; an error where both ways do.
 fn told(source: &Source, tables: &[MarkTable], columns: &[usize]) -> Result<RunLengths> {
-    let fits_table = |table: &MarkTable, column: usize, counted: RunLengths| {
-        table.table.rows.iter().all(|(_, cells)| {
-            let found = &table.found[table.by_name[&cells[table.films]]];
-            let Some((_, [width, height])) = found.film else { return true };
-            empty(&cells[column])
-                || numbers(&cells[column])
-                    .is_none_or(|pairs| runs(&pairs, counted, width * height).is_some())
-        })
+    let fits_row = |table: &MarkTable, column: usize, cells: &[String], counted: RunLengths| {
+        let found = &table.found[table.by_name[&cells[table.films]]];
+        let Some((_, [width, height])) = found.film else { return true };
+        empty(&cells[column])
+            || numbers(&cells[column])
+                .is_none_or(|pairs| runs(&pairs, counted, width * height).is_some())
     };
     let fits = |counted: RunLengths| {
-        tables.iter().zip(columns).all(|(table, column)| fits_table(table, *column, counted))
+        tables.iter().zip(columns).all(|(table, column)| {
+            table.table.rows.iter().all(|(_, cells)| fits_row(table, *column, cells, counted))
+        })
     };
+    // A row that fits in no way is at fault itself.
+    for (table, column) in tables.iter().zip(columns) {
+        let ways = [RunLengths::Relative, RunLengths::Absolute];
+        let broken = |(_, cells): &&(u64, Vec<String>)| {
+            ways.iter().all(|counted| !fits_row(table, *column, cells, *counted))
+        };
+        if let Some((line, cells)) = table.table.rows.iter().find(broken) {
+            let start: String = cells[*column].chars().take(40).collect();
+            let expected = "runs of some length, one behind the other, within the image";
+            let mend = "correct the row, or size";
+            return Err(Error::data(
+                table.table.place(*line),
+                expected,
+                format!("{start:?}"),
+                mend,
+            ));
+        }
+    }
     match (fits(RunLengths::Relative), fits(RunLengths::Absolute)) {
         (true, false) => Ok(RunLengths::Relative),
         (false, true) => Ok(RunLengths::Absolute),

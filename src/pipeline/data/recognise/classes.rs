@@ -185,8 +185,9 @@ fn of_classes(folder: &Path, masked: bool, unread: &mut Unread) -> Result<Option
         return Ok(None);
     }
     if are_patients(&full) {
-        let within: Unread = classes_within(&full, &names).into_iter().collect();
-        return Ok(Some(films_alone(folder, &within)));
+        let mut all = std::mem::take(unread);
+        all.extend(classes_within(&full, &names));
+        return Ok(Some(films_alone(folder, &all)));
     }
     for class in &full {
         // Sets that lie side by side are no classes, though each is a folder of films.

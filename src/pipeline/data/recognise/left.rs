@@ -43,7 +43,7 @@ pub(super) fn films(source: &Source, dataset: &Dataset) -> String {
         return String::new();
     }
     let named = |(folder, count): (&String, &usize)| {
-        let folder = if folder.is_empty() { "no folder" } else { folder };
+        let folder = if folder.is_empty() { "its own folder" } else { folder };
         format!("{count} in {folder}")
     };
     let mut listed: Vec<String> = left.iter().take(NAMED).map(named).collect();
@@ -51,7 +51,7 @@ pub(super) fn films(source: &Source, dataset: &Dataset) -> String {
         listed.push("and more".into());
     }
     let images = if count == 1 { "1 image is".into() } else { format!("{count} images are") };
-    format!("; {images} in no part of it: {}", listed.join(", "))
+    format!("; {images} not used: {}", listed.join(", "))
 }
 
 /// Lists of films by part in a folder, or in one that holds nothing but files, of which this layout makes no use.

@@ -75,10 +75,12 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     // A folder that only holds data sets is not a class of them.
     let (below, films) = list(folder)?;
     let sets: Vec<PathBuf> = below.iter().filter(|inner| is_set(inner)).cloned().collect();
+    let filled = |inner: &&PathBuf| !films_below(inner).unwrap_or_default().is_empty();
     let several = films.is_empty()
         && sets.len() > 1
         && !classes::are_patients(&below)
-        && !(sets.len() == below.len() && classes::repeated(&sets)?.is_some())
+        && !(sets.len() == below.iter().filter(filled).count()
+            && classes::repeated(&sets)?.is_some())
         && beside::repeated(folder)?.is_empty();
     let mut unread = Vec::new();
     if !several && let Some(mut one) = layout(folder, &mut unread)? {

@@ -311,9 +311,10 @@ fn may_be(table: &Table, column: usize, labels: &[usize]) -> Option<String> {
             }
         });
     }
-    let whole = |cell: &&str| cell.parse::<f64>().is_err();
+    // Measures have fractions, names and numbers of films no like.
+    let measure = |cell: &&str| cell.parse().is_ok_and(|number: f64| number.fract() != 0.0);
     let few = (2..=CLASSES).contains(&times.len()) && 2 * times.len() <= table.rows.len();
-    (few && times.keys().all(whole)).then(|| {
+    (few && !times.keys().any(measure)).then(|| {
         format!("the column {name} ({} …) may hold classes: name it by label_columns", listed())
     })
 }

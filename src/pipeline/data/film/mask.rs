@@ -90,7 +90,10 @@ fn add_file(
     if let Some(several) = levels(&mask, encoding.format == "JPEG") {
         if let Some(kind) = coloured(&encoding) {
             let expected = "two values, of background and foreground: save each kind of finding as a mask in grey, white on black";
-            return Err(Misfit::new(expected, format!("{} {kind}, {several}", encoding.format)));
+            return Err(Misfit::new(
+                expected,
+                format!("{several}, in a {} {kind}", encoding.format),
+            ));
         }
         let expected = "two values, of background and foreground (a mask for each kind of finding \
                         is a file of its own, and a film may have several), or `values = { foreground = […], background = […] }` in \

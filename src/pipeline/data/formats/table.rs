@@ -40,7 +40,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
                 &source.root.join(table),
                 format!("the labels of the other table, {}", all.labels.names.join(", ")),
                 more.labels.names.join(", "),
-                "give all tables the same labels",
+                "give both tables the same labels",
             ));
         }
         all.rows.extend(more.rows);

@@ -129,7 +129,8 @@ fn tables_with_labels_come_first_and_the_others_are_named() {
 
 #[test]
 fn class_folders_come_before_tables_without_labels_and_both_are_said() {
-    let rows: String = (0..4).map(|n| format!("n{n}.png,4{n},{},1\n", ["M", "F"][n % 2])).collect();
+    let rows: String =
+        (0..4).map(|n| format!("n{n}.png,4{n},{},P{n}\n", ["M", "F"][n % 2])).collect();
     let meta = "filename,age,sex,patient\n".to_owned() + &rows;
     let (found_, set) = found(&[("neg/n", 4), ("pos/p", 4)], &[("metadata.csv", meta)]);
     assert_eq!((set.labels.kind, counts(&set)), (Kind::Classes, [8, 0, 0]), "{}", found_.what);

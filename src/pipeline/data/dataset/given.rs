@@ -8,10 +8,11 @@ use std::{
 use mtpret_engine::error::Place;
 use yaml_rust2::Yaml;
 
-use super::listing::{Flaw, Part};
+use super::listing::{Flaw, Part, Row};
 use crate::{
     Error, Result,
     data::{
+        Source, Split,
         formats::text,
         walk::{EXTENSIONS, composed, file_name, stem},
     },
@@ -281,5 +282,34 @@ fn film(films: &HashSet<String>, bases: &[&[String]], path: &[String]) -> Option
 pub(in crate::data) fn of_folders(root: &Path, file: &Path) -> Option<Part> {
     let inside = file.strip_prefix(root).ok()?.parent()?;
     let mut names = inside.ancestors().map(file_name);
-    names.find_map(|name| Part::named(&name))
+    names.find_map(|name| Part::of_folder(&name))
+}
+
+/// Takes out films that lie in no part where others lie in one to learn from, as a folder `holdout` beside `train` and `test`;
+/// says so.
+pub(in crate::data) fn outside_parts(source: &Source, rows: &mut Vec<Row>) -> Option<Flaw> {
+    let given = source.split == Split::Given && source.splits.is_none();
+    if !given || !rows.iter().any(|row| row.part == Some(Part::Train)) {
+        return None;
+    }
+    let outside: Vec<PathBuf> =
+        rows.iter().filter(|row| row.part.is_none()).map(|row| row.sample.path.clone()).collect();
+    rows.retain(|row| row.part.is_some());
+    Given::new(source.films()).outside(&outside)
+}
+
+/// Gives films of which a table says no part that of the folder that they lie in, where these divide them.
+pub(in crate::data) fn by_folders(source: &Source, rows: &mut [Row]) {
+    let silent = rows.iter().all(|row| row.part.is_none());
+    if !silent || source.split == Split::Patient || source.splits.is_some() {
+        return;
+    }
+    let films = source.films();
+    let parts: Vec<Option<Part>> =
+        rows.iter().map(|row| of_folders(&films, &row.sample.path)).collect();
+    let whole = parts.iter().all(Option::is_some);
+    let train = parts.iter().filter(|part| **part == Some(Part::Train)).count();
+    if whole && train > 0 && train < parts.len() {
+        rows.iter_mut().zip(parts).for_each(|(row, part)| row.part = part);
+    }
 }

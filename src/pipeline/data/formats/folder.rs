@@ -65,7 +65,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
 /// Whether a class holds a folder of films to learn from: then its folders are parts.
 fn has_parts(class: &Path) -> bool {
     let folders = list(class).map(|(folders, _)| folders).unwrap_or_default();
-    let train = |folder: &&PathBuf| Part::named(&file_name(folder)) == Some(Part::Train);
+    let train = |folder: &&PathBuf| Part::of_folder(&file_name(folder)) == Some(Part::Train);
     folders.iter().any(|folder| train(&folder))
         // `COVID/images/train`.
         || folders.iter().any(|folder| {
@@ -114,7 +114,7 @@ fn same_name(one: &str, other: &str) -> bool {
 /// The folders `{train,val,test}` below `root` and their parts, or `root` itself and no part.
 pub(in crate::data) fn parts(root: &Path) -> Result<Vec<(Option<Part>, PathBuf)>> {
     let root = unwrap_archive(root)?;
-    let named = |folder: PathBuf| Some((Some(Part::named(&file_name(&folder))?), folder));
+    let named = |folder: PathBuf| Some((Some(Part::of_folder(&file_name(&folder))?), folder));
     let parts: Vec<_> = list(&root)?.0.into_iter().filter_map(named).collect();
     // A lone `test` or `val` beside classes is a class of that name.
     match parts.iter().any(|(part, _)| *part == Some(Part::Train)) {

@@ -12,6 +12,7 @@ use crate::{
     data::{
         Annotation, Sample, Source,
         dataset::{
+            given::outside_parts,
             listing::{Flaw, Listing, Part, Row},
             patient_names::without_channel,
             split_file::relative,
@@ -73,6 +74,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     if !rows.iter().any(|row| matches!(row.part, None | Some(Part::Train))) {
         rows.iter_mut().for_each(|row| row.part = None);
     }
+    flaws.extend(outside_parts(source, &mut rows));
     if !source.partial {
         check_orphans(source, &names, &used, &mut flaws)?;
     }

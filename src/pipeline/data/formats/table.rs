@@ -17,6 +17,7 @@ use crate::{
         Kind, Labels, Sample, Source,
         dataset::{
             class::{class_of_cell, names},
+            given::by_folders,
             listing::{Flaw, Listing, Part, Row},
             uncertain::Policy,
         },
@@ -48,6 +49,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
         all.missing += more.missing;
         all.unlabelled += more.unlabelled;
     }
+    by_folders(source, &mut all.rows);
     Ok(all)
 }
 

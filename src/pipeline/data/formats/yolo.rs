@@ -58,6 +58,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
         }
     }
     flaws.extend(given.and_then(|given| given.outside(&outside)));
+    flaws.extend(given::outside_parts(source, &mut rows));
     if texts == 0 && !flaws.iter().any(Flaw::stops) {
         return Err(Error::data(
             &source.root,

@@ -2,6 +2,7 @@
 //! none without a word on those that are left.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
@@ -52,7 +53,7 @@ fn chosen(folder: &Path, least: Worth, unread: &mut Unread) -> Result<Option<Rec
     // Only who has a table is asked for all films.
     let on_disk = if files.is_empty() { return Ok(None) } else { films(folder)? };
     let mut attempts: Vec<Attempt> = Vec::new();
-    let together = together(&files).into_iter().filter_map(of_one_kind);
+    let together = together(&files).into_iter().flat_map(choices);
     for files in together.chain(files.iter().map(|one| vec![one.clone()])) {
         attempts.push(attempt(folder, files, &on_disk));
     }
@@ -60,7 +61,7 @@ fn chosen(folder: &Path, least: Worth, unread: &mut Unread) -> Result<Option<Rec
     // Of a lone table that of the test part is the last.
     let order = |attempt: &Attempt| {
         let test = attempt.files[0].0.is_some_and(|part| part != Part::Train);
-        (worth(attempt), attempt.files.len() < 2, test)
+        (worth(attempt), Reverse(attempt.files.len()), test)
     };
     let best = (0..attempts.len())
         .filter(|&at| worth(&attempts[at]).is_some_and(|worth| worth <= least))
@@ -113,24 +114,43 @@ fn attempt(folder: &Path, files: Vec<TableOfPart>, on_disk: &HashSet<String>) ->
     Attempt { files, outcome }
 }
 
-/// The rows of several tables as those of one.
+/// The rows of several tables as those of one, in the columns that all have.
 fn joined(files: &[TableOfPart]) -> Result<Table, String> {
     let read =
         |(_, file): &TableOfPart| Table::read(file.clone(), false).map_err(|e| e.to_string());
     let (first, others) = files.split_first().ok_or_else(String::new)?;
     let mut joined = read(first)?;
     for file in others {
-        joined.rows.extend(read(file)?.rows);
+        let more = read(file)?;
+        let shared: Vec<(usize, usize)> = joined
+            .header
+            .iter()
+            .enumerate()
+            .filter_map(|(at, name)| Some((at, more.header.iter().position(|n| n == name)?)))
+            .collect();
+        let of = |row: &[String], at: usize| row.get(at).cloned().unwrap_or_default();
+        joined.header = shared.iter().map(|(at, _)| joined.header[*at].clone()).collect();
+        for (_, row) in &mut joined.rows {
+            *row = shared.iter().map(|(at, _)| of(row, *at)).collect();
+        }
+        joined.rows.extend(
+            more.rows
+                .into_iter()
+                .map(|(line, row)| (line, shared.iter().map(|(_, at)| of(&row, *at)).collect())),
+        );
     }
     Ok(joined)
 }
 
-/// Those of the tables that have the columns of the first, if there are several such.
-fn of_one_kind(mut files: Vec<TableOfPart>) -> Option<Vec<TableOfPart>> {
-    let header = |(_, file): &TableOfPart| Some(Table::read(file.clone(), false).ok()?.header);
-    let first = header(&files[0])?;
-    files.retain(|file| header(file).is_some_and(|header| header == first));
-    (files.len() > 1).then_some(files)
+/// Tables of all parts, and without one of them, which may have no labels.
+fn choices(files: Vec<TableOfPart>) -> Vec<Vec<TableOfPart>> {
+    let without = |left: usize| {
+        let kept = files.iter().enumerate().filter(|(at, _)| *at != left);
+        kept.map(|(_, file)| file.clone()).collect::<Vec<_>>()
+    };
+    let fewer: Vec<_> =
+        if files.len() > 2 { (1..files.len()).rev().map(without).collect() } else { Vec::new() };
+    std::iter::once(files).chain(fewer).collect()
 }
 
 /// The tables in a folder, in its folders of parts, and in folders that hold nothing but files, by name; each with the part that

@@ -165,12 +165,20 @@ pub(super) fn beside_masks(folder: &Path) -> Result<Option<RecognisedSet>> {
 fn of_classes(folder: &Path, masked: bool, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let (inside, films) = list(folder)?;
     let parts: Vec<&PathBuf> =
-        inside.iter().filter(|f| Part::named(&file_name(f)).is_some()).collect();
+        inside.iter().filter(|f| Part::of_folder(&file_name(f)).is_some()).collect();
     let classes = if parts.is_empty() { inside.clone() } else { list(parts[0])?.0 };
     let filled = |class: &PathBuf| !films_below(class).unwrap_or_default().is_empty();
     let full: Vec<PathBuf> = classes.into_iter().filter(filled).collect();
     let names: Vec<String> = full.iter().map(|class| composed(&file_name(class))).collect();
-    if names.len() < 2 || !films.is_empty() {
+    if names.len() < 2 {
+        return Ok(None);
+    }
+    // Films in no folder are left out, which is said, where the folders are classes for certain.
+    if !films.is_empty() && !are_classes(&names) {
+        if !names.iter().any(|name| is_structure(name)) && !are_patients(&full) {
+            let loose = format!("{} films beside them are of none", films.len());
+            unread.push(format!("a folder for each class, {}: {loose}", names.join(", ")));
+        }
         return Ok(None);
     }
     if names.iter().any(|name| is_structure(name)) {
@@ -189,6 +197,15 @@ fn of_classes(folder: &Path, masked: bool, unread: &mut Unread) -> Result<Option
         all.extend(classes_within(&full, &names));
         return Ok(Some(films_alone(folder, &all)));
     }
+    // `labelled/{neg,pos}` beside `unlabelled` is a set of its own.
+    let holds_classes = |class: &PathBuf| {
+        let inner = list(class).map(|(folders, _)| folders).unwrap_or_default();
+        let inner: Vec<String> = inner.iter().filter(|f| filled(f)).map(|f| file_name(f)).collect();
+        inner.len() > 1 && are_classes(&inner)
+    };
+    if !are_classes(&names) && full.iter().any(holds_classes) {
+        return Ok(None);
+    }
     for class in &full {
         // Sets that lie side by side are no classes, though each is a folder of films.
         let of_its_own =
@@ -201,13 +218,18 @@ fn of_classes(folder: &Path, masked: bool, unread: &mut Unread) -> Result<Option
     }
     let source = source(folder, Format::Folder);
     let mut what = format!("a folder for each class: {}", names.join(", "));
-    if let Some(within) = repeated(&full)?
-        && within.iter().all(|name| Part::named(name).is_none())
-    {
-        what += &format!(
-            "; the folders {} are in each of them and are taken for no classes",
-            within.join(", ")
-        );
+    if let Some(within) = repeated(&full)? {
+        let parts = within.iter().filter_map(|name| Part::named(name)).collect::<Vec<_>>();
+        let names = within.join(", ");
+        what += &match parts.contains(&Part::Train) {
+            true => String::new(),
+            false if parts.is_empty() => {
+                format!("; the folders {names} are in each of them and are taken for no classes")
+            }
+            false => format!(
+                "; the folders {names} in each of them are no division without one to learn from"
+            ),
+        };
     }
     Ok(Some(RecognisedSet { source, what }))
 }

@@ -54,6 +54,16 @@ pub(super) fn films(source: &Source, dataset: &Dataset) -> String {
     format!("; {images} not used: {}", listed.join(", "))
 }
 
+/// What is said of folders of films beside sets, of which none is one.
+pub(super) fn folders(folders: &[PathBuf]) -> Option<String> {
+    let named = |folder: &PathBuf| {
+        let films = films_below(folder).ok()?.len();
+        (films > 0).then(|| format!("{films} films in {}", file_name(folder)))
+    };
+    let named: Vec<String> = folders.iter().filter_map(named).collect();
+    (!named.is_empty()).then(|| format!("{}: no set of their own", named.join(", ")))
+}
+
 /// Lists of films by part in a folder, or in one that holds nothing but files, of which this layout makes no use.
 pub(super) fn lists(folder: &Path) -> String {
     let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();

@@ -95,12 +95,18 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
         return Ok(Vec::new());
     }
     let before = found.len();
+    let mut none = Vec::new();
     if depth > 0 {
-        for inner in below {
-            unread.extend(search(&inner, depth - 1, found)?);
+        for inner in &below {
+            let count = found.len();
+            unread.extend(search(inner, depth - 1, found)?);
+            if found.len() == count {
+                none.push(inner.clone());
+            }
         }
     }
     if found.len() > before {
+        unread.extend(left::folders(&none));
         // Labels that nobody can read are no reason to say nothing of them.
         let together = if several { classes::same_classes(&sets)? } else { String::new() };
         found[before].what += &(together + &said::not_read(&unread));
@@ -131,7 +137,7 @@ fn beside(
 /// Whether a folder is a data set by itself rather than a class or a part of one.
 fn is_set(folder: &Path) -> bool {
     let mut inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
-    let part = |folder: &Path| Part::named(&file_name(folder)).is_some();
+    let part = |folder: &Path| Part::of_folder(&file_name(folder)).is_some();
     inside.retain(|inner| !part(inner) && !list(inner).unwrap_or_default().1.is_empty());
     let structure = part(folder) || classes::is_structure(&file_name(folder));
     signed(folder).is_some() || inside.len() > 1 && !structure && !of_patients(&inside)

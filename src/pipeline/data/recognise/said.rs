@@ -94,7 +94,8 @@ fn evidence(source: &Source) -> String {
     match source.format {
         Some(Format::Csv | Format::BoxCsv | Format::RleCsv) => match &source.split_column {
             Some(column) => format!("the column {column} says"),
-            None => "its tables say".into(),
+            None if source.tables().len() > 1 => "its tables say".into(),
+            None => "its folders say".into(),
         },
         Some(Format::Coco) => {
             let names = source.annotations.iter().map(|file| file.display().to_string());

@@ -51,7 +51,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
         add(source, table, &mut classes)?;
     }
     let labels = Labels { kind: Kind::Boxes, names: classes.names };
-    let mut listing = MarkTable::listing(tables, labels);
+    let mut listing = MarkTable::listing(source, tables, labels);
     sort(&mut listing.labels.names, &mut listing.rows, source);
     Ok(listing)
 }

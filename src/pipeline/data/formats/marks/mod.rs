@@ -18,7 +18,10 @@ use crate::{
     Error, Result,
     data::{
         Labels, Source,
-        dataset::listing::{Flaw, Listing, Part, Row},
+        dataset::{
+            given::by_folders,
+            listing::{Flaw, Listing, Part, Row},
+        },
         film::size::size,
     },
 };
@@ -212,12 +215,12 @@ impl<'a> MarkTable<'a> {
         (shared > 0).then(|| Flaw::warning(SEVERAL_READERS, error))
     }
 
-    fn listing(tables: Vec<Self>, labels: Labels) -> Listing {
+    fn listing(source: &Source, tables: Vec<Self>, labels: Labels) -> Listing {
         let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
         for table in tables {
             rows.extend(table.found.into_iter().filter_map(|found| {
                 let (film, size) = found.film?;
-                let mut row = row(table.source, film, size, found.marks);
+                let mut row = row(source, film, size, found.marks);
                 let (patient, part) = found.owner.unwrap_or_default();
                 row.sample.patient = patient;
                 Some(Row { place: found.place, part, ..row })
@@ -225,6 +228,7 @@ impl<'a> MarkTable<'a> {
             missing += table.missing;
             flaws.extend(table.flaws);
         }
+        by_folders(source, &mut rows);
         Listing { labels, rows, missing, unlabelled: 0, flaws }
     }
 }

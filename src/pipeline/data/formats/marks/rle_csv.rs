@@ -78,7 +78,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
             Ok(())
         });
     }
-    Ok(MarkTable::listing(tables, source.mask_labels()))
+    Ok(MarkTable::listing(source, tables, source.mask_labels()))
 }
 
 /// The column of codes that the source names, else the one that is usually called so.

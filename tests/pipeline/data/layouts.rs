@@ -69,6 +69,53 @@ fn parts_within_classes_are_parts() {
 }
 
 #[test]
+fn parts_are_told_by_a_word_of_their_folders() {
+    for [train, test] in
+        [["train2020", "test2020"], ["Training Set", "Test Set"], ["train_data", "test_images"]]
+    {
+        let (what, _, counts) = told(&crossed(&[train, test], &["neg", "pos"]));
+        assert_eq!(counts, [12, 0, 12], "{what}");
+    }
+    // Without one to learn from they are none, which is said.
+    let (what, _, counts) = told(&crossed(&["neg", "pos"], &["val", "test"]));
+    assert_eq!(counts, [24, 0, 0]);
+    assert!(what.contains("no division without one to learn from"), "{what}");
+    // A folder beside the parts of films and masks is in none.
+    let (_dir, all) = found(|root| {
+        for part in ["train", "val", "holdout"] {
+            for n in 0..6 {
+                film(&root.join(format!("images/{part}/{part}{n}.png")), n);
+                mask(&root.join(format!("masks/{part}/{part}{n}.png")), 255);
+            }
+        }
+    });
+    let bare = Source { val_share: 0.0, test_share: 0.0, ..all[0].source.clone() };
+    assert_eq!(super::divisions::counts(&bare.read().unwrap()), [6, 6, 0]);
+    assert!(all[0].what.contains("found 6 outside of all parts"), "{}", all[0].what);
+}
+
+#[test]
+fn labelled_films_beside_others_are_read_and_the_others_named() {
+    let (_dir, all) = found(|root| {
+        filled(root, &["labelled/neg", "labelled/pos", "unlabelled"]);
+    });
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].source.read().unwrap().labels.names, ["neg", "pos"]);
+    assert!(all[0].what.contains("6 films in unlabelled"), "{}", all[0].what);
+    let (_dir, all) = found(|root| {
+        filled(root, &["neg", "pos"]);
+        film(&root.join("loose.png"), 1);
+    });
+    assert!(all[0].what.starts_with("a folder for each class: neg, pos"), "{}", all[0].what);
+    assert!(all[0].what.contains("1 image is not used"), "{}", all[0].what);
+    let (_dir, all) = found(|root| {
+        filled(root, &["kind a", "kind b"]);
+        film(&root.join("loose.png"), 1);
+    });
+    assert!(!all[0].what.contains("without labels"), "{}", all[0].what);
+}
+
+#[test]
 fn folders_that_are_in_every_class_are_no_classes() {
     for inner in [
         &["AP", "PA"][..],

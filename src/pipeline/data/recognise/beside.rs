@@ -41,8 +41,10 @@ pub(super) fn repeated(folder: &Path) -> Result<Vec<Pair>> {
             let pairs = pairs_in(top, Star::None)?.into_iter();
             found.extend(pairs.filter(|pair| pattern(&pair.films, &pair.masks).is_some()));
         }
-        let tops: HashSet<_> = found.iter().filter_map(|pair| pair.films.parent()).collect();
-        if tops.len() > 1 {
+        // Where one of them is something else, they are sets rather than classes of one.
+        let all: HashSet<_> = found.iter().filter_map(|pair| pair.films.parent()).collect();
+        let filled = |top: &&PathBuf| !films_below(top).unwrap_or_default().is_empty();
+        if all.len() > 1 && all.len() == tops.iter().filter(filled).count() {
             let starred = |pair: Pair| Pair { star, ..pair };
             return Ok(found.into_iter().map(starred).collect());
         }

@@ -48,6 +48,16 @@ pub(super) fn unlabelled(folder: &Path, unread: &mut Unread) -> Result<Option<Re
     chosen(folder, Worth::Films, unread)
 }
 
+/// What is said of tables above sets that lie side by side.
+pub(super) fn above(folder: &Path) -> String {
+    let own = tables(folder).into_iter().filter(|(_, file)| file.parent() == Some(folder));
+    let names: Vec<String> = own.map(|(_, file)| file_name(&file)).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("; above the sets lie {}, which are not read", names.join(", ")),
+    }
+}
+
 fn chosen(folder: &Path, least: Worth, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let files = tables(folder);
     // Only who has a table is asked for all films.

@@ -12,7 +12,10 @@ use super::{
 use crate::data::{
     Fit, MaskValues,
     dataset::patient_names::without_channel,
-    film::{fit::FittedFilm, mask::held_values},
+    film::{
+        fit::FittedFilm,
+        mask::{held_values, mask},
+    },
     walk::{composed, file_name, films_below, holds_masks, list, stem},
 };
 
@@ -217,17 +220,17 @@ pub(super) fn meaning(source: &mut Source, labels: &[u16]) -> String {
             }
             _ => (*film).clone(),
         };
-        FittedFilm::read(&film, Fit::Stretch, LOOKED_AT)
+        let size = FittedFilm::read(&film, Fit::Stretch, LOOKED_AT)?.size;
+        // At its own size, at which no small finding is lost.
+        mask(&film.target, size)
     };
     let looked: Vec<_> = some.iter().map(read).collect();
     if let Some(problem) = looked.iter().find_map(|film| film.as_ref().err()) {
         said += &format!("; a mask cannot be used: {problem}");
         return said;
     }
-    let of = |value: u8| {
-        let all = |film: &FittedFilm| film.mask.iter().all(|v| *v == value);
-        looked.iter().flatten().filter(|film| all(film)).count()
-    };
+    let of =
+        |value: u8| looked.iter().flatten().filter(|mask| mask.iter().all(|v| *v == value)).count();
     // One may be of a film without the finding; all of them are something else.
     for (count, what) in [(of(1), "foreground all over"), (of(0), "without any foreground")] {
         if count > 0 && 2 * count > looked.len() {

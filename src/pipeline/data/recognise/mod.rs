@@ -108,7 +108,10 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     if found.len() > before {
         unread.extend(left::folders(&none));
         // Labels that nobody can read are no reason to say nothing of them.
-        let together = if several { classes::same_classes(&sets)? } else { String::new() };
+        let together = match several {
+            true => classes::same_classes(&sets)? + &choice::above(folder),
+            false => String::new(),
+        };
         found[before].what += &(together + &said::not_read(&unread));
         unread.clear();
     }

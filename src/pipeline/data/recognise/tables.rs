@@ -176,8 +176,12 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let others = || (0..table.header.len()).filter(|&c| c != path_column);
     let named =
         |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
+    let parts = |c: usize| cells(table, c).all(|cell| Part::named(cell).is_some());
+    // Under any other name it must say what to learn from.
+    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
     source.split_column = named(&["split", "subset", "part", "fold"])
-        .filter(|&c| cells(table, c).all(|cell| Part::named(cell).is_some()))
+        .filter(|&c| parts(c))
+        .or_else(|| others().find(|&c| parts(c) && cells(table, c).any(to_learn)))
         .map(|c| table.header[c].clone());
     source.patient_column = named(&["patient", "subject", "case"])
         .filter(|&c| cells(table, c).all(|cell| !cell.is_empty()))

@@ -59,6 +59,24 @@ fn tables_named_by_parts_are_one_division() {
 }
 
 #[test]
+fn tables_of_parts_are_read_in_the_columns_that_they_share_and_folders_divide_one_of_all() {
+    let wide = classes(numbered("train", 4)).replace('\n', ",x\n");
+    let bare = "path\n".to_owned() + &numbered("test", 4).map(|n| n + "\n").collect::<String>();
+    let tables =
+        [("train.csv", wide), ("val.csv", classes(numbered("val", 4))), ("test.csv", bare)];
+    let all = [("train", 4), ("val", 4), ("test", 4)];
+    let (found_, set) = found(&all, &tables);
+    assert_eq!(counts(&set), [4, 4, 0], "{}", found_.what);
+    assert!(found_.what.contains("not by test.csv: no column"), "{}", found_.what);
+    // A table of all films, which lie in folders of parts.
+    let names = numbered("a", 4).chain(numbered("b", 4));
+    let tables = [("labels.csv", classes(names))];
+    let (found_, set) = found(&[("train/a", 4), ("test/b", 4)], &tables);
+    assert_eq!(counts(&set), [4, 0, 4]);
+    assert!(found_.what.contains("as its folders say"), "{}", found_.what);
+}
+
+#[test]
 fn tables_in_the_folders_of_parts_are_one_division() {
     let boxes = |count| {
         let rows = (0..count).map(|n| format!("{n}.png,2,2,spot,0,0,1,1\n")).collect::<String>();

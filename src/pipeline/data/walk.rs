@@ -118,10 +118,7 @@ pub(in crate::data) fn holds_masks(name: &str) -> bool {
 
 /// The name of the film whose mask is called so, of those that `is_film` knows: `f0` of `f0_mask`, `f0_lung-seg_1` or
 /// `mask_f0`.
-pub(in crate::data) fn masked<'a>(
-    stem: &'a str,
-    is_film: impl Fn(&str) -> bool,
-) -> Option<&'a str> {
+pub(in crate::data) fn masked(stem: &str, is_film: impl Fn(&str) -> bool) -> Option<&str> {
     let says = |rest: &str| {
         let rest = rest.to_lowercase();
         let word = |word: &str| word.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();

@@ -105,34 +105,42 @@ fn word(part: Part) -> String {
     format!("{part:?}").to_lowercase()
 }
 
+/// Which list is read when, and the part of what it names; none of `trainval`.
+type ListOf = (u8, Option<Part>);
+/// Lists in the order in which they are read.
+type Lists = BTreeMap<u8, (Option<Part>, Vec<PathBuf>)>;
+
+/// The part of VOC's list of this name.
+fn list_of(name: &str) -> Option<ListOf> {
+    match name.to_lowercase().as_str() {
+        // What only `trainval` names is to learn from.
+        "trainval" => Some((3, None)),
+        name => Part::named(name).map(|part| (part as u8, Some(part))),
+    }
+}
+
 /// The lists beside a folder of VOC's annotations: `ImageSets/Main/{train,val,test,trainval}.txt`, else those of single classes
 /// there.
 pub(in crate::data) fn voc_lists(root: &Path, annotations: &Path) -> Result<Option<Given>> {
     let above = annotations.ancestors().take_while(|above| above.starts_with(root));
     let mut places = above.flat_map(|top| ["ImageSets/Main", "ImageSets"].map(|p| top.join(p)));
-    let part = |name: &str| match name.to_lowercase().as_str() {
-        // What only `trainval` names is to learn from.
-        "trainval" => Some((3, None)),
-        name => Part::named(name).map(|part| (part as u8, Some(part))),
-    };
-    let lists = |folder: &PathBuf| -> BTreeMap<u8, (Option<Part>, Vec<PathBuf>)> {
+    let lists = |folder: &PathBuf| -> Lists {
         let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
         let mut texts: Vec<PathBuf> =
             entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
         texts.sort();
-        let mut found = BTreeMap::new();
-        let mut take = |of: &dyn Fn(&str) -> Option<(u8, Option<Part>)>| {
+        let of = |way: fn(&str) -> Option<ListOf>| {
+            let mut found = Lists::new();
             for path in &texts {
-                if let Some((order, part)) = of(&stem(path)) {
-                    let known = found.entry(order).or_insert_with(|| (part, Vec::new()));
-                    known.1.push(path.clone());
+                if let Some((order, part)) = way(&stem(path)) {
+                    found.entry(order).or_insert((part, Vec::new())).1.push(path.clone());
                 }
             }
-            !found.is_empty()
+            found
         };
         // Without lists of all films, those of single classes (`nodule_train`) name them together.
-        let _ = take(&part) || take(&|name| part(name.rsplit_once('_')?.1));
-        found
+        let whole = of(list_of);
+        if whole.is_empty() { of(|name| list_of(name.rsplit_once('_')?.1)) } else { whole }
     };
     let Some((folder, lists)) = places
         .find_map(|folder| Some(lists(&folder)).filter(|l| !l.is_empty()).map(|l| (folder, l)))
@@ -219,7 +227,8 @@ pub(in crate::data) fn of_yaml(
                     let below = format!("{inside}/");
                     let of_folder =
                         films.iter().filter(|film| inside.is_empty() || film.starts_with(&below));
-                    let of_folder: Vec<String> = of_folder.cloned().collect();
+                    let mut of_folder: Vec<String> = of_folder.cloned().collect();
+                    of_folder.sort();
                     if of_folder.is_empty() {
                         given.unfound(place, format!("films in {inside}"), 1);
                     }

@@ -210,7 +210,11 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         .chain(others().filter(|&c| free(&c) && truths(said(c))))
         .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
-    match (joined, of_classes) {
+    let folds = named(&["split", "subset", "fold"]).filter(|_| source.split_column.is_none());
+    let folds = folds.map_or(String::new(), |c| {
+        format!("; the column {} says no train, val and test and divides nothing", table.header[c])
+    });
+    let said = match (joined, of_classes) {
         (Some((column, separator)), _) => {
             source.label_columns = vec![table.header[column].clone()];
             source.label_separator = Some(separator.into());
@@ -250,7 +254,8 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
             }
             format!("findings {}", source.label_columns.join(", "))
         }
-    }
+    };
+    said + &folds
 }
 
 /// Words in the names of columns of labels.

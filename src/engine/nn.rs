@@ -7,8 +7,8 @@ use crate::{
     tensor::{Array, Format, Init, Order, Param, Scope, Tensor},
 };
 
-/// Converts a batch for a backbone: of a network that trains in f16, unless it is evaluated, to f16, and with it all that the
-/// backbone makes of it.
+/// Converts a batch for a backbone: of a network that trains in f16, unless it is evaluated, to f16, and with it all
+/// that the backbone makes of it.
 ///
 /// # Errors
 /// A kernel that does not compile.

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 const RUNS: usize = 5;
 /// Factor of the fastest kernel's time from which on a kernel is measured no further.
 const HOPELESS: f64 = 2.0;
-/// Largest difference of two kernels, as a share of the largest number: they add in another order, and where the result is
-/// f16 they round it.
+/// Largest difference of two kernels, as a share of the largest number: they add in another order, and where the result
+/// is f16 they round it.
 const AGREE: f64 = 5e-5;
 const AGREE_HALF: f64 = 2e-3;
 

@@ -36,7 +36,7 @@ impl Field {
     pub fn or(self, missing: f32) -> Self {
         Self { missing: Some(missing), ..self }
     }
-    /// Number of numbers or words of a batch, without padding.
+    /// Length of a batch in numbers or words, without padding.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -64,8 +64,8 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Function that puts samples of a range into room for a whole field, and says how many bytes they are, a multiple of four.
-/// Of a batch that is not full, samples at the end of the range are missing.
+/// Function that puts samples of a range into room for a whole field, and says how many bytes they are, a multiple of
+/// four. Of a batch that is not full, samples at the end of the range are missing.
 pub type PackSamples<'a> = Box<dyn Fn(Range<usize>, Room) -> usize + 'a>;
 
 /// Memory that a recorded step reads its batch from.

@@ -1,5 +1,5 @@
-//! Training steps: a [`Trainable`] says what is learnt from a batch, a [`Stepper`] records the step once and runs it for
-//! every batch.
+//! Training steps: a [`Trainable`] says what is learnt from a batch, a [`Stepper`] records the step once and runs it
+//! for every batch.
 //!
 //! ```text
 //! batch ── Inputs ──▶ losses ── backward ── gradients ── Optimizer ── weights

@@ -28,8 +28,8 @@ pub struct Step {
     /// Whether weights stay as they are: 1 where gradients went beyond f16. The device writes it
     /// (`ops::loss_scale`).
     pub skip: u32,
-    /// Number of samples of the batch before this part of it, where it is cut into micro-batches: with it a sample has the random
-    /// numbers of its place in the whole batch.
+    /// Number of samples of the batch before this part of it, where it is cut into micro-batches: with it a sample has
+    /// the random numbers of its place in the whole batch.
     pub first: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Finding films on disk.
+//! Search for films on disk.
 
 use std::{
     collections::HashSet,
@@ -38,7 +38,7 @@ pub(in crate::data) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>
     Ok((folders.into_iter().map(|(path, _)| path).collect(), films))
 }
 
-/// As [`list`], with whether a folder is a link.
+/// Folders and films of a [`list`], with whether a folder is a link.
 type Entries = (Vec<(PathBuf, bool)>, Vec<PathBuf>);
 
 fn entries(folder: &Path) -> Result<Entries> {
@@ -109,8 +109,8 @@ pub(in crate::data) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A name in the one form in which names are compared: macOS writes `ä` as `a` and two dots (NFD), most others as one letter
-/// (NFC), and both look the same.
+/// The name in the one form in which names are compared: macOS writes `ä` as `a` and two dots (NFD), most others as one
+/// letter (NFC), and both look the same.
 pub(in crate::data) fn composed(name: &str) -> String {
     if name.is_ascii() { name.into() } else { name.nfc().collect() }
 }
@@ -127,8 +127,8 @@ pub(in crate::data) fn on_disk(path: PathBuf) -> Option<PathBuf> {
     forms.iter().map(PathBuf::from).chain(named).find(|path| path.is_file())
 }
 
-/// `cell` of a table as a path below the root, in either system's notation; `None` if it is
-/// empty, absolute or climbs with `..`.
+/// The path below the root that `cell` of a table means, in either system's notation; `None` if it
+/// is empty, absolute or climbs with `..`.
 pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
     let cell = cell.replace('\\', "/");
     let drive = cell.as_bytes().get(1) == Some(&b':');

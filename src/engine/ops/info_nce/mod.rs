@@ -179,8 +179,8 @@ impl InfoNce {
     }
 }
 
-/// Puts a batch's keys into the queue behind those of the samples before it (`Step::samples` without `Step::first`, modulo
-/// K), and at row 0 after the last.
+/// Puts a batch's keys into the queue behind those of the samples before it (`Step::samples` without `Step::first`,
+/// modulo K), and at row 0 after the last.
 ///
 /// Shapes: keys `[N, D]`, queue `[K, D]` in memory of its own, step as `Step::upload` makes it.
 /// Errs if the shapes do not fit or N exceeds K. He et al. 2020, algorithm 1.

@@ -35,7 +35,7 @@ params! {
 #[derive(Clone, Copy, Debug)]
 pub struct Join;
 
-/// Number of numbers of an image in `x`, without padding.
+/// Number of values of an image in `x`, without padding.
 fn numbers(shape: &[usize]) -> usize {
     shape[1..].iter().product()
 }

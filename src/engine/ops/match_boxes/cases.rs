@@ -85,8 +85,8 @@ fn case(why: &str, op: MatchBoxes, [n, a, g]: [usize; 3], shared: bool) -> Case 
     Case::custom(why, check, record)
 }
 
-/// A case of boxes of `wide` × 10 pixels, each within the true one of 100 × 10, for every whole per cent of overlap: those
-/// that equal a threshold among them.
+/// A case of boxes of `wide` × 10 pixels, each within the true one of 100 × 10, for every whole per cent of overlap:
+/// those that equal a threshold among them.
 fn at_thresholds(op: MatchBoxes) -> Case {
     let op = MatchBoxes { low_quality: false, ..op };
     let check = move |gpu: &Gpu, _: Option<Variant>, _: u64| {

@@ -36,7 +36,7 @@ const MOST: usize = 2048;
 /// k-th largest number digit by digit in five reads of the row, another sorts what is above it.
 #[derive(Clone, Copy, Debug)]
 pub struct TopK {
-    /// Number of numbers selected, at most 2048.
+    /// Number of values selected, at most 2048.
     pub k: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What names say of patients.
+//! Patients in the names of files and folders.
 
 use std::path::Path;
 
@@ -71,7 +71,7 @@ pub(in crate::data) fn known(stem: &str) -> Option<&str> {
     (numbered(person, 8) && numbered(film, 3)).then_some(person)
 }
 
-/// A name without nnU-Net's channel: `case_005_0000` is a film of `case_005`.
+/// The name without nnU-Net's channel: `case_005_0000` is a film of `case_005`.
 pub(in crate::data) fn without_channel(stem: &str) -> Option<&str> {
     let (case, channel) = stem.rsplit_once('_')?;
     (channel.len() == 4 && digits(channel) == 4 && !case.is_empty()).then_some(case)
@@ -82,7 +82,7 @@ fn digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
-/// A number without what does not change it: `007.0` and `7` are both `7`.
+/// The number without zeros that do not change it: `007.0` and `7` are both `7`.
 pub(in crate::data) fn number(name: &str) -> Option<String> {
     let (sign, rest) = match name.strip_prefix('-') {
         Some(rest) => ("-", rest),

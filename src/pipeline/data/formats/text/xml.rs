@@ -1,4 +1,4 @@
-//! XML in the encoding that it declares, without entities of its own.
+//! XML files in the encoding that they declare, without entities of their own.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use roxmltree::{Document, ParsingOptions};
 use super::{MOST_BYTES, SAVE, bytes, decode};
 use crate::{Error, Result};
 
-/// Bytes in which the declaration of a file must end.
+/// Number of bytes in which the declaration of a file must end.
 const DECLARATION: usize = 200;
 
 /// The text of an XML file, by its byte-order mark or the encoding that it declares.

@@ -21,7 +21,7 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Kernels to choose from that an adapter has what it takes for.
+    /// The kernels to choose from that an adapter has what it takes for.
     pub fn offered(&self, caps: &Caps) -> Vec<Variant> {
         self.variants.iter().copied().filter(|v| conv2d::offered(*v, caps)).collect()
     }

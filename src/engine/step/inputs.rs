@@ -68,7 +68,7 @@ impl<'a> Samples<'a> {
 /// four. Of a batch that is not full, samples at the end of the range are missing.
 pub type PackSamples<'a> = Box<dyn Fn(Range<usize>, Room) -> usize + 'a>;
 
-/// Memory that a recorded step reads its batch from.
+/// The memory that a recorded step reads its batch from.
 pub struct Inputs {
     /// Record of the step, as [`Step::upload`] has it.
     pub step: Tensor,
@@ -77,7 +77,7 @@ pub struct Inputs {
     upload: Upload,
 }
 
-/// Batch on the device, as [`super::Trainable::losses`] sees it.
+/// A batch on the device, as [`super::Trainable::losses`] sees it.
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
     /// Tensors of the batch.

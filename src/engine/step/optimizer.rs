@@ -33,7 +33,7 @@ pub struct Optimizer {
 pub struct Rule {
     /// Weight decay: the pull to zero.
     pub decay: f32,
-    /// Pull to the anchor.
+    /// The pull to the anchor.
     pub alpha: f32,
     /// LARS's trust coefficient.
     pub trust: Option<f32>,

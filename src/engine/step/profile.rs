@@ -60,7 +60,7 @@ const ENOUGH: f64 = 0.25;
 /// Largest number of runs of a step.
 const RUNS: usize = 5;
 
-/// Least seconds of each command in a few runs.
+/// The least seconds of each command in a few runs.
 fn least(program: &Program) -> Result<Vec<f64>> {
     let begun = Instant::now();
     let mut least: Vec<f64> = Vec::new();

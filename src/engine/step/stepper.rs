@@ -98,7 +98,7 @@ impl Recorded {
             Error::shape("step", format!("a multiple of {of} samples"), batch.to_string())
         }))
     }
-    /// Commands of the step, a first micro-batch's, a further one's and the update's where it is cut.
+    /// The commands of the step, a first micro-batch's, a further one's and the update's where it is cut.
     pub fn commands(&self) -> Vec<Command> {
         self.recordings.iter().flat_map(Recording::commands).collect()
     }

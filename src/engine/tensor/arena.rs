@@ -19,8 +19,8 @@ pub enum Order {
     Conv,
     /// Linear layer. Files: `[O, I]`; here `[1, 1, I⌈4⌉, O]`.
     Linear,
-    /// Linear layer on an image in one row. Files: `[O, C · pixels]`; here `[1, 1, pixels · C, O]`, C
-    /// a multiple of 4.
+    /// A linear layer on an image in one row. Files: `[O, C · pixels]`; here `[1, 1, pixels · C, O]`,
+    /// C a multiple of 4.
     Image {
         /// Number of pixels: height times width.
         pixels: usize,
@@ -150,7 +150,7 @@ impl Scope {
         });
         Param(declared)
     }
-    /// Layouts of everything declared: parameters and running statistics.
+    /// The layouts of everything declared: parameters and running statistics.
     pub fn layouts(&self) -> (Rc<Layout>, Rc<Layout>) {
         let layout = |list: &RefCell<Vec<Entry>>| Rc::new(Layout::new(list.borrow().clone()));
         (layout(&self.params), layout(&self.statistics))

@@ -1,4 +1,4 @@
-//! Record of a step: numbers that change while the recording stays the same.
+//! The record of a step: numbers that change while the recording stays the same.
 
 use super::Tensor;
 use crate::{Result, gpu::Gpu};
@@ -55,7 +55,7 @@ impl Step {
         gpu.write(&tensor.data, bytemuck::bytes_of(self));
         Ok(tensor)
     }
-    /// Key of the run's random numbers ([`super::Philox::block`]).
+    /// The key of the run's random numbers ([`super::Philox::block`]).
     pub fn key(&self) -> [u32; 2] {
         [self.seed_low, self.seed_high]
     }

@@ -61,7 +61,7 @@ pub enum Kind {
     None,
 }
 
-/// Labels of a data set.
+/// The labels of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
     /// Kind of a target.
@@ -84,7 +84,7 @@ impl Labels {
     }
 }
 
-/// Film of a data set.
+/// One film of a data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The image file.
@@ -95,7 +95,7 @@ pub struct Sample {
     pub target: Annotation,
 }
 
-/// Data set, divided so that no patient is in two parts.
+/// A data set, divided so that no patient is in two parts.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// The name from [`Source::name`].

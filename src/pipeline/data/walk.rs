@@ -109,8 +109,8 @@ pub(in crate::data) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The name in the one form in which names are compared: macOS writes `ä` as `a` and two dots (NFD), most others as one
-/// letter (NFC), and both look the same.
+/// A name in the one form in which names are compared: macOS writes `ä` as `a` and two dots (NFD), most others as one letter
+/// (NFC), and both look the same.
 pub(in crate::data) fn composed(name: &str) -> String {
     if name.is_ascii() { name.into() } else { name.nfc().collect() }
 }

@@ -25,7 +25,7 @@ use std::{fs, path::Path};
 
 /// End of the names of bundles.
 pub const ENDING: &str = "mtpret";
-/// Number of the layout that this program writes and reads.
+/// The number of the layout that this program writes and reads.
 const VERSION: &str = "1";
 /// Keys that a bundle's metadata must hold.
 const NEEDED: [&str; 5] = ["kind", "labels", "config", "metrics", CHECKSUM];

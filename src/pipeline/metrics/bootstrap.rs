@@ -31,7 +31,7 @@ pub struct Intervals<M> {
     pub replicates: u32,
     /// Seed of the random numbers.
     pub seed: u64,
-    /// Figures of each replicate, in the order in which they are measured; in no file.
+    /// The figures of each replicate, in the order in which they are measured; in no file.
     #[serde(skip)]
     pub draws: Vec<Vec<Option<f64>>>,
 }
@@ -39,11 +39,11 @@ pub struct Intervals<M> {
 /// Main figure of a task, and what it would have been had other patients been drawn.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resampled {
-    /// Mean over the labels that count; none where none does.
+    /// The mean over the labels that count; none where none does.
     pub value: Option<f64>,
     /// Number of labels that count.
     pub labels: usize,
-    /// Figure of each replicate; none where it is undefined.
+    /// The figure of each replicate; none where it is undefined.
     pub replicates: Vec<Option<f64>>,
 }
 

@@ -14,7 +14,7 @@ pub struct Bin {
     pub probability: f64,
     /// Share of the images that is positive.
     pub share: f64,
-    /// 95 % interval of that share (Wilson's).
+    /// The 95 % interval of that share (Wilson's).
     pub interval: [f64; 2],
 }
 

@@ -164,7 +164,7 @@ impl std::ops::Mul<u64> for Confusion {
     }
 }
 
-/// Point of the ROC curve.
+/// A point of the ROC curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, serde::Deserialize)]
 pub struct OperatingPoint {
     /// Threshold: an image is called positive where its score is at least this.

@@ -85,7 +85,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerLabel<T> {
     }
 }
 
-/// Figures of a task: `T` is a value or an interval, `None` (JSON `null`) where undefined.
+/// The figures of a task: `T` is a value or an interval, `None` (JSON `null`) where undefined.
 ///
 /// Classes are measured one against the rest, each as the positive class in turn.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
@@ -168,7 +168,7 @@ pub struct ClassifyScores {
 }
 
 impl ClassifyScores {
-    /// Mean AUC over the labels that so many patients have and so many lack, and its replicates.
+    /// The mean AUC over the labels that so many patients have and so many lack, and its replicates.
     #[must_use]
     pub fn resampled(&self, least: u64) -> Resampled {
         let aucs: Vec<Option<f64>> = self.measures.auc.0.iter().map(|(_, auc)| *auc).collect();

@@ -17,7 +17,7 @@ pub struct MaskPredictions<'a> {
     pub patients: Option<&'a [String]>,
 }
 
-/// Figures of a segmentation task: `T` is a value or an interval, `None` (JSON `null`) where
+/// The figures of a segmentation task: `T` is a value or an interval, `None` (JSON `null`) where
 /// undefined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentMeasures<T> {

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use mtpret_engine::tensor::Scope;
 use std::rc::Rc;
 
-/// Network by name: a backbone of some depth and a head.
+/// A network by name: a backbone of some depth and a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
     /// Name of the network.
@@ -40,7 +40,7 @@ pub struct HeadOptions {
     pub faster_rcnn: FasterRcnnOptions,
 }
 
-/// Network whose tensors have been declared.
+/// A network whose tensors have been declared.
 pub enum Network {
     /// Classifier: images to logits of labels.
     Classifier(Classifier),

@@ -22,7 +22,7 @@ pub enum Projection {
     Simclr,
 }
 
-/// Backbone with a projection head: films to embeddings.
+/// A backbone with a projection head: films to embeddings.
 pub struct Encoder {
     backbone: ResNet,
     projection: Projection,

@@ -74,7 +74,7 @@ impl DeepLabOptions {
     }
 }
 
-/// Backbone and the segmentation heads: C5 to logits by a pyramid, and C4 to logits for training.
+/// A backbone and the segmentation heads: C5 to logits by a pyramid, and C4 to logits for training.
 pub struct DeepLab {
     backbone: Rc<ResNet>,
     options: DeepLabOptions,

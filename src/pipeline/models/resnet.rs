@@ -57,7 +57,7 @@ impl Depth {
     }
 }
 
-/// Convolution and the batch norm behind it.
+/// A convolution and the batch norm behind it.
 pub(super) struct ConvNorm {
     pub(super) conv: Conv2d,
     pub(super) norm: BatchNorm,
@@ -90,7 +90,7 @@ impl ConvNorm {
     }
 }
 
-/// Residual block: two convolutions (basic) or three (bottleneck), and a shortcut.
+/// A residual block: two convolutions (basic) or three (bottleneck), and a shortcut.
 struct Block {
     path: Vec<ConvNorm>,
     shortcut: Option<ConvNorm>,
@@ -140,7 +140,7 @@ impl Block {
     }
 }
 
-/// Distances of taps by which a ResNet's block keeps to an `output_stride` of 8, 16 or 32, or any power of two; none
+/// The distances of taps by which a ResNet's block keeps to an `output_stride` of 8, 16 or 32, or any power of two; none
 /// where the block has its stride.
 ///
 /// A layer that would go beyond it has stride 1 and taps further apart instead, so that each of

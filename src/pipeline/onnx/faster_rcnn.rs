@@ -14,7 +14,7 @@ use mtpret_engine::ops::{
     box_decode::MOST_GROWTH, box_encode::BoxCoder, clip_boxes::ClipBoxes, roi_align::RoiAlign,
 };
 
-/// Score below which nothing is looked at.
+/// A score below which nothing is looked at.
 const LOWEST: f32 = f32::MIN;
 
 /// Outputs of the detector on a film.
@@ -27,7 +27,7 @@ pub struct DetectorOutputs {
     pub labels: Value,
 }
 
-/// Detector on a film.
+/// The detector on a film.
 pub struct Detector<'g, 'w> {
     /// The graph.
     pub graph: &'g Graph<'w>,

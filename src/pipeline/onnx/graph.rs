@@ -18,7 +18,7 @@ impl Value {
     }
 }
 
-/// Extent of an input or output.
+/// An extent of an input or output.
 #[derive(Clone, Copy, Debug)]
 pub enum Extent {
     /// Extent that is always the same.

@@ -18,7 +18,7 @@ use prost::Message;
 use proto::{ModelProto, OperatorSet, StringStringEntry};
 use std::{io::Write, path::Path};
 
-/// Version of ONNX's operators.
+/// The version of ONNX's operators.
 pub const OPSET: i64 = 18;
 /// Version of ONNX's file format that came with the operators.
 const IR: i64 = 8;

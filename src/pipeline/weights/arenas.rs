@@ -111,7 +111,7 @@ pub fn take_scale(gpu: &Gpu, file: &Path, tensors: &Tensors, state: &State) -> R
     }
 }
 
-/// Mend of tensors that are not those of the run.
+/// The mend of tensors that are not those of the run.
 const SAME: &str = "use a file that this very configuration wrote";
 
 /// Name of the loss scale in checkpoints.

@@ -15,7 +15,7 @@ use std::{
     path::Path,
 };
 
-/// Name of the newest checkpoint in a run folder.
+/// The name of the newest checkpoint in a run folder.
 pub const FILE: &str = "checkpoint.safetensors";
 
 /// Prefix of the keys of a run's own words: films, settings and places, which go no further than its checkpoint.
@@ -28,9 +28,9 @@ pub(crate) const MAX_TENSORS: usize = 20_000;
 const MAX_RANK: usize = 32;
 /// Largest number of bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
-/// Metadata key of the checksum.
+/// The metadata key of the checksum.
 pub(crate) const CHECKSUM: &str = "blake3";
-/// Metadata key that says that this program wrote the file, and so with a checksum.
+/// The metadata key that says that this program wrote the file, and so with a checksum.
 const WRITER: &str = "written_by";
 /// Metadata keys that files of this program had together before that.
 const OLDER: [&[&str]; 3] = [&["bundle"], &["stage", "step"], &["kind", "labels"]];
@@ -42,7 +42,7 @@ pub type Tensors = BTreeMap<String, HostTensor>;
 /// Words that travel with the tensors.
 pub type Metadata = BTreeMap<String, String>;
 
-/// Checksum of metadata, names, types, shapes and elements, whatever their order in the file.
+/// The checksum of metadata, names, types, shapes and elements, whatever their order in the file.
 struct Checksum(blake3::Hasher);
 
 impl Checksum {

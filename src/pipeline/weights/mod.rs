@@ -20,10 +20,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Name of the finished weights in a run folder.
+/// The name of the finished weights in a run folder.
 pub const FILE: &str = "weights.safetensors";
 
-/// Metadata key that makes a safetensors file a bundle (`export::bundle`).
+/// The metadata key that makes a safetensors file a bundle (`export::bundle`).
 pub const BUNDLE: &str = "bundle";
 
 /// Whether the file at `path` is a bundle.
@@ -54,18 +54,18 @@ pub enum Unexpected {
     Drop,
 }
 
-/// Tensor of a file, not read yet.
+/// A tensor of a file, not read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {
     /// Name of the tensor in the file.
     pub in_file: String,
-    /// Type of its elements there.
+    /// The type of its elements there.
     pub dtype: Dtype,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
 }
 
-/// File of weights: what it holds is known, and no tensor is read yet.
+/// A file of weights: what it holds is known, and no tensor is read yet.
 pub struct File {
     /// Path of the file; of a run folder the file in it.
     pub path: PathBuf,
@@ -221,7 +221,7 @@ impl File {
         }
         Ok(seen.into_iter().map(|(name, (in_file, _))| (name, in_file)).collect())
     }
-    /// Tensors as a network calls them that has the `expected`: their names in [`File::tensors`], and shapes with a
+    /// The tensors as a network calls them that has the `expected`: their names in [`File::tensors`], and shapes with a
     /// stem over three channels where three are expected.
     fn seen(&self, expected: &[(String, Vec<usize>)]) -> BTreeMap<String, (&str, Vec<usize>)> {
         let wanted: HashMap<_, _> =

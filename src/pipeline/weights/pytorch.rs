@@ -176,7 +176,7 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Pickle as it is written.
+/// A pickle as it is written.
 struct Pickle(Vec<u8>);
 
 impl Pickle {

@@ -6,7 +6,7 @@ use safetensors::Dtype;
 // The format is little-endian, and elements are written as they lie in memory.
 const _: () = assert!(cfg!(target_endian = "little"));
 
-/// Elements of a tensor, row-major.
+/// The elements of a tensor, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Elements {
     /// Floats: weights, statistics, momentum, queue.
@@ -17,7 +17,7 @@ pub enum Elements {
     U8(Vec<u8>),
 }
 
-/// Tensor in host memory, in PyTorch's layout.
+/// A tensor in host memory, in PyTorch's layout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostTensor {
     /// Extents, outermost first; none for a scalar.

@@ -38,7 +38,7 @@ params! { struct Scatter { total: u32, length: u32, indices: u32, k: u32, list: 
 pub struct Gather;
 
 impl Op<2> for Gather {
-    /// Shape of x, and the indices.
+    /// The shape of x, and the indices.
     type Saved = (Vec<usize>, Tensor);
 
     fn forward(

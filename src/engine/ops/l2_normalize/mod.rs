@@ -25,7 +25,7 @@ params! { struct Params { rows: u32, quads: u32, eps: f32 } }
 /// backwards.
 #[derive(Clone, Copy, Debug)]
 pub struct L2Normalize {
-    /// Least length to divide by; PyTorch's default is 1e-12.
+    /// The least length to divide by; PyTorch's default is 1e-12.
     pub eps: f32,
 }
 

@@ -28,7 +28,7 @@ pub struct LabelBoxes;
 
 /// Labels and weights of the drawn boxes.
 pub struct Labelled {
-    /// Number of the true box of each, −1 where there is none: `[N, S]`.
+    /// The number of the true box of each, −1 where there is none: `[N, S]`.
     pub matched: Tensor,
     /// Label of each: 1 + its class, 0 for background, −1 where nothing was drawn: `[N·S, 1]`.
     pub labels: Tensor,

@@ -1,4 +1,4 @@
-//! Audit of data sets: what is on disk, what is wrong with it, and what would make figures false.
+//! An audit of data sets: what is on disk, what is wrong with it, and what would make figures false.
 
 mod census;
 mod film;
@@ -67,7 +67,7 @@ pub struct Audit {
     pub patients: BTreeSet<String>,
 }
 
-/// Data set to be audited.
+/// A data set to be audited.
 pub struct Subject {
     /// Source that says how it lies on disk.
     pub source: Source,

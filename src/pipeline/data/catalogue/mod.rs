@@ -9,7 +9,7 @@ use crate::{Error, Result, did_you_mean};
 
 pub use known::KNOWN;
 
-/// Data set that the program knows.
+/// A data set that the program knows.
 #[derive(Debug)]
 pub struct Known {
     /// The name in configurations.
@@ -43,7 +43,7 @@ pub struct Note {
 pub struct Use {
     /// Purpose of the use.
     pub purpose: Purpose,
-    /// Figure that the paper's tables give for such a task.
+    /// The figure that the paper's tables give for such a task.
     pub metric: &'static str,
     /// Function that fills in the keys of the source.
     settings: fn(&mut Source),

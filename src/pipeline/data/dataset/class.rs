@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Class, and the words that a data set has for it.
+/// A class, and the words that a data set has for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {

@@ -24,7 +24,7 @@ pub(in crate::data) const UNFOUND: &str = "given division not found";
 /// Kind of flaw where a given division passes films over.
 pub(in crate::data) const OUTSIDE: &str = "film outside the given division";
 
-/// Division by names: of films, or of their annotations.
+/// A division by names: of films, or of their annotations.
 pub(in crate::data) struct Given {
     parts: HashMap<String, Part>,
     /// File or folder that says it.

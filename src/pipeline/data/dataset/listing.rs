@@ -37,7 +37,7 @@ impl Part {
     }
 }
 
-/// Film as a reader found it.
+/// A film as a reader found it.
 pub(in crate::data) struct Row {
     pub sample: Sample,
     /// The part that the data set gives; `None` where it gives none.

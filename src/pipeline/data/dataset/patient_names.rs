@@ -71,7 +71,7 @@ pub(in crate::data) fn known(stem: &str) -> Option<&str> {
     (numbered(person, 8) && numbered(film, 3)).then_some(person)
 }
 
-/// The name without nnU-Net's channel: `case_005_0000` is a film of `case_005`.
+/// A name without nnU-Net's channel: `case_005_0000` is a film of `case_005`.
 pub(in crate::data) fn without_channel(stem: &str) -> Option<&str> {
     let (case, channel) = stem.rsplit_once('_')?;
     (channel.len() == 4 && digits(channel) == 4 && !case.is_empty()).then_some(case)

@@ -1,4 +1,4 @@
-//! Configuration of a data set: where it lies, how it is read and divided.
+//! The configuration of a data set: where it lies, how it is read and divided.
 
 use std::{
     collections::BTreeMap,
@@ -17,9 +17,9 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Folder per class, `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
+    /// A folder per class, `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
     Folder,
-    /// Table with a row per film and any columns.
+    /// A table with a row per film and any columns.
     Csv,
     /// NIH ChestX-ray14: `Data_Entry_2017*.csv` and images anywhere below the root.
     Nih,
@@ -37,10 +37,10 @@ pub enum Format {
     /// Indiana University's chest films (OpenI): reports in `ecgen-radiology/*.xml` or `indiana_reports.csv`, for
     /// normal against abnormal.
     Openi,
-    /// Table with a row per box, several rows a film (VinDr-CXR, RSNA pneumonia).
+    /// A table with a row per box, several rows a film (VinDr-CXR, RSNA pneumonia).
     #[serde(rename = "box_csv")]
     BoxCsv,
-    /// Table of run-length codes of masks, several rows a film (SIIM-ACR pneumothorax).
+    /// A table of run-length codes of masks, several rows a film (SIIM-ACR pneumothorax).
     #[serde(rename = "rle_csv")]
     RleCsv,
 }
@@ -92,14 +92,14 @@ pub enum Split {
     Unchecked,
 }
 
-/// Data set to read.
+/// A data set to read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Source {
     /// Name of the data set in reports.
     pub name: String,
-    /// Name of a data set that the program knows ([`crate::data::KNOWN`]). Then every other key has the
-    /// value that suits this data set wherever it is left at its default.
+    /// The name of a data set that the program knows ([`crate::data::KNOWN`]). Then every other key has
+    /// the value that suits this data set wherever it is left at its default.
     #[serde(default)]
     pub known: Option<String>,
     /// Purpose that the data set is used for, beside `known`, where it serves several.
@@ -108,17 +108,17 @@ pub struct Source {
     /// Format of the data set; needed without `known`.
     #[serde(default)]
     pub format: Option<Format>,
-    /// Folder of the data set, to which all other paths are relative; needed without `known`,
+    /// The folder of the data set, to which all other paths are relative; needed without `known`,
     /// beside which it is found by [`Source::locate`].
     #[serde(default)]
     pub root: PathBuf,
-    /// Folder of the films below `root`; the paths of a table or of annotations are relative to it. Default: `root`
-    /// itself. `masks`: a `*` in it stands for any letters, and in the patterns of the masks for the same ones
-    /// (`images = "*/films"` with `masks = ["*/masks/{}.png"]`); `train`, `val`, `test`, `Tr`, `Ts` there say the part.
+    /// The folder of the films below `root`; the paths of a table or of annotations are relative
+    /// to it. Default: `root` itself. `masks`: a `*` in it stands for any letters, and in the patterns of the masks for the
+    /// same ones (`images = "*/films"` with `masks = ["*/masks/{}.png"]`); `train`, `val`, `test`, `Tr`, `Ts` there say the part.
     #[serde(default)]
     pub images: PathBuf,
-    /// Table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the only
-    /// `Data_Entry*.csv` in `root`.
+    /// The table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the
+    /// only `Data_Entry*.csv` in `root`.
     pub table: Option<PathBuf>,
     /// `csv`: a second table like `table`, whose films are all for test.
     pub test_table: Option<PathBuf>,
@@ -202,8 +202,8 @@ pub struct Source {
     pub patient_column: Option<String>,
     /// `csv`, `box_csv`, `rle_csv`: the column that says `train`, `val` or `test`.
     pub split_column: Option<String>,
-    /// Table of `mtpret data splits`, relative to `root` or absolute, that says the part of each film; then the
-    /// shares and the seed have no say. Every film is held against its hash in the table, which reads all of
+    /// A table of `mtpret data splits`, relative to `root` or absolute, that says the part of each film; then
+    /// the shares and the seed have no say. Every film is held against its hash in the table, which reads all of
     /// them once.
     #[serde(default)]
     pub splits: Option<PathBuf>,

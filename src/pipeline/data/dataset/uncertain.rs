@@ -15,9 +15,9 @@ pub enum Policy {
     Zeros,
     /// Finding that is not known: it is left out of loss and figures (U-Ignore).
     Ignore,
-    /// Class of its own beside present and absent (U-MultiClass), asked as two questions: where nobody was certain the
-    /// finding itself is not known, and a label of its own (`Policy::asks`) says that. Irvin et al. ask both in one
-    /// softmax of three; a finding's probability is in both that of present among present and absent.
+    /// A class of its own beside present and absent (U-MultiClass), asked as two questions: where nobody was certain the
+    /// finding itself is not known, and a label of its own (`Policy::asks`) says that. Irvin et al. ask both in one softmax of three;
+    /// a finding's probability is in both that of present among present and absent.
     Multiclass,
 }
 
@@ -37,7 +37,7 @@ impl Policy {
     }
 }
 
-/// Policies of a table: one for all findings, or one for each that has any −1.
+/// The policies of a table: one for all findings, or one for each that has any −1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Uncertain {

@@ -29,7 +29,7 @@ impl Fit {
     }
 }
 
-/// Film ready for a batch.
+/// A film ready for a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FittedFilm {
     /// Grey values of the whole input.

@@ -27,7 +27,7 @@ const DENSEST: usize = 1100;
 /// Number of bytes of pixels for which a file need not be that long.
 const SMALL: usize = 1 << 20;
 
-/// Grey image, row by row from the top left.
+/// A grey image, row by row from the top left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Film {
     /// Number of pixels a row.
@@ -63,7 +63,7 @@ impl Encoding {
     }
 }
 
-/// Numbers of a film as they come from its file.
+/// The numbers of a film as they come from its file.
 pub(in crate::data) enum Greys {
     /// Greys of at most 8 bits: 0 to 255.
     Bytes(Vec<u8>),
@@ -91,7 +91,7 @@ impl Greys {
     }
 }
 
-/// Film that was just decoded, with its share of the memory that all threads may decode with: it goes back when this is
+/// A film that was just decoded, with its share of the memory that all threads may decode with: it goes back when this is
 /// dropped.
 pub(in crate::data) struct Decoded {
     /// Width and height.

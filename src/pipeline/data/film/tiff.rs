@@ -24,7 +24,7 @@ const PAGES: usize = 1000;
 /// them; its end code keeps it from reading on.
 const LONGER: u64 = 16;
 
-/// File that the image crate decodes.
+/// A file that the image crate decodes.
 pub(super) struct PreparedTiff<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// The grey of each place in the palette, where there is one.
@@ -62,7 +62,7 @@ pub(super) fn prepared(bytes: &[u8]) -> Result<PreparedTiff<'_>, Misfit> {
     Ok(prepared)
 }
 
-/// Field of a directory.
+/// A field of a directory.
 #[derive(Clone, Copy)]
 struct Field {
     tag: u16,

@@ -136,7 +136,7 @@ impl CocoFile {
         Ok(images)
     }
 
-    /// Names of the categories by id; without classes of the source they all become classes.
+    /// The names of the categories by id; without classes of the source they all become classes.
     fn categories(
         &self,
         shape: AnnotationShape,
@@ -170,7 +170,7 @@ impl CocoFile {
     }
 }
 
-/// Entry of a list, with its place.
+/// One entry of a list, with its place.
 struct JsonEntry<'a> {
     place: Place,
     json: &'a Value,

@@ -22,7 +22,7 @@ const MOST_CELLS: usize = 32 << 20;
 const LONGEST_CELL: usize = 1 << 20;
 const LONGEST_NAME: usize = 1000;
 
-/// Table in memory.
+/// A table in memory.
 pub struct Table {
     /// Path of its file.
     pub path: PathBuf,
@@ -183,7 +183,7 @@ impl Table {
     }
 }
 
-/// Columns that say whose a film is and of which part, where the source names them.
+/// The columns that say whose a film is and of which part, where the source names them.
 pub(in crate::data) struct OwnerColumns {
     patients: Option<usize>,
     parts: Option<usize>,

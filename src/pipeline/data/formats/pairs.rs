@@ -26,7 +26,7 @@ struct Folder {
     star: String,
 }
 
-/// Film to which a mask is sought.
+/// A film to which a mask is sought.
 struct MaskedFilm {
     path: PathBuf,
     star: String,

@@ -244,7 +244,7 @@ fn number(cell: &str) -> Option<f32> {
     cell.parse().ok().filter(|v| *v == 0.0 || *v == 1.0)
 }
 
-/// Word that says that there is no finding.
+/// The word that says that there is no finding.
 const NO_FINDING: &str = "no finding";
 
 /// Reads labels and targets of one column of several findings a cell, by name.

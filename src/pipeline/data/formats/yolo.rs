@@ -115,7 +115,7 @@ fn text_file(source: &Source, film: &Path) -> Option<PathBuf> {
     given.chain(beside).find_map(on_disk)
 }
 
-/// Names of the classes by number.
+/// The names of the classes by number.
 type Names = BTreeMap<usize, String>;
 
 /// The names of the classes: of `data.yaml`, or the lines of a `classes.txt`; none means the numbers are names.

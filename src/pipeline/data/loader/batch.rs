@@ -15,9 +15,9 @@ pub struct Batch {
     pub epoch: u64,
     /// Numbers of the films among the loader's samples.
     pub indices: Vec<usize>,
-    /// Films: [`super::LoaderOptions::batch`], or fewer in a last batch that is not full and, without
-    /// shuffling, in a batch that lost bad films (then possibly none). With shuffling bad films make it
-    /// fewer only where the samples hold fewer good ones than a batch.
+    /// The films: [`super::LoaderOptions::batch`], or fewer in a last batch that is not full and, without
+    /// shuffling, in a batch that lost bad films (then possibly none). With shuffling bad films make
+    /// it fewer only where the samples hold fewer good ones than a batch.
     pub films: Vec<Arc<FittedFilm>>,
     /// Targets, a row of [`super::Loader::row_len`] numbers for each film, one after the other: labels as the
     /// samples have them; a mask as `height * width` numbers 0 or 1; boxes as `x1 y1 x2 y2 class` each, in pixels

@@ -46,7 +46,7 @@ pub struct LoaderOptions {
     pub threads: usize,
     /// Number of bytes of memory for decoded and resized films.
     pub cache_bytes: usize,
-    /// File that [`pack`] wrote, from which films are taken in place of decoding them.
+    /// A file that [`pack`] wrote, from which films are taken in place of decoding them.
     pub pack: Option<PathBuf>,
     /// Number of batches that are made ready ahead of use.
     pub prefetch: usize,
@@ -57,7 +57,7 @@ pub struct LoaderOptions {
     pub start: u64,
 }
 
-/// Film that could not be used.
+/// A film that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadFilm {
     /// The file.
@@ -80,7 +80,7 @@ pub struct Loader {
     bad: BTreeMap<usize, String>,
 }
 
-/// Batch and the bad films met on the way, by number.
+/// A batch and the bad films met on the way, by number.
 struct LoadedBatch {
     batch: Batch,
     bad: Vec<(usize, Misfit)>,

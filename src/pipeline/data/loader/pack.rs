@@ -170,7 +170,7 @@ fn key(sample: &Sample, fit: Fit, input: [usize; 2]) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// Packed films of a loader's samples.
+/// The packed films of a loader's samples.
 pub(super) struct PackedFilms {
     path: PathBuf,
     file: File,

@@ -23,7 +23,7 @@ const CALLED: [&str; 5] = ["gt", "seg", "segs", "manual", "targets"];
 const FILMS: usize = 100;
 /// Number of masks that are read to tell which values they hold.
 const MASKS_READ: usize = 20;
-/// Largest value that is dark in a mask of 255 on 0.
+/// The largest value that is dark in a mask of 255 on 0.
 const DARK: u16 = 127;
 
 /// Whether a folder is called as one of masks.
@@ -34,7 +34,7 @@ fn of_masks(name: &str) -> bool {
     called || MASKS.iter().any(|word| name.contains(word))
 }
 
-/// Folder that is called as one of masks, and the one folder of films beside it, if all films lie there.
+/// A folder that is called as one of masks, and the one folder of films beside it, if all films lie there.
 pub(super) fn beside(folder: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
     let (inside, loose) = list(folder).ok()?;
     let filled = |folder: &PathBuf| !films_below(folder).unwrap_or_default().is_empty();
@@ -83,7 +83,7 @@ pub(super) fn masks(folder: &Path, unread: &mut Unread) -> Result<Option<Recogni
     Ok(None)
 }
 
-/// Folder of films and one of masks.
+/// A folder of films and one of masks.
 struct Pair {
     films: PathBuf,
     masks: PathBuf,
@@ -95,16 +95,16 @@ struct Pair {
 enum Star {
     /// No part: the paths are as they are.
     None,
-    /// First folder, which names a part: `train/films`.
+    /// The first folder, which names a part: `train/films`.
     Top,
-    /// End of both: `imagesTr`, `labelsTr`.
+    /// The end of both: `imagesTr`, `labelsTr`.
     Both,
-    /// Beginning: `train`, `train_masks`.
+    /// The beginning: `train`, `train_masks`.
     Start,
 }
 
 impl Star {
-    /// The path below `folder` with the star in it.
+    /// A path below `folder` with the star in it.
     fn within(self, folder: &Path, path: &Path) -> String {
         let inside = below(folder, path);
         let names: Vec<String> = inside

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// Data set that was recognised.
+/// A data set that was recognised.
 #[derive(Debug, Clone)]
 pub struct RecognisedSet {
     /// Source that reads it. Of a set that serves several purposes there is one for each.

@@ -30,7 +30,7 @@ const ODD: [&str; 7] = [
     SHARED_PATIENT,
 ];
 
-/// The words on one line, as a comment of TOML needs them.
+/// Words on one line, as a comment of TOML needs them.
 pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_control() || c.is_whitespace());
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")

@@ -39,7 +39,7 @@ pub(in crate::data) fn table(folder: &Path) -> Result<Option<RecognisedSet>> {
 /// Words in the names of columns that name films of which a row tells a mark.
 const FILMS: [&str; 4] = ["image", "patientid", "file", "path"];
 
-/// The source of a table with a row per box or run-length code, if this is one.
+/// A source of a table with a row per box or run-length code, if this is one.
 fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<RecognisedSet> {
     let table = Table::read(file.to_path_buf(), false).ok()?;
     let title = |column: usize| table.header[column].to_lowercase();
@@ -106,7 +106,7 @@ fn tables(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The source of this table, or why there is none.
+/// A source of this table, or why there is none.
 fn used(folder: &Path, file: &Path, films: &HashSet<String>) -> Result<RecognisedSet, String> {
     let table = Table::read(file.to_path_buf(), false).map_err(|e| e.to_string())?;
     let path_column = (0..table.header.len())

@@ -71,7 +71,7 @@ fn greedy(overlaps: &[Vec<f64>], truths: &[([f64; 4], bool)], iou: f64) -> Vec<O
         .collect()
 }
 
-/// Detection that counts.
+/// A detection that counts.
 #[derive(Clone, Copy)]
 struct RankedDetection {
     score: f64,

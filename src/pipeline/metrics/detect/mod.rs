@@ -27,7 +27,7 @@ pub struct Truth {
     pub crowd: bool,
 }
 
-/// Box that a model believes to be there.
+/// A box that a model believes to be there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
     /// Number of the image.
@@ -59,7 +59,7 @@ pub struct BoxPredictions<'a> {
 /// Curve of a class, its name and its `[recall, precision]`; none of a class without boxes.
 pub type ClassCurve = (String, Option<Vec<[f64; 2]>>);
 
-/// Figures of a class.
+/// The figures of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassAp<T> {
     /// AP, mean over IoU .50:.05:.95.
@@ -68,7 +68,7 @@ pub struct ClassAp<T> {
     pub ap50: T,
 }
 
-/// Figures of a detection task: `T` is a value or an interval, `None` (JSON `null`) where
+/// The figures of a detection task: `T` is a value or an interval, `None` (JSON `null`) where
 /// undefined.
 ///
 /// AP is the mean precision at 101 recalls from 0 to 1, a precision being the best one at that
@@ -124,7 +124,7 @@ pub struct DetectScores {
 }
 
 impl DetectScores {
-    /// Mean over the classes with boxes on so many patients of AP at IoU .5, and its replicates.
+    /// The mean over the classes with boxes on so many patients of AP at IoU .5, and its replicates.
     #[must_use]
     pub fn resampled(&self, least: u64) -> Resampled {
         let classes = self.measures.per_class.0.iter();

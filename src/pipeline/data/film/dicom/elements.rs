@@ -58,7 +58,7 @@ const KEPT: [Tag; 24] = [
 const ITEM: Tag = Tag(0xfffe, 0xe000);
 const END_OF_ITEM: Tag = Tag(0xfffe, 0xe00d);
 const END_OF_SEQUENCE: Tag = Tag(0xfffe, 0xe0dd);
-/// Length that is told by a delimiter.
+/// A length that is told by a delimiter.
 const UNDEFINED: u32 = u32::MAX;
 /// Largest depth of sequences in one another; real films have three or four.
 const DEPTH: usize = 64;
@@ -75,7 +75,7 @@ pub(super) enum ElementValue<'a> {
     Fragments(Vec<&'a [u8]>),
 }
 
-/// Element with its value representation, which is blank where the file has none.
+/// An element with its value representation, which is blank where the file has none.
 #[derive(Debug, Clone)]
 pub(super) struct DicomElement<'a> {
     pub vr: [u8; 2],
@@ -206,14 +206,14 @@ impl<'a> ElementMap<'a> {
     }
 }
 
-/// Head of an element.
+/// The head of an element.
 struct ElementHeader {
     tag: Tag,
     vr: [u8; 2],
     length: u32,
 }
 
-/// Place among the bytes.
+/// A place among the bytes.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,

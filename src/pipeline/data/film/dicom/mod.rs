@@ -43,12 +43,11 @@ pub struct Stored {
     pub height: usize,
     /// Number of channels: 1 of grey, 3 of colour.
     pub channels: usize,
-    /// The `height * width * channels` numbers, those of a pixel together; bits that are not stored are cut off, signs
-    /// extended.
+    /// `height * width * channels` numbers, those of a pixel together; bits that are not stored are cut off, signs extended.
     pub samples: Vec<i32>,
     /// Photometric interpretation: `MONOCHROME1` (white is 0), `MONOCHROME2`, `RGB` or `YBR_FULL`.
     pub interpretation: String,
-    /// UID of the transfer syntax.
+    /// The UID of the transfer syntax.
     pub transfer_syntax: String,
     /// Number of bits of a number.
     pub bits: u16,
@@ -108,7 +107,7 @@ impl Stored {
     }
 }
 
-/// File whose pixels are decoded.
+/// A file whose pixels are decoded.
 struct Opened<'a> {
     elements: elements::ElementMap<'a>,
     layout: PixelLayout,

@@ -64,7 +64,7 @@ impl Modality {
 struct Padding {
     low: i64,
     high: i64,
-    /// Word that is meant, where it is no number of as many bits as are stored.
+    /// The word that is meant, where it is no number of as many bits as are stored.
     word: Option<u16>,
 }
 

@@ -1,4 +1,4 @@
-//! Words of a DICOM film, decoded, and the numbers that they hold.
+//! The words of a DICOM film, decoded, and the numbers that they hold.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ const RLE: &str = "1.2.840.10008.1.2.5";
 /// Transfer syntax whose pixels lie in pieces without being compressed.
 const PIECES: &str = "1.2.840.10008.1.2.1.98";
 
-/// Words of a film, channel beside channel or one after the other.
+/// The words of a film, channel beside channel or one after the other.
 pub(super) struct Words<'a> {
     data: Cow<'a, [u8]>,
     big_endian: bool,

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Names that columns of boxes have, in small letters: two corners, or one and the sides.
+/// The names that columns of boxes have, in small letters: two corners, or one and the sides.
 const KNOWN: [[&str; 4]; 6] = [
     ["x_min", "y_min", "x_max", "y_max"],
     ["xmin", "ymin", "xmax", "ymax"],

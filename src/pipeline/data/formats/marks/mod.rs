@@ -32,7 +32,7 @@ const SIDES: [[&str; 2]; 3] =
 /// Names of columns that say who marked a film.
 const READERS: [&str; 5] = ["rad_id", "reader", "reader_id", "annotator", "radiologist"];
 
-/// Table of marks, the column of its films, and those of the sides of their images.
+/// A table of marks, the column of its films, and those of the sides of their images.
 struct MarkTable<'a> {
     source: &'a Source,
     table: Table,

@@ -89,7 +89,7 @@ pub(crate) fn err(text: Arguments) {
     steer(format_args!("{}", shown(&text.to_string())));
 }
 
-/// Prints as [`err`] text that is meant to steer a terminal.
+/// Prints to standard error, as [`err`], text that is meant to steer a terminal.
 pub(crate) fn steer(text: Arguments) {
     let _ = io::stderr().lock().write_fmt(text);
 }

@@ -26,7 +26,7 @@ enum Id {
     Node(usize),
 }
 
-/// Normalisation of batch norm, and whether gradients are wanted.
+/// Statistics by which batch norm normalises, and whether gradients are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Statistics of the batch, in `groups` parts; gradients.
@@ -54,7 +54,7 @@ pub struct Tape<'a> {
     pub rec: &'a Recording,
     /// Weights and running statistics.
     pub state: &'a State,
-    /// Normalisation of batch norm, and whether gradients are wanted.
+    /// Statistics by which batch norm normalises, and whether gradients are wanted.
     pub mode: Mode,
     steps: RefCell<Vec<(Id, Backward<'a>)>>,
     hooks: RefCell<Vec<Hook<'a>>>,

@@ -41,9 +41,9 @@ pub enum Error {
     Shape {
         /// The operation, as it is called in `shaders/`.
         op: String,
-        /// Shapes that it takes.
+        /// Description of what it takes.
         expected: String,
-        /// Shapes that it was given.
+        /// Description of what it was given.
         found: String,
     },
     /// A kernel that does not compile on the adapter.

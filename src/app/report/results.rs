@@ -6,7 +6,7 @@ use super::table::{Best, Cell, Column, Table, inert, markdown};
 /// Spread of a figure: how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Spread {
-    /// No spread: one seed, no intervals.
+    /// Unknown spread: one seed, no intervals.
     Unknown,
     /// Lower and upper end of an interval.
     Interval([f64; 2]),

@@ -34,7 +34,7 @@ pub trait Trainable {
     }
     /// Number of samples of a batch.
     fn samples(&self) -> usize;
-    /// Number of which each part of a batch that is cut into parts has a multiple of samples.
+    /// Divisor of the number of samples of each part of a batch that is cut into parts.
     fn multiple(&self) -> usize {
         1
     }
@@ -51,7 +51,7 @@ pub trait Trainable {
     fn loss_weight(&self) -> f64 {
         1.0
     }
-    /// Optimizer that moves the weights.
+    /// Optimiser that moves the weights.
     fn optimizer(&self) -> Optimizer;
     /// Memory that a step moves beside its state, as a moving average is.
     fn beside(&self) -> Vec<Slice> {

@@ -104,8 +104,8 @@ impl Recorded {
     }
 }
 
-/// Memory that a step moves and a later one begins with: weights, statistics, momentum, the loss scale, and what it
-/// says itself.
+/// Memory that a step moves and a later one begins with: weights, statistics, momentum, the loss scale, and what the
+/// trainable itself names.
 fn live(trainable: &dyn Trainable, meter: &Tensor) -> Vec<Slice> {
     let state = trainable.state();
     let scale = state.network.loss_scale.iter().map(|scale| scale.data.clone());

@@ -42,7 +42,7 @@ pub struct Group {
 /// The distribution of a tensor's first values.
 #[derive(Clone, Copy, Debug)]
 pub enum Init {
-    /// The same value everywhere.
+    /// Constant: the same value everywhere.
     Constant(f32),
     /// Uniform distribution in ±the bound.
     Uniform(f32),

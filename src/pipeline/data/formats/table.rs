@@ -193,7 +193,7 @@ fn not_found(table: &Table, line: u64, name: &str, cell: &str) -> Error {
     Error::data(table.place(line), expected, format!("{cell:?}"), mend)
 }
 
-/// Refuses a finding in [`Source::uncertain`] that is no label.
+/// Refuses a finding in `uncertain` that is no label.
 fn check_uncertain(source: &Source) -> Result<()> {
     let foreign = source.uncertain.findings().find(|name| !source.label_columns.contains(name));
     foreign.map_or(Ok(()), |name| {

@@ -79,7 +79,7 @@ fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What the process's mask takes away is taken away of this too.
+        // The process's umask takes its share of these permissions too.
         let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
         builder.permissions(fs::Permissions::from_mode(mode));
     }

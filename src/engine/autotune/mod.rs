@@ -69,7 +69,7 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
         let within = if problem.half { AGREE_HALF } else { AGREE };
         let done = match once() {
             Err(lost @ Error::Lost(_)) => return Err(lost),
-            // Of what other programs leave of the memory today, nothing follows for tomorrow.
+            // The memory that other programs leave today says nothing of tomorrow's.
             Err(short @ Error::Memory(_)) => {
                 say(&format!("not measured: {kernel} at {}: {short}", problem.name));
                 continue;

@@ -95,7 +95,7 @@ impl Detector<'_, '_> {
         let graph = self.graph;
         let at = |name: &str| format!("rpn.head.{name}");
         let t = graph.relu(&graph.conv(&at("conv.0.0"), map, [1, 1, 1]));
-        // By row, column and anchor, as the anchors lie.
+        // Ordered by row, column and anchor, as the anchors.
         let listed = |name: &str, shape: &[i64]| {
             let y = graph.conv(&at(name), &t, [1, 0, 1]);
             graph.reshape(&graph.transpose(&y, &[0, 2, 3, 1]), shape)

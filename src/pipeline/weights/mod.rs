@@ -120,7 +120,7 @@ pub fn open(path: &Path) -> Result<File> {
         (Storage::Pytorch(tensors), entries, Metadata::new())
     };
     if run && unchecked {
-        // What lies in a run's folder, a run wrote.
+        // A file in a run's folder was written by a run, which leaves no checksum out.
         return Err(Error::weights(&path, "a checksum in the metadata", "none", DAMAGED));
     }
     if entries.is_empty() {

@@ -159,7 +159,7 @@ fn pickle(tensors: &Tensors) -> Vec<u8> {
         // False.
         out.0.push(b'\x89');
         out.dict();
-        // All of it as one tuple, and the call.
+        // The arguments as one tuple, and the call.
         out.0.extend(b"tR");
     }
     // Everything since the mark into the dict, and the end.

@@ -116,7 +116,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         let expected = format!("boxes [{n}, 4] as scores are");
         return Err(external.refused(expected, format!("{:?}", boxes.shape)));
     }
-    // What top_k sorts at once.
+    // The most candidates that top_k sorts.
     if n > 2048.min(MOST) {
         return Err(external.refused("at most 2048 boxes", n.to_string()));
     }

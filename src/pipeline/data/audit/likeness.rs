@@ -39,7 +39,7 @@ pub(in crate::data) fn twice(entries: &[AuditedFilm], sets: &[Readable]) -> Vec<
             (judged(entries, sets, pair), paths)
         })
         .collect();
-    // Of what is said of two files for one purpose and for another, the worst.
+    // Two files may be found for one purpose and for another: only the worst finding stays.
     found.sort_by_key(|(finding, _)| finding.level);
     let mut said = HashSet::new();
     found.retain(|(_, paths)| said.insert(*paths));

@@ -55,7 +55,7 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
         }
     }
     if let Err(lack) = check_train(source, &dataset) {
-        // What is wrong with single films comes first: it may be why.
+        // Faults of single films come first: they may be why.
         let lopsided = flaws.iter().position(|flaw| flaw.what == patient::LOPSIDED);
         let lack = lopsided.map_or(lack, |at| flaws.remove(at).error);
         return Err(first_error(flaws).unwrap_or(lack));

@@ -105,7 +105,7 @@ fn limits(pixels: u64) -> Limits {
 fn png(bytes: &[u8]) -> Result<Decoded, Misfit> {
     // The header's fields are at fixed places: depth, and colour type 3 for a palette.
     let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
-    // What its limit counts is all but the pixels.
+    // The decoder's limit counts all but the pixels.
     image_crate("PNG", palette, bytes, PngDecoder::with_limits(Cursor::new(bytes), limits(0)))
 }
 

@@ -54,7 +54,7 @@ impl FittedFilm {
         fit: Fit,
         input: [usize; 2],
     ) -> Result<Self, Misfit> {
-        // Its share of the memory goes back before the mask asks for one.
+        // The film's share of the memory goes back before the mask asks for one.
         let (pixels, size, extent) = {
             let decoded = read(&sample.path)?;
             let extent = fit.extent(decoded.size, input);

@@ -19,7 +19,7 @@ const LISTED: usize = 6;
 /// The values of areas in a mask, where they are more than two, in words; `lossy`: shades are its encoding's. Smooth edges have other values too, but no pixel of
 /// them has its like to the right, below and between the two.
 pub(super) fn levels(mask: &Film, lossy: bool) -> Option<String> {
-    // Of each value, its pixels, and those of them that lie in an area.
+    // For each value its pixels, and those of them that lie in an area.
     let mut values = BTreeMap::<u32, [usize; 2]>::new();
     let rows: Vec<&[f32]> = mask.pixels.chunks(mask.width).collect();
     for (y, row) in rows.iter().enumerate() {

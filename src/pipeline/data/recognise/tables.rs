@@ -48,7 +48,7 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
         (None, Some(_)) => Format::RleCsv,
         (None, None) => return None,
     };
-    // Of a part of a set most films are missing.
+    // A part of a set may lack most films, so that one film that is there tells the column.
     let path_column = (0..table.header.len())
         .filter(|&c| FILMS.iter().any(|word| title(c).replace('_', "").contains(word)))
         .find(|&c| cells(&table, c).any(|cell| films.contains(last(cell))))?;
@@ -247,7 +247,7 @@ fn words_of<'a>(
     };
     let mut words = sorted(&mut { said });
     if words.len() == 1 {
-        // Of one word and `None`, that is its absence.
+        // Beside a single word, `None` is its absence.
         let absent = |cell: &&str| ABSENT.contains(&cell.to_lowercase().as_str());
         words.extend(sorted(&mut all.filter(absent)));
         words.sort_unstable();

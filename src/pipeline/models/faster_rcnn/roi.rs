@@ -127,7 +127,7 @@ impl RoiHeads {
         let [logits, deltas] = self.forward(tape, pyramid, &rois, size)?;
         let labels = tape.input(&labelled.labels);
         let class = tape.apply(CrossEntropy, [&logits, &labels])?;
-        // Of every box the deltas of its own class.
+        // The deltas of every box's own class.
         let deltas = tape.apply(Gather, [&deltas, &labels])?;
         let targets = tape.input(&targets.reshape(&deltas.value.shape));
         let weights = tape.input(&labelled.weights);

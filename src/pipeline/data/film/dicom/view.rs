@@ -75,7 +75,7 @@ impl Padding {
             return Ok(None);
         };
         let limit = number(tags::PIXEL_PADDING_RANGE_LIMIT, "PixelPaddingRangeLimit")?;
-        // Its representation is as often that of the pixels as it is not.
+        // The padding's representation is as often that of the pixels as it is not.
         let own = |number: i64| match words.signed {
             true => i64::from(number as i16),
             false => i64::from(number as u16),

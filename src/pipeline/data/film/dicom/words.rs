@@ -163,7 +163,7 @@ fn compressed(
         return Ok(Words { planar: true, shift, ..words });
     }
     let coded = said(&stream, layout)?;
-    // Its decoder makes RGB of cosines, whatever they were.
+    // The stream's decoder makes RGB of cosines, whatever they were.
     let colour = match layout.colour(true)? {
         Colour::Luma if coded.cosine => Colour::Rgb,
         colour => colour,

@@ -361,7 +361,7 @@ impl State {
     pub fn in_half(self, gpu: &Gpu) -> Result<Self> {
         Ok(Self { loss_scale: Some(Self::scale(gpu)?), ..self })
     }
-    /// The same values in other buffers.
+    /// The same weights and statistics in other buffers; the loss scale begins anew.
     ///
     /// # Errors
     /// Too little device memory.

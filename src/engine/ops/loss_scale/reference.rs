@@ -1,6 +1,6 @@
 use super::LossScale;
 
-/// ScaleState, good steps in a row and steps skipped.
+/// The scale, good steps in a row and steps skipped.
 pub(super) type ScaleState = (f64, u32, u32);
 
 impl LossScale {

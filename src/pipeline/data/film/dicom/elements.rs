@@ -1,5 +1,5 @@
 //! The elements of a DICOM data set where they lie in the file: nothing is copied, and no length is believed before it ends
-//! within the bytes at hand. ElementMap that no film needs are passed over.
+//! within the bytes at hand. Elements that no film needs are passed over.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 
 use crate::data::film::image::Misfit;
 
-/// ElementValue representations whose length has two bytes; all others, and those yet to come, have four (PS3.5 7.1.2).
+/// Value representations whose length has two bytes; all others, and those yet to come, have four (PS3.5 7.1.2).
 const SHORT: [&[u8; 2]; 21] = [
     b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN",
     b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
@@ -82,7 +82,7 @@ pub(super) struct DicomElement<'a> {
     pub value: ElementValue<'a>,
 }
 
-/// ElementMap of a data set or an item that matter here.
+/// The elements of a data set or an item that matter here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ElementMap<'a> {
     by_tag: BTreeMap<Tag, DicomElement<'a>>,

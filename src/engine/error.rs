@@ -1,5 +1,5 @@
-//! The one error type. Every message names the place, what was expected there, what was found,
-//! and one way to mend it.
+//! The one error type. Every message names the place, or the operation and its tensors, what was expected there and what was
+//! found; a [`Fault`] also one way to mend it.
 
 use std::{
     fmt,

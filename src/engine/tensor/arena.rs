@@ -365,7 +365,7 @@ impl State {
     pub fn in_half(self, gpu: &Gpu) -> Result<Self> {
         Ok(Self { loss_scale: Some(Self::scale(gpu)?), ..self })
     }
-    /// Copies the values to other buffers.
+    /// Copies the weights and statistics to other buffers; the loss scale begins anew.
     ///
     /// # Errors
     /// Too little device memory.

@@ -68,9 +68,9 @@ fn entries(folder: &Path) -> Result<Entries> {
 /// # Errors
 /// [`Error::Io`] if a folder cannot be read.
 pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e, "mend the link"));
+    let real = |path: &Path, mend| path.canonicalize().map_err(|e| Error::io(path, e, mend));
     let (mut all, mut seen) = (Vec::new(), HashSet::new());
-    let mut open = vec![(folder.to_path_buf(), real(folder)?)];
+    let mut open = vec![(folder.to_path_buf(), real(folder, "name a folder of films")?)];
     while let Some((next, place)) = open.pop() {
         // A link to a folder above would lead round in a circle.
         if !seen.insert(place.clone()) {
@@ -80,7 +80,7 @@ pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
         all.extend(films);
         for (inner, link) in folders.into_iter().rev() {
             let place = if link {
-                real(&inner)?
+                real(&inner, "mend the link")?
             } else {
                 place.join(inner.file_name().unwrap_or_default())
             };

@@ -118,7 +118,7 @@ impl Roots {
                 format!("data set {}", known.name),
                 format!("its folder {}", known.folders.join(" or ")),
                 found,
-                "name the folder of the data sets in MTPRET_DATA, or this one under [roots]",
+                "name the folder of the data sets in MTPRET_DATA, or this one as the source's root",
             )
         })
     }

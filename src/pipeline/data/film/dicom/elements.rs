@@ -82,7 +82,7 @@ pub(super) struct DicomElement<'a> {
     pub value: ElementValue<'a>,
 }
 
-/// Elements of a data set or an item that matter here.
+/// The elements of a data set or an item that matter here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ElementMap<'a> {
     by_tag: BTreeMap<Tag, DicomElement<'a>>,

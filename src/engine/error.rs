@@ -18,7 +18,7 @@ pub enum Error {
     /// A table, a folder or an image that cannot be used.
     #[error("{0}")]
     Data(Box<Fault>),
-    /// A run that would go on with other settings, films or another machine than it began with.
+    /// A run that would go on with other settings, data or another machine than it began with.
     #[error("{0}")]
     Changed(Box<Fault>),
     /// Weights or a checkpoint that do not fit.

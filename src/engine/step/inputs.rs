@@ -55,11 +55,11 @@ pub enum Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
-    /// Packed samples of grey films, as [`Warp::pack`] puts them together.
-    pub fn films(films: Vec<Grey<'a>>) -> Self {
+    /// Packed samples of grey images, as [`Warp::pack`] puts them together.
+    pub fn images(images: Vec<Grey<'a>>) -> Self {
         Self::Packed(Box::new(move |part, room| {
-            let there = part.start.min(films.len())..part.end.min(films.len());
-            Warp::pack(part.len(), &films[there], room)
+            let there = part.start.min(images.len())..part.end.min(images.len());
+            Warp::pack(part.len(), &images[there], room)
         }))
     }
 }

@@ -93,7 +93,7 @@ impl BatchNorm {
         let groups = if self.training { self.groups } else { 1 };
         if groups == 0 || !x.shape[0].is_multiple_of(groups) {
             let expected = format!("a batch of {groups} equal groups");
-            return Err(Error::shape("batch_norm", expected, format!("{} films", x.shape[0])));
+            return Err(Error::shape("batch_norm", expected, format!("{} images", x.shape[0])));
         }
         let rows = x.rows() / groups;
         if self.training && rows < 2 {

@@ -18,7 +18,7 @@ pub const SIGNATURE: Signature = Signature {
 /// The coder of the box head.
 pub const HEAD: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
 
-/// Boxes by corners on a film of 500 pixels, with sides from 2 to 200.
+/// Boxes by corners on an image of 500 pixels, with sides from 2 to 200.
 pub fn boxes(shape: &[usize], random: &mut Philox) -> Array {
     let mut boxes = Array::zeros(shape);
     for b in boxes.data.chunks_mut(4) {

@@ -37,7 +37,7 @@ fn solve(
     Ok([out[0].read(&program)?, out[1].read(&program)?])
 }
 
-/// A case of `rows` rows of `k` candidates on each of `n` films of 20 to 50 pixels; many of them
+/// A case of `rows` rows of `k` candidates on each of `n` images of 20 to 50 pixels; many of them
 /// are outside.
 fn case(why: &str, op: ClipBoxes, [n, rows, k]: [usize; 3], clipped: bool) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {

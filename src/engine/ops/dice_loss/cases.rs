@@ -69,7 +69,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case("one element", image, [1, 1, 1], usual),
         case("odd sizes", image, [3, 17, 23], usual),
-        case("films of 128 pixels", image, [4, 128, 128], usual),
+        case("images of 128 pixels", image, [4, 128, 128], usual),
         case("an image without foreground", image, [3, 9, 11], without),
         case("the batch as one image", batch, [3, 33, 17], without),
         case("the background too", both, [2, 19, 21], usual),

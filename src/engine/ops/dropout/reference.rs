@@ -3,7 +3,7 @@
 use super::Dropout;
 use crate::tensor::{Array, Philox, Step};
 
-/// First counter of dropout's layers; those below belong to the views of films, as in the shader.
+/// First counter of dropout's layers; those below belong to the views of images, as in the shader.
 const LAYERS: u32 = 0x1_0000;
 
 impl Dropout {

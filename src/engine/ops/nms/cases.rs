@@ -21,7 +21,7 @@ pub const SIGNATURE: Signature = Signature {
     variants: &[Variant::Plain],
 };
 
-/// Random boxes on whole pixels of a small film, so that many overlap and no overlap lies within
+/// Random boxes on whole pixels of a small image, so that many overlap and no overlap lies within
 /// rounding of a threshold.
 fn boxes(shape: &[usize], extent: usize, random: &mut Philox) -> Array {
     let mut boxes = Array::zeros(shape);
@@ -98,7 +98,7 @@ pub fn cases() -> Vec<Case> {
         case("any overlap suppresses", [1, 100], 30, 0.0, 0),
         case("five levels of proposals", [2, 900], 50, 0.7, 5),
         case("detections of two classes", [2, 300], 30, 0.5, 2),
-        case("a level of the proposals of a film", [1, 2000], 60, 0.7, 0),
+        case("a level of the proposals of an image", [1, 2000], 60, 0.7, 0),
     ]
 }
 

@@ -29,7 +29,7 @@ const NORMALIZE: L2Normalize = L2Normalize { eps: 1e-12 };
 /// ```text
 /// loss = mean over i of log Σ_{j≠i} exp(ẑ[i]·ẑ[j] / τ) − ẑ[i]·ẑ[i'] / τ,   ẑ = z / |z|
 /// ```
-/// Shapes: z `[2N, D]`, whose rows 2n and 2n + 1 are the two views of film n, i' the other view of i →
+/// Shapes: z `[2N, D]`, whose rows 2n and 2n + 1 are the two views of image n, i' the other view of i →
 /// loss `[1]`. Errs if z has an odd number of rows. Cost: 2·(2N)²·D flop forwards, 3·(2N)²·D backwards.
 #[derive(Clone, Copy, Debug)]
 pub struct NtXent {

@@ -59,7 +59,7 @@ impl Batch {
         [
             Numbers(&self.targets),
             Numbers(self.extents.as_flattened()),
-            Samples::films(films.collect()),
+            Samples::images(films.collect()),
         ]
     }
 }

@@ -140,6 +140,18 @@ impl Dataset {
         shared.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Refuses annotations that are not of `kind`, which are called so.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with their kind.
+    pub fn annotated(&self, kind: Kind, called: &str) -> Result<()> {
+        if self.labels.kind == kind {
+            return Ok(());
+        }
+        let found = format!("{:?}", self.labels.kind);
+        Err(Error::data(&*self.name, called, found, format!("name a source with {called}")))
+    }
+
     /// Refuses a part (`val`, `test`) without films.
     ///
     /// # Errors

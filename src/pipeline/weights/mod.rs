@@ -2,10 +2,13 @@
 
 pub mod arenas;
 pub mod checkpoint;
+mod difference;
 mod names;
 mod pytorch;
 pub mod stem;
 mod tensor;
+
+pub use difference::{Difference, NetworkFit};
 
 use crate::{
     Error, Result,
@@ -63,6 +66,17 @@ pub struct TensorInfo {
     pub dtype: Dtype,
     /// Its extents.
     pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// How many numbers it has.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+    /// Bytes of these in the file.
+    pub fn bytes(&self) -> usize {
+        self.count() * self.dtype.bitsize() / 8
+    }
 }
 
 /// A file of weights: what it holds is known, and no tensor is read yet.
@@ -256,6 +270,19 @@ impl File {
             misshapen: misshapen.collect(),
         }
     }
+    /// How the file fits a network, whole and as its backbone.
+    pub fn fit(&self, of: Architecture) -> NetworkFit {
+        let backbone = self.difference(&of.backbone());
+        NetworkFit {
+            whole: self.difference(&self.wanted(of)),
+            backbone: backbone.missing.is_empty() && backbone.misshapen.is_empty(),
+            outputs: self.outputs(of),
+        }
+    }
+    /// Whether its stem reads one channel, of which [`stem::over`] makes three.
+    pub fn is_grey(&self) -> bool {
+        self.tensors.iter().any(|(name, entry)| stem::is(name, &entry.shape) && entry.shape[1] == 1)
+    }
     /// Tensors under other names: the new ones, and those of [`File::tensors`].
     fn read_some(&self, places: BTreeMap<String, &str>) -> Result<Tensors> {
         let of_file = |name: &str| self.tensors[name].in_file.as_str();
@@ -273,17 +300,6 @@ impl File {
             }
         }
     }
-}
-
-/// What a file and a network do not share.
-#[derive(Debug, Default, PartialEq)]
-pub struct Difference {
-    /// Names and shapes that the file lacks.
-    pub missing: Vec<(String, Vec<usize>)>,
-    /// Names and shapes that the network lacks.
-    pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Names, the network's shapes and the file's.
-    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
 /// The tensors with a stem of one channel made one of three where three are expected.

@@ -1,7 +1,7 @@
 //! A run folder as `mtpret report` reads it, stage and figures typed.
 
 use super::json;
-use crate::{Error, Result, commands::not_a_configuration};
+use crate::{Error, Result, commands::faults::not_a_configuration};
 use mtpret_pipeline::{
     metrics::Roc,
     train::{

@@ -223,7 +223,7 @@ pub struct Source {
     #[serde(default)]
     pub seed: u64,
     /// Not 0: only so many training films, as many of each class as can be, which are for validation and test
-    /// too. Whatever learns learns these by heart.
+    /// too. Whatever learns should come to fit these without an error.
     #[serde(default)]
     pub overfit: usize,
 }

@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
     pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
         self.finite(step, tensors)?;
         let mut metadata = metadata.clone();
-        metadata.extend(self.origin.borrow().words());
+        metadata.extend(self.origin.borrow().metadata());
         let told = self.log.borrow().as_ref().map(MetricsLog::bytes);
         metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
         checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
         *self.log.borrow_mut() = Some(MetricsLog::open(&self.folder, keep, from)?);
         Ok(())
     }
-    /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
+    /// Writes the weights that the stage ended with after `step` steps, and metadata to go with them.
     ///
     /// # Errors
     /// As [`Run::save`].
@@ -297,7 +297,7 @@ pub struct Checkpoint {
     pub file: PathBuf,
     /// All that training moves.
     pub tensors: Tensors,
-    /// Words and numbers beside it.
+    /// Texts and numbers beside it.
     pub metadata: Metadata,
 }
 

@@ -1,5 +1,5 @@
 //! What a run began with, so that whoever goes on with it goes on with the same: settings, films, adapter, kernels. A
-//! checkpoint has it among its words.
+//! checkpoint has it in its metadata.
 
 use super::Run;
 use crate::{
@@ -19,7 +19,7 @@ use toml::{Table, Value};
 
 /// The resolved configuration.
 pub(super) const CONFIG: &str = "config.resolved.toml";
-/// The list of films with size and time of change; its digest is among a checkpoint's words.
+/// The list of films with size and time of change; its digest is in a checkpoint's metadata.
 const FILMS: &str = "films.begun.txt";
 /// Settings of how a run is done, which change no number that it gives.
 const ASIDE: [&str; 5] = ["log.", "data.threads", "data.cache_mb", "data.max_bad", "data.pack"];
@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 /// What a run began with and what this process goes on with.
 #[derive(Default)]
 pub(super) struct Origin {
-    /// In the words of the checkpoint; none of a new run, or of an older program's.
+    /// In the checkpoint's metadata; none of a new run, or of an older program's.
     begun: Metadata,
     now: Metadata,
     /// What differs and is not yet accepted, in words.
@@ -41,13 +41,13 @@ pub(super) struct Origin {
 impl Origin {
     /// What the newest checkpoint says that the run began with.
     pub(super) fn of(checkpoint: &Path) -> Self {
-        let words = checkpoint::metadata(checkpoint).unwrap_or_default();
+        let metadata = checkpoint::metadata(checkpoint).unwrap_or_default();
         let begun =
             |(key, value): (String, String)| Some((key.strip_prefix(BEGUN)?.to_owned(), value));
-        Self { begun: words.into_iter().filter_map(begun).collect(), ..Self::default() }
+        Self { begun: metadata.into_iter().filter_map(begun).collect(), ..Self::default() }
     }
-    /// The words for a checkpoint.
-    pub(super) fn words(&self) -> Metadata {
+    /// The metadata for a checkpoint.
+    pub(super) fn metadata(&self) -> Metadata {
         self.now.iter().map(|(key, value)| (format!("{BEGUN}{key}"), value.clone())).collect()
     }
     /// Takes what is now, and notes how it differs from what was.

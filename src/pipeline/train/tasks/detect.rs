@@ -113,9 +113,9 @@ impl Task for DetectTask {
                 graph.floats(&[4], &[width, height, width, height])
             }
             Fit::Letterbox => {
-                let meaning =
+                let doc =
                     "width and height that the film fills of the image, from its upper left corner";
-                let extent = graph.input("extent", &[Extent::Fixed(2)], meaning);
+                let extent = graph.input("extent", &[Extent::Fixed(2)], doc);
                 graph.concat([&extent, &extent], 0)
             }
         };
@@ -124,8 +124,8 @@ impl Task for DetectTask {
         let detector = Detector { graph, options, size, classes, limits };
         let found = detector.detect(&features);
         let many = Extent::Free("D");
-        let meaning = "left, top, right and bottom of what was found, in pixels of the image";
-        graph.output("boxes", &found.boxes, FLOAT, &[many, Extent::Fixed(4)], meaning);
+        let doc = "left, top, right and bottom of what was found, in pixels of the image";
+        graph.output("boxes", &found.boxes, FLOAT, &[many, Extent::Fixed(4)], doc);
         graph.output("scores", &found.scores, FLOAT, &[many], "probabilities, the highest first");
         graph.output(
             "labels",

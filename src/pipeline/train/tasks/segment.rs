@@ -119,8 +119,8 @@ impl Task for SegmentTask {
         graph.output("probabilities", &y, FLOAT, &shape, "of the foreground at each pixel");
         let inside = graph.node("GreaterOrEqual", [&logits, &graph.float(0.0)], []);
         let to = Attribute::int("to", UINT8.into());
-        let meaning = "1 where the foreground is, its probability at least one half; else 0";
-        graph.output("mask", &graph.node("Cast", [&inside], [to]), UINT8, &shape, meaning);
+        let doc = "1 where the foreground is, its probability at least one half; else 0";
+        graph.output("mask", &graph.node("Cast", [&inside], [to]), UINT8, &shape, doc);
     }
     fn compare(&self, predicted: &Predicted, _: f64) -> Result<Compared> {
         let size = predicted.size;

@@ -1,5 +1,4 @@
-//! Runs that `mtpret report` makes pages of: unlike [`super::super::found::RunFolder`], whose configuration or figures are missing or broken is
-//! refused with the line.
+//! Runs that `mtpret report` makes pages of: what they have must be whole, where a `RunFolder` tells of any folder.
 
 use super::{
     super::found::{Stage, metrics},

@@ -44,8 +44,8 @@ pub fn train(
     batch: impl Fn(usize) -> Result<NamedArrays>,
     record: impl Fn(&NamedArrays) -> Result<Stepper>,
 ) -> Result<Vec<StepTrace>> {
-    let (mut recorded, mut samples): (Option<(Stepper, Vec<Vec<usize>>)>, usize) = (None, 0);
-    let mut rows = Vec::new();
+    let mut recorded = None::<(Stepper, Vec<Vec<usize>>)>;
+    let (mut samples, mut rows) = (0, Vec::new());
     for t in 0..count {
         let batch = batch(t)?;
         let shapes: Vec<_> = batch.values().map(|array| array.shape.clone()).collect();

@@ -9,7 +9,7 @@
 #import grid
 
 const CLIPPED: u32 = 1u;
-// No candidate.
+// Score of no candidate.
 const LOWEST: f32 = -3.4028234e38;
 
 struct Params {

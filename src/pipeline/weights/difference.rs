@@ -5,14 +5,14 @@ use crate::nearest;
 /// How like two names are, from 0 to 1, where one may stand for the other: far ones would only mislead.
 const NEAR: f64 = 0.8;
 
-/// What a file and a network do not share.
+/// Difference of a file's tensors and a network's.
 #[derive(Debug, Default, PartialEq)]
 pub struct Difference {
-    /// Names and shapes that the file lacks.
+    /// Names and shapes of tensors that the file lacks.
     pub missing: Vec<(String, Vec<usize>)>,
-    /// Names and shapes that the network lacks.
+    /// Names and shapes of tensors that the network lacks.
     pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Names, the network's shapes and the file's.
+    /// Names of tensors of two shapes, the network's and the file's.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
@@ -33,12 +33,12 @@ fn near<'a>(name: &str, known: &'a [(String, Vec<usize>)]) -> Option<&'a str> {
     near.filter(|near| strsim::jaro_winkler(name, near) > NEAR)
 }
 
-/// How a file fits a network.
+/// Fit of a file to a network.
 #[derive(Debug, PartialEq)]
 pub struct NetworkFit {
-    /// What it does not share with the whole network.
+    /// Difference from the whole network.
     pub whole: Difference,
-    /// Whether it has the network's backbone.
+    /// Whether the file has the network's backbone.
     pub backbone: bool,
     /// Outputs of the network's last layer in the file.
     pub outputs: Option<usize>,

@@ -1,4 +1,4 @@
-//! Networks by name on weights from files, and what they can be told.
+//! Networks by name on weights from files, and their settings.
 
 use crate::{Error, Place, Result, commands::faults::unread};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -40,15 +40,15 @@ pub struct NetworkSettings {
     pub dropout: f32,
 }
 
-/// The presets, and what each means.
+/// Presets and the meaning of each.
 const PRESETS: [[&str; 2]; 2] =
     [["torchvision", "torchvision's"], ["paddle", "PaddleSeg's and PaddleDetection's"]];
 
-/// The ways of a detector's batch norm, and what each means.
+/// Ways of a detector's batch norm and the meaning of each.
 const NORMS: [[&str; 2]; 2] =
     [["train", "By the batch"], ["frozen", "By the running statistics, which stay"]];
 
-/// A parser of the values of a setting, by the names that configurations have for them.
+/// Parser of the values of a setting, by the names that configurations have for them.
 fn one_of<T>(known: [[&'static str; 2]; 2]) -> impl TypedValueParser<Value = T>
 where
     T: for<'de> Deserialize<'de> + Clone + Send + Sync + 'static,
@@ -85,7 +85,7 @@ impl NetworkSettings {
     }
 }
 
-/// The network called `name` with the weights that `found` holds, strictly; with as many outputs as those have, or
+/// Loads the network called `name` with the weights that `found` holds, strictly; with as many outputs as those have, or
 /// `classes`; with an anchor at these weights if `anchored`.
 ///
 /// # Errors
@@ -112,7 +112,7 @@ pub fn network(
     LoadedNetwork::new(gpu, architecture, classes, &options, found)
 }
 
-/// The weights that a request names.
+/// Opens the weights that a request names.
 ///
 /// # Errors
 /// The file is missing, or holds no weights.

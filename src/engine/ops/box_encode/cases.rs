@@ -1,3 +1,5 @@
+//! Cases of box encoding: shapes and values that its kernels are held to.
+
 use super::BoxCoder;
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op box_encode` takes.
+/// Inputs and attributes of `run-op box_encode`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["reference", "proposals"],
     attributes: &[("weights", "[1, 1, 1, 1]")],
@@ -67,7 +69,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", BoxCoder { weights }, size(random, 1000))
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (to, at) = (external.ranked("reference", 2)?, external.ranked("proposals", 2)?);
     if to.shape != at.shape || to.shape[1] != 4 {

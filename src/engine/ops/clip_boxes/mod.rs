@@ -1,4 +1,5 @@
-//! Candidate boxes within their film, without those that are too small or score too little.
+//! Clipping and filtering of candidate boxes: within their film, not too small, not of too low a
+//! score.
 
 mod cases;
 mod reference;
@@ -17,14 +18,15 @@ params! {
     struct Params { rows: u32, boxes: u32, box_quads: u32, of_film: u32, least: f32, side: f32 }
 }
 
-/// `clip_boxes_to_image`, then `remove_small_boxes` and a threshold of scores, as torchvision filters
-/// candidates, at fixed sizes: a candidate that is removed keeps its place, its box becomes zeros and
-/// its score the lowest number, which other ops take for none. Nothing here has a derivative.
+/// Filter of candidates at fixed sizes, as torchvision's `clip_boxes_to_image`, then
+/// `remove_small_boxes` and a threshold of scores: a candidate that is removed keeps its place, its
+/// box becomes zeros and its score the lowest number, which other ops take for none. Nothing here has
+/// a derivative.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipBoxes {
-    /// Scores must be above it.
+    /// Score above which a candidate is kept.
     pub least_score: f32,
-    /// Both sides must have at least this length, in the boxes' unit.
+    /// Least length of both sides, in the boxes' unit.
     pub least_side: f32,
 }
 

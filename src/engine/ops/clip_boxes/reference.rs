@@ -1,3 +1,5 @@
+//! Reference of the clipping and filtering of boxes, on the host in f64.
+
 use super::ClipBoxes;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of the augmentation of films: shapes and values that its kernels are held to.
+
 use super::{Grey, View, Warp, marks};
 use crate::{
     Result,
@@ -6,7 +8,8 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op warp` takes: grey films `[N, 1, H, W]` on 0..255, of which 16 bits are kept; gives y `[N, 3, H, W]`.
+/// Inputs and attributes of `run-op warp`: grey films `[N, 1, H, W]` on 0..255, of which 16 bits are kept; gives y
+/// `[N, 3, H, W]`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x"],
     attributes: &[
@@ -49,8 +52,8 @@ const EIGHT: Bits = &[8];
 const SIXTEEN: Bits = &[16];
 const BOTH: Bits = &[8, 16];
 
-/// The pixels are noise: neighbours differ by up to 255 greys, so that a place wrong by a thousandth of a
-/// pixel would show.
+/// A case whose pixels are noise: neighbours differ by up to 255 greys, so that a place wrong by a
+/// thousandth of a pixel would show.
 fn case(why: &str, axes: [usize; 3], bits: Bits, op: Warp, allowed: f64) -> Case {
     let [n, h, w] = axes;
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
@@ -127,7 +130,7 @@ pub fn random(random: &mut Philox) -> Case {
     }
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.ranked("x", 4)?;
     let [n, h, w] = [x.shape[0], x.shape[2], x.shape[3]];

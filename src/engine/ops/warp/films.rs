@@ -12,24 +12,24 @@ use wgpu::WriteOnly;
 /// The grey values of a film, row by row from the top left.
 #[derive(Clone, Copy, Debug)]
 pub enum Grey<'a> {
-    /// 0 to 255.
+    /// Greys of 8 bits, 0 to 255.
     Bytes(&'a [u8]),
-    /// 0 to 65535, 257 to a grey.
+    /// Greys of 16 bits, 0 to 65535: 257 to a grey of 8 bits.
     Words(&'a [u16]),
 }
 
-/// Bytes that a thread writes at a time.
+/// Number of bytes that a thread writes at a time.
 const BLOCK: usize = 1 << 14;
 
 impl Grey<'_> {
-    /// Pixels of the film.
+    /// Number of pixels of the film.
     pub fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::Words(words) => words.len(),
         }
     }
-    /// Whether it has none.
+    /// Whether the film has no pixels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -43,7 +43,8 @@ impl Grey<'_> {
 }
 
 impl Warp {
-    /// Words of 32 bits that `n` films of so many pixels take at most, as [`Warp::pack`] writes them.
+    /// Number of words of 32 bits that `n` films of so many pixels take at most, as [`Warp::pack`]
+    /// writes them.
     pub fn words(n: usize, pixels: usize) -> usize {
         n * (1 + pixels.div_ceil(2)) + 1
     }
@@ -106,7 +107,7 @@ impl Warp {
         write(rest, last);
         end
     }
-    /// A batch of films of one size in memory of its own.
+    /// Uploads a batch of films of one size to memory of its own.
     ///
     /// # Errors
     /// Too little device memory.
@@ -124,7 +125,7 @@ impl Warp {
 mod tests {
     use super::*;
 
-    /// What `pack` writes of films of so many pixels; room is never clean.
+    /// Bytes that `pack` writes of films of so many pixels; room is never clean.
     fn packed(n: usize, pixels: usize, films: &[Grey]) -> Vec<u8> {
         let mut room = vec![0xee; 4 * Warp::words(n, pixels)];
         let used = Warp::pack(n, films, Room::from_mut(&mut room));

@@ -1,4 +1,4 @@
-//! Problems of masks and boxes.
+//! Cases of the view of masks and boxes.
 
 use super::{Grey, Warp};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// Masks and boxes as their films' view shows them: mask, corners and classes.
+/// Masks and boxes from the device, as their films' view shows them: mask, corners and classes.
 fn solve(
     gpu: &Gpu,
     op: Warp,
@@ -36,7 +36,7 @@ fn record(op: Warp, [n, h, w]: [usize; 3], count: usize) -> impl Fn(&Recording) 
     }
 }
 
-/// Boxes of classes −1 to 2, some of them smaller than a pixel.
+/// Random boxes of classes −1 to 2, some of them smaller than a pixel.
 fn marked([n, h, w]: [usize; 3], count: usize, random: &mut Philox) -> Array {
     let mut boxes = Array::zeros(&[n, 5 * count]);
     for b in boxes.data.chunks_mut(5) {
@@ -49,8 +49,8 @@ fn marked([n, h, w]: [usize; 3], count: usize, random: &mut Philox) -> Array {
     boxes
 }
 
-/// The mask is noise of zeros and ones. Where a place lies halfway between two pixels, or a side is one
-/// pixel long, rounding decides, and the device's answer is taken for right.
+/// A case whose mask is noise of zeros and ones. Where a place lies halfway between two pixels, or a
+/// side is one pixel long, rounding decides, and the device's answer is taken for right.
 pub fn case(why: &str, axes: [usize; 3], count: usize, op: Warp) -> Case {
     let [n, h, w] = axes;
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
@@ -85,9 +85,9 @@ pub fn case(why: &str, axes: [usize; 3], count: usize, op: Warp) -> Case {
     Case::custom(why, check, record(op, axes, count))
 }
 
-/// A bright rectangle on a dark film, with its mask and its box: in the view, pixels that are wholly
-/// bright are in the mask, pixels that are wholly dark are not, and the box is the mask's, but for what
-/// half a pixel at a corner may look like.
+/// A case of a bright rectangle on a dark film, with its mask and its box: in the view, pixels that are
+/// wholly bright are in the mask, pixels that are wholly dark are not, and the box is the mask's, but
+/// for what half a pixel at a corner may look like.
 pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
     let [n, h, w] = axes;
     let [left, top, right, below] = [w / 4, h / 3, w / 4 + 9, h / 3 + 14];

@@ -33,9 +33,9 @@ params! { struct Sample { samples: u32, height: u32, width: u32, mean: f32, scal
 /// view): a view depends on nothing else and can be drawn again at any time.
 #[derive(Clone, Copy, Debug)]
 pub struct Warp {
-    /// Of the pixels, on 0..255.
+    /// Mean of the pixels, on 0..255.
     pub mean: f32,
-    /// Of the pixels, on 0..255; above 0.
+    /// Standard deviation of the pixels, on 0..255; above 0.
     pub std: f32,
     /// Probability of a flip.
     pub flip: f32,
@@ -47,16 +47,16 @@ pub struct Warp {
     pub view: u32,
 }
 
-/// How one film is seen.
+/// Flip, rotation and shift of one film.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// −1 if it is flipped, else 1.
+    /// Side of the film: −1 if it is flipped, else 1.
     pub side: f32,
-    /// Its rotation, counter-clockwise, in full turns.
+    /// Rotation of the film, counter-clockwise, in full turns.
     pub turns: f32,
-    /// Its shift to the right, as a share of its width.
+    /// Shift of the film to the right, as a share of its width.
     pub right: f32,
-    /// Its shift down, as a share of its height.
+    /// Shift of the film down, as a share of its height.
     pub down: f32,
 }
 
@@ -108,7 +108,8 @@ impl Warp {
         rec.launch(&DRAW, &[], p, &slices, Gpu::grid(samples), cost)?;
         Ok(views)
     }
-    /// How film number `sample` of the batch is seen in this step: the bits that the device draws.
+    /// Draws the view of film number `sample` of the batch in this step: the bits that the device
+    /// draws.
     pub fn draw(&self, step: &Step, sample: u32) -> View {
         let words = Philox::block(step.key(), [step.step, sample, step.stage, self.view]);
         let u = words.map(|word| (word >> 8) as f32 / 16_777_216.0);

@@ -1,3 +1,5 @@
+//! Reference of the augmentation of films, on the host in f64.
+
 use super::Warp;
 use crate::tensor::{Array, Step};
 
@@ -14,7 +16,7 @@ impl Warp {
         }
         y
     }
-    /// Which place (x, y) of a film the view shows at a pixel.
+    /// Place (x, y) of a film that the view shows at a pixel.
     fn seen(
         &self,
         step: &Step,

@@ -1,4 +1,4 @@
-//! What is marked on a film, seen as the film is: masks and boxes.
+//! Masks and boxes in the view of their film.
 
 use super::Warp;
 use crate::{

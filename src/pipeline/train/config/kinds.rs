@@ -66,14 +66,14 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// DeepLabV3's numbers at an output stride.
+    /// Options of DeepLabV3 at an output stride.
     pub fn deeplab(self, output_stride: usize) -> DeepLabOptions {
         match self {
             Self::Torchvision => DeepLabOptions::torchvision(output_stride),
             Self::Paddle => DeepLabOptions::paddle(output_stride),
         }
     }
-    /// Faster R-CNN's numbers.
+    /// Options of Faster R-CNN.
     pub fn faster_rcnn(self) -> FasterRcnnOptions {
         match self {
             Self::Torchvision => FasterRcnnOptions::TORCHVISION,
@@ -142,7 +142,7 @@ pub enum DetectorNorm {
 }
 
 impl DetectorNorm {
-    /// How batch norm behaves in training.
+    /// Mode of batch norm in training.
     pub fn mode(self) -> Mode {
         match self {
             Self::Frozen => Mode::Frozen,

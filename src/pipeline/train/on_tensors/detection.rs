@@ -15,17 +15,17 @@ use mtpret_engine::{
     tensor::{Array, Tensor},
 };
 
-/// What a detector found on an image, the best first.
+/// Boxes that a detector found on an image, the best first.
 pub struct BoxList {
-    /// x1 y1 x2 y2 of each.
+    /// Corners x1 y1 x2 y2 of each.
     pub corners: Vec<f32>,
-    /// Their probabilities.
+    /// Probabilities of the boxes.
     pub scores: Vec<f32>,
-    /// Their classes from 0.
+    /// Classes of the boxes, from 0.
     pub classes: Vec<f32>,
 }
 
-/// What is found on each image.
+/// Detects boxes on each image.
 pub(super) fn detect(
     gpu: &Device,
     loaded: &LoadedNetwork,
@@ -58,7 +58,7 @@ pub(super) fn detect(
     Ok((0..n).map(list).collect())
 }
 
-/// True boxes of a batch on the device, and the samples that are given.
+/// Takes the true boxes of a batch on the device, and the samples that are given.
 pub(super) fn given(batch: &Batch) -> (Boxes, Sampling) {
     let tensor = |name: &str| batch.tensor(name).clone();
     let truth = Boxes {
@@ -74,7 +74,7 @@ pub(super) fn given(batch: &Batch) -> (Boxes, Sampling) {
     (truth, given)
 }
 
-/// The extents of films that fill their images.
+/// Extents of films that fill their images.
 pub fn extents(n: usize, [h, w]: [usize; 2]) -> Array {
     Array::new(&[n, 2], [w as f64, h as f64].repeat(n))
 }

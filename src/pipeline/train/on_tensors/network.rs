@@ -25,10 +25,10 @@ use mtpret_engine::{
     tensor::{Array, Group, Scope, Step, Tensor},
 };
 
-/// What a network is told beside its weights.
+/// Options of a network beside its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
-    /// Of its head.
+    /// Options of the head.
     pub heads: HeadOptions,
     /// Batch norm of a detector in training.
     pub norm: DetectorNorm,
@@ -38,9 +38,9 @@ pub struct LoadOptions {
 
 /// A network with the weights of a file.
 pub struct LoadedNetwork {
-    /// Weights, gradients, momentum.
+    /// Weights, gradients and momentum of the network.
     pub train: TrainState,
-    /// Its layers.
+    /// Layers of the network.
     pub network: Network,
     /// How batch norm behaves in training.
     pub mode: Mode,
@@ -48,16 +48,16 @@ pub struct LoadedNetwork {
     pub outputs: usize,
 }
 
-/// What a network gives for images.
+/// Outputs of a network for images.
 pub enum Evaluated {
-    /// Of a classifier or a DeepLab: its outputs by name, channels last.
+    /// Outputs of a classifier or a DeepLab by name, channels last.
     Outputs(Vec<(String, Array)>),
-    /// Of a detector: what is found on each image.
+    /// Boxes that a detector found on each image.
     Boxes(Vec<BoxList>),
 }
 
 impl LoadedNetwork {
-    /// A network with so many outputs and the weights that `found` holds, strictly.
+    /// Loads a network with so many outputs and the weights that `found` holds, strictly.
     ///
     /// # Errors
     /// Weights that do not fit it, or too little device memory.
@@ -81,7 +81,7 @@ impl LoadedNetwork {
         };
         Ok(Self { train, network, mode, outputs })
     }
-    /// What its losses are called.
+    /// Names of the network's losses.
     pub fn parts(&self) -> &'static [&'static str] {
         match &self.network {
             Network::Classifier(_) => &["class"],
@@ -90,7 +90,7 @@ impl LoadedNetwork {
             Network::FasterRcnn(_) => &FasterRcnn::LOSSES,
         }
     }
-    /// What it gives for images.
+    /// Evaluates the network on images.
     ///
     /// # Errors
     /// Images of another shape, or a request beyond the adapter's limits.
@@ -105,7 +105,7 @@ impl LoadedNetwork {
         });
         Ok(Evaluated::Outputs(read?))
     }
-    /// What `record` gives in evaluation, by name.
+    /// Runs what `record` records in evaluation, and reads its outputs back by name.
     pub(super) fn read(
         &self,
         gpu: &Device,
@@ -122,7 +122,7 @@ impl LoadedNetwork {
         program.run();
         outputs.into_iter().map(|(name, output)| Ok((name, output.read(&program)?))).collect()
     }
-    /// What a classifier or a DeepLab gives for images, by name.
+    /// Records the outputs of a classifier or a DeepLab, by name.
     fn outputs(&self, tape: &Tape, x: &Tensor, step: &Tensor) -> Result<Vec<(String, Var)>> {
         let (x, size) = (tape.input(x), [x.shape[1], x.shape[2]]);
         match &self.network {
@@ -142,12 +142,12 @@ impl LoadedNetwork {
             Network::FasterRcnn(_) => unreachable!("a detector's outputs are read by `detection`"),
         }
     }
-    /// Its training step on batches of these shapes.
+    /// Training step of the network on batches of these shapes.
     pub fn on(&self, batch: &NamedArrays, optimizer: Optimizer) -> OnTensors<'_> {
         let shapes = batch.iter().map(|(name, array)| (*name, array.shape.clone())).collect();
         OnTensors { subject: self, shapes, optimizer }
     }
-    /// The losses of a training step that moves no weight, by name; statistics and gradients are then those of this batch.
+    /// Runs a training step that moves no weight: gives its losses by name, and leaves this batch's statistics and gradients in `train`.
     ///
     /// # Errors
     /// Tensors that do not fit, or a request beyond the adapter's limits.
@@ -161,7 +161,7 @@ impl LoadedNetwork {
         run_batch(&mut stepper, &Step::default(), batch)?;
         losses(&mut stepper, self.parts())
     }
-    /// The gradients of [`LoadedNetwork::differentiate`], without its scale of losses; frozen batch norm has none.
+    /// Reads the gradients of [`LoadedNetwork::differentiate`], without its scale of losses; frozen batch norm has none.
     ///
     /// # Errors
     /// The device is lost.
@@ -182,10 +182,10 @@ impl LoadedNetwork {
     }
 }
 
-/// The training step of a network on given tensors.
+/// Training step of a network on given tensors.
 pub struct OnTensors<'a> {
     subject: &'a LoadedNetwork,
-    /// The tensors of a batch, `[N, …]`.
+    /// Names and shapes `[N, …]` of a batch's tensors.
     shapes: Vec<(&'static str, Vec<usize>)>,
     optimizer: Optimizer,
 }

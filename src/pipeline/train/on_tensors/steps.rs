@@ -15,18 +15,18 @@ use mtpret_engine::{
 };
 use serde::Serialize;
 
-/// What a training step came to.
+/// Trace of a training step.
 #[derive(Serialize)]
 pub struct StepTrace {
-    /// Its number, from 0.
+    /// Number of the step, from 0.
     pub step: usize,
-    /// The sum of its losses.
+    /// Sum of the losses.
     pub loss: f32,
-    /// Its losses by name; null where one of them is not finite.
+    /// Losses by name; null where one of them is not finite.
     pub losses: serde_json::Map<String, serde_json::Value>,
-    /// Its learning rate.
+    /// Learning rate of the step.
     pub lr: f64,
-    /// The length of all gradients as one vector.
+    /// Length of all gradients as one vector.
     pub grad_norm: f64,
 }
 
@@ -80,7 +80,7 @@ pub fn run_batch(stepper: &mut Stepper, step: &Step, batch: &NamedArrays) -> Res
     stepper.run(step, &fields.iter().map(|field| Numbers(field)).collect::<Vec<_>>())
 }
 
-/// The losses of the step that ran last, by name; NaN where one of them is not finite.
+/// Reads the losses of the step that ran last, by name; NaN where one of them is not finite.
 ///
 /// # Errors
 /// The device is lost.

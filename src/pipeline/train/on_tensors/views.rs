@@ -20,7 +20,7 @@ use mtpret_engine::{
     tensor::Array,
 };
 
-/// Encoders with the weights that `found` holds, and a queue that begins with the keys `[D, K]`.
+/// Loads encoders with the weights that `found` holds, and a queue that begins with the keys `[D, K]`.
 ///
 /// # Errors
 /// Weights that do not fit, or too little device memory.
@@ -37,7 +37,7 @@ pub fn load_moco(gpu: &Device, depth: Depth, keys: &Array, found: &File) -> Resu
     Ok(model)
 }
 
-/// The training step of momentum contrast on given views.
+/// Training step of momentum contrast on given views.
 pub struct OnViews<'a> {
     /// The encoders and the queue.
     pub moco: &'a MocoModel,

@@ -4,6 +4,7 @@
 use crate::{
     Error, Result,
     data::{Annotation, Dataset, stamp},
+    train::config,
     weights::checkpoint::{self, BEGUN, Metadata},
 };
 use mtpret_engine::{error::Fault, gpu::Gpu, step::Stepper};
@@ -15,7 +16,7 @@ use std::{
 use toml::{Table, Value};
 
 /// The resolved configuration.
-pub(super) const CONFIG: &str = "config.resolved.toml";
+pub(super) const CONFIG: &str = config::RESOLVED;
 /// The list of films with size and time of change; its digest is in a checkpoint's metadata.
 pub(super) const FILMS: &str = "films.begun.txt";
 /// Settings of how a run is done, which change no number that it gives.
@@ -43,7 +44,7 @@ impl Origin {
             |(key, value): (String, String)| Some((key.strip_prefix(BEGUN)?.to_owned(), value));
         Self { begun: metadata.into_iter().filter_map(begun).collect(), ..Self::default() }
     }
-    /// The metadata for a checkpoint.
+    /// Metadata for a checkpoint.
     pub(super) fn metadata(&self) -> Metadata {
         self.now.iter().map(|(key, value)| (format!("{BEGUN}{key}"), value.clone())).collect()
     }

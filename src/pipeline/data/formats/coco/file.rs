@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A whole file.
+/// Entries of a whole file.
 pub(crate) struct CocoFile {
     path: PathBuf,
     json: Value,
@@ -141,7 +141,7 @@ impl<'a> CocoEntry<'a> {
         read(value).ok_or_else(|| self.fault(format!("{expected} as {key}"), value.to_string()))
     }
 
-    /// Whether it is a crowd, not one thing.
+    /// Whether the entry is of a crowd, not of one thing.
     pub(crate) fn is_crowd(&self) -> Result<bool> {
         match self.json.get("iscrowd") {
             None | Some(Value::Null) => Ok(false),
@@ -167,7 +167,7 @@ impl<'a> CocoEntry<'a> {
         self.read(key, "pixels", |value| value.as_f64().and_then(MarkFrame::side))
     }
 
-    /// The box as it is written: x, y, width and height.
+    /// The box of the entry as it is written: x, y, width and height.
     pub(crate) fn bbox(&self) -> Result<[f64; 4]> {
         self.read("bbox", "x, y, width and height, neither below 0,", |value| {
             let numbers: Option<Vec<f64>> = value.as_array()?.iter().map(Value::as_f64).collect();
@@ -183,7 +183,7 @@ impl<'a> CocoEntry<'a> {
             .ok_or_else(|| self.fault("a list of numbers", value.to_string()))
     }
 
-    /// The box as `x1 y1 x2 y2`.
+    /// The box of the entry as `x1 y1 x2 y2`.
     pub(super) fn corners(&self, size: [usize; 2]) -> Result<[f32; 4]> {
         if self.is_crowd()? {
             return Err(self.fault("a box around one thing", "a crowd"));

@@ -56,7 +56,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
-/// An image and what is on it.
+/// Image and the marks on it.
 struct Image {
     place: Place,
     name: String,
@@ -64,7 +64,7 @@ struct Image {
     marks: Marks,
 }
 
-/// The images in the order of the file; what is wrong with single marks goes to `flaws`.
+/// Reads the images in the order of the file; the flaws of single marks go to `flaws`.
 fn images(
     file: &CocoFile,
     shape: AnnotationShape,

@@ -203,7 +203,7 @@ fn set(place: &'static str, source: fn(&Path) -> Source) -> Reader {
         let path = folder.path().join(place);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
-        let _ = data::detect(folder.path());
+        let _ = data::recognise(folder.path());
         let read = source(folder.path()).read();
         if place != "data.yaml" && !place.starts_with("labels") {
             fs::remove_file(&path).unwrap();

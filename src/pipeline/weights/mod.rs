@@ -2,10 +2,13 @@
 
 pub mod arenas;
 pub mod checkpoint;
+mod difference;
 mod names;
 mod pytorch;
 pub mod stem;
 mod tensor;
+
+pub use difference::{Difference, NetworkFit};
 
 use crate::{
     Error, Result,
@@ -63,6 +66,17 @@ pub struct TensorInfo {
     pub dtype: Dtype,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Count of the tensor's numbers.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+    /// Bytes of the tensor in the file.
+    pub fn bytes(&self) -> usize {
+        self.count() * self.dtype.bitsize() / 8
+    }
 }
 
 /// A file of weights: what it holds is known, and no tensor is read yet.
@@ -258,6 +272,19 @@ impl File {
             misshapen: misshapen.collect(),
         }
     }
+    /// Compares the file with a network, whole and as its backbone.
+    pub fn fit(&self, of: Architecture) -> NetworkFit {
+        let backbone = self.difference(&of.backbone());
+        NetworkFit {
+            whole: self.difference(&self.wanted(of)),
+            backbone: backbone.missing.is_empty() && backbone.misshapen.is_empty(),
+            outputs: self.outputs(of),
+        }
+    }
+    /// Whether its stem reads one channel, of which [`stem::over`] makes three.
+    pub fn is_grey(&self) -> bool {
+        self.tensors.iter().any(|(name, entry)| stem::is(name, &entry.shape) && entry.shape[1] == 1)
+    }
     /// Reads tensors under other names: the new ones, and those of [`File::tensors`].
     fn read_some(&self, places: BTreeMap<String, &str>) -> Result<Tensors> {
         let of_file = |name: &str| self.tensors[name].in_file.as_str();
@@ -275,17 +302,6 @@ impl File {
             }
         }
     }
-}
-
-/// Difference of a file's tensors and a network's.
-#[derive(Debug, Default, PartialEq)]
-pub struct Difference {
-    /// Names and shapes of tensors that the file lacks.
-    pub missing: Vec<(String, Vec<usize>)>,
-    /// Names and shapes of tensors that the network lacks.
-    pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Names of tensors of two shapes, the network's and the file's.
-    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
 /// The tensors with a stem of one channel made one of three where three are expected.

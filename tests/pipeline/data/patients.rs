@@ -6,7 +6,7 @@ use crate::films::{dicom, film};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use mtpret_pipeline::data::{
-    Dataset, Flaw, Format, Level, Sample, Source, Split, Subject, audit, detect,
+    Dataset, Flaw, Format, Level, Sample, Source, Split, Subject, audit, recognise,
 };
 
 fn films(root: &Path, names: &[String]) {
@@ -48,7 +48,7 @@ fn folders_of_patients_within_classes_are_patients_of_two_classes() {
     for call in calls {
         let dir = tempfile::tempdir().unwrap();
         of_folders(dir.path(), call);
-        let found = detect(dir.path()).unwrap();
+        let found = recognise(dir.path()).unwrap();
         let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
         assert_eq!(found.len(), 1, "{whats:?}");
         let set = found[0].source.read().unwrap();
@@ -160,7 +160,7 @@ fn a_given_division_is_not_refused_for_a_guess_and_the_guess_is_named() {
         assert_eq!((shared.len(), shared[0].level), (1, Level::Warning));
         assert!(shared[0].error.to_string().contains(evidence), "{}", shared[0].error);
         source.read().unwrap();
-        let found = detect(dir.path()).unwrap();
+        let found = recognise(dir.path()).unwrap();
         assert_eq!((found.len(), found[0].source.split), (1, Split::Given));
         // Whoever asks for patients has them apart all the same.
         source.split = Split::Patient;
@@ -287,7 +287,7 @@ fn names_in_either_unicode_form_are_one_name() {
 fn a_share_of_the_training_part_is_whole_patients_of_each_class_and_nested() {
     let dir = tempfile::tempdir().unwrap();
     of_folders(dir.path(), |n| format!("P{n:03}"));
-    let source = detect(dir.path()).unwrap().remove(0).source;
+    let source = recognise(dir.path()).unwrap().remove(0).source;
     let of = |train_share: f64, seed: u64| {
         Source { train_share, seed, ..source.clone() }.read().unwrap()
     };

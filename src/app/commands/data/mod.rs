@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// The data sets in a folder, of which there must be one.
 pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::RecognisedSet>> {
-    let found = data::detect(folder)?;
+    let found = data::recognise(folder)?;
     if found.is_empty() {
         return Err(Error::data(
             folder,

@@ -1,8 +1,11 @@
-//! `mtpret run-op`: one op, posed and checked by any other program.
+//! `mtpret run-op`: one op, asked for and checked by any other program.
 
 use crate::{
     Error, Place, Result,
-    commands::{options::DeviceArgs, posed, unread},
+    commands::{
+        faults::{as_request, unread},
+        options::DeviceArgs,
+    },
 };
 use mtpret_engine::{
     gpu::Variant,
@@ -53,7 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (Some(path), Some(output)) = (&args.case, &args.output) else {
         unreachable!("clap requires both without --list")
     };
-    let (external, suite) = pose(path, args)?;
+    let (external, suite) = parse(path, args)?;
     let results = match args.variant.as_deref() {
         Some(ALL) => every_variant(external, suite)?,
         _ => (suite.run)(&external)?,
@@ -68,8 +71,8 @@ pub fn run(args: &Args) -> Result<()> {
     checkpoint::write(output, &tensors, &Default::default())
 }
 
-fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::ops::Suite)> {
-    let (tensors, metadata) = checkpoint::read(path, None).map_err(|e| unread(posed(e)))?;
+fn parse(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::ops::Suite)> {
+    let (tensors, metadata) = checkpoint::read(path, None).map_err(|e| unread(as_request(e)))?;
     let place = Place::from(path);
     let name = metadata.get("op").ok_or_else(|| {
         let expected = "the op's name under `op` in the metadata";

@@ -224,7 +224,7 @@ pub struct Source {
     #[serde(default)]
     pub seed: u64,
     /// Number of training films if not 0, as many of each class as can be, which are for validation and test
-    /// too. Whatever learns learns these by heart.
+    /// too. Whatever learns should come to fit these without an error.
     #[serde(default)]
     pub overfit: usize,
 }

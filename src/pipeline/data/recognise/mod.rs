@@ -49,7 +49,7 @@ const DEPTH: usize = 3;
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
-pub fn detect(root: &Path) -> Result<Vec<RecognisedSet>> {
+pub fn recognise(root: &Path) -> Result<Vec<RecognisedSet>> {
     let mut found = Vec::new();
     let unread = search(root, DEPTH, &mut found)?;
     if found.is_empty() && !films_below(root)?.is_empty() {

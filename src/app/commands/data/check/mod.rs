@@ -5,7 +5,7 @@ mod page;
 use super::found;
 use crate::{
     Error, Place, Result,
-    commands::not_a_configuration,
+    commands::faults::not_a_configuration,
     report::{counted, discretion::Discretion},
 };
 use indicatif::{ProgressBar, ProgressStyle};

@@ -4,7 +4,6 @@ mod judge;
 mod page;
 
 use self::judge::judge;
-use super::problems::random;
 use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Discretion};
 use mtpret_engine::{
     file,
@@ -14,6 +13,7 @@ use mtpret_engine::{
     },
     ops::{Op, SUITES, conv2d::Conv2d, linear::Linear},
 };
+use mtpret_pipeline::train::estimate::kernels::random;
 use serde::Serialize;
 use std::{io::Write, path::PathBuf};
 

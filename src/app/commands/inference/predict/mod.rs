@@ -257,7 +257,7 @@ impl Predictor<'_> {
             Compared::Labels { probabilities, .. } => Found::Labels(probabilities.clone()),
             Compared::Mask { found, score, .. } => {
                 let (mask, size) = match args.stored {
-                    true => (&orientation.stored_mask(found, size), orientation.turned(size)),
+                    true => (&orientation.stored_mask(found, size), orientation.upright_size(size)),
                     false => (found, size),
                 };
                 if let Some(folder) = &args.masks {
@@ -286,7 +286,7 @@ impl Predictor<'_> {
             let film = &predicted.sample.path;
             overlay::draw(&png(folder, file), film, &above(compared, least), &None)?;
         }
-        let size = if args.stored { orientation.turned(size) } else { size };
+        let size = if args.stored { orientation.upright_size(size) } else { size };
         Ok(Seen { size, orientation, found })
     }
     /// Draws where a classifier looks, for the label of interest of each film.

@@ -4,7 +4,7 @@
 
 use crate::{
     backends::{as_hlsl, as_msl, as_spirv},
-    shaders::{SHADERS, Shader, needs_matrices, overridden},
+    shaders::{SHADERS, Shader, is_of_matrices, needs_matrices, overridden},
 };
 use naga::{Module, back::hlsl, valid::ModuleInfo};
 use std::{
@@ -149,7 +149,7 @@ fn browsers_compiler_takes_every_kernel() {
     // Parameters beyond what browsers have of immediates are a uniform buffer there; integers of 64 bits and matrices they
     // do not have.
     let texts = texts(|shader, _, _, put| {
-        if shader.wgsl.contains("u64") || needs_matrices(shader) {
+        if shader.wgsl.contains("u64") || is_of_matrices(shader) {
             return;
         }
         let wgsl = match shader.immediates > 64 {

@@ -236,6 +236,14 @@ impl Gpu {
             self.note(format!("{why}; {op} goes on without its variant {variant}"));
         }
     }
+    /// Recordings from now on take kernels that multiply matrices, or none.
+    pub fn trust_matrices(&self, proven: bool) {
+        self.0.trusts_matrices.set(proven);
+    }
+    /// Whether recordings take kernels that multiply matrices.
+    pub fn trusts_matrices(&self) -> bool {
+        self.0.trusts_matrices.get()
+    }
     /// Recordings from now on take the kernels that were the fastest at these problems.
     pub fn adopt(&self, problems: BTreeMap<String, Tuned>) {
         self.0.tuning.borrow_mut().extend(problems);

@@ -20,7 +20,7 @@ mod tuning;
 
 pub(crate) use adapter::ADAPTER;
 pub use adapter::{
-    Caps, DeviceOptions, MatrixUnits, Matrices, Progress, Rewrite, adapters, compiler,
+    Caps, DeviceOptions, Matrices, MatrixUnits, Progress, Rewrite, adapters, compiler,
 };
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub use counters::Counters;
@@ -36,7 +36,7 @@ pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
 pub use transfer::{Readback, Room, Upload};
 pub use trip_counts::TripCount;
 use trip_counts::TripCounter;
-pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
+pub use tuning::{Problem, Proof, Recorder, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};
 use std::{

@@ -2,7 +2,7 @@
 
 mod matrices;
 
-pub use matrices::{MatrixUnits, Matrices};
+pub use matrices::{Matrices, MatrixUnits};
 
 use crate::{Error, Result};
 use std::{path::PathBuf, sync::OnceLock};

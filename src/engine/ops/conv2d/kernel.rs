@@ -214,11 +214,16 @@ mod tests {
     #[test]
     fn matrices_fill_tiles_whatever_the_subgroups_are() {
         for (side, half) in [(16, true), (8, true), (8, false)] {
-            for (tile, lanes) in [Tall, Wide].into_iter().flat_map(|t| [8, 16, 32, 64].map(|l| (t, l))) {
+            for (tile, lanes) in
+                [Tall, Wide].into_iter().flat_map(|t| [8, 16, 32, 64].map(|l| (t, l)))
+            {
                 let made = MatrixTile::new(tile, side, lanes, half);
                 let [side, rows, columns, down, across, threads] = made.constants.map(|c| c.1);
                 let (blocks, teams) = (rows / down * (columns / across), threads / lanes);
-                assert!(threads <= 256 && made.rounds as u32 * teams >= blocks, "{side} {tile:?} {lanes}");
+                assert!(
+                    threads <= 256 && made.rounds as u32 * teams >= blocks,
+                    "{side} {tile:?} {lanes}"
+                );
                 // Two buffers of 96 bytes a row, a matrix of sums for each block, and where rows begin.
                 let bytes = 96 * (rows + columns) + 4 * side * side * blocks + 4 * rows;
                 assert!(bytes <= 32 << 10, "{side} {tile:?}: {bytes} bytes of workgroup memory");

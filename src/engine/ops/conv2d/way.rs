@@ -102,10 +102,9 @@ impl Conv2d {
         let ([r, s, c, k], [h, v]) = (w.axes(), self.stride);
         match pass {
             Pass::Forward => ([n * p * q, k], r * s * c),
-            Pass::GradInput => (
-                [n * p.div_ceil(h) * q.div_ceil(v), c],
-                r.div_ceil(h) * s.div_ceil(v) * k,
-            ),
+            Pass::GradInput => {
+                ([n * p.div_ceil(h) * q.div_ceil(v), c], r.div_ceil(h) * s.div_ceil(v) * k)
+            }
             Pass::GradWeight => ([r * s * c, k], n * p * q),
         }
     }

@@ -91,9 +91,7 @@ fn launch(
     let [tile, k_tile, together, least, enough] = match kernel {
         SumKernel::Subgroup => [4, 16, 4, 256, 16],
         SumKernel::Shared { tile, .. } => [tile.rows() / 4, tile.quads(), 8, 128, 512],
-        SumKernel::Coop { tile } => {
-            [tile.rows() / 4, tile.quads(), matrices(tile).terms, 256, 512]
-        }
+        SumKernel::Coop { tile } => [tile.rows() / 4, tile.quads(), matrices(tile).terms, 256, 512],
         SumKernel::Plain => [1, 16, 1, 64, 256],
     };
     let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));

@@ -13,7 +13,7 @@
 #import quads
 #import values
 #import conv2d/sum_params
-#import conv2d/sum_places
+#import sum_places
 
 const HAS_BIAS: u32 = 0u;
 const SIDE: u32 = 16u;

@@ -11,7 +11,7 @@
 #import values
 #import tile
 #import conv2d/sum_params
-#import conv2d/sum_places
+#import sum_places
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> w: array<Values>;

@@ -10,7 +10,7 @@
 #import coop_tile
 #import grid
 #import conv2d/weight_params
-#import conv2d/weight_places
+#import weight_places
 
 const SIDE: u32 = 16u;
 const ROWS: u32 = 128u;
@@ -74,8 +74,8 @@ fn stage_loaded(buffer: u32, lane: u32) {
         if LEFT_GROUPS * PAIRS >= THREADS || lane < LEFT_GROUPS * PAIRS {
             for (var i = 0u; i < LOAD; i += 1u) {
                 let row = 4u * (group_of_load(j, lane) + LEFT_GROUPS * i);
-                let a = select(Cell(), next_x[j][0][i], inside[j][0]);
-                let b = select(Cell(), next_x[j][1][i], inside[j][1]);
+                let a = kept(next_x[j][0][i], inside[j][0]);
+                let b = kept(next_x[j][1][i], inside[j][1]);
                 stage_pairs(buffer * BUFFER + row * PITCH, pair, a, b);
             }
         }

@@ -10,7 +10,7 @@
 #import values
 #import tile
 #import conv2d/weight_params
-#import conv2d/weight_places
+#import weight_places
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> dy: array<Values>;

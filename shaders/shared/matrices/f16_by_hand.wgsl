@@ -21,6 +21,10 @@ fn stage_pairs(at: u32, pair: u32, a: Cell, b: Cell) {
     tile[to + 6u * PITCH] = (a.y >> 16u) | (b.y & 0xffff0000u);
 }
 
+fn kept(v: Cell, inside: bool) -> Cell {
+    return select(Cell(), v, inside);
+}
+
 fn four(at: u32) -> vec4f {
     return vec4f(unpack2x16float(tile[2u * at]), unpack2x16float(tile[2u * at + 1u]));
 }

@@ -19,3 +19,9 @@ fn stage_pairs(at: u32, pair: u32, a: Cell, b: Cell) {
     }
 }
 
+// Zeros where a cell is not inside, by a product: compilers choose number by number, and multiply two of f16 at a time. What is not
+// inside was loaded where the buffer begins; where that is no finite number, neither are the gradients that it has a part in.
+fn kept(v: Cell, inside: bool) -> Cell {
+    return v * select(Number(0.0), Number(1.0), inside);
+}
+

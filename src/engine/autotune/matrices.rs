@@ -43,8 +43,10 @@ pub fn prove(gpu: &Gpu, ask: bool) -> Result<()> {
 fn asked(gpu: &Gpu) -> Result<Proof> {
     let units = &gpu.caps().matrices;
     for half in [true, false].into_iter().filter(|half| units.side(*half).is_some()) {
-        for case in conv2d::cases_of_matrices(half) {
-            let report = match case.check(gpu, Some(Variant::Coop), 7) {
+        let cases = conv2d::cases_of_matrices(half);
+        let variants = Variant::ALL.into_iter().filter(|variant| variant.is_of_matrices());
+        for (case, variant) in variants.flat_map(|v| cases.iter().map(move |case| (case, v))) {
+            let report = match case.check(gpu, Some(variant), 7) {
                 Err(fault @ (Error::Lost(_) | Error::Memory(_))) => return Err(fault),
                 Err(refused) => return Ok(Proof::Wrong(refused.to_string())),
                 Ok(report) => report,

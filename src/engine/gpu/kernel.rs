@@ -68,13 +68,11 @@ macro_rules! imports {
 const IMPORTS: &[(&str, &str)] = imports![
     "batch_norm/moments" => "batch_norm/moments",
     "conv2d/sum_params" => "conv2d/sum_params",
-    "conv2d/sum_places" => "conv2d/sum_places",
     "conv2d/weight_params" => "conv2d/weight_params",
-    "conv2d/weight_places" => "conv2d/weight_places",
     "bitonic" => "shared/order/bitonic",
     "boxes" => "shared/boxes",
     "component" => "shared/component",
-    "coop_tile" => "shared/matrices/coop_tile",
+    "coop_tile" => "shared/tiles/coop_tile",
     "f16_by_hand" => "shared/matrices/f16_by_hand" "shared/matrices/by_hand",
     "f16x16" => "shared/matrices/f16x16" "shared/matrices/numbers" "shared/matrices/cooperative",
     "f16x8" => "shared/matrices/f16x8" "shared/matrices/numbers" "shared/matrices/cooperative",
@@ -95,9 +93,11 @@ const IMPORTS: &[(&str, &str)] = imports![
     "samples" => "shared/samples",
     "sigmoid" => "shared/scalars/sigmoid",
     "step" => "shared/step",
+    "sum_places" => "shared/tiles/sum_places",
     "teams" => "shared/teams",
-    "tile" => "shared/tile",
+    "tile" => "shared/tiles/tile",
     "values" => "shared/memory/values",
+    "weight_places" => "shared/tiles/weight_places",
 ];
 
 /// The constant that makes a kernel's `Values` f16: it chooses an import.

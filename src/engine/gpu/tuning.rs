@@ -31,13 +31,15 @@ pub enum Variant {
     Winograd,
     /// Winograd's transforms around `Shared`.
     WinogradShared,
-    /// Matrices that a subgroup holds together.
+    /// Tiles by matrices that a subgroup multiplies at once.
     Coop,
+    /// The same, twice as wide.
+    CoopWide,
 }
 
 impl Variant {
     /// All of them, the simplest first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Plain,
         Self::Subgroup,
         Self::Shared,
@@ -47,6 +49,7 @@ impl Variant {
         Self::Winograd,
         Self::WinogradShared,
         Self::Coop,
+        Self::CoopWide,
     ];
     /// Its name in tuning files, results and on the command line.
     pub const fn name(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Variant {
             Self::Winograd => "winograd",
             Self::WinogradShared => "winograd_shared",
             Self::Coop => "coop",
+            Self::CoopWide => "coop_wide",
         }
     }
     /// The variant of that name.
@@ -69,6 +73,10 @@ impl Variant {
     /// Whether it is one of Winograd's.
     pub const fn is_winograds(self) -> bool {
         matches!(self, Self::Winograd | Self::WinogradShared)
+    }
+    /// Whether a subgroup multiplies matrices at once.
+    pub const fn is_of_matrices(self) -> bool {
+        matches!(self, Self::Coop | Self::CoopWide)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wgpu::CooperativeScalarType::{self, F16, F32};
 
-/// Bytes of workgroup memory that the kernels' tiles need (`shaders/shared/matrices/coop_tile.wgsl`); every adapter that is
+/// Bytes of workgroup memory that the kernels' tiles need (`shaders/shared/tiles/coop_tile.wgsl`); every adapter that is
 /// known to list matrices has as many.
 const WORKGROUP_MEMORY: u32 = 32 << 10;
 

@@ -33,7 +33,7 @@ impl SumKernel {
     }
 }
 
-/// Sums that a workgroup computes in its memory: rows × columns (`shaders/shared/tile.wgsl`).
+/// Sums that a workgroup computes in its memory: rows × columns (`shaders/shared/tiles/tile.wgsl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tile {
     /// 64 × 64
@@ -86,9 +86,9 @@ impl Tile {
         let cost = |tile: &Self| tile.count(sums) * tile.cost();
         Self::ALL.into_iter().min_by_key(cost).unwrap_or(Self::Small)
     }
-    /// The tile that matrices fill with so many sums in the least time. A stage of the small one takes 1.18 times as long for a
-    /// multiply-add, where a product of 16 × 16 takes 32 cycles of a unit of AMD's and any other instruction one or two. Sums
-    /// that are `cut` into parts make workgroups enough whatever the tile.
+    /// The tile that matrices fill with so many sums in the least time. In the one of 128 × 64 a product of matrices takes 1.1 times
+    /// as long for y and dx and 1.25 times for dw, as a compiler for AMD's GPUs writes the loop (`tests/engine/radv`). Sums that
+    /// are `cut` into parts make workgroups enough whatever the tile.
     pub(super) fn for_matrices(sums: [usize; 2], cut: bool) -> Self {
         let least = if cut { 1 } else { ENOUGH };
         let time = |(tile, cost): &(Self, usize)| {
@@ -111,7 +111,7 @@ impl Tile {
     }
 }
 
-/// A tile as matrices fill it (`shaders/shared/matrices/coop_tile.wgsl`).
+/// A tile as matrices fill it (`shaders/shared/tiles/coop_tile.wgsl`).
 pub(super) struct MatrixTile {
     /// What makes a kernel one of this tile.
     pub constants: [(&'static str, u32); 6],

@@ -21,7 +21,7 @@ pub fn offered(variant: Variant, caps: &Caps) -> bool {
         Variant::Subgroup | Variant::Winograd | Variant::WinogradShared => {
             caps.subgroup.is_some_and(|l| l >= 8)
         }
-        Variant::Coop => caps.matrices.any() && caps.subgroup.is_some(),
+        Variant::Coop | Variant::CoopWide => caps.matrices.any() && caps.subgroup.is_some(),
         Variant::Plain | Variant::Shared | Variant::Tall | Variant::Wide | Variant::Split => true,
     }
 }
@@ -54,12 +54,12 @@ impl Conv2d {
         let half = x.format == Format::F16;
         // A test may ask for matrices that nobody has proven yet.
         let units = caps.matrices.side(half).is_some()
-            && (rec.gpu.trusts_matrices() || rec.variant == Some(Variant::Coop));
+            && (rec.gpu.trusts_matrices() || rec.variant.is_some_and(Variant::is_of_matrices));
         let able = |variant: &Variant| {
             offered(*variant, caps)
                 && (tiled || !variant.is_winograds())
                 && !(cut && *variant == Variant::Split)
-                && (units || *variant != Variant::Coop)
+                && (units || !variant.is_of_matrices())
         };
         let taps = self.taps_inside([p, q]);
         // The kernel's tiles have sixteen rows.
@@ -67,7 +67,7 @@ impl Conv2d {
         let direct = ((n * taps * c * k) as f64 * padded) as usize;
         let default = match caps.software {
             // Who asks for f16 asks for what multiplies it fastest; in f32 they add in another order, and wait to be asked.
-            false if half && able(&Variant::Coop) => Variant::Coop,
+            false if half && units => self.matrices_by_rule(pass, w, covered),
             false => self.tiles_by_rule(pass, w, covered),
             true if able(&Variant::Winograd) && cost < direct => Variant::Winograd,
             true if able(&Variant::Subgroup) => Variant::Subgroup,
@@ -90,9 +90,8 @@ impl Conv2d {
             Variant::Tall => SumKernel::Shared { tile: Tile::Tall, split: false },
             Variant::Wide => SumKernel::Shared { tile: Tile::Wide, split: false },
             Variant::Split => SumKernel::Shared { tile: Tile::Wide, split: true },
-            Variant::Coop => {
-                SumKernel::Coop { tile: Tile::for_matrices(self.sums(pass, w, covered).0, cut) }
-            }
+            Variant::Coop => SumKernel::Coop { tile: Tile::Tall },
+            Variant::CoopWide => SumKernel::Coop { tile: Tile::Wide },
         };
         let tiles = chosen.is_winograds().then(|| tiles.by(kernel));
         Way { kernel, tiles }
@@ -120,6 +119,14 @@ impl Conv2d {
             Tile::Tall => Variant::Tall,
             Tile::Wide if split => Variant::Split,
             Tile::Wide => Variant::Wide,
+        }
+    }
+    /// The tiles by matrices that a GPU gets where nothing was measured. A weight gradient's sums are cut into parts.
+    fn matrices_by_rule(&self, pass: Pass, w: &Tensor, covered: [usize; 3]) -> Variant {
+        let (sums, _) = self.sums(pass, w, covered);
+        match Tile::for_matrices(sums, pass == Pass::GradWeight) {
+            Tile::Wide => Variant::CoopWide,
+            Tile::Tall | Tile::Small => Variant::Coop,
         }
     }
     /// Whether Winograd's convolution solves it: 3 × 3, stride 1; dilated, if the padding is a multiple of that, so

@@ -8,17 +8,17 @@ use std::{
 };
 use tempfile::{NamedTempFile, TempPath};
 
-/// Letters of a file's name that the name of its part keeps.
+/// Number of letters of a file's name that the name of its part keeps.
 const KEPT: usize = 60;
-/// How often a part is made anew that another process swept away at once.
+/// Number of times that a part is made anew that another process swept away at once.
 const TRIES: usize = 16;
 
-/// Who may read a file that is written here.
+/// Readers of a file that is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readers {
-    /// Whoever the system's own rules let.
+    /// Everybody whom the system's own rules let.
     All,
-    /// Its owner alone.
+    /// The owner alone.
     Owner,
 }
 
@@ -36,7 +36,8 @@ pub fn replace(
     replaced(path, Readers::All, write)
 }
 
-/// As [`replace`], and only the owner may read the file, where the system knows owners: for what names patients.
+/// Replaces as [`replace`], and only the owner may read the file, where the system knows owners: for what names
+/// patients.
 ///
 /// # Errors
 /// As [`replace`].
@@ -68,7 +69,7 @@ fn replaced(
     })
 }
 
-/// A new, locked file beside `path`, once what killed processes left of the same name is gone.
+/// Creates a locked file beside `path`, once what killed processes left of the same name is gone.
 fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let begin = format!(".{}.", name.chars().take(KEPT).collect::<String>());
@@ -78,7 +79,7 @@ fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What the process's mask takes away is taken away of this too.
+        // The process's umask takes its share of these permissions too.
         let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
         builder.permissions(fs::Permissions::from_mode(mode));
     }
@@ -95,7 +96,7 @@ fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     Ok((file, part))
 }
 
-/// Locks a part; whether another process took it for a dead one's before that.
+/// Locks a part, and says whether another process took it for a dead one's before that.
 fn swept(part: &NamedTempFile) -> bool {
     match part.as_file().try_lock() {
         // Where files cannot be locked, nothing is swept.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const BROWSERS: usize = 64;
 
 /// The kernels that need more.
-const BEYOND: [&str; 9] = [
+const BEYOND: [&str; 10] = [
     "conv2d/coop",
     "conv2d/plain",
     "conv2d/shared",
@@ -18,7 +18,8 @@ const BEYOND: [&str; 9] = [
     "conv2d/weight_plain",
     "conv2d/weight_shared",
     "conv2d/weight_subgroup",
-    "conv2d/winograd",
+    "conv2d/winograd/channels",
+    "conv2d/winograd/columns",
 ];
 
 #[test]

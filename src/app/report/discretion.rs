@@ -1,27 +1,30 @@
-//! What a page that may be handed on leaves out: where files lie on this machine, and who patients are.
+//! Discretion of pages that may be handed on: they leave out where files lie on this machine, and who
+//! patients are.
 
 use sha2::{Digest, Sha256};
 use std::{collections::HashSet, path::Path};
 
-/// Digits of a patient's digest.
+/// Number of digits of a patient's digest.
 const DIGITS: usize = 8;
-/// Digits from which on a number is a patient's wherever it stands; shorter ones are numbers of other things too.
+/// Number of digits from which on a number is a patient's wherever it stands; shorter ones are numbers of other
+/// things too.
 const LONG: usize = 6;
 /// Words after which a patient is named.
 const NAMING: [&str; 3] = ["patient", "patients", "PatientID"];
 
-/// Takes paths of this machine and patients out of text: below a known folder a path is relative to it, any other is its
-/// last name; a patient is a digest, the same one on every page.
+/// Filter that takes paths of this machine and patients out of text: below a known folder a path is relative to it, any
+/// other is its last name; a patient is a digest, the same one on every page.
 pub struct Discretion {
     /// Whether all is left as it is.
     open: bool,
-    /// Absolute folders and what stands for each, the longest first.
+    /// Absolute folders and the text that stands for each, the longest first.
     folders: Vec<(String, String)>,
     patients: HashSet<String>,
 }
 
 impl Discretion {
-    /// Knows the working folder; with `open`, leaves paths and patients as they are.
+    /// A filter that knows the working folder; with `open`, it leaves paths and patients as they
+    /// are.
     pub fn new(open: bool) -> Self {
         let mut made = Self { open, folders: Vec::new(), patients: HashSet::new() };
         if let Ok(here) = std::env::current_dir() {
@@ -29,7 +32,7 @@ impl Discretion {
         }
         made
     }
-    /// From now on paths below `folder`, such as a data set's, are relative to it.
+    /// Makes paths below `folder`, such as a data set's, relative to it from now on.
     pub fn folder(&mut self, folder: &Path) {
         let forms = [std::path::absolute(folder), folder.canonicalize()];
         for form in forms.into_iter().flatten().chain([folder.to_owned()]) {
@@ -38,7 +41,7 @@ impl Discretion {
             self.known(&form, if name.is_empty() { "." } else { &name });
         }
     }
-    /// From now on this is a patient.
+    /// Adds patients, who become digests from now on.
     pub fn patients<S: Into<String>>(&mut self, patients: impl IntoIterator<Item = S>) {
         let named = patients.into_iter().map(Into::into);
         // A film that is its own patient is called by its path, which is no secret.
@@ -52,21 +55,21 @@ impl Discretion {
             self.folders.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         }
     }
-    /// The text without them.
+    /// The text without paths of this machine and patients.
     pub fn text(&self, text: &str) -> String {
         if self.open {
             return text.to_owned();
         }
         self.without_patients(&without_paths(&self.below_folders(text)))
     }
-    /// A place, which may be a patient's bare name.
+    /// The text of a place, which may be a patient's bare name.
     pub fn place(&self, place: &str) -> String {
         match !self.open && self.patients.contains(place) {
             true => digest(place),
             false => self.text(place),
         }
     }
-    /// Known folders taken off the paths below them.
+    /// Takes known folders off the paths below them.
     fn below_folders(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (folder, name) in &self.folders {
@@ -94,7 +97,7 @@ impl Discretion {
         }
         text
     }
-    /// Patients as digests. A file's name stays, whatever it is made of.
+    /// Replaces patients by digests. A file's name stays, whatever it is made of.
     fn without_patients(&self, text: &str) -> String {
         if self.patients.is_empty() {
             return text.to_owned();
@@ -156,7 +159,7 @@ fn enumerated(before: &str, after: &str) -> bool {
     open && close
 }
 
-/// A patient as a page names it.
+/// Name of a patient on a page: a digest.
 pub fn digest(patient: &str) -> String {
     let hash = Sha256::digest(patient.as_bytes());
     let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -167,18 +170,18 @@ fn in_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '^')
 }
 
-/// Whether a path may begin behind this.
+/// Whether a path may begin behind this letter.
 fn opens(c: char) -> bool {
     !(c.is_alphanumeric() || matches!(c, '/' | '\\' | '_' | '-' | '.' | '~'))
 }
 
-/// Whether a name in a path may have this in it, where nothing is quoted.
+/// Whether a name in a path may have this letter in it, where nothing is quoted.
 fn within(c: char) -> bool {
     !(c.is_whitespace()
         || matches!(c, '"' | '\'' | '`' | ',' | ';' | ':' | ')' | ']' | '}' | '>' | '|'))
 }
 
-/// Absolute paths, and those that lead up, by their last names.
+/// Replaces absolute paths, and those that lead up, by their last names.
 fn without_paths(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -215,7 +218,8 @@ fn leads_away(text: &str) -> bool {
             .any(|begin| text.strip_prefix(begin).is_some_and(named))
 }
 
-/// Bytes of the path that text begins with: to the closing quote where one stands before it.
+/// Number of bytes of the path that text begins with: to the closing quote where one stands before
+/// it.
 fn length(text: &str, before: Option<char>) -> usize {
     if let Some(quote @ ('"' | '\'' | '`')) = before
         && let Some(end) = text.find([quote, '\n'])

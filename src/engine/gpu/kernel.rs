@@ -69,6 +69,7 @@ const IMPORTS: &[(&str, &str)] = imports![
     "batch_norm/moments" => "batch_norm/moments",
     "conv2d/sum_params" => "conv2d/sum_params",
     "conv2d/weight_params" => "conv2d/weight_params",
+    "conv2d/winograd/params" => "conv2d/winograd/params",
     "bitonic" => "shared/order/bitonic",
     "boxes" => "shared/boxes",
     "component" => "shared/component",

@@ -18,11 +18,14 @@ pub const VARIANTS: &[Variant] = &Variant::ALL;
 /// Whether an adapter has what a variant needs.
 pub fn offered(variant: Variant, caps: &Caps) -> bool {
     match variant {
-        Variant::Subgroup | Variant::Winograd | Variant::WinogradShared => {
-            caps.subgroup.is_some_and(|l| l >= 8)
-        }
+        Variant::Subgroup | Variant::Winograd => caps.subgroup.is_some_and(|l| l >= 8),
         Variant::Coop | Variant::CoopWide => caps.matrices.any() && caps.subgroup.is_some(),
-        Variant::Plain | Variant::Shared | Variant::Tall | Variant::Wide | Variant::Split => true,
+        Variant::Plain
+        | Variant::WinogradShared
+        | Variant::Shared
+        | Variant::Tall
+        | Variant::Wide
+        | Variant::Split => true,
     }
 }
 

@@ -12,12 +12,15 @@
 use super::{correlate, kernel, op::Conv2d, weight};
 use crate::{
     Result,
-    gpu::{Cost, Kernel, Recording, fold},
+    gpu::{Cost, Gpu, Kernel, Recording, fold},
     kernel, params,
     tensor::{Array, Tensor},
 };
 
-const TRANSFORM: Kernel<Params> = kernel!("conv2d/winograd");
+/// Eight lanes a tile and quad of channels.
+const BY_COLUMN: Kernel<Params> = kernel!("conv2d/winograd/columns");
+/// A thread a tile and channel.
+const BY_CHANNEL: Kernel<Params> = kernel!("conv2d/winograd/channels");
 
 params! {
     struct Params {
@@ -305,16 +308,20 @@ fn transform(
         ("HAS_BIAS", u32::from(bias.is_some())),
         ("FLIPPED", u32::from(flipped)),
     ];
+    let by_column = tiles.kernel == kernel::SumKernel::Subgroup;
     let cost = Cost {
         // The product counts as the whole convolution.
         flops: 0,
-        trips: CHUNK.min(quads) as u64,
+        trips: if by_column { CHUNK.min(quads) as u64 } else { 0 },
         shape: format!("{:?} → {:?}, {count} tiles", x.shape, y.shape),
     };
     let rows: Vec<f32> = matrix.data.iter().map(|v| *v as f32).collect();
     let matrix = rec.gpu.alloc(4 * rows.len() as u64)?;
     rec.gpu.write(&matrix, bytemuck::cast_slice(&rows));
     let slices = [&matrix, &x.data, &bias.unwrap_or(x).data, &y.data];
-    let grid = fold(count * quads.div_ceil(CHUNK));
-    rec.launch(&TRANSFORM, &constants, p, &slices, grid, cost)
+    let (kernel, grid) = match by_column {
+        true => (&BY_COLUMN, fold(count * quads.div_ceil(CHUNK))),
+        false => (&BY_CHANNEL, Gpu::grid(4 * count * quads)),
+    };
+    rec.launch(kernel, &constants, p, &slices, grid, cost)
 }

@@ -60,7 +60,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
-/// An image and what is on it.
+/// Image and the marks on it.
 struct Image {
     place: Place,
     name: String,
@@ -68,7 +68,7 @@ struct Image {
     marks: Marks,
 }
 
-/// A whole file.
+/// Entries of a whole file.
 struct CocoFile {
     path: PathBuf,
     json: Value,
@@ -85,7 +85,7 @@ impl CocoFile {
         Ok(Self { path: path.into(), json })
     }
 
-    /// The images in the order of the file; what is wrong with single marks goes to `flaws`.
+    /// Reads the images in the order of the file; the flaws of single marks go to `flaws`.
     fn images(
         &self,
         shape: AnnotationShape,
@@ -211,7 +211,7 @@ impl<'a> JsonEntry<'a> {
         }
     }
 
-    /// Whether it is a crowd, not one thing.
+    /// Whether the entry is of a crowd, not of one thing.
     fn is_crowd(&self) -> Result<bool> {
         match self.json.get("iscrowd") {
             None | Some(Value::Null) => Ok(false),
@@ -242,7 +242,7 @@ impl<'a> JsonEntry<'a> {
             .ok_or_else(|| self.fault("a list of numbers", value.to_string()))
     }
 
-    /// The box as `x1 y1 x2 y2`.
+    /// The box of the entry as `x1 y1 x2 y2`.
     fn corners(&self, size: [usize; 2]) -> Result<[f32; 4]> {
         if self.is_crowd()? {
             return Err(self.fault("a box around one thing", "a crowd"));

@@ -1,4 +1,4 @@
-//! A table in memory whose cells `,`, `;`, tabs or `|` separate.
+//! Tables in memory whose cells `,`, `;`, tabs or `|` separate.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,12 @@ use crate::{
     did_you_mean,
 };
 
-/// What separates cells; of several that fit, the first.
+/// Separators of cells; of several that fit, the first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Rows and bytes that are looked at to tell which.
+/// Number of rows and of bytes that are looked at to tell the separator.
 const LOOKED_AT: (usize, usize) = (20, 1 << 16);
-/// Bytes of a table, cells of all its rows together, bytes of a cell and letters of a column's name, beyond which none is read.
+/// Largest number of bytes of a table, of cells of all its rows together, of bytes of a cell and of letters of a
+/// column's name; none beyond is read.
 const MOST_BYTES: u64 = 512 << 20;
 const MOST_CELLS: usize = 32 << 20;
 const LONGEST_CELL: usize = 1 << 20;
@@ -23,7 +24,7 @@ const LONGEST_NAME: usize = 1000;
 
 /// A table in memory.
 pub struct Table {
-    /// Where it was read.
+    /// Path of its file.
     pub path: PathBuf,
     /// The names of the columns.
     pub header: Vec<String>,
@@ -41,7 +42,7 @@ impl Table {
         Self::parse(path, ragged, true)
     }
 
-    /// Reads such a file that has no header.
+    /// Reads a file as [`Table::read`] does, but one that has no header.
     ///
     /// # Errors
     /// As [`Table::read`].
@@ -104,12 +105,12 @@ impl Table {
         Err(Error::data(self.place(*line), expected, found, "close it, or remove it"))
     }
 
-    /// File and line, for errors.
+    /// Place of a line of the file, for errors.
     pub fn place(&self, line: u64) -> Place {
         Place::from(&self.path).line(line)
     }
 
-    /// The place of a column.
+    /// Index of a column.
     pub(in crate::data) fn column(&self, name: &str) -> Result<usize> {
         if self.header.iter().filter(|column| *column == name).count() > 1 {
             let (expected, found) = (format!("one column {name}"), "several");
@@ -126,8 +127,8 @@ impl Table {
     }
 }
 
-/// What separates the cells, and the lines before the header that say so (`sep=;`, as spreadsheets write it). Of what
-/// the first rows have as often as the header has it, it is what makes the most columns.
+/// Separator of the cells, and number of lines before the header that say so (`sep=;`, as spreadsheets write it). Of
+/// what the first rows have as often as the header has it, it is what makes the most columns.
 fn separator(text: &str) -> (u8, usize) {
     let said = text.lines().next().and_then(|line| line.strip_prefix("sep="));
     if let Some(&[separator]) = said.map(str::as_bytes)
@@ -189,7 +190,7 @@ pub(in crate::data) struct OwnerColumns {
 }
 
 impl OwnerColumns {
-    /// Those of a table.
+    /// The columns of a table.
     ///
     /// # Errors
     /// A column that the table lacks.

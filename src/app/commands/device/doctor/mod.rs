@@ -227,7 +227,7 @@ fn heading(a: &Adapter) -> String {
     let mut text = format!(
         "{:<2} {}\n   {} · {} {} · {}\n   limits     buffer {} MiB, binding {} MiB, {} storage buffers, \
          workgroup {} KiB and {} invocations, immediates {} bytes\n   features   immediates {}, \
-         subgroups {subgroups}, matrices {}; f16 {}, timestamps {}\n",
+         subgroups {subgroups}, matrices {}, f16 {}, timestamps {}\n",
         a.number,
         a.name,
         a.backend,

@@ -11,9 +11,9 @@ use mtpret_engine::error::Place;
 
 use crate::{Error, Result};
 
-/// Bytes beyond which no list of annotations is read.
+/// Number of bytes beyond which no list of annotations is read.
 const MOST_BYTES: u64 = 1 << 30;
-/// How a file in another encoding is mended.
+/// Mend of a file in another encoding.
 const SAVE: &str =
     "save it as UTF-8 (in a spreadsheet \"CSV UTF-8\", in an editor \"Save with encoding\")";
 
@@ -25,7 +25,7 @@ pub(in crate::data) fn read(path: &Path, mend: &str) -> Result<String> {
     decode(path, bytes(path, MOST_BYTES, mend)?, None)
 }
 
-/// As [`read`], of a file of at most `most` bytes.
+/// Reads as [`read`] a file of at most `most` bytes.
 pub(in crate::data) fn read_at_most(path: &Path, most: u64, mend: &str) -> Result<String> {
     decode(path, bytes(path, most, mend)?, None)
 }

@@ -10,18 +10,7 @@
 
 #import grid
 #import quads
-
-struct Params {
-    tiles: u32, tiles_h: u32, tiles_w: u32,                   // all of them; those of an image
-    quads: u32, chunk: u32,                                   // of a tile; those of a workgroup
-    x_tile: u32, x_image: u32, x_row: u32, x_column: u32,     // quads of x from one to the next
-    x_step: u32, x_first_h: i32, x_first_w: i32,              // element (i, j) of tile (h, w): first + step · (h, w) + (i, j)
-    x_h: u32, x_w: u32,                                       // zeros lie around these
-    y_tile: u32, y_image: u32, y_row: u32, y_column: u32,
-    y_step: u32, y_h: u32, y_w: u32,
-    x_dilation: u32, y_dilation: u32,                         // pixels between elements; each phase is an image of its own
-}
-var<immediate> p: Params;
+#import conv2d/winograd/params
 
 @group(0) @binding(0) var<storage, read> matrix: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<Quad>;
@@ -57,27 +46,19 @@ fn main(
             side[o][i] = subgroupShuffle(mine[i], o);
         }
     }
-    let row = tile / p.tiles_w;
-    let image = row / p.tiles_h;
-    let at = vec2u(row - image * p.tiles_h, tile - row * p.tiles_w);
+    let at = tile_at(tile);
     let column_of = select(lane, IN - 1u - lane, FLIPPED == 1u);
-    let xd = i32(p.x_dilation);
-    let x_image = image / (p.x_dilation * p.x_dilation);
-    let x_phase = vec2i(vec2u(image / p.x_dilation % p.x_dilation, image % p.x_dilation));
-    let h = (i32(at.x * p.x_step) + p.x_first_h) * xd + x_phase.x;
-    let w = (i32(at.y * p.x_step + column_of) + p.x_first_w) * xd + x_phase.y;
-    let from_w = i32(tile * p.x_tile + x_image * p.x_image) + w * i32(p.x_column);
+    let w = at.x.y + i32(column_of * p.x_dilation);
+    let from_w = i32(at.x_quad) + w * i32(p.x_column);
     let within_w = lane < IN && w >= 0 && w < i32(p.x_w);
-    let y_image = image / (p.y_dilation * p.y_dilation);
-    let to_h = at.x * p.y_step * p.y_dilation + image / p.y_dilation % p.y_dilation;
-    let to_w = (at.y * p.y_step + lane) * p.y_dilation + image % p.y_dilation;
-    let to = tile * p.y_tile + y_image * p.y_image + to_h * p.y_row + to_w * p.y_column;
+    let to_w = at.y.y + lane * p.y_dilation;
+    let to = at.y_quad + at.y.x * p.y_row + to_w * p.y_column;
     let stores = lane < OUT && to_w < p.y_w;
     let first = task % chunks * p.chunk;
     for (var q = first; q < min(first + p.chunk, p.quads); q += 1u) {
         var column: array<vec4f, IN>;
         for (var i = 0u; i < IN; i += 1u) {
-            let from_h = h + i32(select(i, IN - 1u - i, FLIPPED == 1u)) * xd;
+            let from_h = at.x.x + i32(select(i, IN - 1u - i, FLIPPED == 1u) * p.x_dilation);
             if within_w && from_h >= 0 && from_h < i32(p.x_h) {
                 column[i] = quad(x[u32(from_w + from_h * i32(p.x_row)) + q]);
             }
@@ -94,7 +75,7 @@ fn main(
             if HAS_BIAS == 1u {
                 sum += bias[q];
             }
-            if stores && to_h + o * p.y_dilation < p.y_h {
+            if stores && at.y.x + o * p.y_dilation < p.y_h {
                 y[to + o * p.y_dilation * p.y_row + q] = packed(sum);
             }
         }

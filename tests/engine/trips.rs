@@ -144,7 +144,7 @@ fn push(all: &mut Expressions, expression: Expression) -> Handle<Expression> {
 
 fn device() -> Gpu {
     let options = DeviceOptions {
-        matrices: Matrices::ByHand,
+        matrices: Matrices::ByHand { side: 16, lanes: 32 },
         rewrite: Some(counting),
         count_trips: true,
         ..DeviceOptions::default()

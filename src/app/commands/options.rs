@@ -4,6 +4,7 @@ use super::watch;
 use crate::{Error, Result};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use mtpret_engine::{
+    autotune::{cache, matrices},
     gpu::{DeviceOptions, Gpu, Matrices, Progress},
     step::StepOptions,
 };
@@ -130,18 +131,15 @@ pub struct DeviceArgs {
     /// and cuts batches where it must [default: what the adapter has].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
     pub memory: Option<u64>,
-    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16. Sums,
-    /// statistics, heads and weights stay f32; the loss is scaled, and a step whose gradients overflow moves nothing.
+    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16, and GPUs that
+    /// multiply matrices of f16 at once do so. Sums, statistics, heads and weights stay f32; the loss is scaled, and a step
+    /// whose gradients overflow moves nothing.
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: Precision,
     /// Before the first step, measure which kernel is the fastest at each shape that nobody measured on this adapter
     /// yet; kept for later runs (see `mtpret tune`).
     #[arg(long)]
     pub tune: bool,
-    /// Also have kernels that multiply 8 × 8 matrices which a subgroup holds together (variant `coop`), where the adapter
-    /// lists them and wgpu calls them experimental; `--tune` takes them where they are the fastest.
-    #[arg(long)]
-    pub matrices: bool,
 }
 
 /// How features lie in memory.
@@ -178,6 +176,24 @@ impl DeviceArgs {
         }
         Ok(device)
     }
+    /// Opens the adapter for training, and says what f16 brings there.
+    ///
+    /// # Errors
+    /// As [`DeviceArgs::open`].
+    pub fn open_for_training(&self) -> Result<Device> {
+        let device = self.open()?;
+        let name = &device.info().name;
+        let line = match self.precision {
+            Precision::F32 => matrices::brings(&device)?,
+            Precision::F16 => {
+                device.multiplies().map(|all| format!("multiplies matrices at once: {all}"))
+            }
+        };
+        if let Some(line) = line {
+            eprintln!("adapter: {name} {line}");
+        }
+        Ok(device)
+    }
     /// Opens the adapter for who is run by another program, which reads standard error.
     ///
     /// # Errors
@@ -186,16 +202,18 @@ impl DeviceArgs {
         let options = DeviceOptions {
             adapter: self.adapter.clone(),
             checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
-            cache: cache(),
-            matrices: if self.matrices { Matrices::Listed } else { Matrices::Unused },
+            cache: folder(),
+            matrices: Matrices::Listed,
             progress: Some(watch::progress as Progress),
             note: Some(|line| eprintln!("{line}")),
             ..DeviceOptions::default()
         };
         let gpu = Gpu::open(options)?;
-        mtpret_engine::autotune::cache::load(&gpu)?;
+        cache::load(&gpu)?;
+        let half = self.precision == Precision::F16;
+        matrices::prove(&gpu, half || self.tune)?;
         let step = StepOptions {
-            half: self.precision == Precision::F16,
+            half,
             memory: self.memory(),
             tune: self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str)),
         };
@@ -205,7 +223,7 @@ impl DeviceArgs {
 
 /// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
 /// the variable is set to nothing.
-fn cache() -> Option<PathBuf> {
+fn folder() -> Option<PathBuf> {
     match std::env::var_os("MTPRET_CACHE") {
         Some(folder) => (!folder.is_empty()).then(|| folder.into()),
         None => Some(choose_native_strategy().ok()?.cache_dir().join("mtpret")),

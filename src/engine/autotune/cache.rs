@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Place, Result},
     file,
-    gpu::{Gpu, Tuned, Tuning, dropped},
+    gpu::{Gpu, Proof, Tuned, Tuning, dropped},
 };
 use include_dir::{Dir, include_dir};
 use std::{
@@ -120,8 +120,20 @@ pub fn load(gpu: &Gpu) -> Result<()> {
 /// It cannot be read or written.
 pub fn add(gpu: &Gpu, problems: BTreeMap<String, Tuned>) -> Result<()> {
     gpu.adopt(problems.clone());
+    change(gpu, |tuning| tuning.problems.extend(problems))
+}
+
+/// Notes in this adapter's tuning file what was found of its products of matrices.
+///
+/// # Errors
+/// It cannot be read or written.
+pub(super) fn prove(gpu: &Gpu, proof: Proof) -> Result<()> {
+    change(gpu, |tuning| tuning.matrices = Some(proof))
+}
+
+fn change(gpu: &Gpu, change: impl FnOnce(&mut Tuning)) -> Result<()> {
     let mut tuning = measured(gpu)?;
-    tuning.problems.extend(problems);
+    change(&mut tuning);
     match file(gpu) {
         Some(path) => write(&tuning, &path),
         None => Ok(()),

@@ -1,6 +1,7 @@
 //! Autotuning: measures which of several kernels is the fastest at each problem of a recording.
 
 pub mod cache;
+pub mod matrices;
 
 use crate::{
     Error, Result,

@@ -247,7 +247,7 @@ fn is_scalar(module: &Module, all: &Rebuild, of: Handle<Expression>) -> bool {
 fn device(rewrite: Rewrite) -> Gpu {
     let options = DeviceOptions {
         poison: true,
-        matrices: Matrices::ByHand,
+        matrices: Matrices::ByHand { side: 16, lanes: 32 },
         rewrite: Some(rewrite),
         ..DeviceOptions::default()
     };

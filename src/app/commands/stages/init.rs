@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     show(&sets);
-    let gpu = args.device.open()?;
+    let gpu = args.device.open_for_training()?;
     let author = format!("mtpret init {} --minutes {}", args.folder.display(), args.minutes);
     let plan = InitPlan {
         author: &author,

@@ -70,7 +70,7 @@ impl Common {
         Ok((config, folder, resume))
     }
     fn gpu(&self) -> Result<Device> {
-        self.settings.device.open()
+        self.settings.device.open_for_training()
     }
     /// Does the work of a run, which is this process's meanwhile. A lost device is opened again as often as was asked for.
     ///

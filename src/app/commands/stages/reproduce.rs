@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     locate(&mut config, &args.folders, &watch)?;
     let inits = chosen(args, &mut config)?;
-    let gpu = args.device.open()?;
+    let gpu = args.device.open_for_training()?;
     let (inits, missing) = Experiment::available(&config, inits);
     if args.dry_run || (args.budget.is_some() && !resume) {
         watch.note("timing every distinct stage");

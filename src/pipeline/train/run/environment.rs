@@ -58,6 +58,9 @@ pub struct Process {
     pub compiler: Option<String>,
     /// How features lie in memory: `f32` or `f16`.
     pub precision: String,
+    /// Matrices of f16 that a subgroup multiplies at once, where features are f16 and the adapter has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrices: Option<String>,
     /// When it began and ended, seconds since 1970 in UTC; no end if the machine stopped.
     pub started: u64,
     /// See `started`.
@@ -137,6 +140,7 @@ impl Open {
             backend: format!("{:?}", info.backend),
             compiler: compiler(info.backend).map(str::to_owned),
             precision: if gpu.step.half { "f16" } else { "f32" }.into(),
+            matrices: gpu.multiplies().filter(|_| gpu.step.half).map(|units| units.to_string()),
             started: now(),
             ..Process::default()
         });

@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
     let settings = args.settings.overrides();
     let watch = Console::new(args.settings.json);
     watch.listen()?;
-    let gpu = args.settings.device.open()?;
+    let gpu = args.settings.device.open_for_training()?;
     let (mut config, run) = match &args.resume {
         Some(folder) => {
             let config = config::load(&folder.join("config.resolved.toml"), &settings)?;

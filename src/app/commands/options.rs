@@ -122,11 +122,37 @@ pub(in crate::commands) fn size(text: &str) -> std::result::Result<[usize; 2], S
 
 /// Which adapter to run on.
 #[derive(clap::Args, Clone, Debug)]
-pub struct DeviceArgs {
+pub struct AdapterArgs {
     /// The adapter's number or a part of its name, as `mtpret doctor` lists them
     /// [default: the most powerful].
     #[arg(long, value_name = "N|NAME")]
     pub adapter: Option<String>,
+}
+
+impl AdapterArgs {
+    /// Opens the adapter; measured kernels are not taken.
+    ///
+    /// # Errors
+    /// There is none, or none of that name.
+    pub fn open(&self) -> Result<Gpu> {
+        Gpu::open(DeviceOptions {
+            adapter: self.adapter.clone(),
+            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
+            cache: folder(),
+            matrices: Matrices::Listed,
+            progress: Some(watch::progress as Progress),
+            note: Some(|line| eprintln!("{line}")),
+            ..DeviceOptions::default()
+        })
+    }
+}
+
+/// Which adapter to run on, and how its memory and kernels are used.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// The adapter.
+    #[command(flatten)]
+    pub adapter: AdapterArgs,
     /// MiB of device memory that a training step keeps to, weights included: it computes cheap tensors twice,
     /// and cuts batches where it must [default: what the adapter has].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
@@ -158,7 +184,7 @@ impl DeviceArgs {
     }
     /// The options that were given, as words for a command line.
     pub fn describe(&self) -> String {
-        let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
+        let adapter = self.adapter.adapter.iter().map(|name| format!(" --adapter {name:?}"));
         let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
         let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());
         let tune = self.tune.then(|| " --tune".to_owned());
@@ -199,16 +225,7 @@ impl DeviceArgs {
     /// # Errors
     /// As [`DeviceArgs::open`].
     pub fn open_for_programs(&self) -> Result<Device> {
-        let options = DeviceOptions {
-            adapter: self.adapter.clone(),
-            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
-            cache: folder(),
-            matrices: Matrices::Listed,
-            progress: Some(watch::progress as Progress),
-            note: Some(|line| eprintln!("{line}")),
-            ..DeviceOptions::default()
-        };
-        let gpu = Gpu::open(options)?;
+        let gpu = self.adapter.open()?;
         cache::load(&gpu)?;
         let half = self.precision == Precision::F16;
         matrices::prove(&gpu, half || self.tune)?;

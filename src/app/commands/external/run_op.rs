@@ -4,7 +4,7 @@ use crate::{
     Error, Place, Result,
     commands::{
         faults::{as_request, unread},
-        options::DeviceArgs,
+        options::AdapterArgs,
     },
 };
 use mtpret_engine::{
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: AdapterArgs,
 }
 
 /// Largest difference between two variants, as a share of the largest value.
@@ -100,7 +100,7 @@ fn parse(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::
             })?)
         }
     };
-    let gpu = args.device.open_for_programs()?.gpu;
+    let gpu = args.device.open()?;
     let offered = suite.signature.offered(gpu.caps());
     if let Some(asked) = variant.filter(|asked| !offered.contains(asked)) {
         let (adapter, offered) = (&gpu.info().name, names(&offered).join(", "));

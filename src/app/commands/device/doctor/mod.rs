@@ -4,7 +4,7 @@ mod judge;
 mod page;
 
 use self::judge::judge;
-use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Discretion};
+use crate::{Error, Result, commands::options::AdapterArgs, report::discretion::Discretion};
 use mtpret_engine::{
     file,
     gpu::{
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: AdapterArgs,
 }
 
 /// Seeds of a case's inputs with the driver's checks off and on.

@@ -81,8 +81,8 @@ struct AuditedFilm<'a> {
     part: Part,
     sample: &'a Sample,
     look: &'a Look,
-    /// Whether it has a mask on which nothing is marked.
-    unmarked: bool,
+    /// What its mask marks.
+    cover: Cover,
 }
 
 /// Audits every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in
@@ -106,14 +106,14 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
     let judged: Vec<_> = films.par_iter().map(judged).collect();
     let mut entries = Vec::new();
     for (&(set, part, sample), judged) in films.iter().zip(judged) {
-        let unmarked = judged.as_ref().is_ok_and(|marked| !marked);
+        let cover = *judged.as_ref().unwrap_or(&Cover::Some);
         if let Err((what, misfit)) = judged {
             let name = &sets[set].0.source.name;
             let place = sample.path.display();
             findings.push(finding(Level::Error, what, name, place, misfit.to_string()));
         }
         if let Ok(look) = &looks[sample.path.as_path()] {
-            entries.push(AuditedFilm { set, part, sample, look, unmarked });
+            entries.push(AuditedFilm { set, part, sample, look, cover });
         }
     }
     let mut censuses = Vec::new();
@@ -126,6 +126,7 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
             findings.extend(studies::beside(&subject.source));
         }
         findings.extend(pictures::unmarked(&subject.source.name, &of_set));
+        findings.extend(pictures::all_marked(&subject.source.name, &of_set));
         findings.extend(rare(dataset));
         findings.extend(left_out(&subject.source, dataset));
         if let Some(file) = &subject.source.splits {
@@ -247,15 +248,31 @@ fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
     parts.into_iter().flat_map(|(part, films)| films.iter().map(move |film| (part, film)))
 }
 
-/// Whether something is marked on a film's mask, where it has one; an annotation must fit the film.
-fn annotated(sample: &Sample, size: [usize; 2]) -> Result<bool, Misfit> {
+/// What the mask of a film marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cover {
+    Nothing,
+    /// A part of the film; of films without masks too.
+    Some,
+    Everything,
+}
+
+/// What is marked on a film's mask, where it has one; what is known of the film must fit it.
+fn annotated(sample: &Sample, size: [usize; 2]) -> Result<Cover, Misfit> {
     match &sample.target {
-        Annotation::Mask { .. } => Ok(mask(&sample.target, size)?.contains(&1)),
-        Annotation::Polygons { .. } => mask(&sample.target, size).map(|_| true),
-        Annotation::Boxes { size: annotated, .. } => {
-            super::film::fit::upright(*annotated, size).map(|()| true)
+        Annotation::Mask { .. } => {
+            let mask = mask(&sample.target, size)?;
+            Ok(match (mask.contains(&1), mask.contains(&0)) {
+                (false, _) => Cover::Nothing,
+                (true, true) => Cover::Some,
+                (true, false) => Cover::Everything,
+            })
         }
-        Annotation::Labels(_) => Ok(true),
+        Annotation::Polygons { .. } => mask(&sample.target, size).map(|_| Cover::Some),
+        Annotation::Boxes { size: annotated, .. } => {
+            super::film::fit::upright(*annotated, size).map(|()| Cover::Some)
+        }
+        Annotation::Labels(_) => Ok(Cover::Some),
     }
 }
 

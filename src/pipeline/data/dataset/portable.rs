@@ -64,8 +64,9 @@ impl Source {
     }
     /// Every path that is relative to the root.
     fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let one = [&mut self.table, &mut self.test_table, &mut self.negatives, &mut self.splits];
-        let some = one.into_iter().flatten().chain(&mut self.annotations);
+        let tables = [&mut self.table, &mut self.val_table, &mut self.test_table];
+        let one = tables.into_iter().chain([&mut self.negatives, &mut self.splits]);
+        let some = one.flatten().chain(&mut self.annotations);
         some.chain([&mut self.images]).collect()
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         Kind, Labels, Sample, Source,
         dataset::{
             class::{class_of_cell, names},
+            given::by_folders,
             listing::{Flaw, Listing, Part, Row},
             uncertain::Policy,
         },
@@ -28,23 +29,44 @@ use crate::{
 /// Reads the tables of a [`crate::data::Format::Csv`] source.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let films = Films::below(source.films())?;
-    let table = source.table.as_deref().unwrap_or(Path::new(""));
-    let mut all = listing(source, table, &films, None)?;
-    let Some(test) = &source.test_table else { return Ok(all) };
-    let more = listing(source, test, &films, Some(Part::Test))?;
-    if more.labels != all.labels {
-        return Err(Error::data(
-            &source.root.join(test),
-            format!("the labels of the other table, {}", all.labels.names.join(", ")),
-            more.labels.names.join(", "),
-            "give both tables the same labels",
-        ));
+    let tables = source.tables();
+    let mut all = listing(source, tables[0].0, &films, None)?;
+    for (table, part) in tables.into_iter().skip(1) {
+        let mut more = listing(source, table, &films, part)?;
+        if source.label_separator.is_some() {
+            same_findings(&mut all, &mut more);
+        }
+        if more.labels != all.labels {
+            return Err(Error::data(
+                &source.root.join(table),
+                format!("the labels of the other table, {}", all.labels.names.join(", ")),
+                more.labels.names.join(", "),
+                "give both tables the same labels",
+            ));
+        }
+        all.rows.extend(more.rows);
+        all.flaws.extend(more.flaws);
+        all.missing += more.missing;
+        all.unlabelled += more.unlabelled;
     }
-    all.rows.extend(more.rows);
-    all.flaws.extend(more.flaws);
-    all.missing += more.missing;
-    all.unlabelled += more.unlabelled;
+    by_folders(source, &mut all.rows);
     Ok(all)
+}
+
+/// Gives both listings the findings of either: what a table never names is on none of its films.
+fn same_findings(one: &mut Listing, other: &mut Listing) {
+    let names: BTreeSet<String> =
+        one.labels.names.iter().chain(&other.labels.names).cloned().collect();
+    for listing in [one, other] {
+        let at: Vec<Option<usize>> =
+            names.iter().map(|name| listing.labels.names.iter().position(|n| n == name)).collect();
+        for row in &mut listing.rows {
+            let known = row.sample.target.labels();
+            let target: Vec<f32> = at.iter().map(|at| at.map_or(0.0, |at| known[at])).collect();
+            row.sample.target = target.into();
+        }
+        listing.labels.names = names.iter().cloned().collect();
+    }
 }
 
 /// Reads one table, whose films are all of `part` if there is one.
@@ -56,7 +78,7 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
     let (labels, targets) = labels(source, &table)?;
     let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
         let place = table.place(line);
-        let path = film(source, on_disk, &place, &cells[films])?;
+        let path = film(source, on_disk, &table.path, &place, &cells[films])?;
         if !on_disk.holds(&path) {
             return Ok(None);
         }
@@ -78,7 +100,13 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
 }
 
 /// The file that a cell means, or the place where it was first sought.
-fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<PathBuf> {
+fn film(
+    source: &Source,
+    films: &Films,
+    table: &Path,
+    place: &Place,
+    cell: &str,
+) -> Result<PathBuf> {
     let inside = relative(cell).ok_or_else(|| {
         Error::data(
             place,
@@ -95,8 +123,8 @@ fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<Pat
     if films.holds(&below) {
         return Ok(below);
     }
-    // Tables that number their films leave the extension out, and archives nest folders.
-    Ok(films.find(place, cell)?.unwrap_or(path))
+    // Tables that number their films leave the extension out, and archives nest folders. A table of a part means the film there.
+    Ok(films.find_near(place, cell, Some(table))?.unwrap_or(path))
 }
 
 /// Targets of the rows, `None` for a row without a class.

@@ -11,6 +11,12 @@ use crate::data::{
 /// Number of films that are looked at to tell whether texts lie beside films.
 const FILMS: usize = 200;
 
+/// Whether a folder has annotations in files of its own.
+pub(super) fn has_any(folder: &Path) -> bool {
+    let unread = &mut Vec::new();
+    [coco, yolo_texts, voc].iter().any(|layout| layout(folder, unread).ok().flatten().is_some())
+}
+
 /// The folder and the folders in it that name parts.
 fn with_parts(folder: &Path) -> Vec<PathBuf> {
     let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();

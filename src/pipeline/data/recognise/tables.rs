@@ -1,7 +1,7 @@
 //! Recognition of a table of films, whose columns are told by what is in them.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -27,23 +27,18 @@ const BETWEEN: [&str; 2] = ["|", ";"];
 /// Words that mean a blank to pandas, but in a column of one other word the absence of that.
 const ABSENT: [&str; 2] = ["none", "nil"];
 
-/// Recognises a table that names films, with what its columns mean.
-pub(in crate::data) fn table(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let tables = tables(folder);
-    // Only who has a table is asked for all films.
-    let films = if tables.is_empty() { return Ok(None) } else { films(folder)? };
-    let marks = tables.iter().find_map(|file| marked(folder, file, &films));
-    Ok(marks.or_else(|| tables.iter().find_map(|file| used(folder, file, &films).ok())))
-}
-
 /// Words in the names of columns that name films of which a row tells a mark.
 const FILMS: [&str; 4] = ["image", "patientid", "file", "path"];
 
-/// A source of a table with a row per box or run-length code, if this is one.
-fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<RecognisedSet> {
-    let table = Table::read(file.to_path_buf(), false).ok()?;
+/// A source of tables with a row per box or run-length code, if these are such; the reason if they cannot be read.
+pub(super) fn marked(
+    folder: &Path,
+    files: &[TableOfPart],
+    table: &Table,
+    films: &HashSet<String>,
+) -> Option<Result<RecognisedSet, String>> {
     let title = |column: usize| table.header[column].to_lowercase();
-    let format = match (box_csv::columns(&table), rle_csv::column(&table)) {
+    let format = match (box_csv::columns(table), rle_csv::column(table)) {
         (Some(_), _) => Format::BoxCsv,
         (None, Some(_)) => Format::RleCsv,
         (None, None) => return None,
@@ -51,19 +46,19 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
     // A part of a set may lack most films, so that one film that is there tells the column.
     let path_column = (0..table.header.len())
         .filter(|&c| FILMS.iter().any(|word| title(c).replace('_', "").contains(word)))
-        .find(|&c| cells(&table, c).any(|cell| films.contains(last(cell))))?;
+        .find(|&c| cells(table, c).any(|cell| films.contains(last(cell))))?;
     let mut source = source(folder, format);
-    source.table = Some(below(folder, file));
+    name_tables(&mut source, folder, files);
     source.path_column = table.header[path_column].clone();
     source.partial = true;
-    let mut what = "run-length codes of masks".to_owned();
+    let mut what = "run-length codes of masks";
     if format == Format::BoxCsv {
-        let columns = box_csv::columns(&table).unwrap_or_default();
+        let columns = box_csv::columns(table).unwrap_or_default();
         let of_classes = |c: &usize| {
             *c != path_column
                 && !columns.contains(c)
                 && LABEL.iter().any(|word| title(*c).contains(word))
-                && cells(&table, *c).any(|cell| !box_csv::nothing(cell))
+                && cells(table, *c).any(|cell| !box_csv::nothing(cell))
         };
         // A number of a class stands beside its name.
         let found = || (0..table.header.len()).filter(of_classes);
@@ -71,62 +66,72 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
         if let Some(column) = named {
             source.label_columns = vec![table.header[column].clone()];
             let truth = |cell: &str| box_csv::nothing(cell) || matches!(cell.parse(), Ok(1.0));
-            if cells(&table, column).all(truth) {
+            if cells(table, column).all(truth) {
                 source.classes = vec![Class::new(&table.header[column], &["1", "1.0"])];
             }
         }
-        what = "boxes".to_owned();
+        what = "boxes";
     }
-    let what = format!("a table, {}: {what}", below(folder, file).display());
-    let readable = source.survey().is_ok_and(|(set, _)| !set.train.is_empty());
-    readable.then(|| RecognisedSet { source, what: one_line(&what) })
-}
-
-/// Reasons why each table of a folder that names no films, or names them with a fault, was passed over; empty where
-/// there is none.
-pub(super) fn passed_over(folder: &Path) -> String {
-    let tables = tables(folder);
-    let films = films(folder).unwrap_or_default();
-    let why = |file: &PathBuf| {
-        let why = used(folder, file, &films).err()?;
-        Some(one_line(&format!("; not by {}: {why}", file_name(file))))
+    let what = one_line(&format!("{}: {what}", called(folder, files)));
+    let wrong = match source.survey() {
+        Ok((set, _)) if !set.train.is_empty() => None,
+        Ok(_) => Some("none of its films is to learn from".to_owned()),
+        Err(error) => Some(error.to_string()),
     };
-    tables.iter().filter_map(why).collect()
+    Some(match wrong {
+        None => Ok(RecognisedSet { source, what }),
+        Some(why) => Err(format!("{}: {why}", what.rsplit(": ").next().unwrap_or_default())),
+    })
 }
 
-/// The tables in a folder, by name.
-fn tables(folder: &Path) -> Vec<PathBuf> {
-    let mut found = super::entries(folder, "*");
-    let is_table = |path: &PathBuf| {
-        let end = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        end.is_some_and(|e| ["csv", "tsv", "tab"].contains(&e.as_str()))
-    };
-    found.retain(|p| is_table(p) && p.is_file() && !file_name(p).starts_with('.'));
-    found.sort();
-    found
+/// A table, and the part that all its films are of where its name or its folder says one.
+pub(super) type TableOfPart = (Option<Part>, PathBuf);
+
+/// Names the tables in a source.
+fn name_tables(source: &mut Source, folder: &Path, files: &[TableOfPart]) {
+    for (part, file) in files {
+        let table = match part {
+            Some(Part::Val) if files.len() > 1 => &mut source.val_table,
+            Some(Part::Test) if files.len() > 1 => &mut source.test_table,
+            _ => &mut source.table,
+        };
+        *table = Some(below(folder, file));
+    }
 }
 
-/// A source of this table, or why there is none.
-fn used(folder: &Path, file: &Path, films: &HashSet<String>) -> Result<RecognisedSet, String> {
-    let table = Table::read(file.to_path_buf(), false).map_err(|e| e.to_string())?;
+/// The tables in words.
+fn called(folder: &Path, files: &[TableOfPart]) -> String {
+    let names: Vec<String> =
+        files.iter().map(|(_, file)| below(folder, file).display().to_string()).collect();
+    format!("{}, {}", if names.len() > 1 { "tables" } else { "a table" }, names.join(", "))
+}
+
+/// A source of tables with a row per film, and whether they have labels; or why there is none.
+pub(super) fn used(
+    folder: &Path,
+    files: &[TableOfPart],
+    table: &Table,
+    films: &HashSet<String>,
+) -> Result<(RecognisedSet, bool), String> {
     let path_column = (0..table.header.len())
-        .find(|&c| names_films(&table, c, films))
+        .find(|&c| names_films(table, c, films))
         .ok_or("no column of it names films that lie here")?;
     let mut why = None;
     for images in ["", "images", "imgs", "films"] {
         let mut source = source(folder, Format::Csv);
-        source.table = Some(below(folder, file));
+        name_tables(&mut source, folder, files);
         source.images = images.into();
         source.path_column = table.header[path_column].clone();
         source.partial = true;
-        let usual = columns(&table, path_column, &mut source);
+        let usual = columns(table, path_column, &mut source);
         if !source.films().is_dir() {
             continue;
         }
         match source.survey() {
             Ok((set, _)) if set.train.len() > set.missing => {
-                let what = format!("a table, {}: {usual}", below(folder, file).display());
-                return Ok(RecognisedSet { source, what: one_line(&what) });
+                let what = format!("{}: {usual}", called(folder, files));
+                let labelled = !source.label_columns.is_empty();
+                return Ok((RecognisedSet { source, what: one_line(&what) }, labelled));
             }
             Ok((set, _)) => {
                 let films =
@@ -142,7 +147,7 @@ fn used(folder: &Path, file: &Path, films: &HashSet<String>) -> Result<Recognise
 }
 
 /// The names of all films below a folder, with extension and without.
-fn films(folder: &Path) -> Result<HashSet<String>> {
+pub(super) fn films(folder: &Path) -> Result<HashSet<String>> {
     use crate::data::walk::{films_below, stem};
     Ok(films_below(folder)?.iter().flat_map(|film| [file_name(film), stem(film)]).collect())
 }
@@ -172,8 +177,12 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let others = || (0..table.header.len()).filter(|&c| c != path_column);
     let named =
         |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
+    let parts = |c: usize| cells(table, c).all(|cell| Part::named(cell).is_some());
+    // Under any other name it must say what to learn from.
+    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
     source.split_column = named(&["split", "subset", "part", "fold"])
-        .filter(|&c| cells(table, c).all(|cell| Part::named(cell).is_some()))
+        .filter(|&c| parts(c))
+        .or_else(|| others().find(|&c| parts(c) && cells(table, c).any(to_learn)))
         .map(|c| table.header[c].clone());
     source.patient_column = named(&["patient", "subject", "case"])
         .filter(|&c| cells(table, c).all(|cell| !cell.is_empty()))
@@ -195,7 +204,12 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         .filter(|&c| LABEL.iter().any(|word| title(c).contains(word)))
         .collect();
     let joined = labels.iter().find_map(|&c| Some((c, between(said(c))?)));
-    let of_classes = labels.iter().find_map(|&c| Some((c, words_of(said(c), cells(table, c))?)));
+    let of_classes = labels
+        .iter()
+        .copied()
+        // A column of truths is one of classes, whatever it is called, where there is no other.
+        .chain(others().filter(|&c| free(&c) && truths(said(c))))
+        .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
     match (joined, of_classes) {
         (Some((column, separator)), _) => {
@@ -205,20 +219,30 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         }
         (None, Some((column, words))) => {
             source.label_columns = vec![table.header[column].clone()];
-            source.classes = words.iter().map(|word| class(word)).collect();
+            let (classes, alike) = spelt(&words, cells(table, column));
+            source.classes = classes;
             let unknown: Vec<&str> = cells(table, column)
                 .filter(|cell| !cell.is_empty() && !words.contains(cell))
-                .collect::<std::collections::BTreeSet<_>>()
+                .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect();
             let unknown = match unknown[..] {
                 [] => String::new(),
                 _ => format!("; {} counts as not known", unknown.join(", ")),
             };
-            format!("classes {}{unknown}", words.join(", "))
+            let names: Vec<&str> = source.classes.iter().map(|c| c.name.as_str()).collect();
+            format!("classes {}{alike}{unknown}", names.join(", "))
         }
         (None, None) if columns.is_empty() => {
-            format!("films without labels, for no column is called {}", LABEL.join(", "))
+            let open = others().filter(|c| free(c)).filter_map(|c| may_be(table, c, &labels));
+            match open.collect::<Vec<_>>() {
+                none if none.is_empty() => {
+                    format!("films without labels, for no column is called {}", LABEL.join(", "))
+                }
+                some => {
+                    format!("films to pretrain, whose labels are not read: {}", some.join("; "))
+                }
+            }
         }
         (None, None) => {
             source.label_columns = columns.iter().map(|&c| table.header[c].clone()).collect();
@@ -231,8 +255,74 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
 }
 
 /// Words in the names of columns of labels.
-const LABEL: [&str; 7] =
-    ["label", "class", "finding", "diagnosis", "pathology", "category", "target"];
+const LABEL: [&str; 7] = ["label", "class", "finding", "diag", "pathology", "category", "target"];
+/// Words in the names of columns of marks.
+const MARKS: [&str; 6] = ["box", "rle", "encodedpixels", "polygon", "segmentation", "contour"];
+/// Words of which a column of two says whether something is there.
+const TRUTHS: [[&str; 2]; 7] = [
+    ["false", "true"],
+    ["no", "yes"],
+    ["n", "y"],
+    ["neg", "pos"],
+    ["negative", "positive"],
+    ["absent", "present"],
+    ["abnormal", "normal"],
+];
+
+/// Whether the words of a column are two that say whether something is there.
+fn truths<'a>(said: impl Iterator<Item = &'a str>) -> bool {
+    let words: BTreeSet<String> = said.map(str::to_lowercase).collect();
+    TRUTHS.iter().any(|pair| words.iter().map(String::as_str).eq(pair.iter().copied()))
+}
+
+/// Classes of these words, of which those that only differ in capital letters are one, called as most cells call it; and what is
+/// said of these.
+fn spelt<'a>(words: &[&str], all: impl Iterator<Item = &'a str>) -> (Vec<Class>, String) {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    all.for_each(|cell| *times.entry(cell).or_default() += 1);
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    words.iter().for_each(|word| alike.entry(word.to_lowercase()).or_default().push(word));
+    let mut said = String::new();
+    let one = |mut words: Vec<&str>| {
+        words.sort_by_key(|word| std::cmp::Reverse(times.get(word).copied().unwrap_or(0)));
+        if let [_] = words[..] {
+            return class(words[0]);
+        }
+        said += &format!("; {} counts as {}", words[1..].join(", "), words[0]);
+        Class::new(words[0], &words)
+    };
+    let mut classes: Vec<Class> = alike.into_values().map(one).collect();
+    classes.sort_by(|a, b| a.name.cmp(&b.name));
+    (classes, said)
+}
+
+/// What a column may hold that is not read: classes under another name, or marks in another form.
+fn may_be(table: &Table, column: usize, labels: &[usize]) -> Option<String> {
+    let name = &table.header[column];
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    let filled = cells(table, column).filter(|cell| !cell.is_empty());
+    filled.for_each(|cell| *times.entry(cell).or_default() += 1);
+    if MARKS.iter().any(|word| name.to_lowercase().replace(['_', ' '], "").contains(word)) {
+        return (!times.is_empty())
+            .then(|| format!("the column {name} holds marks in no form that is read here"));
+    }
+    let listed = || times.keys().take(3).copied().collect::<Vec<_>>().join(", ");
+    if labels.contains(&column) {
+        return Some(match times.len() {
+            0 => format!("the column {name} is blank"),
+            1 => format!("the column {name} says {} of all films", listed()),
+            many => {
+                format!("the column {name} holds {many} words, more than classes are taken for")
+            }
+        });
+    }
+    // Measures have fractions, names and numbers of films no like.
+    let measure = |cell: &&str| cell.parse().is_ok_and(|number: f64| number.fract() != 0.0);
+    let few = (2..=CLASSES).contains(&times.len()) && 2 * times.len() <= table.rows.len();
+    (few && !times.keys().any(measure)).then(|| {
+        format!("the column {name} ({} …) may hold classes: name it by label_columns", listed())
+    })
+}
 
 /// The words of a column if they are a few classes.
 fn words_of<'a>(
@@ -252,7 +342,8 @@ fn words_of<'a>(
         words.extend(sorted(&mut all.filter(absent)));
         words.sort_unstable();
     }
-    (2..=CLASSES).contains(&words.len()).then_some(words)
+    let several = words.iter().map(|word| word.to_lowercase()).collect::<BTreeSet<_>>().len() > 1;
+    (several && words.len() <= CLASSES).then_some(words)
 }
 
 /// Separator of several findings in the cells of a column: `|`, or one beside words that stand alone elsewhere too.

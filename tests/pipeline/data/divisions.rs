@@ -20,7 +20,7 @@ pub fn films(root: &Path, names: &[&str]) {
 
 /// The one set below a folder, and what it reads with nothing taken out of the training part.
 pub fn only(root: &Path) -> (RecognisedSet, Dataset, Vec<Flaw>) {
-    let mut found = detect(root).unwrap();
+    let mut found = recognise(root).unwrap();
     let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
     assert_eq!(found.len(), 1, "{whats:?}");
     let found = found.remove(0);

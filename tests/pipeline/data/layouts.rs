@@ -6,7 +6,7 @@ use std::{fs::create_dir_all, path::Path};
 use super::divisions::{counts, films, mask, only, text};
 use crate::films::film;
 use image::{GrayAlphaImage, ImageFormat, LumaA, Rgb, RgbImage};
-use mtpret_pipeline::data::{Kind, Level, RecognisedSet, Source, Split, Subject, audit, detect};
+use mtpret_pipeline::data::{Kind, Level, RecognisedSet, Source, Split, Subject, audit, recognise};
 
 /// Six films in each of these folders, called as it.
 fn filled(root: &Path, folders: &[&str]) {
@@ -26,7 +26,7 @@ fn crossed(outer: &[&str], inner: &[&str]) -> Vec<String> {
 fn found(make: impl Fn(&Path)) -> (tempfile::TempDir, Vec<RecognisedSet>) {
     let dir = tempfile::tempdir().unwrap();
     make(dir.path());
-    let found = detect(dir.path()).unwrap();
+    let found = recognise(dir.path()).unwrap();
     (dir, found)
 }
 

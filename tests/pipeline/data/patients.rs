@@ -242,7 +242,7 @@ fn places_days_and_folders_of_every_class_are_no_patients() {
     assert_eq!((patients(&set).len(), set.train.is_empty()), (20, false));
     let said = flaws(&found, "patient that names nobody")[0].error.to_string();
     assert!(said.contains("20 films of 2 names such as SITE1, SITE2"), "{said}");
-    assert_eq!(detect(dir.path()).unwrap()[0].source.format, Some(Format::Folder));
+    assert_eq!(recognise(dir.path()).unwrap()[0].source.format, Some(Format::Folder));
     let dir = tempfile::tempdir().unwrap();
     let (set, _) = dicoms(dir.path(), |at| format!("GROUP-{}", at / 2)).survey().unwrap();
     assert_eq!(patients(&set).len(), 10);
@@ -279,7 +279,7 @@ fn a_guess_that_leaves_nothing_to_learn_from_is_dropped_and_one_of_few_patients_
         })
         .collect();
     films(dir.path(), &names);
-    let found = detect(dir.path()).unwrap().remove(0);
+    let found = recognise(dir.path()).unwrap().remove(0);
     assert_eq!(found.source.format, Some(Format::Folder));
     let (set, flaws_of) = found.source.survey().unwrap();
     assert_eq!((patients(&set).len(), set.labels.names.len()), (24, 2), "{}", found.what);

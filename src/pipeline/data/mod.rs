@@ -40,7 +40,7 @@ pub use film::{
 pub use formats::nih::NIH_LABELS;
 pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions, PackSummary, PackedPart, pack};
-pub use recognise::{RecognisedSet, detect};
+pub use recognise::{RecognisedSet, UnreadLabels, detect, detect_all};
 pub use sample::unpack;
 pub use walk::{films_below, stamp};
 

@@ -39,6 +39,17 @@ pub struct RecognisedSet {
     pub what: String,
 }
 
+/// Labels that lie among the films of a set and could not be read.
+#[derive(Debug, Clone)]
+pub struct UnreadLabels {
+    /// The place of the set among those that were recognised, whose films are these or lie nearest.
+    pub set: usize,
+    /// Whether a set was recognised by other labels that lie beside them.
+    pub beside_others: bool,
+    /// What they were taken for, and why they cannot be read.
+    pub why: String,
+}
+
 /// Folders below the one given that are looked into, one in another.
 const DEPTH: usize = 3;
 
@@ -49,13 +60,38 @@ const DEPTH: usize = 3;
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
 pub fn detect(root: &Path) -> Result<Vec<RecognisedSet>> {
-    let mut found = Vec::new();
-    let unread = search(root, DEPTH, &mut found)?;
+    detect_all(root).map(|(found, _)| found)
+}
+
+/// As [`detect`], with the labels that could not be read, each for itself.
+///
+/// # Errors
+/// As [`detect`].
+pub fn detect_all(root: &Path) -> Result<(Vec<RecognisedSet>, Vec<UnreadLabels>)> {
+    let (mut found, mut told) = (Vec::new(), Vec::new());
+    let mut unread = search(root, DEPTH, &mut found, &mut told)?;
     if found.is_empty() && !films_below(root)?.is_empty() {
         found.push(films_alone(root, &unread));
+        unread.extend(tables::passed_over(root));
+        if unread.is_empty() && found[0].what != UNLABELLED {
+            // Files in no form that is read here may hold labels, or none.
+            told.extend(of_set(0, true, &vec![found[0].what.clone()]));
+        }
+        told.extend(of_set(0, false, &unread));
     }
     name_apart(&mut found);
-    Ok(found)
+    Ok((found, told))
+}
+
+/// What could not be read, as of a set.
+fn of_set(
+    set: usize,
+    beside_others: bool,
+    unread: &Unread,
+) -> impl Iterator<Item = UnreadLabels> {
+    let mut whys = unread.clone();
+    whys.dedup();
+    whys.into_iter().map(move |why| UnreadLabels { set, beside_others, why })
 }
 
 /// What tells of labels that could not be read, and why not.
@@ -63,7 +99,12 @@ type Unread = Vec<String>;
 
 /// Looks at a folder and, where nothing is recognised in it, at the folders in it; gives what could not be read and nothing
 /// that was found tells of.
-fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<Unread> {
+fn search(
+    folder: &Path,
+    depth: usize,
+    found: &mut Vec<RecognisedSet>,
+    told: &mut Vec<UnreadLabels>,
+) -> Result<Unread> {
     if let Some(known) = known(folder) {
         found.extend(known);
         return Ok(Vec::new());
@@ -76,6 +117,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     let mut unread = Vec::new();
     if !several && let Some(mut one) = layout(folder, &mut unread)? {
         one.what += &said::not_read(&unread);
+        told.extend(of_set(found.len(), true, &unread));
         let outlines = outlines(&one);
         found.push(one);
         found.extend(outlines);
@@ -84,12 +126,13 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     let before = found.len();
     if depth > 0 {
         for inner in below {
-            unread.extend(search(&inner, depth - 1, found)?);
+            unread.extend(search(&inner, depth - 1, found, told)?);
         }
     }
     if !unread.is_empty() && found.len() > before {
         // Labels that nobody can read are no reason to say nothing of them.
         found[before].what += &said::not_read(&unread);
+        told.extend(of_set(before, false, &unread));
         unread.clear();
     }
     Ok(unread)
@@ -260,6 +303,9 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
+/// What films are called beside which nothing lies that may be a label.
+const UNLABELLED: &str = "films without labels, to pretrain";
+
 /// Films for pretraining: without labels, or with what could not be read.
 fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
@@ -274,11 +320,11 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
         }
         Some((masks, None)) => format!("; what lies in {} is among these films", file_name(&masks)),
     };
-    let passed_over = tables::passed_over(folder);
+    let passed_over = said::not_read(&tables::passed_over(folder));
     let other = said::other_files(folder);
     let silent = [&passed_over, &other, &among].into_iter().all(String::is_empty);
     let what = if unread.is_empty() && silent {
-        "films without labels, to pretrain".to_owned()
+        UNLABELLED.to_owned()
     } else {
         format!(
             "films to pretrain, whose labels are not read{passed_over}{}{other}{among}",

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RecognisedSet, Source, Table, below, class, said::one_line, source};
+use super::{RecognisedSet, Source, Table, Unread, below, class, said::one_line, source};
 use crate::{
     Result,
     data::{
@@ -82,12 +82,12 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
 }
 
 /// Why each table of a folder that names no films, or names them with a fault, was passed over; nothing where there is none.
-pub(super) fn passed_over(folder: &Path) -> String {
+pub(super) fn passed_over(folder: &Path) -> Unread {
     let tables = tables(folder);
     let films = films(folder).unwrap_or_default();
     let why = |file: &PathBuf| {
         let why = used(folder, file, &films).err()?;
-        Some(one_line(&format!("; not by {}: {why}", file_name(file))))
+        Some(one_line(&format!("{}: {why}", file_name(file))))
     };
     tables.iter().filter_map(why).collect()
 }

@@ -111,7 +111,8 @@ mod tests {
         table.classes = vec![Class::new("ill \"a\"", &["1", "1.0"]), Class::new("well", &[])];
         let mut masks = Source::new("masks", Format::Masks, "films");
         masks.values = Some(MaskValues::new(vec![1, 2]));
-        let written = [&table, &masks, &table].map(|source| source.section("films").expect("plain"));
+        let written =
+            [&table, &masks, &table].map(|source| source.section("films").expect("plain"));
         let read: Sections = toml::from_str(&written.join("\n")).expect("sections");
         assert_eq!(read.source, [table.clone(), masks, table]);
     }

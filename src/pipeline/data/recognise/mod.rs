@@ -84,11 +84,7 @@ pub fn detect_all(root: &Path) -> Result<(Vec<RecognisedSet>, Vec<UnreadLabels>)
 }
 
 /// What could not be read, as of a set.
-fn of_set(
-    set: usize,
-    beside_others: bool,
-    unread: &Unread,
-) -> impl Iterator<Item = UnreadLabels> {
+fn of_set(set: usize, beside_others: bool, unread: &Unread) -> impl Iterator<Item = UnreadLabels> {
     let mut whys = unread.clone();
     whys.dedup();
     whys.into_iter().map(move |why| UnreadLabels { set, beside_others, why })

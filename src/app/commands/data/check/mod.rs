@@ -77,7 +77,8 @@ fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
         // Where a set serves for a task, pretraining is the same films again.
         let only = |(_, f): &(usize, data::RecognisedSet)| f.source.task == Some(Purpose::Pretrain);
         let (pretrain, tasks): (Vec<_>, Vec<_>) = known.partition(only);
-        let roots: Vec<PathBuf> = tasks.iter().map(|(_, found)| found.source.root.clone()).collect();
+        let roots: Vec<PathBuf> =
+            tasks.iter().map(|(_, found)| found.source.root.clone()).collect();
         let alone = pretrain.into_iter().filter(|(_, found)| !roots.contains(&found.source.root));
         let subject = |(at, found): (usize, data::RecognisedSet)| {
             let mut source = found.source;

@@ -42,7 +42,7 @@ pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions, PackSummary, PackedPart, pack};
 pub use recognise::{RecognisedSet, UnreadLabels, detect, detect_all};
 pub use sample::unpack;
-pub use walk::{films_below, stamp};
+pub use walk::{films_below, stamp, written};
 
 /// What a label vector means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

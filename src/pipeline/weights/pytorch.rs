@@ -110,7 +110,7 @@ pub fn dtype(dtype: DType) -> Dtype {
 /// # Errors
 /// [`Error::Io`] when the system refuses; `path` is then as it was before.
 pub fn write(path: &Path, tensors: &Tensors) -> Result<()> {
-    file::replace(path, |file| {
+    file::put(path, |file| {
         // Tensors lie aligned, so that they can be mapped into memory.
         let plain = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         let aligned = plain.with_alignment(64);

@@ -189,7 +189,7 @@ fn splits(args: &Splits) -> Result<()> {
     let text = data::division_table(&dataset, &source.root)?;
     match &args.output {
         None => crate::print::data(&text),
-        Some(file) => file::replace(file, |f| f.write_all(text.as_bytes()))?,
+        Some(file) => file::put(file, |f| f.write_all(text.as_bytes()))?,
     }
     said(&dataset, moved, args.output.as_deref());
     Ok(())

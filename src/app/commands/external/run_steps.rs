@@ -330,7 +330,7 @@ impl Trace<'_> {
             weights::save(path, network, Default::default())?;
         }
         let trace = serde_json::json!({ "steps": rows }).to_string();
-        file::replace(&self.args.output, |file| file.write_all(trace.as_bytes()))
+        file::put(&self.args.output, |file| file.write_all(trace.as_bytes()))
     }
 }
 

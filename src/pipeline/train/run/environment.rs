@@ -226,6 +226,12 @@ impl Run<'_> {
             open.digest(sets);
         }
     }
+    /// Whether the films of the stage are known to have the bytes that the run began with.
+    pub(super) fn has_same_bytes(&self, sets: &[Dataset]) -> bool {
+        let open = self.open.borrow();
+        let known = open.as_ref().map_or(&[][..], |open| &open.environment.data);
+        !known.is_empty() && parts(sets).is_ok_and(|now| now == known)
+    }
     /// Notes the time that something took.
     pub fn spent(&self, on: &str, time: Duration) {
         if let Some(open) = &mut *self.open.borrow_mut() {

@@ -8,7 +8,7 @@ mod origin;
 mod pace;
 pub mod tensorboard;
 
-pub use lock::hold;
+pub use lock::{hold, hold_run};
 pub use pace::Pace;
 
 use self::{environment::Open, lock::Lock, log::MetricsLog, origin::Origin};
@@ -287,7 +287,7 @@ impl<'a> Run<'a> {
         }
         let found = lines.len() - known;
         self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
-        self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
+        self.write_private("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
     }
 }
 

@@ -128,7 +128,7 @@ pub fn run(args: &Check) -> Result<()> {
         args.places.iter().for_each(|place| discretion.folder(place));
         discretion.patients(audit.patients.iter().cloned());
         let page = page::page(&audit, &args.places, &verdict(&audit), &discretion).to_html();
-        file::replace(file, |f| f.write_all(page.as_bytes()))?;
+        file::put(file, |f| f.write_all(page.as_bytes()))?;
     }
     if args.json {
         println!("{}", serde_json::to_string(&audit).expect("an audit is plain data"));

@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     match &args.output {
         None => crate::print::data(&text),
-        Some(path) => file::replace(path, |file| file.write_all(text.as_bytes()))?,
+        Some(path) => file::put(path, |file| file.write_all(text.as_bytes()))?,
     }
     args.conclude(&rows)
 }

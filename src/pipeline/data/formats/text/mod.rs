@@ -32,13 +32,26 @@ pub(in crate::data) fn read_at_most(path: &Path, most: u64, mend: &str) -> Resul
 
 fn bytes(path: &Path, most: u64, mend: &str) -> Result<Vec<u8>> {
     let fault = |e| Error::io(path, e, mend);
+    let about = std::fs::metadata(path).map_err(fault)?;
+    if !about.is_file() {
+        // A pipe would be waited for.
+        let found = "a folder, a pipe or a device";
+        return Err(Error::data(path, "a file", found, "name the file itself"));
+    }
+    if about.len() > most {
+        return Err(too_long(path, most));
+    }
     let mut bytes = Vec::new();
     File::open(path).map_err(fault)?.take(most + 1).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() as u64 > most {
-        let expected = format!("a text of at most {most} bytes");
-        return Err(Error::data(path, expected, "more", "see that it is the right file"));
+        return Err(too_long(path, most));
     }
     Ok(bytes)
+}
+
+fn too_long(path: &Path, most: u64) -> Error {
+    let expected = format!("a text of at most {most} bytes");
+    Error::data(path, expected, "more", "see that it is the right file")
 }
 
 fn decode(path: &Path, mut bytes: Vec<u8>, said: Option<&'static Encoding>) -> Result<String> {

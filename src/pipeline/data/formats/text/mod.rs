@@ -41,7 +41,7 @@ fn bytes(path: &Path, most: u64, mend: &str) -> Result<Vec<u8>> {
     if about.len() > most {
         return Err(too_long(path, most));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(about.len() as usize + 1);
     File::open(path).map_err(fault)?.take(most + 1).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() as u64 > most {
         return Err(too_long(path, most));

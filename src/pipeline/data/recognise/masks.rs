@@ -225,6 +225,13 @@ fn values(source: &mut Source, masks: &Path, labels: &[u16]) -> String {
     format!("; {} is foreground in them", listed.join(" or "))
 }
 
+/// What is read of nnU-Net's `dataset.json`.
+#[derive(serde::Deserialize)]
+struct Labelled {
+    #[serde(default)]
+    labels: serde_json::Map<String, serde_json::Value>,
+}
+
 /// Takes from nnU-Net's `dataset.json` what its foreground is called; says what of the set is left out, and gives the numbers
 /// of its labels.
 fn nnunet(folder: &Path, source: &mut Source) -> (String, Vec<u16>) {
@@ -236,10 +243,17 @@ fn nnunet(folder: &Path, source: &mut Source) -> (String, Vec<u16>) {
     if let Some(films) = alone("imagesTs", "labelsTs") {
         said += &format!("; {films} films of imagesTs have no masks and are left out");
     }
-    let text = text::read(&folder.join("dataset.json"), "").unwrap_or_default();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let Some(labels) = json.get("labels").and_then(serde_json::Value::as_object) else {
+    let file = folder.join("dataset.json");
+    if !file.exists() {
         return (said, Vec::new());
+    }
+    let text = text::read_at_most(&file, text::LONGEST_OF_A_FILM, "see that it may be read");
+    let read = text.map_err(|e| e.to_string()).and_then(|text| {
+        serde_json::from_str::<Labelled>(&text).map_err(|e| format!("dataset.json: {e}"))
+    });
+    let labels = match read {
+        Ok(Labelled { labels }) => labels,
+        Err(why) => return (format!("{said}; no names of labels: {why}"), Vec::new()),
     };
     // `{"background": 0, "lung": 1}`, before version 2 `{"0": "background", "1": "lung"}`.
     let label = |(key, value): (&String, &serde_json::Value)| {

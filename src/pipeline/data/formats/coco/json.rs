@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-use super::super::boxes::{MarkFrame, checked, outline};
+use super::entry::{JsonEntry, OUTLINES, Outlines};
 use crate::{Error, Result};
 
 /// Values that one key of an entry may have, outlines aside; what is behind them is not read.
@@ -18,7 +18,6 @@ const MOST_NAMES: usize = 24;
 /// Keys that an entry is asked for.
 const ASKED: [&str; 9] =
     ["id", "width", "height", "file_name", "image_id", "category_id", "iscrowd", "name", "bbox"];
-const OUTLINES: &str = "segmentation";
 
 /// Hears each entry of a list with its number.
 pub(super) type OfEntry<'a> = &'a mut dyn FnMut(usize, JsonEntry) -> Result<()>;
@@ -136,27 +135,6 @@ impl<'de> Visitor<'de> for &mut Entries<'_, '_> {
         Ok(false)
     }
     others! { false; visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) }
-}
-
-/// The outlines of an entry.
-enum Outlines {
-    None,
-    /// A run-length code, or another object.
-    Object,
-    /// Numbers of each outline, or the text of what is no list of numbers.
-    Lists(Vec<Result<Vec<f32>, String>>),
-    /// Anything else, as text.
-    Other(String),
-}
-
-/// One entry of a list, with its place.
-pub(super) struct JsonEntry {
-    pub place: Place,
-    values: Vec<(String, Value)>,
-    /// None where nobody asks for them.
-    outlines: Option<Outlines>,
-    /// The names of its first keys.
-    names: Vec<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for &mut JsonEntry {
@@ -319,124 +297,4 @@ impl<'de> Visitor<'de> for OutlineSeed {
         Ok(Err("an object".into()))
     }
     plain!(|value: Value| Err(value.to_string()));
-}
-
-/// A name of an image, a category or a mark, of which 1 and 1.0 are the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Id {
-    Number(i64),
-    /// With the quotes of JSON; or a number beyond the others.
-    Text(Box<str>),
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Text(text) => text.fmt(f),
-        }
-    }
-}
-
-impl JsonEntry {
-    pub(super) fn fault(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::data(&self.place, expected, found, "correct this entry, or remove it")
-    }
-
-    fn value(&self, key: &str) -> Option<&Value> {
-        self.values.iter().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-
-    fn get(&self, key: &str) -> Result<&Value> {
-        let value = self.value(key);
-        if value.is_some_and(Value::is_null) {
-            return Err(self.fault(format!("a value as {key}"), "null"));
-        }
-        value.ok_or_else(|| self.lacks(key))
-    }
-
-    fn lacks(&self, key: &str) -> Error {
-        self.fault(format!("the key {key}"), self.names.join(", "))
-    }
-
-    pub(super) fn id(&self, key: &str) -> Result<Id> {
-        let value = self.get(key)?;
-        // Beyond this a number of JSON may stand for its neighbours too.
-        let exact = |v: &f64| v.fract() == 0.0 && v.abs() <= 9_007_199_254_740_992.0;
-        let fault = || self.fault(format!("a whole number or text as {key}"), value.to_string());
-        match value {
-            Value::String(_) => Ok(Id::Text(value.to_string().into())),
-            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(number), _) => Ok(Id::Number(number)),
-                (None, Some(number)) => Ok(Id::Text(number.to_string().into())),
-                (None, None) => {
-                    let whole = number.as_f64().filter(exact).ok_or_else(fault)?;
-                    Ok(Id::Number(whole as i64))
-                }
-            },
-            _ => Err(fault()),
-        }
-    }
-
-    /// Whether it is a crowd, not one thing.
-    fn is_crowd(&self) -> Result<bool> {
-        match self.value("iscrowd") {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(crowd)) => Ok(*crowd),
-            Some(value) => match value.as_f64() {
-                Some(0.0) => Ok(false),
-                Some(1.0) => Ok(true),
-                _ => Err(self.fault("0 or 1 as iscrowd", value.to_string())),
-            },
-        }
-    }
-
-    pub(super) fn text(&self, key: &str) -> Result<&str> {
-        let value = self.get(key)?;
-        value.as_str().ok_or_else(|| self.fault(format!("text as {key}"), value.to_string()))
-    }
-
-    pub(super) fn side(&self, key: &str) -> Result<usize> {
-        let value = self.get(key)?;
-        let side = value.as_f64().and_then(MarkFrame::side);
-        side.ok_or_else(|| self.fault(format!("pixels as {key}"), value.to_string()))
-    }
-
-    /// The box as `x1 y1 x2 y2`.
-    pub(super) fn corners(&self, size: [usize; 2]) -> Result<[f32; 4]> {
-        if self.is_crowd()? {
-            return Err(self.fault("a box around one thing", "a crowd"));
-        }
-        let value = self.get("bbox")?;
-        let numbers = value.as_array().map(|list| list.iter().map(|v| Some(v.as_f64()? as f32)));
-        let numbers: Option<Vec<f32>> = numbers.and_then(Iterator::collect);
-        let numbers = numbers.ok_or_else(|| self.fault("a list of numbers", value.to_string()))?;
-        let [x, y, width, height] = numbers[..] else {
-            return Err(self.fault("four numbers as bbox", numbers.len().to_string()));
-        };
-        checked(&self.place, [x, y, x + width, y + height], MarkFrame::pixels(size))
-    }
-
-    pub(super) fn polygons(&self, size: [usize; 2]) -> Result<Vec<Vec<[f32; 2]>>> {
-        match &self.outlines {
-            None | Some(Outlines::None) => Err(self.lacks(OUTLINES)),
-            Some(Outlines::Object) => Err(Error::data(
-                &self.place,
-                "outlines as segmentation",
-                "a run-length code",
-                "convert it to polygons, or give the masks as image files (format = \"masks\")",
-            )),
-            Some(Outlines::Other(text)) => Err(self.fault("outlines as segmentation", text)),
-            Some(Outlines::Lists(lists)) if lists.is_empty() => {
-                Err(self.fault("outlines as segmentation", "[]"))
-            }
-            Some(Outlines::Lists(lists)) => {
-                let one = |numbers: &Result<Vec<f32>, String>| match numbers {
-                    Ok(numbers) => outline(&self.place, numbers, MarkFrame::pixels(size)),
-                    Err(found) => Err(self.fault("a list of numbers", found)),
-                };
-                lists.iter().map(one).collect()
-            }
-        }
-    }
 }

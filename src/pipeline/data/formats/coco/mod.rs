@@ -1,5 +1,6 @@
 //! COCO JSON: boxes and outlines (<https://cocodataset.org/#format-data>).
 
+mod entry;
 mod json;
 
 use std::{
@@ -24,8 +25,11 @@ use crate::{
         walk::stem,
     },
 };
-use json::{Id, JsonEntry, each};
+use entry::{Id, JsonEntry};
+use json::each;
 
+/// Bytes of a file beyond which it is not read.
+const MOST_BYTES: u64 = 1 << 30;
 /// Flaws beyond which those of a file are only counted.
 const MOST_FLAWS: usize = 10_000;
 
@@ -70,6 +74,14 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(Listing { labels, rows, missing, unlabelled: 0, flaws })
 }
 
+/// The text of a file.
+///
+/// # Errors
+/// It cannot be read, is no text, or too long for one of annotations.
+pub(in crate::data) fn text_of(path: &Path) -> Result<String> {
+    text::read_at_most(path, MOST_BYTES, "see that the annotations exist and may be read")
+}
+
 /// What is wrong in a file.
 struct Flaws<'a> {
     path: &'a Path,
@@ -112,8 +124,7 @@ struct CocoFile {
 
 impl CocoFile {
     fn read(path: &Path) -> Result<Self> {
-        let text = text::read(path, "see that the annotations exist and may be read")?;
-        Ok(Self { path: path.into(), text })
+        Ok(Self { path: path.into(), text: text_of(path)? })
     }
 
     fn place(&self, list: &str, at: usize) -> Place {

@@ -11,8 +11,9 @@ use mtpret_engine::error::Place;
 
 use crate::{Error, Result};
 
-/// Bytes beyond which no list of annotations is read.
-const MOST_BYTES: u64 = 1 << 30;
+/// Bytes beyond which no list of films or classes is read, and no text about one film.
+const LONGEST_LIST: u64 = 64 << 20;
+pub(in crate::data) const LONGEST_OF_A_FILM: u64 = 16 << 20;
 /// How a file in another encoding is mended.
 const SAVE: &str =
     "save it as UTF-8 (in a spreadsheet \"CSV UTF-8\", in an editor \"Save with encoding\")";
@@ -22,7 +23,7 @@ const SAVE: &str =
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] with the line of bytes that are no text.
 pub(in crate::data) fn read(path: &Path, mend: &str) -> Result<String> {
-    decode(path, bytes(path, MOST_BYTES, mend)?, None)
+    read_at_most(path, LONGEST_LIST, mend)
 }
 
 /// As [`read`], of a file of at most `most` bytes.

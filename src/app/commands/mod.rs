@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let outcome = run(command).and_then(|()| print::refusal().map_or(Ok(()), Err));
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    eprintln!("mtpret: {error}");
+    eprintln!("mtpret: {}", print::line(&error.to_string()));
     if let Some(line) = hint(&error, matches.subcommand_name().unwrap_or_default()) {
         eprintln!("{line}");
     }

@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use super::watch;
+use super::{signals, watch};
 use crate::{Error, Result};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use mtpret_engine::{
@@ -193,6 +193,15 @@ impl DeviceArgs {
             ..DeviceOptions::default()
         };
         let gpu = Gpu::open(options)?;
+        if let Some(most) = signals::largest_file().filter(|most| *most < ENOUGH)
+            && gpu.caps().software
+        {
+            // Past the limit the system ends the program at the first access, without a word.
+            let expected = "no limit to the size of files, in which this driver keeps its memory";
+            let mend = "lift it with `ulimit -f unlimited`, or take an adapter that is a GPU";
+            let found = format!("one of {most} bytes");
+            return Err(Error::adapter(gpu.info().name.as_str(), expected, found, mend));
+        }
         mtpret_engine::autotune::cache::load(&gpu)?;
         let step = StepOptions {
             half: self.precision == Precision::F16,
@@ -202,6 +211,9 @@ impl DeviceArgs {
         Ok(Device { gpu, step })
     }
 }
+
+/// Bytes of a file that are as good as no limit.
+const ENOUGH: u64 = 1 << 40;
 
 /// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
 /// the variable is set to nothing.

@@ -61,7 +61,10 @@ fn holds_arrays(path: &Path) -> bool {
     let mut begin = Vec::new();
     let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut begin));
     let named = |word: &&[u8]| begin.windows(word.len()).any(|bytes| bytes == *word);
-    read.is_ok() && [&b"numpy.core.multiarray"[..], b"numpy._core.multiarray"].iter().any(named)
+    // Protocol 5 makes them from a buffer.
+    let makers = ["numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric"];
+    let makers = makers.into_iter().chain(["numpy._core.numeric"]);
+    read.is_ok() && makers.map(str::as_bytes).any(|maker| named(&maker))
 }
 
 /// The elements of a tensor of the file at `path`.

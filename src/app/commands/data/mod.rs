@@ -161,7 +161,8 @@ fn splits(args: &Splits) -> Result<()> {
     };
     let mut source = found[at].source.clone();
     for labels in unread.iter().filter(|labels| labels.set == at) {
-        eprintln!("warning: {}: labels that cannot be read: {}", source.name, labels.why);
+        let why = format!("{}: labels that cannot be read: {}", source.name, labels.why);
+        eprintln!("warning: {}", crate::print::line(&why));
     }
     source.locate(&Roots::default())?;
     if let Some(file) = &args.verify {

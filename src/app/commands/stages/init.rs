@@ -3,6 +3,7 @@
 use crate::{
     Error, Result,
     commands::{data::found, options::DeviceArgs},
+    print,
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::file;
@@ -98,7 +99,7 @@ fn sets(folder: &Path) -> Result<Vec<Set>> {
         match source.locate(&Roots::default()).and_then(|()| source.read()) {
             Ok(data) => sets.push(Set { source: written, what, data }),
             Err(why) => {
-                eprintln!("{}: left out: {why}", source.name);
+                eprintln!("{}", print::line(&format!("{}: left out: {why}", source.name)));
                 fault = Some(why);
             }
         }

@@ -209,12 +209,18 @@ impl<'a> Run<'a> {
             Some((name, _)) => Err(Error::Diverged {
                 step: step.saturating_sub(1),
                 problem: format!("expected finite weights, found infinities or NaN in {name}"),
-                mend: self.way_on(),
+                mend: self.way_on(step),
             }),
         }
     }
     /// How to go on after a divergence.
-    fn way_on(&self) -> String {
+    fn way_on(&self, step: u64) -> String {
+        if step == 0 {
+            let saved = self.saved();
+            return format!(
+                "{saved}; no step was taken yet: look at model.weights and at these films"
+            );
+        }
         format!("{}; try optim.lr with a tenth of the rate", self.saved())
     }
     /// What is saved, in words.

@@ -6,6 +6,7 @@ use super::found;
 use crate::{
     Error, Place, Result,
     commands::not_a_configuration,
+    print,
     report::{counted, discretion::Discretion},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -195,7 +196,8 @@ fn listed(audit: &Audit) -> String {
         for finding in findings.iter().take(SHOWN) {
             let [level, place] = [page::word(level), page::place(audit, finding)];
             let place = if place == set { String::new() } else { format!(" {place}") };
-            text += &format!("{level}: {what}, {set}{place}\n    {}\n", finding.problem);
+            let [place, problem] = [&place, &finding.problem].map(|text| print::line(text));
+            text += &format!("{level}: {what}, {set}{place}\n    {problem}\n");
         }
         if findings.len() > SHOWN {
             let more = findings.len() - SHOWN;

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod formats;
+mod kept;
+mod lists;
 mod mutate;
 
 #[path = "../films/mod.rs"]

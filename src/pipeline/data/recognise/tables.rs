@@ -191,7 +191,7 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let finding = |c: &usize| {
         let (strange, all) = (said(*c).filter(|cell| !known(cell)).count(), said(*c).count());
         // A column of labels may as well have a rare class.
-        let few = strange == 0 || !is_label(*c) && 5 * strange <= all && strange.pow(2) <= all;
+        let few = strange == 0 || !is_label(*c) && 4 * strange <= all && strange.pow(2) <= all;
         few && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
     };
     let mut findings: Vec<usize> = others().filter(finding).collect();

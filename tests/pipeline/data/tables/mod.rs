@@ -3,3 +3,4 @@
 mod cells;
 mod encodings;
 mod kaggle;
+mod odd;

@@ -84,7 +84,7 @@ fn packed() -> Format {
 fn bundled() -> Format {
     let config = config::builtin("finetune/resnet18").unwrap();
     let words = [
-        ("mtpret.bundle", "1"),
+        ("bundle", "1"),
         ("kind", "classes"),
         ("labels", "[\"a\",\"b\"]"),
         ("config", config),

@@ -177,7 +177,7 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec
 fn unread(source: &Source, labels: &UnreadLabels) -> Finding {
     let level = if labels.beside_others { Level::Warning } else { Level::Error };
     let problem = format!("expected labels that can be read, found {}", labels.why);
-    finding(level, "unread labels", &source.name, source.root.display(), problem)
+    finding(level, "unread labels", &source.name, &source.name, problem)
 }
 
 /// What the source's settings pass over without a word: films and masks that are not there (`partial`), and patients whom

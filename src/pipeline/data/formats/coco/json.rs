@@ -35,9 +35,10 @@ pub(super) fn each(
 ) -> Result<()> {
     let fault = RefCell::new(None);
     let mut found = false;
-    let entries = Entries { path, list, outlines, of_entry, fault: &fault };
+    let entries = JsonList { path, list, outlines, of_entry, fault: &fault };
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = File { entries, found: &mut found }.deserialize(&mut json).and_then(|()| json.end());
+    let read =
+        WholeJson { entries, found: &mut found }.deserialize(&mut json).and_then(|()| json.end());
     if let Some(fault) = fault.into_inner() {
         return Err(fault);
     }
@@ -53,19 +54,19 @@ pub(super) fn each(
 }
 
 /// The whole file.
-struct File<'a, 'f> {
-    entries: Entries<'a, 'f>,
+struct WholeJson<'a, 'f> {
+    entries: JsonList<'a, 'f>,
     found: &'a mut bool,
 }
 
-impl<'de> DeserializeSeed<'de> for File<'_, '_> {
+impl<'de> DeserializeSeed<'de> for WholeJson<'_, '_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         json.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for File<'_, '_> {
+impl<'de> Visitor<'de> for WholeJson<'_, '_> {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an object with the list {}", self.entries.list)
@@ -82,7 +83,7 @@ impl<'de> Visitor<'de> for File<'_, '_> {
 }
 
 /// One list; whether it is one.
-struct Entries<'a, 'f> {
+struct JsonList<'a, 'f> {
     path: &'a Path,
     list: &'static str,
     outlines: bool,
@@ -99,14 +100,14 @@ macro_rules! others {
     };
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Entries<'_, '_> {
+impl<'de> DeserializeSeed<'de> for &mut JsonList<'_, '_> {
     type Value = bool;
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
         json.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for &mut Entries<'_, '_> {
+impl<'de> Visitor<'de> for &mut JsonList<'_, '_> {
     type Value = bool;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the list {}", self.list)

@@ -8,17 +8,17 @@ use std::{
 };
 use tempfile::{NamedTempFile, TempPath};
 
-/// Letters of a file's name that the name of its part keeps.
+/// Number of letters of a file's name that the name of its part keeps.
 const KEPT: usize = 60;
-/// How often a part is made anew that another process swept away at once.
+/// Number of times that a part is made anew that another process swept away at once.
 const TRIES: usize = 16;
 
-/// Who may read a file that is written here.
+/// Readers of a file that is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readers {
-    /// Whoever the system's own rules let.
+    /// Everybody whom the system's own rules let.
     All,
-    /// Its owner alone.
+    /// The owner alone.
     Owner,
 }
 
@@ -57,7 +57,7 @@ pub fn put(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<(
     fill().map_err(|fault| Error::io(path, fault, "name a file, or something that takes bytes"))
 }
 
-/// The file that a person means by a path: what a link leads to, where it leads to something.
+/// Path of the file that a person means: the end of a link, where it leads to something.
 pub fn target(path: &Path) -> PathBuf {
     let link = path.is_symlink();
     link.then(|| path.canonicalize().ok()).flatten().unwrap_or_else(|| path.to_owned())
@@ -96,12 +96,13 @@ fn written_into(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| open && !about.is_dir() || special(&about))
 }
 
-/// Whether it is neither a file nor a folder nor a link.
+/// Whether something is neither a file nor a folder nor a link.
 fn special(about: &fs::Metadata) -> bool {
     !about.is_file() && !about.is_dir() && !about.is_symlink()
 }
 
-/// As [`replace`], and only the owner may read the file, where the system knows owners: for what names patients.
+/// Replaces as [`replace`], and only the owner may read the file, where the system knows owners: for what names
+/// patients.
 ///
 /// # Errors
 /// As [`replace`].
@@ -137,7 +138,7 @@ fn replaced(
     })
 }
 
-/// A new, locked file beside `path`, once what killed processes left of the same name is gone.
+/// Creates a locked file beside `path`, once what killed processes left of the same name is gone.
 fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let begin = format!(".{}.", name.chars().take(KEPT).collect::<String>());
@@ -147,7 +148,7 @@ fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What the process's mask takes away is taken away of this too.
+        // The process's umask takes its share of these permissions too.
         let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
         builder.permissions(fs::Permissions::from_mode(mode));
     }
@@ -164,7 +165,7 @@ fn part(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     Ok((file, part))
 }
 
-/// Locks a part; whether another process took it for a dead one's before that.
+/// Locks a part, and says whether another process took it for a dead one's before that.
 fn swept(part: &NamedTempFile) -> bool {
     match part.as_file().try_lock() {
         // Where files cannot be locked, nothing is swept.

@@ -1,4 +1,4 @@
-//! What other programs check is what trains: `run-steps` and the stages record the same launches.
+//! One step for checks and for training: `run-steps` and the stages record the same launches.
 
 use mtpret::commands::external::{
     network::{Batch, NetworkSettings, Norm, Preset, Subject},

@@ -132,6 +132,14 @@ fn hint(error: &Error, subcommand: &str) -> Option<String> {
             "go on with --resume RUN, and with --reopen N the adapter is opened again by itself"
                 .into()
         }
+        // Of a known set that lies nowhere.
+        Error::Data(fault)
+            if has("data")
+                && fault.place.file.is_none()
+                && fault.expected.starts_with("its folder ") =>
+        {
+            "--data DIR names a folder that holds data sets side by side".into()
+        }
         Error::Adapter(_) if has("adapter") => {
             "--adapter N|NAME takes another of those that `mtpret doctor` lists and tests".into()
         }

@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 /// What is put over a configuration, and how a run is done and shown.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// One setting, for example --set optim.lr=0.01. The environment variable MTPRET_SET may hold others, apart by
-    /// blanks: they come first, and are shown.
+    /// One setting, for example --set optim.lr=0.01. The environment variable MTPRET_SET may hold others,
+    /// separated by spaces: they come first, and are shown.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Seed of every random number.
     #[arg(long)]
     seed: Option<u64>,
-    /// Films that may turn out unreadable before the run stops.
+    /// Unreadable films that are tolerated; one more stops the run.
     #[arg(long, value_name = "N")]
     max_bad: Option<usize>,
     /// Print readings and the result as JSON, one object a line, on standard output.

@@ -1,4 +1,5 @@
-//! What a page that may be handed on leaves out: where files lie on this machine, and who patients are.
+//! Discretion of pages that may be handed on: they leave out where files lie on this machine, and who
+//! patients are.
 
 use sha2::{Digest, Sha256};
 use std::{
@@ -7,29 +8,32 @@ use std::{
     path::Path,
 };
 
-/// Digits of a patient's digest.
+/// Number of digits of a patient's digest.
 const DIGITS: usize = 8;
-/// Digits from which on a number is a patient's wherever it stands; shorter ones are numbers of other things too.
+/// Number of digits from which on a number is a patient's wherever it stands; shorter ones are numbers of other
+/// things too.
 const LONG: usize = 6;
 /// Letters of a file's ending, which stays.
 const LONGEST_ENDING: usize = 5;
 /// Words after which a patient is named.
 const NAMING: [&str; 3] = ["patient", "patients", "PatientID"];
 
-/// Takes paths of this machine and patients out of text: below a known folder a path is relative to it, any other is its
-/// last name; a patient is a digest, the same one all over a page and another on the next, so that nobody can look it up.
+/// Filter that takes paths of this machine and patients out of text: below a known folder a path is relative to it, any
+/// other is its last name; a patient is a digest, the same one all over a page and another on the next, so that nobody
+/// can look it up.
 pub struct Discretion {
     /// Whether all is left as it is.
     open: bool,
-    /// Absolute folders and what stands for each, the longest first.
+    /// Absolute folders and the text that stands for each, the longest first.
     folders: Vec<(String, String)>,
     patients: HashSet<String>,
-    /// What the digests of this page alone are made with.
+    /// Number that the digests of this page alone are made with.
     salt: u64,
 }
 
 impl Discretion {
-    /// Knows the working folder; with `open`, leaves paths and patients as they are.
+    /// A filter that knows the working folder; with `open`, it leaves paths and patients as they
+    /// are.
     pub fn new(open: bool) -> Self {
         let mut made = Self {
             open,
@@ -42,7 +46,7 @@ impl Discretion {
         }
         made
     }
-    /// From now on paths below `folder`, such as a data set's, are relative to it.
+    /// Makes paths below `folder`, such as a data set's, relative to it from now on.
     pub fn folder(&mut self, folder: &Path) {
         let forms = [std::path::absolute(folder), folder.canonicalize()];
         for form in forms.into_iter().flatten().chain([folder.to_owned()]) {
@@ -51,7 +55,7 @@ impl Discretion {
             self.known(&form, if name.is_empty() { "." } else { &name });
         }
     }
-    /// From now on this is a patient.
+    /// Adds patients, who become digests from now on.
     pub fn patients<S: Into<String>>(&mut self, patients: impl IntoIterator<Item = S>) {
         let named = patients.into_iter().map(Into::into);
         // A film that is its own patient is called by its path, which is no secret.
@@ -65,21 +69,21 @@ impl Discretion {
             self.folders.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         }
     }
-    /// The text without them.
+    /// The text without paths of this machine and patients.
     pub fn text(&self, text: &str) -> String {
         if self.open {
             return text.to_owned();
         }
         self.without_patients(&without_paths(&self.below_folders(text)))
     }
-    /// A place, which may be a patient's bare name.
+    /// The text of a place, which may be a patient's bare name.
     pub fn place(&self, place: &str) -> String {
         match !self.open && self.patients.contains(place) {
             true => self.digest(place),
             false => self.text(place),
         }
     }
-    /// Known folders taken off the paths below them.
+    /// Takes known folders off the paths below them.
     fn below_folders(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (folder, name) in &self.folders {
@@ -107,7 +111,7 @@ impl Discretion {
         }
         text
     }
-    /// A film's path, which is a name and no text: below the folder that it was found in.
+    /// Path of a film, which is a name and no text, below the folder that it was found in.
     pub fn film(&self, path: &Path) -> String {
         if self.open || path.is_relative() && !path.starts_with("..") {
             return path.display().to_string();
@@ -128,7 +132,7 @@ impl Discretion {
         });
         parts.any(|part| self.patients.contains(part) && unmistakable(part))
     }
-    /// The name of a film that tells of a patient, without all but its ending.
+    /// Name for a film whose own tells of a patient: a digest, and its ending.
     fn nameless(&self, word: &str) -> String {
         match word.rsplit_once('.') {
             Some((name, ending)) if ending.len() <= LONGEST_ENDING => {
@@ -137,13 +141,13 @@ impl Discretion {
             _ => self.digest(word),
         }
     }
-    /// A patient as the page names it.
+    /// Name of a patient on the page.
     pub fn digest(&self, patient: &str) -> String {
         let hash = Sha256::new().chain_update(self.salt.to_le_bytes()).chain_update(patient);
         let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("#{}", &digits[..DIGITS])
     }
-    /// Patients as digests, and the names of files that have an unmistakable one in them.
+    /// Replaces patients by digests, and so the names of files that have an unmistakable one in them.
     fn without_patients(&self, text: &str) -> String {
         if self.patients.is_empty() {
             return text.to_owned();
@@ -206,7 +210,7 @@ fn enumerated(before: &str, after: &str) -> bool {
     open && close
 }
 
-/// What stands between the parts of a name.
+/// Whether a letter parts a name.
 fn parts_words(c: char) -> bool {
     matches!(c, '_' | '-' | '.' | '^')
 }
@@ -215,18 +219,18 @@ fn in_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '^')
 }
 
-/// Whether a path may begin behind this.
+/// Whether a path may begin behind this letter.
 fn opens(c: char) -> bool {
     !(c.is_alphanumeric() || matches!(c, '/' | '\\' | '_' | '-' | '.' | '~'))
 }
 
-/// Whether a name in a path may have this in it, where nothing is quoted.
+/// Whether a name in a path may have this letter in it, where nothing is quoted.
 fn within(c: char) -> bool {
     !(c.is_whitespace()
         || matches!(c, '"' | '\'' | '`' | ',' | ';' | ':' | ')' | ']' | '}' | '>' | '|'))
 }
 
-/// Absolute paths, and those that lead up, by their last names.
+/// Replaces absolute paths, and those that lead up, by their last names.
 fn without_paths(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -263,7 +267,8 @@ fn leads_away(text: &str) -> bool {
             .any(|begin| text.strip_prefix(begin).is_some_and(named))
 }
 
-/// Bytes of the path that text begins with: to the closing quote where one stands before it.
+/// Number of bytes of the path that text begins with: to the closing quote where one stands before
+/// it.
 fn length(text: &str, before: Option<char>) -> usize {
     if let Some(quote @ ('"' | '\'' | '`')) = before
         && let Some(end) = text.find([quote, '\n'])

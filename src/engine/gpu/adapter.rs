@@ -7,10 +7,10 @@ use std::{path::PathBuf, sync::OnceLock};
 pub const ADAPTER: &str = "adapter";
 const ANOTHER: &str = "update its driver or name another adapter";
 
-/// Which adapter to open: a number of `mtpret doctor`'s list or a part of its name.
+/// How an adapter is opened, and what its kernels may use.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceOptions {
-    /// `None`: the most powerful one.
+    /// A number of [`adapters`](super::adapters)' list or a part of a name; `None`: the most powerful one.
     pub adapter: Option<String>,
     /// Keep the driver's bounds and loop checks in the kernels (slower; same results).
     pub checked: bool,

@@ -45,7 +45,8 @@ use std::{
     rc::Rc,
 };
 
-/// A handle to an opened adapter; cloning it is cheap.
+/// A handle to an opened adapter; cloning it is cheap. It belongs to the thread that opened it: recordings share its pipelines
+/// and buffers without locks, and another thread opens a handle of its own.
 #[derive(Clone)]
 pub struct Gpu(Rc<Inner>);
 

@@ -1,9 +1,11 @@
-//! Text in tables that people open in a spreadsheet, which runs cells that begin like a formula.
+//! Escaping of text in tables that people open in a spreadsheet, which runs cells that begin like a
+//! formula.
 
-/// What a spreadsheet takes for the beginning of a formula, also behind what it skips.
+/// Characters that a spreadsheet takes for the beginning of a formula, also behind what it skips.
 const BEGINNINGS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// A cell that a spreadsheet shows and does not run: an apostrophe before what begins like a formula and is no number.
+/// Escapes a cell so that a spreadsheet shows and does not run it: an apostrophe before what begins like a formula and
+/// is no number.
 pub fn inert(text: &str) -> String {
     match risky(text) && text.parse::<f64>().is_err() {
         true => format!("'{text}"),
@@ -11,7 +13,7 @@ pub fn inert(text: &str) -> String {
     }
 }
 
-/// What [`inert`] was given.
+/// Undoes [`inert`]: the text that it was given.
 pub fn meant(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| risky(rest)).unwrap_or(cell)
 }

@@ -1,4 +1,4 @@
-//! ONNX: networks as graphs that other programs run.
+//! ONNX export: networks as graphs that other programs run.
 //!
 //! A graph takes grey levels from 0 to 255 at the network's size; the z-score and the three channels are in it, so that nobody gets
 //! them wrong. What its outputs mean stands beside it, as metadata.
@@ -20,11 +20,11 @@ use std::{io::Write, path::Path};
 
 /// The version of ONNX's operators.
 pub const OPSET: i64 = 18;
-/// The version of the file format that came with it.
+/// Version of ONNX's file format that came with the operators.
 const IR: i64 = 8;
 const NOTICE: &str = "not for diagnostic use";
 
-/// The input `image` `[N, 1, H, W]`, z-scored and three times over, `[N, 3, H, W]`.
+/// Adds the input `image` `[N, 1, H, W]`, z-scored and three times over, `[N, 3, H, W]`.
 pub fn film(
     graph: &Graph,
     n: Extent,
@@ -38,7 +38,7 @@ pub fn film(
     graph.concat([&x, &x, &x], 1)
 }
 
-/// A finished graph as a file's content, with words on its use beside it.
+/// Packs a finished graph into a file's content, with words on its use beside it.
 pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
     let program = concat!("mtpret ", env!("CARGO_PKG_VERSION"));
     let own = [("notice", NOTICE), ("program", program)];
@@ -55,7 +55,7 @@ pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
     }
 }
 
-/// Writes a model, whole or not at all; the bytes written.
+/// Writes a model, whole or not at all; gives the number of bytes written.
 ///
 /// # Errors
 /// The disk is full or the folder is not writable.

@@ -1,9 +1,9 @@
-//! Tensor names: those of other programs, and torchvision's.
+//! Names of tensors: those of other programs, and torchvision's.
 
 use std::collections::BTreeMap;
 
-/// What training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder (of version 3 the base
-/// encoder) is the network; the key encoder and the queue stay behind.
+/// Prefixes that training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder (of version 3
+/// the base encoder) is the network; the key encoder and the queue stay behind.
 const WRAPPERS: [&str; 7] = [
     "state_dict.",
     "model_state_dict.",
@@ -14,7 +14,8 @@ const WRAPPERS: [&str; 7] = [
     COMPILED,
 ];
 
-/// What people call the one network in a module of their own: a wrapper if every name begins with it, else a place.
+/// Names that people give the one network in a module of their own: a wrapper if every name begins with it, else a
+/// place.
 const ATTRIBUTES: [&str; 11] = [
     "net.",
     "resnet.",
@@ -29,14 +30,16 @@ const ATTRIBUTES: [&str; 11] = [
     "cnn.",
 ];
 
-/// The two networks of self-distillation (DINO), of which the teacher is the one that is handed on.
+/// Names of the two networks of self-distillation (DINO), of which the teacher is the one that is handed on.
 const TEACHER: &str = "teacher.";
 const STUDENT: &str = "student.";
 
-/// What `torch.compile` puts before the names of whatever it compiles, a part of a network too.
+/// Prefix that `torch.compile` puts before the names of whatever it compiles, a part of a network
+/// too.
 const COMPILED: &str = "_orig_mod.";
 
-/// Where a backbone lies in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's own.
+/// Prefixes of a backbone in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's
+/// own.
 const PLACES: [&str; 13] = [
     "",
     "backbone.body.",
@@ -53,7 +56,7 @@ const PLACES: [&str; 13] = [
     "cnn.",
 ];
 
-/// A ResNet's children in their order, as an `nn.Sequential` of them numbers its tensors.
+/// Children of a ResNet in their order, as an `nn.Sequential` of them numbers its tensors.
 const CHILDREN: [(&str, &str); 7] = [
     ("0", "conv1"),
     ("1", "bn1"),
@@ -64,14 +67,14 @@ const CHILDREN: [(&str, &str); 7] = [
     ("9", "fc"),
 ];
 
-/// The names of a file with what they are wrapped in taken off.
+/// Names of a file without what they are wrapped in.
 #[derive(Debug, Default, PartialEq)]
 pub struct Unwrapped {
-    /// What was taken off, outermost first: `state_dict.module.`, or nothing.
+    /// Wrapper that was taken off, outermost first: `state_dict.module.`, or nothing.
     pub wrapper: String,
     /// Names of the network's tensors, and the same as they are in the file.
     pub inner: BTreeMap<String, String>,
-    /// Names in the file of what lies outside of the wrapper.
+    /// Names in the file of tensors that lie outside of the wrapper.
     pub outer: Vec<String>,
 }
 
@@ -140,7 +143,7 @@ pub fn seen<'a>(
     views.map(view).reduce(better).unwrap_or_default()
 }
 
-/// A numbered child's name: `4.0.conv1.weight` is `layer1.0.conv1.weight`.
+/// Name of a numbered child: `4.0.conv1.weight` is `layer1.0.conv1.weight`.
 fn child(name: &str) -> String {
     let numbered = |(number, child): &(&str, &str)| {
         let rest = name.strip_prefix(number)?.strip_prefix('.')?;

@@ -1,4 +1,4 @@
-//! What lies in a folder is told by what is in it.
+//! Recognition of data sets: a folder is told by what is in it.
 
 use std::{fs::write, path::Path};
 

@@ -1,4 +1,4 @@
-//! Who a film is of: one rule, told by evidence.
+//! Patients of films: one rule, told by evidence.
 
 use std::{collections::BTreeSet, fs::write, path::Path};
 

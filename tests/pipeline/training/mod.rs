@@ -116,7 +116,7 @@ struct Films {
 
 impl Films {
     fn of(greys: &[u8], pixels: usize) -> Samples<'_> {
-        Samples::films(greys.chunks(pixels).map(Grey::Bytes).collect())
+        Samples::images(greys.chunks(pixels).map(Grey::Bytes).collect())
     }
     /// What the fields of a task take.
     fn labelled(&self) -> [Samples<'_>; 3] {

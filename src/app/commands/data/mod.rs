@@ -17,7 +17,7 @@ use std::{
 ///
 /// Example: mtpret data detect films/ >> my.toml          # what lies there, as TOML
 ///          mtpret data check films/ --html check.html    # what is wrong with it
-///          mtpret data splits films/ -o splits.csv       # who is where, by patient
+///          mtpret data splits films/ -o splits.csv       # which part each film is in, by patient
 ///          mtpret data pack finetune/resnet18 --data films/ -o films.pack
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -37,7 +37,7 @@ enum DataCommand {
 
 /// Recognise the data sets in a folder, and print the TOML to use.
 ///
-/// Known are the paper's eleven data sets and five more, by files that only they have; of others the layout is told: a folder
+/// Known are the paper's eleven data sets and four more, by files that only they have; of others the layout is told: a folder
 /// for each class, a table, COCO JSON, YOLO texts, Pascal VOC XML, films with masks, films alone. What is printed can be put into
 /// a configuration as it is; all that is not printed is at its default. A known set that serves several purposes is printed once
 /// for each: keep the one that you need.
@@ -52,7 +52,7 @@ struct Detect {
     json: bool,
 }
 
-/// Divide a data set by patient, and write who is where, with a hash of each film.
+/// Divide a data set by patient, and write which part each film is in, with its hash
 ///
 /// The file makes the division repeatable anywhere: name it in the configuration, `splits = "splits.csv"` under `[[source]]`.
 /// Whoever trains on it is refused films that are not those it was written for. No patient is in two parts; films with
@@ -77,7 +77,7 @@ struct Splits {
     /// What the set is used for, where it serves several purposes: classify, segment, detect, pretrain.
     #[arg(long)]
     task: Option<String>,
-    /// Of the division.
+    /// Seed of the split.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Where the table goes [default: standard output].

@@ -34,7 +34,7 @@ pub struct Common {
     /// Folder of the run [default: runs/<stage>].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Go on with a run that was interrupted, bit for bit as if it had not been.
+    /// Resume a run that was interrupted, bit for bit as if it had not been.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data"])]
     resume: Option<PathBuf>,
     /// Go on although films, settings or the machine are not what the run began with; what differs is said.

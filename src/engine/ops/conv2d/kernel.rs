@@ -123,14 +123,14 @@ mod tests {
 
     #[test]
     fn tiles_follow_from_the_shape() {
-        // ResNet-50, 64 films of 224²: 3 × 3 of its four layers, then 1 × 1 of the last.
+        // ResNet-50, 64 images of 224²: 3 × 3 of its four layers, then 1 × 1 of the last.
         let layers = [
             ([64 * 56 * 56, 64], 9 * 64, (Tall, false)),
             ([64 * 28 * 28, 128], 9 * 128, (Wide, false)),
             ([64 * 14 * 14, 256], 9 * 256, (Tall, false)),
             ([64 * 7 * 7, 512], 9 * 512, (Wide, true)),
             ([64 * 7 * 7, 2048], 512, (Wide, false)),
-            // Eight films of 64²: few sums, long and short.
+            // Eight images of 64²: few sums, long and short.
             ([8 * 2 * 2, 512], 9 * 512, (Wide, true)),
             ([8 * 16 * 16, 64], 9 * 64, (Small, false)),
             ([8, 10], 512, (Small, false)),

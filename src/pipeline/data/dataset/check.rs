@@ -1,10 +1,10 @@
-//! Settings of a source that contradict one another.
+//! Check for settings of a source that contradict one another.
 
 use super::source::{AnnotationShape, Format, Source, path_column};
 use crate::{Error, Result, data::dataset::uncertain::Uncertain};
 
 impl Source {
-    /// The keys that are set and that only some formats use.
+    /// The keys that only some formats use, with whether each is set.
     fn special(&self) -> [(&'static str, bool, &'static [Format]); 23] {
         use Format::{BoxCsv, Coco, Csv, Masks, Nih, Openi, RleCsv, Suffix, Voc, Yolo};
         [

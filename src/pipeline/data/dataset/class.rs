@@ -27,13 +27,13 @@ impl Class {
     }
 }
 
-/// What a word means as a label: in the one form of letters that look the same, and a number as the number that it is, so that
+/// Meaning of a word as a label: in the one form of letters that look the same, and a number as the number that it is, so that
 /// `0`, `0.0` and `00` are one class.
 pub(in crate::data) fn meaning(word: &str) -> String {
     number(word).unwrap_or_else(|| composed(word))
 }
 
-/// The class that a word means, by the word itself, else by what it means; of several the first in `classes`.
+/// Index of the class that a word means, by the word itself, else by its meaning; of several the first in `classes`.
 pub(in crate::data) fn class_of_word(classes: &[Class], word: &str) -> Option<usize> {
     let of = |fits: &dyn Fn(&str) -> bool| classes.iter().position(|class| class.any(fits));
     of(&|own| own == word).or_else(|| {

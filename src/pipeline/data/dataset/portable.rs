@@ -1,4 +1,4 @@
-//! A source as it can go to another machine: without the places of this one.
+//! Sources that can go to another machine: without the places of this one.
 
 use crate::{
     Error, Result,

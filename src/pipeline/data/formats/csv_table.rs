@@ -1,4 +1,4 @@
-//! A table in memory whose cells `,`, `;`, tabs or `|` separate.
+//! Tables in memory whose cells `,`, `;`, tabs or `|` separate.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,12 @@ use crate::{
     did_you_mean,
 };
 
-/// What separates cells; of several that fit, the first.
+/// Separators of cells; of several that fit, the first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Rows and bytes that are looked at to tell which.
+/// Number of rows and of bytes that are looked at to tell the separator.
 const LOOKED_AT: (usize, usize) = (20, 1 << 16);
-/// Bytes of a table, cells of all its rows together, columns, bytes of a cell and letters of a column's name, beyond which none is read.
+/// Largest number of bytes of a table, of cells of all its rows together, of columns, of bytes of a cell and of letters of
+/// a column's name; none beyond is read.
 const MOST_BYTES: u64 = 512 << 20;
 const MOST_CELLS: usize = 12 << 20;
 const MOST_COLUMNS: usize = 10_000;
@@ -24,7 +25,7 @@ const LONGEST_NAME: usize = 1000;
 
 /// A table in memory.
 pub struct Table {
-    /// Where it was read.
+    /// Path of its file.
     pub path: PathBuf,
     /// The names of the columns.
     pub header: Vec<String>,
@@ -42,7 +43,7 @@ impl Table {
         Self::parse(path, ragged, true)
     }
 
-    /// Reads such a file that has no header.
+    /// Reads a file as [`Table::read`] does, but one that has no header.
     ///
     /// # Errors
     /// As [`Table::read`].
@@ -98,12 +99,12 @@ impl Table {
         Err(Error::data(self.place(*line), expected, found, "close it, or remove it"))
     }
 
-    /// File and line, for errors.
+    /// Place of a line of the file, for errors.
     pub fn place(&self, line: u64) -> Place {
         Place::from(&self.path).line(line)
     }
 
-    /// The place of a column.
+    /// Index of a column.
     pub(in crate::data) fn column(&self, name: &str) -> Result<usize> {
         let wanted = composed(name);
         let is = |column: &String| *column == wanted || composed(column) == wanted;
@@ -122,7 +123,7 @@ impl Table {
     }
 }
 
-/// Letters that nobody sees, which programs leave at the ends of cells.
+/// Whether nobody sees a letter, as programs leave them at the ends of cells.
 fn unseen(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
@@ -187,7 +188,7 @@ fn bounded(path: &Path, text: &str, start: usize, separator: u8, headed: bool) -
     Ok(())
 }
 
-/// What separates the cells, and where the header begins behind a line that says so (`sep=;`, as spreadsheets write it). Of
+/// Separator of the cells, and place where the header begins behind a line that says so (`sep=;`, as spreadsheets write it). Of
 /// what the first rows have as often as the header has it, it is what makes the most columns.
 fn separator(text: &str) -> (u8, usize) {
     let said = text.split(['\n', '\r']).next().unwrap_or_default();
@@ -251,7 +252,7 @@ pub(in crate::data) struct OwnerColumns {
 }
 
 impl OwnerColumns {
-    /// Those of a table.
+    /// The columns of a table.
     ///
     /// # Errors
     /// A column that the table lacks.

@@ -1,4 +1,4 @@
-//! A film and its mask, or masks, in image files.
+//! Reader of films and their masks in image files.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// A folder of films, and what `*` stands for in its path and in those of its masks.
+/// Folder of films, and the letters that `*` stands for in its path and in those of its masks.
 struct Folder {
     path: PathBuf,
     star: String,
@@ -30,7 +30,7 @@ struct Folder {
 struct MaskedFilm {
     path: PathBuf,
     star: String,
-    /// The path below its folder, without extension.
+    /// Path of the film below its folder, without extension.
     inside: String,
 }
 
@@ -101,14 +101,15 @@ fn films(source: &Source) -> Result<Vec<MaskedFilm>> {
     Ok(films)
 }
 
-/// A folder that fits the part of `images` that has a `*`: what the star stands for there, and where its films should lie.
+/// Folder that fits the part of `images` that has a `*`: the letters that the star stands for there, and where its
+/// films should lie.
 struct Fitting {
     folder: PathBuf,
     star: String,
     films: PathBuf,
 }
 
-/// All folders that fit a `*` in `images`; none where there is no star.
+/// Folders that fit a `*` in `images`; none where there is no star.
 fn fitting(source: &Source) -> Result<Option<Vec<Fitting>>> {
     let parts: Vec<String> = source
         .images
@@ -135,10 +136,10 @@ fn folders(source: &Source) -> Result<Vec<Folder>> {
     Ok(there.map(|fit| Folder { path: fit.films, star: fit.star }).collect())
 }
 
-/// What `*` would stand for, where films lie in the folder but not in the one within it that `images` names.
+/// Kind of flaw where films lie in a folder but not in the one within it that `images` names.
 pub(in crate::data) const UNREAD_PART: &str = "part not read";
 
-/// Says which folders are called as a part and hold films elsewhere than `images` says.
+/// Flaws of folders that are called as a part and hold films elsewhere than `images` says.
 fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
     let mut flaws = Vec::new();
     for Fitting { folder, star, films: wanted } in fitting(source)?.unwrap_or_default() {
@@ -177,8 +178,8 @@ fn mask_folders(source: &Source, star: &str) -> Vec<PathBuf> {
     parents.filter(|folder| folder.is_dir()).collect()
 }
 
-/// One file for each pattern, or the pattern for which there is none. A film `a/1` has the mask `a/1`, or `1` where only one
-/// film is called so, without nnU-Net's channel where no film is called as what is left.
+/// Masks of a film, one file for each pattern, or the pattern for which there is none. A film `a/1` has the mask `a/1`,
+/// or `1` where only one film is called so, without nnU-Net's channel where no film is called as what is left.
 fn masks<'a>(
     source: &'a Source,
     film: &MaskedFilm,
@@ -261,7 +262,7 @@ fn check_orphans(
     Ok(())
 }
 
-/// The `{}` of `pattern` that gives `mask`.
+/// The stem that gives `mask` in place of `{}` of `pattern`.
 fn stem_by(folder: &Path, pattern: &Path, mask: &Path) -> Option<String> {
     let wanted = composed(&file_name(pattern));
     let (before, after) = wanted.split_once("{}").filter(|_| pattern.parent() == Some(folder))?;

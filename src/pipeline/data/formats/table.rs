@@ -1,4 +1,4 @@
-//! A table with a row per film and any columns.
+//! Reader of tables with a row per film and any columns.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -99,7 +99,7 @@ fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<Pat
     Ok(films.find(place, cell)?.unwrap_or(path))
 }
 
-/// The target of each row, `None` for a row without a class.
+/// Targets of the rows, `None` for a row without a class.
 type TargetRows = Vec<Result<Option<Vec<f32>>>>;
 
 /// The labels of a table and the target of each row.
@@ -143,12 +143,12 @@ fn holds_findings(source: &Source, table: &Table, column: usize) -> bool {
     })
 }
 
-/// As [`finding`], with the words of the source that mean a blank.
+/// Reads a cell as [`finding`] does, with the words of the source that mean a blank.
 fn cell_finding(source: &Source, cell: &str) -> Option<f32> {
     if source.is_missing(cell) { Some(f32::NAN) } else { number(cell) }
 }
 
-/// Columns of findings.
+/// Reads labels and targets of columns of findings.
 fn findings(
     source: &Source,
     table: &Table,
@@ -195,7 +195,7 @@ fn not_found(table: &Table, line: u64, name: &str, cell: &str) -> Error {
     Error::data(table.place(line), expected, format!("{cell:?}"), mend)
 }
 
-/// Refuses a finding that is no label.
+/// Refuses a finding in `uncertain` that is no label.
 fn check_uncertain(source: &Source) -> Result<()> {
     let foreign = source.uncertain.findings().find(|name| !source.label_columns.contains(name));
     foreign.map_or(Ok(()), |name| {
@@ -208,7 +208,7 @@ fn check_uncertain(source: &Source) -> Result<()> {
     })
 }
 
-/// What pandas takes for a blank, in small letters.
+/// Words that pandas takes for a blank, in small letters.
 const MISSING: [&str; 16] = [
     "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a",
     "n.a.", "na", "null", "nan", "none", "nil",
@@ -226,17 +226,18 @@ impl Source {
     }
 }
 
-/// Blank, or what pandas writes for it.
+/// Whether a cell is blank, or what pandas writes for a blank.
 fn empty(cell: &str) -> bool {
     cell.is_empty() || cell.eq_ignore_ascii_case("nan")
 }
 
-/// Blank, or what pandas takes for it.
+/// Whether a cell is blank, or what pandas takes for a blank.
 fn blank(cell: &str) -> bool {
     cell.is_empty() || MISSING.contains(&cell.to_ascii_lowercase().as_str())
 }
 
-/// 0, 1, or NaN for a blank or what pandas takes for one; `None` for anything else.
+/// The finding of a cell: 0, 1, or NaN for a blank or what pandas takes for one; `None` for
+/// anything else.
 pub fn finding(cell: &str) -> Option<f32> {
     if blank(cell) { Some(f32::NAN) } else { number(cell) }
 }
@@ -248,7 +249,7 @@ fn number(cell: &str) -> Option<f32> {
 /// The word that says that there is no finding.
 const NO_FINDING: &str = "no finding";
 
-/// One column of several findings a cell, by name.
+/// Reads labels and targets of one column of several findings a cell, by name.
 fn words(
     source: &Source,
     table: &Table,
@@ -283,7 +284,8 @@ fn words(
     Ok((Labels { kind: Kind::Multi, names }, targets))
 }
 
-/// One column of words, sorted by name, or of whole numbers, sorted by value.
+/// Reads labels and targets of one column of words, sorted by name, or of whole numbers, sorted by
+/// value.
 fn classes(
     source: &Source,
     table: &Table,

@@ -1,4 +1,5 @@
-//! YOLO text files: boxes or outlines in shares of the film's sides (<https://docs.ultralytics.com/datasets>).
+//! Reader of YOLO's text files: boxes or outlines in shares of the film's sides
+//! (<https://docs.ultralytics.com/datasets>).
 
 use std::{
     collections::BTreeMap,
@@ -181,7 +182,7 @@ pub(in crate::data) fn yaml(root: &Path) -> Option<PathBuf> {
     found.into_iter().next()
 }
 
-/// What the lines `class cx cy width height` and `class x y x y x y …` of a text file mark.
+/// Marks of the lines `class cx cy width height` and `class x y x y x y …` of a text file.
 fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> Result<Marks> {
     let mend = "see that it may be read";
     let text = text::read_at_most(path, text::LONGEST_OF_A_FILM, mend)?;

@@ -1,4 +1,4 @@
-//! Layouts of annotations in files: COCO, YOLO, Pascal VOC.
+//! Recognition of annotations in files: COCO, YOLO, Pascal VOC.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::data::{
     walk::{file_name, films_below, list, stem},
 };
 
-/// Films that are looked at to tell whether texts lie beside films.
+/// Number of films that are looked at to tell whether texts lie beside films.
 const FILMS: usize = 200;
 
 /// The folder and the folders in it that name parts.
@@ -33,7 +33,7 @@ fn places(folders: &[PathBuf], names: &[&str]) -> Vec<PathBuf> {
         .collect()
 }
 
-/// COCO JSON in the folder, in those of its parts (Roboflow), or in `annotations` there.
+/// Recognises COCO JSON in the folder, in those of its parts (Roboflow), or in `annotations` there.
 pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let names = ["annotations", "annotation", "labels"];
     let places = places(&with_parts(folder), &names);
@@ -77,7 +77,8 @@ pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<Recognis
     Ok(Some(RecognisedSet { source, what }))
 }
 
-/// YOLO's texts in folders `labels`, or beside the films where a YAML file or a list says the classes.
+/// Recognises YOLO's texts in folders `labels`, or beside the films where a YAML file or a list says
+/// the classes.
 pub(super) fn yolo_texts(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let in_labels = with_parts(folder).iter().any(|place| {
         let labels = place.join("labels");
@@ -116,7 +117,8 @@ fn is_of_marks(path: &Path) -> bool {
     words.len() >= 5 && words.iter().all(|word| word.parse::<f64>().is_ok())
 }
 
-/// Pascal VOC's XML in the folder or in `Annotations`, or so in the folders of its parts.
+/// Recognises Pascal VOC's XML in the folder or in `Annotations`, or so in the folders of its
+/// parts.
 pub(super) fn voc(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let mut broken = Vec::new();
     let mut is_voc = |place: &PathBuf| {

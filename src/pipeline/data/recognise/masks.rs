@@ -1,4 +1,4 @@
-//! Films in one folder, masks in another.
+//! Recognition of films in one folder and masks in another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,11 +17,11 @@ use crate::data::{
 /// Words in the names of folders that hold masks.
 const MASKS: [&str; 6] =
     ["mask", "label", "annotation", "segmentation", "groundtruth", "ground_truth"];
-/// Whole names of such folders.
+/// Whole names of folders that hold masks.
 const CALLED: [&str; 5] = ["gt", "seg", "segs", "manual", "targets"];
-/// Films that are looked at to tell how masks are named.
+/// Number of films that are looked at to tell how masks are named.
 const FILMS: usize = 100;
-/// Masks that are read to tell which values they hold.
+/// Number of masks that are read to tell which values they hold.
 const MASKS_READ: usize = 20;
 /// The largest value that is dark in a mask of 255 on 0.
 const DARK: u16 = 127;
@@ -44,8 +44,8 @@ pub(super) fn beside(folder: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
     (!masks.is_empty()).then(|| (masks.remove(0), only.then(|| films.remove(0))))
 }
 
-/// Films and masks, side by side in the folder or in each folder of its parts; nnU-Net's `imagesTr` and `labelsTr`;
-/// `train` and `train_masks`.
+/// Recognises films and masks, side by side in the folder or in each folder of its parts; nnU-Net's `imagesTr` and
+/// `labelsTr`; `train` and `train_masks`.
 pub(super) fn masks(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let inside = list(folder)?.0;
     let mut pairs = Vec::new();
@@ -90,10 +90,10 @@ struct Pair {
     star: Star,
 }
 
-/// What a `*` stands for in the paths of films and masks.
+/// Part of the paths of films and masks that a `*` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Star {
-    /// Nothing: the paths are as they are.
+    /// No part: the paths are as they are.
     None,
     /// The first folder, which names a part: `train/films`.
     Top,
@@ -128,7 +128,7 @@ fn part_of(name: &str) -> &str {
     &name[..end]
 }
 
-/// Where films and masks may lie side by side: the folder, and its part to learn from.
+/// Folders in which films and masks may lie side by side: the folder, and its part to learn from.
 fn tops(folder: &Path, inside: &[PathBuf]) -> Vec<(PathBuf, Star)> {
     let train = inside.iter().find(|inner| Part::named(&file_name(inner)) == Some(Part::Train));
     let of_part = train.map(|train| (train.clone(), Star::Top));
@@ -178,7 +178,7 @@ fn pairs_in(top: &Path, star: Star) -> Result<Vec<Pair>> {
     Ok(pairs)
 }
 
-/// How most masks are named, by the names of their films: `{}_mask.png`.
+/// Pattern by which most masks are named after their films: `{}_mask.png`.
 fn pattern(films: &Path, masks: &Path) -> Option<String> {
     let masks = films_below(masks).ok()?;
     let mut votes: BTreeMap<String, usize> = BTreeMap::new();
@@ -195,7 +195,7 @@ fn pattern(films: &Path, masks: &Path) -> Option<String> {
     votes.into_iter().max_by_key(|(_, count)| *count).map(|(pattern, _)| pattern)
 }
 
-/// Why the first film cannot be used with its mask.
+/// Reason why the first film cannot be used with its mask.
 fn unusable(source: &Source) -> Option<String> {
     let (dataset, _) = source.survey().ok()?;
     let first = dataset.train.first()?;
@@ -203,8 +203,8 @@ fn unusable(source: &Source) -> Option<String> {
     Some(problem.to_string())
 }
 
-/// Says which values of the masks are foreground where they are not 255 on 0: those of nnU-Net's labels, or the only one that
-/// is not 0.
+/// Sets the values of the masks that are foreground where they are not 255 on 0: those of nnU-Net's labels, or the only
+/// one that is not 0; gives them in words.
 fn values(source: &mut Source, masks: &Path, labels: &[u16]) -> String {
     let files = films_below(masks).unwrap_or_default();
     let step = files.len().div_ceil(MASKS_READ).max(1);
@@ -275,7 +275,7 @@ fn nnunet(folder: &Path, source: &mut Source) -> (String, Vec<u16>) {
     (said, numbers)
 }
 
-/// nnU-Net's folders with volumes, which are no films.
+/// Remark on nnU-Net's folders with volumes, which are no films.
 fn unreadable(folder: &Path, inside: &[PathBuf]) -> Option<String> {
     let named = |name: &str| inside.iter().any(|inner| file_name(inner) == name);
     let volumes = |name: &str| {

@@ -1,4 +1,5 @@
-//! What lies in a folder: a data set that the program knows, or one of the usual layouts.
+//! Recognition of the data sets in a folder: one that the program knows, or one of the usual
+//! layouts.
 
 mod annotated;
 mod classes;
@@ -33,29 +34,29 @@ use crate::{
 /// A data set that was recognised.
 #[derive(Debug, Clone)]
 pub struct RecognisedSet {
-    /// How to read it. Of a set that serves several purposes there is one for each.
+    /// Source that reads it. Of a set that serves several purposes there is one for each.
     pub source: Source,
-    /// What it is, in words.
+    /// Description of the set, in words.
     pub what: String,
 }
 
 /// Labels that lie among the films of a set and could not be read.
 #[derive(Debug, Clone)]
 pub struct UnreadLabels {
-    /// The place of the set among those that were recognised, whose films are these or lie nearest.
+    /// Index of the set among those that were recognised, whose films are these or lie nearest.
     pub set: usize,
     /// Whether a set was recognised by other labels that lie beside them.
     pub beside_others: bool,
-    /// What they were taken for, and why they cannot be read.
+    /// Reason why they cannot be read, behind the layout that they were taken for.
     pub why: String,
 }
 
-/// Folders below the one given that are looked into, one in another.
+/// Number of folders below the one given that are looked into, one in another.
 const DEPTH: usize = 3;
 
-/// The data sets in `root` and below it, each of which can be read: known ones by the files that only they have, others by
-/// their layout (COCO, YOLO, VOC, films and masks, a table, a folder for each class), films alone otherwise. Of each is said by
-/// which evidence it is divided; labels that cannot be read are named.
+/// Recognises the data sets in `root` and below it, each of which can be read: known ones by the files that only they
+/// have, others by their layout (COCO, YOLO, VOC, films and masks, a table, a folder for each class), films alone
+/// otherwise. Of each is said by which evidence it is divided; labels that cannot be read are named.
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
@@ -90,7 +91,7 @@ fn of_set(set: usize, beside_others: bool, unread: &Unread) -> impl Iterator<Ite
     whys.into_iter().map(move |why| UnreadLabels { set, beside_others, why })
 }
 
-/// What tells of labels that could not be read, and why not.
+/// Remarks on labels that could not be read, and why not.
 type Unread = Vec<String>;
 
 /// Looks at a folder and, where nothing is recognised in it, at the folders in it; gives what could not be read and nothing
@@ -196,7 +197,7 @@ fn entries(folder: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 /// The source if its films and labels can be found, by its own division or, where that leaves nothing to learn from or
-/// shares patients, by patient, with what that is for; what is wrong with single films is for an audit to say.
+/// shares patients, by patient, with a remark on that; what is wrong with single films is for an audit to say.
 fn readable(source: Source) -> Result<(Source, String), String> {
     let usable = |source: &Source| -> Result<(), String> {
         let mut located = source.clone();
@@ -226,10 +227,10 @@ fn readable(source: Source) -> Result<(Source, String), String> {
     }
 }
 
-/// What recognises a layout.
+/// Function that recognises a layout.
 type Layout = fn(&Path, &mut Unread) -> Result<Option<RecognisedSet>>;
 
-/// Layouts that files tell which only they have.
+/// Layouts that are told by files that only they have.
 const ANNOTATED: [Layout; 5] =
     [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, |folder, _| {
         tables::table(folder)
@@ -299,10 +300,10 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
-/// What films are called beside which nothing lies that may be a label.
+/// Words for films beside which nothing lies that may be a label.
 const UNLABELLED: &str = "films without labels, to pretrain";
 
-/// Films for pretraining: without labels, or with what could not be read.
+/// The set of films for pretraining: without labels, or with what could not be read.
 fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
     source.labelled = false;

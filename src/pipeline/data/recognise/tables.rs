@@ -1,4 +1,4 @@
-//! A table of films, whose columns are told by what is in them.
+//! Recognition of a table of films, whose columns are told by what is in them.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -16,17 +16,18 @@ use crate::{
     },
 };
 
-/// Rows that are looked at to tell what a column holds.
+/// Number of rows that are looked at to tell what a column holds.
 const ROWS: usize = 50;
-/// Words beyond which a column is not one of classes, and beyond which it is not one of several findings a cell.
+/// Number of words beyond which a column is not one of classes, and beyond which it is not one of several
+/// findings a cell.
 const CLASSES: usize = 20;
 const FINDINGS: usize = 200;
-/// What separates several findings in a cell.
+/// Separators of several findings in a cell.
 const BETWEEN: [&str; 2] = ["|", ";"];
 /// Words that mean a blank to pandas, but in a column of one other word the absence of that.
 const ABSENT: [&str; 2] = ["none", "nil"];
 
-/// A table that names films, with what its columns mean.
+/// Recognises a table that names films, with what its columns mean.
 pub(in crate::data) fn table(folder: &Path) -> Result<Option<RecognisedSet>> {
     let tables = tables(folder);
     // Only who has a table is asked for all films.
@@ -47,7 +48,7 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
         (None, Some(_)) => Format::RleCsv,
         (None, None) => return None,
     };
-    // Of a part of a set most films are missing.
+    // A part of a set may lack most films, so that one film that is there tells the column.
     let path_column = (0..table.header.len())
         .filter(|&c| FILMS.iter().any(|word| title(c).replace('_', "").contains(word)))
         .find(|&c| cells(&table, c).any(|cell| films.contains(&composed(last(cell)))))?;
@@ -81,7 +82,8 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
     readable.then(|| RecognisedSet { source, what: one_line(&what) })
 }
 
-/// Why each table of a folder that names no films, or names them with a fault, was passed over; nothing where there is none.
+/// Reasons why each table of a folder that names no films, or names them with a fault, was passed over; empty where
+/// there is none.
 pub(super) fn passed_over(folder: &Path) -> Unread {
     let tables = tables(folder);
     let films = films(folder).unwrap_or_default();
@@ -165,7 +167,7 @@ fn names_films(table: &Table, column: usize, films: &HashSet<String>) -> bool {
         && (hits == first.len() || first.iter().any(|n| n.contains('.')))
 }
 
-/// Fills in what the other columns mean, and says it.
+/// Fills in the meaning of the other columns, and says it.
 fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let title = |column: usize| table.header[column].to_lowercase();
     let others = || (0..table.header.len()).filter(|&c| c != path_column);
@@ -292,7 +294,7 @@ fn words_of<'a>(
     };
     let mut words = sorted(&mut { said });
     if words.len() == 1 {
-        // Of one word and `None`, that is its absence.
+        // Beside a single word, `None` is its absence.
         let absent = |cell: &&str| ABSENT.contains(&cell.to_lowercase().as_str());
         words.extend(sorted(&mut all.filter(absent)));
         words.sort_unstable();
@@ -300,7 +302,7 @@ fn words_of<'a>(
     (2..=CLASSES).contains(&words.len()).then_some(words)
 }
 
-/// What separates several findings in the cells of a column: `|`, or what stands beside words that stand alone elsewhere too.
+/// Separator of several findings in the cells of a column: `|`, or one beside words that stand alone elsewhere too.
 fn between<'a>(said: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let cells: HashSet<&str> = said.collect();
     BETWEEN.into_iter().find(|separator| {

@@ -186,7 +186,8 @@ impl SyntheticStep {
         let step = Step { lr: 0.01, step: number, ..Step::default() };
         let extents = Numbers(self.extents.as_flattened());
         let films = self.films.0.chunks(self.films.1).map(Grey::Bytes);
-        self.stepper.run(&step, &[Numbers(&self.targets), extents, Samples::films(films.collect())])
+        self.stepper
+            .run(&step, &[Numbers(&self.targets), extents, Samples::images(films.collect())])
     }
     /// Floating-point operations of a whole step.
     pub fn flops(&self) -> u64 {

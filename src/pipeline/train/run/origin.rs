@@ -18,7 +18,7 @@ use std::{
 use toml::{Table, Value};
 
 /// The resolved configuration.
-pub(super) const CONFIG: &str = "config.resolved.toml";
+pub(super) const CONFIG: &str = crate::train::config::RESOLVED;
 /// The list of films with size and time of change; its digest is among a checkpoint's words.
 const FILMS: &str = "films.begun.txt";
 /// Settings of how a run is done, which change no number that it gives.

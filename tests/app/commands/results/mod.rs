@@ -1,4 +1,4 @@
-//! What comes of runs: predictions, pages, bundles, weights.
+//! Results of runs: predictions, pages, bundles, weights.
 
 mod bundle;
 pub mod chromium;

@@ -1,5 +1,5 @@
-//! What leaves the house: pages and tables without places of this machine, without patients, inert in a spreadsheet and calm
-//! on a terminal.
+//! Pages and tables that leave the house: without places of this machine, without patients, inert in a spreadsheet and
+//! calm on a terminal.
 
 use super::trained;
 use crate::commands::{PROGRAM, Place, ended, succeeded};

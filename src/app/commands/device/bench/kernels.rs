@@ -66,10 +66,14 @@ pub(super) fn kernels(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(S
         }
     }
     if rows.is_empty() {
+        let given = |name: &str, value: &Option<String>| {
+            value.iter().map(|v| format!("--{name} {v}")).collect()
+        };
+        let given: [Vec<String>; 2] = [given("only", &args.only), given("variant", &args.variant)];
         let expected =
             "an op and a variant that `mtpret run-op --list` knows and this adapter can run";
         let mend = "leave one of them out";
-        return Err(Error::request("--only, --variant", expected, "neither", mend));
+        return Err(Error::request("--only, --variant", expected, given.concat().join(" "), mend));
     }
     Ok((table.to_text(), rows.into()))
 }

@@ -226,7 +226,7 @@ fn heading(a: &Adapter) -> String {
     let mut text = format!(
         "{:<2} {}\n   {} · {} {} · {}\n   limits     buffer {} MiB, binding {} MiB, {} storage buffers, \
          workgroup {} KiB and {} invocations, immediates {} bytes\n   features   immediates {}, \
-         subgroups {subgroups}, 8 × 8 matrices {}; not used: f16 {}, timestamps {}\n",
+         subgroups {subgroups}, 8 × 8 matrices {}, timestamps {}; not used: f16 {}\n",
         a.number,
         a.name,
         a.backend,
@@ -241,8 +241,8 @@ fn heading(a: &Adapter) -> String {
         l.immediate_bytes,
         yes(f.immediates),
         yes(f.matrices),
-        yes(f.f16),
-        yes(f.timestamps)
+        yes(f.timestamps),
+        yes(f.f16)
     );
     if let Some(compiler) = &a.compiler {
         text += &format!("   compiler   {compiler}\n");

@@ -46,13 +46,13 @@ pub struct Args {
     /// [default: the positive one of two, else the likeliest].
     #[arg(long, value_delimiter = ',')]
     pub(in crate::commands) class: Vec<String>,
-    /// How many films of the test part.
+    /// Films of the test part that are shown.
     #[arg(long, default_value_t = 4)]
     pub(in crate::commands) count: usize,
-    /// Which films, and the random weights.
+    /// Seed of the choice of films and of the random weights.
     #[arg(long, default_value_t = 0)]
     pub(in crate::commands) seed: u64,
-    /// Boxes of a lower probability are left out.
+    /// Least probability of a box that is shown.
     #[arg(long, default_value_t = 0.5)]
     pub(in crate::commands) score: f64,
     /// Add a column of the first run with random weights: a map that looks the same there says nothing

@@ -32,7 +32,7 @@ pub struct Args {
     /// How often images are drawn anew for the 95 % intervals; 0 for none.
     #[arg(long, default_value_t = 1000)]
     replicates: u32,
-    /// Seed of that drawing.
+    /// Seed of the bootstrap.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Print the figures as JSON.

@@ -42,7 +42,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Report on runs of any stage: one HTML file that needs nothing else, for a screen, a telephone, paper and the dark.
+/// Report on runs of any stage: one HTML file that needs nothing else, for screens, phones, print and dark mode.
 ///
 /// It says what was run and on what, shows losses, rates and where the time went, and of fine-tuned runs their figures with 95 %
 /// intervals: ROC, precision and recall, calibration, confusion and thresholds; Dice by film; boxes by class; and the films on

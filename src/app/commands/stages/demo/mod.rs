@@ -56,7 +56,7 @@ pub struct Args {
     /// Folder of the run [default: the first free of runs/demo, runs/demo-2, …].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Go on with a demo that was interrupted.
+    /// Resume a demo that was interrupted.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "run"])]
     resume: Option<PathBuf>,
     /// Go on although films, settings or the machine are not what the demo began with; what differs is said.

@@ -1,4 +1,4 @@
-//! What an entry of a COCO file says.
+//! Entries of a COCO file.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::super::boxes::{MarkFrame, checked, outline};
 use crate::{Error, Result};
 
-/// The key of outlines.
+/// Key of outlines.
 pub(super) const OUTLINES: &str = "segmentation";
 
-/// The outlines of an entry.
+/// Outlines of an entry.
 pub(super) enum Outlines {
     None,
     /// A run-length code, or another object.
@@ -89,7 +89,7 @@ impl JsonEntry {
         }
     }
 
-    /// Whether it is a crowd, not one thing.
+    /// Whether the entry is of a crowd, not of one thing.
     fn is_crowd(&self) -> Result<bool> {
         match self.value("iscrowd") {
             None | Some(Value::Null) => Ok(false),
@@ -113,7 +113,7 @@ impl JsonEntry {
         side.ok_or_else(|| self.fault(format!("pixels as {key}"), value.to_string()))
     }
 
-    /// The box as `x1 y1 x2 y2`.
+    /// The box of the entry as `x1 y1 x2 y2`.
     pub(super) fn corners(&self, size: [usize; 2]) -> Result<[f32; 4]> {
         if self.is_crowd()? {
             return Err(self.fault("a box around one thing", "a crowd"));

@@ -1,4 +1,4 @@
-//! The lists of a COCO file, an entry at a time: of what is not asked for nothing is kept, and of no entry more than a mark can be.
+//! Lists of a COCO file, an entry at a time: of what is not asked for nothing is kept, and of no entry more than a mark can be.
 
 use std::{cell::RefCell, fmt, path::Path};
 
@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use super::entry::{JsonEntry, OUTLINES, Outlines};
 use crate::{Error, Result};
 
-/// Values that one key of an entry may have, outlines aside; what is behind them is not read.
+/// Number of values that one key of an entry may have, outlines aside; those behind are not read.
 const MOST_VALUES: usize = 256;
-/// Names of an entry's keys that are kept, to be told.
+/// Number of an entry's keys whose names are kept, to be told.
 const MOST_NAMES: usize = 24;
 /// Keys that an entry is asked for.
 const ASKED: [&str; 9] =
@@ -88,11 +88,11 @@ struct JsonList<'a, 'f> {
     list: &'static str,
     outlines: bool,
     of_entry: OfEntry<'a>,
-    /// What `of_entry` said, which ends the reading.
+    /// Refusal of `of_entry`, which ends the reading.
     fault: &'f RefCell<Option<Error>>,
 }
 
-/// What a visitor says of values that are not what it looks for.
+/// Answers of a visitor to values that it does not look for.
 macro_rules! others {
     ($value:expr; $($visit:ident($kind:ty))*) => {
         $(fn $visit<E>(self, _: $kind) -> Result<Self::Value, E> { Ok($value) })*
@@ -185,7 +185,7 @@ impl<'de> DeserializeSeed<'de> for Bounded<'_> {
     }
 }
 
-/// A visitor's answers to what is no list and no object.
+/// Answers of a visitor to values that are no list and no object.
 macro_rules! plain {
     ($of:expr) => {
         fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {

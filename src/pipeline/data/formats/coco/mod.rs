@@ -28,9 +28,9 @@ use crate::{
 use entry::{Id, JsonEntry};
 use json::each;
 
-/// Bytes of a file beyond which it is not read.
+/// Number of bytes of a file beyond which it is not read.
 const MOST_BYTES: u64 = 1 << 30;
-/// Flaws beyond which those of a file are only counted.
+/// Number of flaws beyond which those of a file are only counted.
 const MOST_FLAWS: usize = 10_000;
 
 /// Reads the JSON files of a [`crate::data::Format::Coco`] source; `train`, `val` or `test` in a file's
@@ -82,11 +82,11 @@ pub(in crate::data) fn text_of(path: &Path) -> Result<String> {
     text::read_at_most(path, MOST_BYTES, "see that the annotations exist and may be read")
 }
 
-/// What is wrong in a file.
+/// Flaws of a file.
 struct Flaws<'a> {
     path: &'a Path,
     flaws: Vec<Flaw>,
-    /// Those that are not kept.
+    /// Number of those that are not kept.
     more: usize,
 }
 
@@ -109,14 +109,14 @@ impl Flaws<'_> {
     }
 }
 
-/// An image and what is on it, small: a file may list a million.
+/// Image and the marks on it, small: a file may list a million.
 struct Image {
     name: Box<str>,
     size: [u32; 2],
     marks: Option<Box<Marks>>,
 }
 
-/// A whole file.
+/// Text of a whole file.
 struct CocoFile {
     path: PathBuf,
     text: String,
@@ -131,7 +131,7 @@ impl CocoFile {
         Place::from(&self.path).item(format!("{list}[{at}]"))
     }
 
-    /// The images in the order of the file; what is wrong with single marks goes to `flaws`.
+    /// Reads the images in the order of the file; the flaws of single marks go to `flaws`.
     fn images(
         &self,
         shape: AnnotationShape,

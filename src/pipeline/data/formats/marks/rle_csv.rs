@@ -1,4 +1,5 @@
-//! Masks as run-length codes in a column of a table, several rows a film (SIIM-ACR pneumothorax, and Kaggle's usual code).
+//! Reader of masks as run-length codes in a column of a table, several rows a film (SIIM-ACR pneumothorax, and Kaggle's
+//! usual code).
 //!
 //! Both count pixels down the columns of the image. SIIM's pairs are `gap length`, from the end of the run before and from 0;
 //! the usual ones `start length`, from the image's first pixel, which is 1.
@@ -13,7 +14,7 @@ use crate::{
     },
 };
 
-/// Names of the column, in small letters.
+/// Names of the column of codes, in small letters.
 const KNOWN: [&str; 5] = ["encodedpixels", "encoded_pixels", "rle", "rle_mask", "segmentation"];
 
 /// The column of codes in a table that has one.
@@ -88,7 +89,8 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(table.listing(source.mask_labels()))
 }
 
-/// How the codes of a table count, which must fit all of them; an error where both ways do.
+/// The way in which the codes of a table count, which must fit all of them; an error where both
+/// ways do.
 fn told(source: &Source, table: &MarkTable, column: usize) -> Result<RunLengths> {
     let fits = |counted: RunLengths| {
         table.table.rows.iter().all(|(_, cells)| {

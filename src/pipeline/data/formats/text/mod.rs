@@ -11,10 +11,11 @@ use mtpret_engine::error::Place;
 
 use crate::{Error, Result};
 
-/// Bytes beyond which no list of films or classes is read, and no text about one film.
+/// Number of bytes beyond which no list of films or classes is read.
 const LONGEST_LIST: u64 = 64 << 20;
+/// Number of bytes beyond which no text about one film is read.
 pub(in crate::data) const LONGEST_OF_A_FILM: u64 = 16 << 20;
-/// How a file in another encoding is mended.
+/// Mend of a file in another encoding.
 const SAVE: &str =
     "save it as UTF-8 (in a spreadsheet \"CSV UTF-8\", in an editor \"Save with encoding\")";
 
@@ -26,7 +27,7 @@ pub(in crate::data) fn read(path: &Path, mend: &str) -> Result<String> {
     read_at_most(path, LONGEST_LIST, mend)
 }
 
-/// As [`read`], of a file of at most `most` bytes.
+/// Reads as [`read`] a file of at most `most` bytes.
 pub(in crate::data) fn read_at_most(path: &Path, most: u64, mend: &str) -> Result<String> {
     decode(path, bytes(path, most, mend)?, None)
 }

@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
     let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let outcome = run(command).and_then(|()| print::refusal().map_or(Ok(()), Err));
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    eprintln!("mtpret: {error}");
+    eprintln!("mtpret: {}", print::line(&error.to_string()));
     let cli = Cli::command();
     let subcommand = matches.subcommand_name().and_then(|name| cli.find_subcommand(name));
     if let Some(line) = subcommand.and_then(|subcommand| faults::hint(&error, subcommand)) {

@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use super::watch;
+use super::{signals, watch};
 use crate::{Error, Result};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use mtpret_engine::{
@@ -133,9 +133,9 @@ impl AdapterArgs {
     /// Opens the adapter; measured kernels are not taken.
     ///
     /// # Errors
-    /// There is none, or none of that name.
+    /// There is none, none of that name, or one that a limit of the system would end.
     pub fn open(&self) -> Result<Gpu> {
-        Gpu::open(DeviceOptions {
+        let gpu = Gpu::open(DeviceOptions {
             adapter: self.adapter.clone(),
             checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
             cache: folder(),
@@ -143,7 +143,17 @@ impl AdapterArgs {
             progress: Some(watch::progress as Progress),
             note: Some(|line| eprintln!("{line}")),
             ..DeviceOptions::default()
-        })
+        })?;
+        if let Some(most) = signals::largest_file().filter(|most| *most < ENOUGH)
+            && gpu.caps().software
+        {
+            // Past the limit the system ends the program at the first access, without a word.
+            let expected = "no limit to the size of files, in which this driver keeps its memory";
+            let mend = "lift it with `ulimit -f unlimited`, or take an adapter that is a GPU";
+            let found = format!("one of {most} bytes");
+            return Err(Error::adapter(gpu.info().name.as_str(), expected, found, mend));
+        }
+        Ok(gpu)
     }
 }
 
@@ -237,6 +247,9 @@ impl DeviceArgs {
         Ok(Device { gpu, step })
     }
 }
+
+/// Bytes of a file that are as good as no limit.
+const ENOUGH: u64 = 1 << 40;
 
 /// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
 /// the variable is set to nothing.

@@ -40,9 +40,9 @@ pub use film::{
 pub use formats::nih::NIH_LABELS;
 pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions, PackSummary, PackedPart, pack};
-pub use recognise::{RecognisedSet, recognise};
+pub use recognise::{RecognisedSet, UnreadLabels, recognise, recognise_all};
 pub use sample::unpack;
-pub use walk::{films_below, stamp};
+pub use walk::{films_below, stamp, written};
 
 /// Kind of a label vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

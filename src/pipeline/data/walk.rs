@@ -51,10 +51,11 @@ fn entries(folder: &Path) -> Result<Entries> {
         if name.starts_with('.') || CLUTTER.contains(&name.as_str()) {
             continue;
         }
-        // The folder's own list tells what an entry is; only a link must be followed to know.
+        // The folder's own list tells what an entry is; only a link must be followed to know. A pipe would be waited for.
+        let is_file = kind.is_file() || kind.is_symlink() && path.is_file();
         if kind.is_dir() || kind.is_symlink() && path.is_dir() {
             folders.push((path, kind.is_symlink()));
-        } else if is_film(&path) {
+        } else if is_file && is_film(&path) {
             films.push(path);
         }
     }
@@ -211,6 +212,13 @@ pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
 /// A file's size and time of change; `gone` where there is none.
 pub fn stamp(file: &Path) -> String {
     fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
+}
+
+/// When a file's bytes were last written; a copy may keep it.
+pub fn written(file: &Path) -> String {
+    let written = fs::metadata(file).and_then(|file| file.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
 }
 
 /// When a file was last changed, which on Unix its renaming is too.

@@ -61,6 +61,6 @@ pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
 /// The disk is full or the folder is not writable.
 pub fn write(path: &Path, model: &ModelProto) -> Result<u64> {
     let bytes = model.encode_to_vec();
-    file::replace(path, |file| file.write_all(&bytes))?;
+    file::put(path, |file| file.write_all(&bytes))?;
     Ok(bytes.len() as u64)
 }

@@ -204,6 +204,7 @@ impl File {
         let places = self.placed(expected, unexpected)?;
         let tensors = self.read_some(places)?;
         finite(&self.path, &tensors)?;
+        bearable(&self.path, &tensors)?;
         Ok(widened(tensors, expected))
     }
     /// Places of the expected tensors: their names, and those of [`File::tensors`].
@@ -361,6 +362,25 @@ pub fn finite(path: &Path, tensors: &Tensors) -> Result<()> {
     let found = format!("that the weights hold {found}");
     let mend = "use weights that were saved before they broke, and check what wrote these";
     Err(Error::weights(place, "finite numbers", found, mend))
+}
+
+/// Refuses weights with numbers whose squares f32 cannot hold, and variances below 0: a network gives NaN with either.
+fn bearable(path: &Path, tensors: &Tensors) -> Result<()> {
+    let mend = "use weights that were saved whole, and check what wrote these";
+    for (name, tensor) in tensors {
+        let numbers = tensor.as_f32();
+        let most = numbers.iter().flat_map(|v| v.iter()).fold(0.0_f32, |most, v| most.max(v.abs()));
+        let least = numbers.iter().flat_map(|v| v.iter()).fold(0.0_f32, |least, v| least.min(*v));
+        let place = || Place::from(path).item(name);
+        if !(most * most).is_finite() {
+            let found = format!("{most:e}");
+            return Err(Error::weights(place(), "numbers whose squares f32 can hold", found, mend));
+        }
+        if least < 0.0 && name.ends_with("running_var") {
+            return Err(Error::weights(place(), "variances, 0 or more", format!("{least}"), mend));
+        }
+    }
+    Ok(())
 }
 
 /// The tensors with a counter for every running mean.

@@ -315,7 +315,7 @@ fn masks_that_mean_something_else_are_said_to() {
         filled(root, &["images"]);
         (0..6).for_each(|n| film(&root.join(format!("masks/images{n}.png")), 255));
     });
-    let subject = Subject { source: all[0].source.clone(), pretraining: false };
+    let subject = Subject { source: all[0].source.clone(), pretraining: false, unread: vec![] };
     let audit = audit(&[subject], &|_, _| ()).unwrap();
     let full = audit.findings.iter().find(|finding| finding.what == "full masks").unwrap();
     assert_eq!(full.level, Level::Warning);

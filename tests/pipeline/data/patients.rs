@@ -101,7 +101,8 @@ fn views_in_folders_of_patients_are_of_these_patients() {
     assert!(found.iter().all(|flaw| flaw.level == Level::Note), "{found:?}");
     let expected: BTreeSet<String> = (0..12).map(|n| format!("P{n:03}")).collect();
     assert_eq!(patients(&set), expected.iter().map(String::as_str).collect());
-    let audit = audit(&[Subject { source, pretraining: false }], &|_, _| ()).unwrap();
+    let audit =
+        audit(&[Subject { source, pretraining: false, unread: Vec::new() }], &|_, _| ()).unwrap();
     assert_eq!(audit.sets[0].patients, 12);
     let told = &audit.sets[0].patients_told;
     assert!(

@@ -209,5 +209,5 @@ fn write(gpu: &Device, args: &Args, state: &TrainState, trace: &[StepTrace]) -> 
         weights::save(path, network, Default::default())?;
     }
     let trace = serde_json::json!({ "steps": trace }).to_string();
-    file::replace(&args.output, |file| file.write_all(trace.as_bytes()))
+    file::put(&args.output, |file| file.write_all(trace.as_bytes()))
 }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Annotation, Dataset, Kind, Part, Sample, Source, Split,
+    Annotation, Dataset, Kind, Part, Sample, Source, Split, UnreadLabels,
     dataset::{
         listing::{Flaw, Level},
         patient,
@@ -73,6 +73,8 @@ pub struct Subject {
     pub source: Source,
     /// Whether stage 1 sees its films, all of them and without labels.
     pub pretraining: bool,
+    /// Labels that lie among its films and could not be read, where it was recognised.
+    pub unread: Vec<UnreadLabels>,
 }
 
 /// A film of a data set under audit.
@@ -154,6 +156,7 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec
         (Vec::new(), Vec::new(), Vec::new(), None);
     for subject in subjects {
         let name = subject.source.name.clone();
+        findings.extend(subject.unread.iter().map(|labels| unread(&subject.source, labels)));
         match subject.source.survey() {
             Ok((dataset, mut flaws)) => {
                 origins.push(patient::take_origin(&mut flaws));
@@ -172,6 +175,13 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec
         Some(first) if sets.is_empty() => Err(first),
         _ => Ok((sets, origins, findings)),
     }
+}
+
+/// Finding of labels that could not be read: an error, or a warning where the films have others.
+fn unread(source: &Source, labels: &UnreadLabels) -> Finding {
+    let level = if labels.beside_others { Level::Warning } else { Level::Error };
+    let problem = format!("expected labels that can be read, found {}", labels.why);
+    finding(level, "unread labels", &source.name, &source.name, problem)
 }
 
 /// Findings that the source's settings pass over without a word: films and masks that are not there (`partial`), and

@@ -44,6 +44,17 @@ pub struct RecognisedSet {
     pub what: String,
 }
 
+/// Labels that lie among the films of a set and could not be read.
+#[derive(Debug, Clone)]
+pub struct UnreadLabels {
+    /// Index of the set among those that were recognised, whose films are these or lie nearest.
+    pub set: usize,
+    /// Whether a set was recognised by other labels that lie beside them.
+    pub beside_others: bool,
+    /// Reason why they cannot be read, behind the layout that they were taken for.
+    pub why: String,
+}
+
 /// Number of folders below the one given that are looked into, one in another.
 const DEPTH: usize = 3;
 
@@ -54,13 +65,33 @@ const DEPTH: usize = 3;
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
 pub fn recognise(root: &Path) -> Result<Vec<RecognisedSet>> {
-    let mut found = Vec::new();
-    let unread = search(root, DEPTH, &mut found)?;
+    recognise_all(root).map(|(found, _)| found)
+}
+
+/// As [`recognise`], with the labels that could not be read, each for itself.
+///
+/// # Errors
+/// As [`recognise`].
+pub fn recognise_all(root: &Path) -> Result<(Vec<RecognisedSet>, Vec<UnreadLabels>)> {
+    let (mut found, mut told) = (Vec::new(), Vec::new());
+    let unread = search(root, DEPTH, &mut found, &mut told)?;
     if found.is_empty() && !films_below(root)?.is_empty() {
         found.push(films_alone(root, &unread));
+        if unread.is_empty() && found[0].what != UNLABELLED {
+            // Files in no form that is read here may hold labels, or none.
+            told.extend(of_set(0, true, &vec![found[0].what.clone()]));
+        }
+        told.extend(of_set(0, false, &unread));
     }
     name_apart(&mut found);
-    Ok(found)
+    Ok((found, told))
+}
+
+/// What could not be read, as of a set.
+fn of_set(set: usize, beside_others: bool, unread: &Unread) -> impl Iterator<Item = UnreadLabels> {
+    let mut whys = unread.clone();
+    whys.dedup();
+    whys.into_iter().map(move |why| UnreadLabels { set, beside_others, why })
 }
 
 /// Remarks on labels that could not be read, and why not.
@@ -68,7 +99,12 @@ type Unread = Vec<String>;
 
 /// Looks at a folder and, where nothing is recognised in it, at the folders in it; gives what could not be read and nothing
 /// that was found tells of.
-fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<Unread> {
+fn search(
+    folder: &Path,
+    depth: usize,
+    found: &mut Vec<RecognisedSet>,
+    told: &mut Vec<UnreadLabels>,
+) -> Result<Unread> {
     if let Some(known) = known(folder) {
         found.extend(known);
         return Ok(Vec::new());
@@ -91,6 +127,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
         if matches!(one.source.format, Some(Format::Csv | Format::Folder | Format::Masks)) {
             one.what += &left::lists(folder);
         }
+        told.extend(of_set(found.len(), true, &unread));
         found.push(one);
         found.extend(more);
         return Ok(Vec::new());
@@ -100,7 +137,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     if depth > 0 {
         for inner in &below {
             let count = found.len();
-            unread.extend(search(inner, depth - 1, found)?);
+            unread.extend(search(inner, depth - 1, found, told)?);
             if found.len() == count {
                 none.push(inner.clone());
             }
@@ -114,6 +151,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
             false => String::new(),
         };
         found[before].what += &(together + &said::not_read(&unread));
+        told.extend(of_set(before, false, &unread));
         unread.clear();
     }
     Ok(unread)
@@ -302,6 +340,9 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
+/// Words for films beside which nothing lies that may be a label.
+const UNLABELLED: &str = "films without labels, to pretrain";
+
 /// The set of films for pretraining: without labels, or with what could not be read.
 fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
@@ -319,7 +360,7 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let other = said::other_files(folder) + &left::pictures(folder);
     let silent = [&other, &among].into_iter().all(String::is_empty);
     let what = if unread.is_empty() && silent {
-        "films without labels, to pretrain".to_owned()
+        UNLABELLED.to_owned()
     } else {
         format!(
             "films to pretrain, whose labels are not read{}{other}{among}",

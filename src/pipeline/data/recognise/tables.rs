@@ -10,9 +10,9 @@ use crate::{
     Result,
     data::{
         Class, Format, Policy, Uncertain,
-        dataset::listing::Part,
+        dataset::{class::meaning, listing::Part},
         formats::marks::{box_csv, rle_csv},
-        walk::file_name,
+        walk::{composed, file_name},
     },
 };
 
@@ -46,7 +46,7 @@ pub(super) fn marked(
     // A part of a set may lack most films, so that one film that is there tells the column.
     let path_column = (0..table.header.len())
         .filter(|&c| FILMS.iter().any(|word| title(c).replace('_', "").contains(word)))
-        .find(|&c| cells(table, c).any(|cell| films.contains(last(cell))))?;
+        .find(|&c| cells(table, c).any(|cell| films.contains(&composed(last(cell)))))?;
     let mut source = source(folder, format);
     name_tables(&mut source, folder, files);
     source.path_column = table.header[path_column].clone();
@@ -149,7 +149,8 @@ pub(super) fn used(
 /// The names of all films below a folder, with extension and without.
 pub(super) fn films(folder: &Path) -> Result<HashSet<String>> {
     use crate::data::walk::{films_below, stem};
-    Ok(films_below(folder)?.iter().flat_map(|film| [file_name(film), stem(film)]).collect())
+    let names = |film: &PathBuf| [file_name(film), stem(film)].map(|name| composed(&name));
+    Ok(films_below(folder)?.iter().flat_map(names).collect())
 }
 
 fn cells(table: &Table, column: usize) -> impl Iterator<Item = &str> {
@@ -165,7 +166,7 @@ fn last(cell: &str) -> &str {
 fn names_films(table: &Table, column: usize, films: &HashSet<String>) -> bool {
     let first: Vec<&str> = cells(table, column).take(ROWS).map(last).collect();
     // Small numbers may be ages as well as names: every one of them must be a film.
-    let hits = first.iter().filter(|name| films.contains(**name)).count();
+    let hits = first.iter().filter(|name| films.contains(&composed(name))).count();
     !first.is_empty()
         && hits * 2 > first.len()
         && (hits == first.len() || first.iter().any(|n| n.contains('.')))
@@ -175,34 +176,52 @@ fn names_films(table: &Table, column: usize, films: &HashSet<String>) -> bool {
 fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let title = |column: usize| table.header[column].to_lowercase();
     let others = || (0..table.header.len()).filter(|&c| c != path_column);
-    let named =
-        |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
-    let parts = |c: usize| cells(table, c).all(|cell| Part::named(cell).is_some());
-    // Under any other name it must say what to learn from.
-    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
-    source.split_column = named(&["split", "subset", "part", "fold"])
-        .filter(|&c| parts(c))
-        .or_else(|| others().find(|&c| parts(c) && cells(table, c).any(to_learn)))
-        .map(|c| table.header[c].clone());
-    source.patient_column = named(&["patient", "subject", "case"])
-        .filter(|&c| cells(table, c).all(|cell| !cell.is_empty()))
-        .map(|c| table.header[c].clone());
-    let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
-    let finding = |c: &usize| {
-        let known = |cell: &str| matches!(cell.parse::<f64>(), Ok(0.0 | 1.0 | -1.0));
-        said(*c).all(known) && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
+    let mut odd = String::new();
+    // A column is what most of its cells say; what the others say is told.
+    let mut owner = |words: &[&str], fits: &dyn Fn(&str) -> bool, expected: &str| {
+        let named = |c: &usize| words.iter().any(|word| title(*c).contains(word));
+        let most = |c: &usize| {
+            let fitting = cells(table, *c).filter(|cell| fits(cell)).count();
+            2 * fitting > table.rows.len()
+        };
+        let column = others().filter(named).find(most)?;
+        odd += &unlike(table, column, expected, fits);
+        Some(table.header[column].clone())
     };
-    let findings: Vec<usize> = others().filter(finding).collect();
+    let is_part = |cell: &str| Part::named(cell).is_some();
+    // Under any other name every cell must say a part, and some what to learn from.
+    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
+    let says_parts = |&c: &usize| cells(table, c).all(is_part) && cells(table, c).any(to_learn);
+    source.split_column = owner(&["split", "subset", "part", "fold"], &is_part, "no part")
+        .or_else(|| others().find(says_parts).map(|c| table.header[c].clone()));
+    let is_patient = |cell: &str| !cell.is_empty();
+    source.patient_column = owner(&["patient", "subject", "case"], &is_patient, "no patient");
+    let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
+    let known = |cell: &str| matches!(cell.parse::<f64>(), Ok(0.0 | 1.0 | -1.0));
+    let is_label = |c: usize| LABEL.iter().any(|word| title(c).contains(word));
+    let finding = |c: &usize| {
+        let (strange, all) = (said(*c).filter(|cell| !known(cell)).count(), said(*c).count());
+        // A column of labels may as well have a rare class.
+        let few = strange == 0 || !is_label(*c) && 4 * strange <= all && strange.pow(2) <= all;
+        few && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
+    };
+    let mut findings: Vec<usize> = others().filter(finding).collect();
+    for column in
+        findings.extract_if(.., |c| title(*c).split(|c: char| !c.is_alphanumeric()).any(is_part))
+    {
+        odd += &format!(
+            "; {} may say the parts, which are read from a column of train, val and test",
+            table.header[column]
+        );
+    }
     let uncertain = |c: &usize| cells(table, *c).any(|cell| cell.parse() == Ok(-1.0));
     let uncertain = findings.iter().any(uncertain);
     let free = |c: &usize| {
         let used = [&source.split_column, &source.patient_column];
         used.iter().all(|name| name.as_ref() != Some(&table.header[*c]))
     };
-    let labels: Vec<usize> = others()
-        .filter(|c| free(c) && !findings.contains(c))
-        .filter(|&c| LABEL.iter().any(|word| title(c).contains(word)))
-        .collect();
+    let labels: Vec<usize> =
+        others().filter(|c| free(c) && !findings.contains(c)).filter(|&c| is_label(c)).collect();
     let joined = labels.iter().find_map(|&c| Some((c, between(said(c))?)));
     let of_classes = labels
         .iter()
@@ -211,7 +230,7 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         .chain(others().filter(|&c| free(&c) && truths(said(c))))
         .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
-    match (joined, of_classes) {
+    let what = match (joined, of_classes) {
         (Some((column, separator)), _) => {
             source.label_columns = vec![table.header[column].clone()];
             source.label_separator = Some(separator.into());
@@ -221,8 +240,9 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
             source.label_columns = vec![table.header[column].clone()];
             let (classes, alike) = spelt(&words, cells(table, column));
             source.classes = classes;
+            let meant: Vec<String> = words.iter().map(|word| meaning(word)).collect();
             let unknown: Vec<&str> = cells(table, column)
-                .filter(|cell| !cell.is_empty() && !words.contains(cell))
+                .filter(|cell| !cell.is_empty() && !meant.contains(&meaning(cell)))
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect();
@@ -246,12 +266,33 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         }
         (None, None) => {
             source.label_columns = columns.iter().map(|&c| table.header[c].clone()).collect();
-            if uncertain {
+            let strange: String = columns
+                .iter()
+                .map(|c| {
+                    unlike(table, *c, "no finding", |cell| source.is_missing(cell) || known(cell))
+                })
+                .collect();
+            // A column alone with other words than those of findings would be one of classes.
+            if uncertain || !strange.is_empty() {
                 source.uncertain = Uncertain::All(Policy::Ignore);
             }
+            odd += &strange;
             format!("findings {}", source.label_columns.join(", "))
         }
-    }
+    };
+    what + &odd
+}
+
+/// The first cell of a column that is not what it should be, and how many more there are; nothing where all are.
+fn unlike(table: &Table, column: usize, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    let mut odd = table.rows.iter().filter(|(_, cells)| !fits(&cells[column]));
+    let Some((line, cells)) = odd.next() else { return String::new() };
+    let (name, cell) = (&table.header[column], &cells[column]);
+    let more = match odd.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more such)"),
+    };
+    format!("; in line {line} {name} has {cell:?}, which is {what}{more}")
 }
 
 /// Words in the names of columns of labels.
@@ -329,10 +370,16 @@ fn words_of<'a>(
     said: impl Iterator<Item = &'a str>,
     all: impl Iterator<Item = &'a str>,
 ) -> Option<Vec<&'a str>> {
+    // Of words that mean the same the shortest.
     let sorted = |cells: &mut dyn Iterator<Item = &'a str>| {
-        let mut words: Vec<&str> = cells.collect();
+        let words: HashSet<&str> = cells.collect();
+        let mut words: Vec<(String, &str)> = words.into_iter().map(|w| (meaning(w), w)).collect();
+        words.sort_unstable_by(|(a, one), (b, other)| {
+            (a, one.len(), one).cmp(&(b, other.len(), other))
+        });
+        words.dedup_by(|(a, _), (b, _)| a == b);
+        let mut words: Vec<&str> = words.into_iter().map(|(_, word)| word).collect();
         words.sort_unstable();
-        words.dedup();
         words
     };
     let mut words = sorted(&mut { said });

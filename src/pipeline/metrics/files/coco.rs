@@ -2,7 +2,11 @@
 
 use crate::{
     Error, Result,
-    data::formats::coco::file::{CocoEntry, CocoFile, CocoId},
+    data::formats::coco::{
+        entry::{CocoEntry, CocoId},
+        json::{each, each_result},
+        text_of,
+    },
     metrics::{Bootstrap, BoxPredictions, ClassCurve, DetectScores, Detection, Truth},
 };
 use std::{
@@ -32,13 +36,11 @@ fn read<T>(
     targets: &Path,
     measure: impl FnOnce(&BoxPredictions) -> Result<T>,
 ) -> Result<T> {
-    let (results, truth) = (CocoFile::read(predictions)?, CocoFile::read(targets)?);
-    let images = numbered(&truth, "images")?;
-    let classes = numbered(&truth, "categories")?;
-    let names = classes
-        .values()
-        .map(|class| class.entry.text("name").map(str::to_owned))
-        .collect::<Result<Vec<_>>>()?;
+    let (results, truth) = (text_of(predictions)?, text_of(targets)?);
+    let images = numbered(targets, &truth, "images", |_| Ok(()))?;
+    let classes =
+        numbered(targets, &truth, "categories", |entry| entry.text("name").map(str::to_owned))?;
+    let names: Vec<String> = classes.values().map(|(_, name)| name.clone()).collect();
     if let Some(name) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
         let found = format!("{} twice", name.1);
         return Err(Error::data(targets, "different names of categories", found, "rename one"));
@@ -49,18 +51,20 @@ fn read<T>(
     };
     let mut truths = Vec::new();
     let mut seen = BTreeSet::new();
-    for entry in truth.entries("annotations")? {
+    each(targets, &truth, "annotations", false, &mut |_, entry| {
         let ((image, class, bbox), id) = (place(&entry)?, entry.id("id")?);
         if let Some(id) = seen.replace(id) {
             return Err(entry.fault("an id of its own", format!("{id} again")));
         }
         truths.push(Truth { image, class, bbox, crowd: entry.is_crowd()? });
-    }
+        Ok(())
+    })?;
     let mut detections = Vec::new();
-    for entry in results.results()? {
+    each_result(predictions, &results, &mut |_, entry| {
         let (image, class, bbox) = place(&entry)?;
         detections.push(Detection { image, class, bbox, score: entry.number("score")? });
-    }
+        Ok(())
+    })?;
     measure(&BoxPredictions {
         names: &names,
         images: images.len(),
@@ -70,35 +74,32 @@ fn read<T>(
     })
 }
 
-/// An entry with an id, and its place by rising id.
-struct Numbered<'a> {
-    place: usize,
-    entry: CocoEntry<'a>,
-}
+/// Entries of a list by their ids: the place by rising id, and what is read of each.
+type Numbered<T> = BTreeMap<CocoId, (usize, T)>;
 
-/// The entries of the list `key` by their ids.
-fn numbered<'a>(file: &'a CocoFile, key: &str) -> Result<BTreeMap<CocoId, Numbered<'a>>> {
+/// Reads the entries of the list `list` by their ids.
+fn numbered<T>(
+    path: &Path,
+    text: &str,
+    list: &'static str,
+    read: impl Fn(&CocoEntry) -> Result<T>,
+) -> Result<Numbered<T>> {
     let mut all = BTreeMap::new();
-    for entry in file.entries(key)? {
-        let id = entry.id("id")?;
-        if all.contains_key(&id) {
-            return Err(entry.fault("an id of its own", format!("{id} again")));
+    each(path, text, list, false, &mut |_, entry| {
+        let (id, value) = (entry.id("id")?, read(&entry)?);
+        match all.insert(id.clone(), (0, value)) {
+            Some(_) => Err(entry.fault("an id of its own", format!("{id} again"))),
+            None => Ok(()),
         }
-        all.insert(id, Numbered { place: 0, entry });
-    }
-    all.values_mut().enumerate().for_each(|(place, numbered)| numbered.place = place);
+    })?;
+    all.values_mut().enumerate().for_each(|(place, numbered)| numbered.0 = place);
     Ok(all)
 }
 
 /// The place of what `key` of an entry names by its id, in the targets' `list`.
-fn known(
-    entry: &CocoEntry,
-    key: &str,
-    ids: &BTreeMap<CocoId, Numbered>,
-    list: &str,
-) -> Result<usize> {
+fn known<T>(entry: &CocoEntry, key: &str, ids: &Numbered<T>, list: &str) -> Result<usize> {
     let id = entry.id(key)?;
     let expected = || format!("an id of the targets' {list} as {key}");
     let found = ids.get(&id).ok_or_else(|| entry.fault(expected(), id.to_string()))?;
-    Ok(found.place)
+    Ok(found.0)
 }

@@ -159,6 +159,11 @@ impl Open {
     pub(super) fn process(&mut self) -> &mut Process {
         self.environment.processes.last_mut().expect("it began with one")
     }
+    /// Whether the films of these data sets are known to have the bytes that the run began with.
+    pub(super) fn has_same_bytes(&self, sets: &[Dataset]) -> bool {
+        let known = &self.environment.data;
+        !known.is_empty() && parts(sets).is_ok_and(|now| now == *known)
+    }
     /// Reads the films of these data sets on a thread of its own, and one core.
     pub(super) fn digest(&mut self, sets: &[Dataset]) {
         let sets = sets.to_vec();

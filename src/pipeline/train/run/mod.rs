@@ -10,7 +10,7 @@ mod resumed;
 pub mod tensorboard;
 mod watch;
 
-pub use lock::hold;
+pub use lock::{hold, hold_run};
 pub use pace::Pace;
 pub use resumed::Checkpoint;
 pub use watch::{Reading, Watch};
@@ -182,12 +182,18 @@ impl<'a> Run<'a> {
             Some((name, _)) => Err(Error::Diverged {
                 step: step.saturating_sub(1),
                 problem: format!("expected finite weights, found infinities or NaN in {name}"),
-                mend: self.way_on(),
+                mend: self.way_on(step),
             }),
         }
     }
     /// How to go on after a divergence.
-    fn way_on(&self) -> String {
+    fn way_on(&self, step: u64) -> String {
+        if step == 0 {
+            let saved = self.saved();
+            return format!(
+                "{saved}; no step was taken yet: look at model.weights and at these films"
+            );
+        }
         format!("{}; try optim.lr with a tenth of the rate", self.saved())
     }
     /// What is saved, in words.
@@ -256,7 +262,7 @@ impl<'a> Run<'a> {
         }
         let found = lines.len() - known;
         self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
-        self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
+        self.write_private("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
     }
     /// Does the work of a stage, and notes what it ran on and where its time went: `environment.json`.
     ///
@@ -350,7 +356,9 @@ impl<'a> Run<'a> {
     /// As [`Run::settle`].
     pub fn has(&self, gpu: &Gpu, sets: &[Dataset]) -> Result<()> {
         let before = fs::read_to_string(self.folder.join(FILMS)).unwrap_or_default();
-        self.origin.borrow_mut().meets_films(&before, sets, self.is_done());
+        let same_bytes =
+            || self.open.borrow().as_ref().is_some_and(|open| open.has_same_bytes(sets));
+        self.origin.borrow_mut().meets_films(&before, sets, self.is_done(), same_bytes);
         self.origin.borrow_mut().meets_adapter(gpu);
         self.settle()?;
         for (set, warning) in sets.iter().flat_map(|s| s.warnings.iter().map(move |w| (s, w))) {
@@ -380,6 +388,10 @@ impl<'a> Run<'a> {
         for difference in origin.accepted(&self.folder, self.accept_changes)? {
             self.watch.note(&format!("changed since the run began, and accepted: {difference}"));
         }
-        origin.pending().iter().try_for_each(|(name, text)| self.write(name, text))
+        origin.pending().iter().try_for_each(|(name, text)| match *name {
+            // It names every film.
+            FILMS => self.write_private(name, text),
+            name => self.write(name, text),
+        })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     Error, Result,
-    data::{Annotation, Dataset, stamp},
+    data::{Annotation, Dataset, stamp, written},
     train::config,
     weights::checkpoint::{self, BEGUN, Metadata},
 };
@@ -73,14 +73,21 @@ impl Origin {
         None
     }
     /// Takes the films beside the list of them that is in the folder; of a run that is `done` that list is what it began with.
-    pub(super) fn meets_films(&mut self, before: &str, sets: &[Dataset], done: bool) {
+    /// `same_bytes` says whether films of other times are those that the run began with.
+    pub(super) fn meets_films(
+        &mut self,
+        before: &str,
+        sets: &[Dataset],
+        done: bool,
+        same_bytes: impl FnOnce() -> bool,
+    ) {
         let digest = |list: &str| blake3::hash(list.as_bytes()).to_hex().to_string();
         let list = list(sets);
         if done && !before.is_empty() {
             self.begun.entry("films".into()).or_insert(digest(before));
         }
         self.meets("films", digest(&list), |was, _| {
-            films((digest(before) == was).then_some(before), &list)
+            films((digest(before) == was).then_some(before), &list, same_bytes)
         });
         self.pending.insert(FILMS, list);
     }
@@ -173,17 +180,17 @@ fn same(was: Option<&Value>, now: Option<&Value>) -> bool {
     was == now || path(was).is_some_and(|file| path(now) == Some(file))
 }
 
-/// Every file that a stage learns from or is measured on, a line each: size, time of change and a digest of what is known of
-/// the film; then its data set, its part and its place.
+/// Every file that a stage learns from or is measured on, a line each: size, time of change, time of writing and a digest of what
+/// is known of the film; then its data set, its part and its place.
 fn list(sets: &[Dataset]) -> String {
     let mut lines = Vec::new();
     for set in sets {
         for (part, films) in [("train", &set.train), ("val", &set.val), ("test", &set.test)] {
             let mut line = |file: &Path, known: &str| {
-                let (stamp, set) = (stamp(file), &set.name);
+                let (stamp, written, set) = (stamp(file), written(file), &set.name);
                 // Spelt one way, where Windows knows two separators: a resolved configuration has the other one.
                 let file = file.components().collect::<PathBuf>();
-                lines.push(format!("{stamp} {known}\t{set} {part}: {file:?}\n"));
+                lines.push(format!("{stamp} {written} {known}\t{set} {part}: {file:?}\n"));
             };
             for film in films {
                 let known = match &film.target {
@@ -202,8 +209,24 @@ fn list(sets: &[Dataset]) -> String {
     lines.concat()
 }
 
-/// How a list of films differs from what it was, if that is known.
-fn films(was: Option<&str>, now: &str) -> Vec<String> {
+/// Whether a line of a list says the same of a film but for when its owner, rights or place changed, as `chmod` and a copy that
+/// keeps times leave it. Lists of older programs have no time of writing.
+fn touched(was: &str, now: &str) -> bool {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    match (&words(was)[..], &words(now)[..]) {
+        ([size, changed, known], [size_now, changed_now, _, known_now]) => {
+            [size, changed, known] == [size_now, changed_now, known_now]
+        }
+        ([size, _, rest @ ..], [size_now, _, rest_now @ ..]) => {
+            rest.len() == 2 && size == size_now && rest == rest_now
+        }
+        _ => false,
+    }
+}
+
+/// How a list of films differs from what it was, if that is known. Where only times of change differ, `same_bytes` says
+/// whether that is all.
+fn films(was: Option<&str>, now: &str, same_bytes: impl FnOnce() -> bool) -> Vec<String> {
     fn places(list: &str) -> BTreeMap<&str, &str> {
         list.lines().filter_map(|line| line.split_once('\t')).map(|(what, at)| (at, what)).collect()
     }
@@ -213,7 +236,12 @@ fn films(was: Option<&str>, now: &str) -> Vec<String> {
         a.keys().filter(|at| !b.contains_key(*at)).map(|at| (*at).to_owned()).collect::<Vec<_>>()
     };
     let differs = |(at, what): &(&&str, &&str)| was.get(*at).is_some_and(|was| was != *what);
-    let changed = now.iter().filter(differs).map(|(at, _)| (*at).to_owned()).collect::<Vec<_>>();
+    let mut changed: Vec<String> =
+        now.iter().filter(differs).map(|(at, _)| (*at).to_owned()).collect();
+    let only_touched = |at: &String| touched(was[at.as_str()], now[at.as_str()]);
+    if !changed.is_empty() && changed.iter().all(only_touched) && same_bytes() {
+        changed.clear();
+    }
     let kinds = [("changed", changed), ("added", only(&now, &was)), ("gone", only(&was, &now))];
     kinds
         .into_iter()
@@ -262,12 +290,21 @@ mod tests {
         let line = |size: u32, name: &str| format!("{size} 1.000000000 ab\tset train: {name:?}\n");
         let was = [line(1, "a"), line(2, "b"), line(3, "c")].concat();
         let now = [line(2, "a"), line(2, "b"), line(3, "d")].concat();
-        let told = films(Some(&was), &now);
+        let told = films(Some(&was), &now, || true);
         let kinds = [
             "1 films changed (set train: \"a\")",
             "1 films added (set train: \"d\")",
             "1 films gone (set train: \"c\")",
         ];
         assert_eq!(told, kinds);
+        // A copy that keeps times, and one of other bytes or of another time.
+        let line = |changed: u32, written: u32| {
+            format!("1 {changed}.000000000 {written}.000000000 ab\tset train: \"a\"\n")
+        };
+        for (now, bytes, told) in
+            [(line(2, 1), true, 0), (line(2, 1), false, 1), (line(2, 2), true, 1)]
+        {
+            assert_eq!(films(Some(&line(1, 1)), &now, || bytes).len(), told, "{now}");
+        }
     }
 }

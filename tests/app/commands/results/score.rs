@@ -1,5 +1,9 @@
 //! `score`: the figures of predictions that any program made.
 
+#[path = "../../../fuzz/mutate.rs"]
+#[allow(dead_code, reason = "texts alone are damaged here")]
+mod mutate;
+
 use crate::commands::{PROGRAM, Place, refused, succeeded};
 use serde_json::{Value, json};
 use std::{fs, process::Command};
@@ -253,4 +257,41 @@ fn malformed_boxes_are_refused_by_their_index() {
     wrong(&json!([found]), &json!({"images": []}), &["t.json: expected the list categories"]);
     write(&place, "p.json", "[{");
     refused(score(&place, "detect", "p.json", "t.json"), 2, &["p.json:1: expected JSON", "line 1"]);
+}
+
+/// As `tests/fuzz` does with what data sets bring; these files only the program reads. Under a limit to its memory, of which an
+/// honest file needs little.
+#[test]
+#[cfg(target_os = "linux")]
+fn damaged_predictions_and_targets_are_measured_or_refused() {
+    let place = Place::new();
+    let case = fixture("detect");
+    let first = case.as_object().unwrap().values().next().unwrap();
+    write(&place, "results.json", first["predictions"].to_string());
+    write(&place, "truth.json", first["targets"].to_string());
+    write(&place, "predicted.csv", "image,a,b\nx.png,0.2,0.7\ny.png,0.9,0.1\nz.png,0.4,\n");
+    write(&place, "true.csv", "image,a,b\nx.png,0,1\ny.png,1,0\nz.png,1,\n");
+    let mut random = mutate::Random::new(7);
+    let tried = std::env::var("MTPRET_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(60) / 20;
+    for (task, predictions, targets) in
+        [("classify", "predicted.csv", "true.csv"), ("detect", "results.json", "truth.json")]
+    {
+        for damaged in [predictions, targets] {
+            let whole = place.read(damaged);
+            for n in 0..tried {
+                let mut bytes = whole.clone();
+                mutate::text(&mut bytes, &mut random);
+                write(&place, damaged, &bytes);
+                let mut limited = Command::new("prlimit");
+                limited.args(["--as=2147483648", PROGRAM, "score", task, "--replicates", "2"]);
+                limited.args(["--predictions", predictions, "--targets", targets]);
+                let output = limited.current_dir(place.0.path()).output().unwrap();
+                let err = String::from_utf8_lossy(&output.stderr).into_owned();
+                let code = output.status.code();
+                let told = code == Some(0) || err.starts_with("mtpret: ");
+                assert!(told && !err.contains("panicked"), "{task} {n}: {code:?} {err}\n{bytes:?}");
+            }
+            write(&place, damaged, whole);
+        }
+    }
 }

@@ -166,7 +166,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let Some(file) = &args.html {
         let page = page::page(&found).discreet(&Discretion::new(false)).to_html();
-        file::replace(file, |f| f.write_all(page.as_bytes()))?;
+        file::put(file, |f| f.write_all(page.as_bytes()))?;
     }
     verdict(&found)
 }

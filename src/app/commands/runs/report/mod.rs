@@ -30,7 +30,10 @@ use crate::{
     },
 };
 use mtpret_engine::file;
-use mtpret_pipeline::train::{run::films::FilmTable, tasks::Scores};
+use mtpret_pipeline::train::{
+    run::{films::FilmTable, hold_run},
+    tasks::Scores,
+};
 use record::{ReportedRun, expanded};
 use serde::de::DeserializeOwned;
 use std::{
@@ -75,6 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = args.output.as_ref().unwrap_or(first);
     fs::create_dir_all(folder)
         .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+    let _held = hold_run(folder)?;
     let report = match first.join("cells").is_dir() {
         true if args.runs.len() > 1 => {
             let found = format!("{} folders", args.runs.len());

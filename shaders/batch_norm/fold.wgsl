@@ -1,4 +1,4 @@
-// Fewer partials of longer chunks: out[g, part] = what `fold` chunks of a group have together
+// Partials folded into fewer ones of longer chunks: out[g, part] = what `fold` chunks of a group have together
 //
 // partials: [groups, chunks, 2, C]   out: [groups, parts, 2, C]
 // With SUMS two sums, which are added; else mean and Σ (x − mean)², which are merged. One thread takes four channels of a part and

@@ -9,14 +9,14 @@
 #import grid
 
 const CLIPPED: u32 = 1u;
-// No candidate.
+// Score of no candidate.
 const LOWEST: f32 = -3.4028234e38;
 
 struct Params {
     rows: u32,      // R
     boxes: u32,     // K
     box_quads: u32,
-    of_film: u32,   // rows
+    of_image: u32,   // rows
     least: f32,
     side: f32,
 }
@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var box = boxes[row * p.boxes + k];
     let finite = all(is_finite(box));
     if CLIPPED == 1u {
-        box = clamp(box, vec4f(), extents[row / p.of_film].xyxy);
+        box = clamp(box, vec4f(), extents[row / p.of_image].xyxy);
     }
     let stays = finite && scores[place] > p.least && all(box.zw - box.xy >= vec2f(p.side));
     y[row * p.boxes + k] = select(vec4f(), box, stays);

@@ -11,6 +11,7 @@
 #import values
 #import tile
 #import conv2d/sum_params
+#import sum_places
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> w: array<Values>;
@@ -27,41 +28,9 @@ const ODD: u32 = 1u;
 // Quads of x that a thread stages; of w it is one.
 const STAGED: u32 = 2u * ROWS / THREADS;
 
-// A place on the long axis: the quad of a tap, the tap's column, what they add to a place in x and in w (in quads), and the row
-// and column of x that the tap reads, seen from the first tap.
-struct Place { quad: u32, column: u32, x: i32, w: u32, h: i32, v: i32 }
-
-fn place_at(tap_row: i32, tap_column: i32, quad: i32) -> Place {
-    let h = tap_row * p.x_tap_h;
-    let v = tap_column * p.x_tap_w;
-    let in_x = (h * i32(p.x_w) + v) * i32(p.x_quads) + quad;
-    let w_tap = tap_row * i32(p.w_tap_h * p.w_width) + tap_column * i32(p.w_tap_w);
-    let in_w = u32(w_tap * i32(p.x_quads) + quad) * 4u * p.y_quads;
-    return Place(u32(quad), u32(tap_column), in_x, in_w, h, v);
-}
-
-fn place_of(quad: u32) -> Place {
-    let tap = quad / p.x_quads;
-    let row = tap / max(p.taps_w, 1u);
-    return place_at(i32(row), i32(tap - row * p.taps_w), i32(quad - tap * p.x_quads));
-}
-
-fn plus(a: Place, b: Place) -> Place {
-    return Place(a.quad + b.quad, a.column + b.column, a.x + b.x, a.w + b.w, a.h + b.h, a.v + b.v);
-}
-
-// What moves a place: two quads on, from the end of a tap to the next, from the end of a row of taps to the next.
-struct Moves { two: Place, tap: Place, row: Place }
-
-fn moved(old: Place, by: Moves, x_quads: u32, taps_w: u32) -> Place {
-    var at = plus(old, by.two);
-    if at.quad >= x_quads {
-        at = plus(at, by.tap);
-    }
-    if at.column >= taps_w {
-        at = plus(at, by.row);
-    }
-    return at;
+// In quads.
+fn weights_at(tap: i32, quad: i32) -> u32 {
+    return u32(tap * i32(p.x_quads) + quad) * 4u * p.y_quads;
 }
 
 // The rows of x that this thread stages a quad of: the row and column where they begin to read, and where that is in x.
@@ -138,7 +107,7 @@ fn main(
     let place_x = rows_at(of_x * 4u, lane / 8u) + lane / 2u % 4u;
     var by = Moves(place_at(0, 0, 2), place_at(0, 1, -i32(x_quads)), place_at(1, -i32(taps_w), 0));
     if ODD == 1u {
-        by.two = place_of(2u);
+        by.stage = place_of(2u);
     }
     var buffer = 0u;
     if quad < end {

@@ -10,6 +10,7 @@
 #import values
 #import tile
 #import conv2d/weight_params
+#import weight_places
 
 @group(0) @binding(0) var<storage, read> x: array<Values>;
 @group(0) @binding(1) var<storage, read> dy: array<Values>;
@@ -20,44 +21,6 @@ const QUADS: u32 = 16u;
 
 // Quads of rows that a thread stages; of dy's channels it is one.
 const STAGED: u32 = ROWS / 4u / QUADS;
-
-// Where a pixel of dy reads x but for taps and padding: in quads, and as row and column.
-struct Place { x: i32, h: i32, v: i32 }
-
-fn place_at(image: i32, row: i32, column: i32) -> Place {
-    let h = row * i32(p.stride_h);
-    let v = column * i32(p.stride_w);
-    return Place(((image * i32(p.x_h) + h) * i32(p.x_w) + v) * i32(p.x_quads), h, v);
-}
-
-fn place_of(pixel: u32) -> Place {
-    let line = pixel / p.p_w;
-    let image = line / p.p_h;
-    return place_at(i32(image), i32(line - image * p.p_h), i32(pixel - line * p.p_w));
-}
-
-fn plus(a: Place, b: Place) -> Place {
-    return Place(a.x + b.x, a.h + b.h, a.v + b.v);
-}
-
-// What moves a place: eight pixels on, from the end of a row to the next, from the end of an image to the next.
-struct Moves { eight: Place, row: Place, image: Place }
-
-fn moves() -> Moves {
-    return Moves(place_of(8u), place_at(0, 1, -i32(p.p_w)), place_at(1, -i32(p.p_h), 0));
-}
-
-// `end` is the place behind the last row and column.
-fn moved(old: Place, by: Moves, end: Place) -> Place {
-    var at = plus(old, by.eight);
-    if at.v >= end.v {
-        at = plus(at, by.row);
-    }
-    if at.h >= end.h {
-        at = plus(at, by.image);
-    }
-    return at;
-}
 
 // What the taps and channels of this thread's quads of rows add to a place.
 var<private> tap_h: array<i32, STAGED>;
@@ -124,7 +87,7 @@ fn main(
     let first = plane * p.pixels + min(pixel, end - 1u);
     let begin_d = first * y_quads + min(first_k + lane % QUADS, y_quads - 1u);
     var at = place_of(first);
-    let by = moves();
+    let by = moves(8u);
     let behind = place_at(0, i32(p.p_h), i32(p.p_w));
     var buffer = 0u;
     load(at, pixel < end, begin_d, x_h, x_w);

@@ -17,7 +17,7 @@
 #import teams
 
 const LANES: u32 = 8u;
-// Stands where there is no class: no maximum, and its exponential is 0.
+// Logit of no class: no maximum, and its exponential is 0.
 const LOWEST: f32 = -2e38;
 
 struct Params {

@@ -1,4 +1,4 @@
-// The loss from what was counted, and what a pixel's gradient needs of its item. For one class, with
+// The loss from the sums, and the slopes that a pixel's gradient needs of its item. For one class, with
 // I = Σ p·t, D = Σ p + Σ t + smooth and share = 1 / (items · classes):
 //
 //   loss = share · Σ over items and classes   1 − (2·I + smooth) / D = (Σ p·(1 − t) + t·(1 − p)) / D

@@ -1,4 +1,4 @@
-// What soft Dice counts, over one part of one item's pixels, an item being an image or the batch.
+// Sums of soft Dice over one part of one item's pixels, an item being an image or the batch.
 // With p = σ(x), the predicted foreground, and t the wanted one:
 //
 //   partials[item, part, 0] = (Σ p·t, Σ p, Σ t, Σ p·(1 − t))

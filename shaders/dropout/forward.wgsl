@@ -7,7 +7,7 @@
 #import philox
 #import step
 
-// Counters below belong to the views of films.
+// First counter of dropout's layers; those below belong to the views of films.
 const LAYERS: u32 = 0x10000u;
 
 // sample: quads of one sample of the batch

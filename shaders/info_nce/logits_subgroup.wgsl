@@ -21,7 +21,7 @@ fn product(at: u32, b: array<vec4f, 4>) -> f32 {
     return dot(a[at], b[0]) + dot(a[at + 1u], b[1]) + dot(a[at + 2u], b[2]) + dot(a[at + 3u], b[3]);
 }
 
-// Of two sums, the one that the lane's bit names, with the other lane's part of it.
+// The one of two sums that the lane's bit names, with the other lane's part of it.
 fn halve(zero: f32, one: f32, lane: u32, bit: u32) -> f32 {
     let mine = (lane & bit) != 0u;
     return select(zero, one, mine) + subgroupShuffleXor(select(one, zero, mine), bit);

@@ -1,4 +1,4 @@
-// With m = max(|x|, eps) and y = x / m:
+// Gradient of L2 normalisation, with m = max(|x|, eps) and y = x / m:
 //
 //   grad_x = (dy − y ⟨y, dy⟩) / m   where |x| > eps: what dy has along x changes no direction
 //   grad_x = dy / eps               elsewhere

@@ -1,4 +1,4 @@
-// Of the boxes that were drawn, at places[n, s], with m the match of each:
+// Labels of the boxes that were drawn, at places[n, s], with m the match of each:
 //
 //   matched[n, s]    = m, the number of its true box; −1 where there is none
 //   labels[n·S + s]  = 1 + the class of that box; 0 for background (m = −1); −1 where nothing was drawn

@@ -1,5 +1,5 @@
-// After a step whose gradients went beyond f16: half the scale, but not below 1e-30, and weights stay as they are. After
-// `growth` good steps in a row: twice the scale. torch.amp.GradScaler's rule. One thread.
+// Adjusts the loss scale by torch.amp.GradScaler's rule. After a step whose gradients went beyond f16: half the scale,
+// but not below 1e-30, and weights stay as they are. After `growth` good steps in a row: twice the scale. One thread.
 
 #import step
 

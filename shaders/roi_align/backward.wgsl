@@ -36,7 +36,7 @@ var<immediate> p: Params;
 
 var<workgroup> touching: array<atomic<u32>, 64>;
 
-// What pixel `at` has in the samples of a bin along one axis.
+// Share of pixel `at` in the samples of a bin along one axis.
 fn part(at: f32, bin: u32, origin: f32, step: f32, count: u32, extent: f32) -> f32 {
     var sum = 0.0;
     for (var i = 0u; i < count; i += 1u) {

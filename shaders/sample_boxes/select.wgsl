@@ -42,7 +42,7 @@ fn keys(n: u32, quad: u32) -> vec4u {
     return philox(key, vec4u(now.step, quad, now.stage, p.stream + now.first + n));
 }
 
-// Neither from quad `end` on.
+// The kinds of a quad of boxes; neither from quad `end` on.
 fn kinds(n: u32, quad: u32, end: u32) -> vec4u {
     let m = matches[n * p.box_quads + min(quad, p.box_quads - 1u)];
     let kind = select(select(vec4u(2u), vec4u(1u), m == vec4f(-1.0)), vec4u(), m >= vec4f());

@@ -1,4 +1,4 @@
-// How a view (side, turns, right, down) of a film moves its pixels: a flip, a rotation about the
+// Movement of a film's pixels by a view (side, turns, right, down): a flip, a rotation about the
 // centre, a shift by shares of width and height, in this order.
 
 // (cos, sin) after further quarter turns.
@@ -22,7 +22,7 @@ fn rotation(turns: f32) -> vec2f {
     return rotated(vec2f(c, x * s), i32(quarter));
 }
 
-// Which place of the film a view shows at `here`, by pixel centres: back along the shift, the rotation
+// Place of the film that a view shows at `here`, by pixel centres: back along the shift, the rotation
 // and the flip. Without them it is exactly `here`.
 fn seen(view: vec4f, size: vec2f, here: vec2f) -> vec2f {
     let centre = 0.5 * (size - 1.0);

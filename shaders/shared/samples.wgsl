@@ -1,4 +1,4 @@
-// Where RoIAlign looks: a roi is cut into bins, a bin into `count` samples along each axis, which all
+// Samples of RoIAlign: a roi is cut into bins, a bin into `count` samples along each axis, which all
 // lie `step` apart. The importing file declares RATIO (samples of a bin along each axis; 0: as many
 // as a bin has pixels, rounded up) and HALF (1: pixel centres lie at whole numbers of the map, so that
 // a roi is moved by half a pixel and may be smaller than one).
@@ -8,10 +8,10 @@ struct Samples {
     count: vec2u,
 }
 
-// Samples of a bin along an axis at most, so that a box beyond all measure keeps no loop running for ever.
+// Largest number of samples of a bin along an axis, so that a box beyond all measure keeps no loop running for ever.
 const MOST: f32 = 4096.0;
 
-// ⌈size / bins⌉, at most MOST: a quotient that is off by its last bit is put right by products, which are rounded alike
+// Pixels of a bin, ⌈size / bins⌉, at most MOST: a quotient that is off by its last bit is put right by products, which are rounded alike
 // everywhere.
 fn pixels_of_bin(size: vec2f, bins: vec2f) -> vec2u {
     let near = ceil(size / bins);

@@ -16,7 +16,7 @@ var<immediate> p: Params;
 @group(0) @binding(2) var<storage, read_write> corners: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> classes: array<vec4f>;
 
-// Where a view shows a point of the film, both counted from the centre: the inverse of `seen`.
+// Place at which a view shows a point of the film, both counted from the centre: the inverse of `seen`.
 fn moved(view: vec4f, r: vec2f, point: vec2f) -> vec2f {
     let u = vec2f(view.x * point.x, point.y);
     return vec2f(r.x * u.x + r.y * u.y, r.x * u.y - r.y * u.x);

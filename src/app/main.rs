@@ -1,4 +1,4 @@
-//! `mtpret`: see [`crate::commands`].
+//! The program `mtpret`: its `main`, which runs [`crate::commands`].
 
 fn main() -> std::process::ExitCode {
     mtpret::commands::main()

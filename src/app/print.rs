@@ -1,6 +1,6 @@
-//! What the program prints: results on standard output, words to the person on standard error. Neither can end a run: the
-//! macros shadow the standard library's of these names, which panic where a disk is full or a reader has left. Neither
-//! steers a terminal: names of films, data sets and tensors are a stranger's.
+//! Printing: results on standard output, words to the person on standard error. Neither can end a run: the macros
+//! shadow the standard library's of these names, which panic where a disk is full or a reader has left. Neither steers
+//! a terminal: names of films, data sets and tensors are a stranger's.
 
 use crate::Error;
 use std::{
@@ -14,14 +14,15 @@ use std::{
     },
 };
 
-/// What standard output first said when it did not take something.
+/// First error of standard output.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
 /// Whether more is at stake than what is printed.
 static AT_WORK: AtomicBool = AtomicBool::new(false);
-/// What a shell calls the end of a program whose reader has left: 128 and SIGPIPE.
+/// Exit status of a program whose reader has left, as a shell has it: 128 and SIGPIPE.
 const NO_READER: i32 = 141;
 
-/// From now on the program goes on where nobody reads its output any more, since it trains or writes files.
+/// Lets the program go on from now on where nobody reads its output any more, since it trains or writes
+/// files.
 pub(crate) fn go_on_unread() {
     AT_WORK.store(true, Ordering::SeqCst);
 }
@@ -56,6 +57,14 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// As [`shown`], on one line: a name with the end of a line in it would say the next one in the program's name.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    match text.contains('\n') {
+        true => Cow::Owned(shown(text).replace('\n', "\\x0a")),
+        false => shown(text),
+    }
+}
+
 /// Prints a table of data to standard output: to the letter, unless that is a terminal.
 pub(crate) fn data(text: &str) {
     match io::stdout().is_terminal() {
@@ -83,32 +92,32 @@ fn written(text: Arguments) {
     refused.get_or_insert(fault);
 }
 
-/// Prints to standard error; what cannot be said there is said nowhere.
+/// Prints to standard error; text that cannot be said there is said nowhere.
 pub(crate) fn err(text: Arguments) {
     steer(format_args!("{}", shown(&text.to_string())));
 }
 
-/// As [`err`], of text that is meant to steer a terminal.
+/// Prints to standard error, as [`err`], text that is meant to steer a terminal.
 pub(crate) fn steer(text: Arguments) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
-/// As the standard library's, but never a panic.
+/// Prints as the standard library's macro, but never panics.
 macro_rules! print {
     ($($text:tt)*) => { $crate::print::out(format_args!($($text)*)) };
 }
 
-/// As the standard library's, but never a panic.
+/// Prints a line as the standard library's macro, but never panics.
 macro_rules! println {
     ($($text:tt)*) => { $crate::print::out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// As the standard library's, but never a panic.
+/// Prints to standard error as the standard library's macro, but never panics.
 macro_rules! eprint {
     ($($text:tt)*) => { $crate::print::err(format_args!($($text)*)) };
 }
 
-/// As the standard library's, but never a panic.
+/// Prints a line to standard error as the standard library's macro, but never panics.
 macro_rules! eprintln {
     ($($text:tt)*) => { $crate::print::err(format_args!("{}\n", format_args!($($text)*))) };
 }
@@ -116,13 +125,14 @@ macro_rules! eprintln {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::shown;
+    use super::{line, shown};
 
     #[test]
     fn nothing_steers_a_terminal_and_json_stays_the_same() {
         assert_eq!(shown("Lunge ä 胸部\n\tx"), "Lunge ä 胸部\n\tx");
         assert_eq!(shown("a\u{1b}[31m\u{7}\r\0"), "a\\x1b[31m\\x07\\x0d\\x00");
         assert_eq!(shown("\u{7f}\u{9b}\u{202e}"), "\\u007f\\u009b\\u202e");
+        assert_eq!(line("films/b\nwarning: forged.png"), "films/b\\x0awarning: forged.png");
         let value = serde_json::json!({ "film": "a\u{1b}\u{9b}\u{202e}\n" });
         let back: serde_json::Value = serde_json::from_str(&shown(&value.to_string())).unwrap();
         assert_eq!(back, value);

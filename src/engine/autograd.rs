@@ -14,7 +14,7 @@ use std::{
 /// A tensor on the tape.
 #[derive(Clone)]
 pub struct Var {
-    /// Its value.
+    /// Value of the tensor.
     pub value: Tensor,
     id: Id,
     needs_gradient: bool,
@@ -26,35 +26,35 @@ enum Id {
     Node(usize),
 }
 
-/// How batch norm normalises, and whether gradients are wanted.
+/// Statistics by which batch norm normalises, and whether gradients are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// By the batch, in `groups` parts; gradients.
+    /// Statistics of the batch, in `groups` parts; gradients.
     Train {
-        /// Parts of the batch with statistics of their own.
+        /// Number of parts of the batch with statistics of their own.
         groups: usize,
     },
-    /// By the batch, in `groups` parts, as under `torch.no_grad()`; no gradients.
+    /// Statistics of the batch, in `groups` parts, as under `torch.no_grad()`; no gradients.
     NoGrad {
-        /// Parts of the batch with statistics of their own.
+        /// Number of parts of the batch with statistics of their own.
         groups: usize,
     },
-    /// By the running statistics, as torchvision's `FrozenBatchNorm2d`; gradients for all but batch
-    /// norm's own weight and bias.
+    /// Running statistics, as torchvision's `FrozenBatchNorm2d`; gradients for all but batch norm's
+    /// own weight and bias.
     Frozen,
-    /// By the running statistics; no gradients.
+    /// Running statistics; no gradients.
     Eval,
 }
 
 type Backward<'a> = Box<dyn FnOnce(&Tensor) -> Result<Vec<(Id, Tensor)>> + 'a>;
 
-/// Records a network's forward pass, and from it the backward pass.
+/// Tape that records a network's forward pass, and from it the backward pass.
 pub struct Tape<'a> {
-    /// Where launches go.
+    /// Recording that launches go to.
     pub rec: &'a Recording,
     /// Weights and running statistics.
     pub state: &'a State,
-    /// How batch norm normalises, and whether gradients are wanted.
+    /// Statistics by which batch norm normalises, and whether gradients are wanted.
     pub mode: Mode,
     steps: RefCell<Vec<(Id, Backward<'a>)>>,
     hooks: RefCell<Vec<Hook<'a>>>,
@@ -96,7 +96,7 @@ impl<'a> Tape<'a> {
         let needs_gradient = matches!(self.mode, Mode::Train { .. } | Mode::Frozen);
         Var { value: self.state.weights.tensor(param), id: Id::Param(param), needs_gradient }
     }
-    /// The same bytes under another shape with the same padded length.
+    /// Views the same bytes under another shape with the same padded length.
     ///
     /// # Panics
     /// If the length differs.
@@ -174,7 +174,7 @@ impl<'a> Tape<'a> {
         Ok(self.reverse(BTreeMap::from([(output.id, seed.clone())]))?.remove(&of.id))
     }
     /// Replays the derivatives of everything that `pending` gradients reach; gives the gradients of
-    /// what nothing recorded made: parameters and watched values.
+    /// tensors that no recorded op made: parameters and watched values.
     fn reverse(self, mut pending: BTreeMap<Id, Tensor>) -> Result<BTreeMap<Id, Tensor>> {
         for (id, step) in self.steps.into_inner().into_iter().rev() {
             let Some(dy) = pending.remove(&id) else { continue };

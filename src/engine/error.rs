@@ -1,12 +1,12 @@
-//! The one error type. Every message names the place, what was expected there, what was found,
-//! and one way to mend it.
+//! The one error type. Every message names the place, or the operation and its tensors, what was expected there and what was
+//! found; a [`Fault`] also one way to mend it.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-/// What can go wrong through a file, a configuration, a request or a machine.
+/// Error of a file, a configuration, a request or a machine.
 ///
 /// A fault that only this crate's own code can cause is a panic instead.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum Error {
     /// A table, a folder or an image that cannot be used.
     #[error("{0}")]
     Data(Box<Fault>),
-    /// A run that would go on with other settings, films or another machine than it began with.
+    /// A run that would go on with other settings, data or another machine than it began with.
     #[error("{0}")]
     Changed(Box<Fault>),
     /// Weights or a checkpoint that do not fit.
@@ -41,9 +41,9 @@ pub enum Error {
     Shape {
         /// The operation, as it is called in `shaders/`.
         op: String,
-        /// What it takes.
+        /// Description of what it takes.
         expected: String,
-        /// What it was given.
+        /// Description of what it was given.
         found: String,
     },
     /// A kernel that does not compile on the adapter.
@@ -51,17 +51,17 @@ pub enum Error {
     Shader {
         /// Path below `shaders/`, without `.wgsl`.
         kernel: String,
-        /// What the compiler said.
+        /// Message of the compiler.
         problem: String,
     },
     /// A loss that is not finite.
     #[error("step {step}: {problem}; {mend}")]
     Diverged {
-        /// The step of the stage, from 0.
+        /// Number of the step in its stage, from 0.
         step: u64,
         /// The loss and the batch that gave it.
         problem: String,
-        /// What is saved, and one way to go on.
+        /// Files that are saved, and one way to go on.
         mend: String,
     },
     /// The person asked to stop; the run is saved in this folder.
@@ -72,7 +72,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
         /// One way to mend it.
         mend: String,
@@ -85,11 +85,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Something that is not as it must be; reads `{place}: expected {expected}, found {found}; {mend}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// Place of the fault.
     pub place: Place,
-    /// What was expected there.
+    /// Description of what was expected there.
     pub expected: String,
-    /// What was found.
+    /// Description of what was found.
     pub found: String,
     /// One way to mend it.
     pub mend: String,
@@ -102,24 +102,24 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Where a fault lies; reads `file:line: item`, without what is not known.
+/// Place of a fault; reads `file:line: item`, without what is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The file or folder.
     pub file: Option<PathBuf>,
-    /// The line of it, from 1.
+    /// The line in the file, from 1.
     pub line: Option<u64>,
-    /// The key, column, entry or tensor in it.
+    /// The key, column, entry or tensor in the file.
     pub item: Option<String>,
 }
 
 impl Place {
-    /// That line of the file, from 1.
+    /// This place at a line of the file, from 1.
     #[must_use]
     pub fn line(self, line: u64) -> Self {
         Self { line: Some(line), ..self }
     }
-    /// That key, column, entry or tensor of the file.
+    /// This place at a key, column, entry or tensor of the file.
     #[must_use]
     pub fn item(self, item: impl Into<String>) -> Self {
         Self { item: Some(item.into()), ..self }
@@ -172,7 +172,7 @@ impl From<&Self> for Place {
     }
 }
 
-/// One constructor a kind of fault.
+/// Defines one constructor for each kind of fault.
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident => $variant:ident),* $(,)?) => {
         $($(#[$doc])*
@@ -207,7 +207,7 @@ impl Error {
         memory => Memory,
     }
 
-    /// Tensors that do not fit `op`.
+    /// An error of tensors that do not fit `op`.
     pub fn shape(
         op: impl Into<String>,
         expected: impl Into<String>,
@@ -215,7 +215,7 @@ impl Error {
     ) -> Self {
         Self::Shape { op: op.into(), expected: expected.into(), found: found.into() }
     }
-    /// An answer of the operating system about `path`.
+    /// An error of the operating system about `path`.
     pub fn io(path: &Path, source: std::io::Error, mend: impl Into<String>) -> Self {
         Self::Io { path: path.into(), source, mend: mend.into() }
     }

@@ -59,7 +59,7 @@
 //! }
 //! ```
 //!
-//! `examples/` has a kernel, an op and a network on real films. The floors, lowest first; each uses only those before it
+//! `examples/` has a kernel, an op and a network on real images. The floors, lowest first; each uses only those before it
 //! (`tests/app/tidy` holds it): `error file gpu tensor ops autograd nn autotune step`.
 
 pub mod error;

@@ -1,4 +1,4 @@
-//! Layers: structure that names its parameters, as torchvision names them.
+//! Layers, whose parameters have torchvision's names.
 
 use crate::{
     Result,
@@ -7,8 +7,8 @@ use crate::{
     tensor::{Array, Format, Init, Order, Param, Scope, Tensor},
 };
 
-/// A batch as a backbone takes it: of a network that trains in f16, unless it is evaluated, as f16, and with it all that the backbone
-/// makes of it.
+/// Converts a batch for a backbone: of a network that trains in f16, unless it is evaluated, to f16, and with it all
+/// that the backbone makes of it.
 ///
 /// # Errors
 /// A kernel that does not compile.
@@ -19,7 +19,7 @@ pub fn enter(tape: &Tape, x: &Var) -> Result<Var> {
     }
 }
 
-/// Features as a head takes them: as f32.
+/// Converts features for a head, to f32.
 ///
 /// # Errors
 /// A kernel that does not compile.
@@ -30,7 +30,7 @@ pub fn leave(tape: &Tape, x: &Var) -> Result<Var> {
     }
 }
 
-/// A loss times its weight.
+/// Multiplies a loss by its weight.
 ///
 /// # Errors
 /// Too little device memory.
@@ -50,22 +50,22 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// `[C, K]` channels, a square kernel; `op` says stride, padding and dilation. Without a bias,
-    /// Kaiming-initialised (fan out, ReLU) as torchvision's ResNet.
+    /// Declares a convolution of `[C, K]` channels with a square kernel; `op` says stride, padding
+    /// and dilation. Without a bias, Kaiming-initialised (fan out, ReLU) as torchvision's ResNet.
     pub fn new(scope: Scope, [c, k]: [usize; 2], kernel: usize, op: conv2d::Conv2d) -> Self {
         let deviation = (2.0 / (k * kernel * kernel) as f32).sqrt();
         let shape = [k, c, kernel, kernel];
         let weight = scope.param("weight", Order::Conv, &shape, Init::Normal(deviation));
         Self { weight, bias: None, op }
     }
-    /// As [`Conv2d::new`], the weight drawn as `torch.nn.Conv2d` does by default: uniform in
-    /// ±1/√(C·R·S).
+    /// Declares as [`Conv2d::new`], the weight drawn as `torch.nn.Conv2d` does by default: uniform
+    /// in ±1/√(C·R·S).
     pub fn uniform(scope: Scope, [c, k]: [usize; 2], kernel: usize, op: conv2d::Conv2d) -> Self {
         let bound = Init::Uniform(1.0 / ((c * kernel * kernel) as f32).sqrt());
         let weight = scope.param("weight", Order::Conv, &[k, c, kernel, kernel], bound);
         Self { weight, bias: None, op }
     }
-    /// As [`Conv2d::new`] with a bias that starts at 0, the weight drawn from `init`.
+    /// Declares as [`Conv2d::new`], with a bias that starts at 0 and the weight drawn from `init`.
     pub fn biased(
         scope: Scope,
         [c, k]: [usize; 2],
@@ -77,15 +77,15 @@ impl Conv2d {
         let bias = Some(scope.param("bias", Order::Vector, &[k], Init::Constant(0.0)));
         Self { weight, bias, op }
     }
-    /// `[N, H, W, C] → [N, P, Q, K]`.
+    /// Convolves `[N, H, W, C] → [N, P, Q, K]`.
     ///
     /// # Errors
     /// An image of other channels, or smaller than the kernel.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
         self.apply(tape, x, self.op)
     }
-    /// As [`Conv2d::forward`] with stride 1 and taps `dilation` pixels apart: the same weights on
-    /// features that were not strided, as torchvision's `replace_stride_with_dilation`.
+    /// Convolves as [`Conv2d::forward`] with stride 1 and taps `dilation` pixels apart: the same
+    /// weights on features that were not strided, as torchvision's `replace_stride_with_dilation`.
     ///
     /// # Errors
     /// An image of other channels, or smaller than the kernel.
@@ -113,7 +113,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// For `c` channels.
+    /// Declares batch norm of `c` channels.
     pub fn new(scope: Scope, c: usize) -> Self {
         Self {
             weight: scope.param("weight", Order::Vector, &[c], Init::Constant(1.0)),
@@ -124,7 +124,7 @@ impl BatchNorm {
             ],
         }
     }
-    /// `[N, H, W, C] → [N, H, W, C]`, normalised as the tape's mode says.
+    /// Normalises `[N, H, W, C] → [N, H, W, C]` as the tape's mode says.
     ///
     /// # Errors
     /// A batch that its groups do not divide, or one value a channel in training.
@@ -132,7 +132,7 @@ impl BatchNorm {
         let (training, groups) = statistics(tape);
         tape.apply::<3, _>(self.op(tape, training, groups), self.inputs(tape, x).each_ref())
     }
-    /// max(0, ·) of [`BatchNorm::forward`], in the same pass over memory.
+    /// Returns max(0, ·) of [`BatchNorm::forward`], in the same pass over memory.
     ///
     /// # Errors
     /// As [`BatchNorm::forward`].
@@ -141,7 +141,7 @@ impl BatchNorm {
         let op = ops::batch_norm::BatchNorm { relu: true, ..self.op(tape, training, groups) };
         tape.apply::<3, _>(op, self.inputs(tape, x).each_ref())
     }
-    /// max(0, · + residual) of [`BatchNorm::forward`], in the same pass over memory.
+    /// Returns max(0, · + residual) of [`BatchNorm::forward`], in the same pass over memory.
     ///
     /// # Errors
     /// As [`BatchNorm::forward`], or a residual of another shape.
@@ -151,8 +151,8 @@ impl BatchNorm {
         let [x, weight, bias] = &self.inputs(tape, x);
         tape.apply::<4, _>(op, [x, weight, bias, residual])
     }
-    /// As [`BatchNorm::forward`], but where a group of the batch has one value a channel, whose
-    /// variance is 0, by the running statistics, which then stay as they are.
+    /// Normalises as [`BatchNorm::forward`], but where a group of the batch has one value a
+    /// channel, whose variance is 0, by the running statistics, which then stay as they are.
     ///
     /// # Errors
     /// A batch that its groups do not divide.
@@ -193,7 +193,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From `i` to `o` numbers.
+    /// Declares a layer from `i` to `o` numbers.
     pub fn new(scope: Scope, i: usize, o: usize) -> Self {
         let bound = Init::Uniform(1.0 / (i as f32).sqrt());
         Self {
@@ -201,8 +201,8 @@ impl Linear {
             bias: scope.param("bias", Order::Vector, &[o], bound),
         }
     }
-    /// As [`Linear::new`] of an image `[H, W, C]` in one row, whose numbers torchvision flattens as
-    /// `[C, H, W]`; C a multiple of 4.
+    /// Declares as [`Linear::new`] a layer on an image `[H, W, C]` in one row, whose numbers
+    /// torchvision flattens as `[C, H, W]`; C a multiple of 4.
     pub fn of_image(scope: Scope, [h, w, c]: [usize; 3], o: usize) -> Self {
         let i = h * w * c;
         let bound = Init::Uniform(1.0 / (i as f32).sqrt());
@@ -211,7 +211,7 @@ impl Linear {
             bias: scope.param("bias", Order::Vector, &[o], bound),
         }
     }
-    /// `[N, I] → [N, O]`.
+    /// Maps `[N, I] → [N, O]`.
     ///
     /// # Errors
     /// Rows of another length.

@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! The repository's examples: they do what they say.
 
 use std::{path::Path, process::Command};
 

@@ -18,8 +18,8 @@ const BEYOND: [&str; 10] = [
     "conv2d/weight_plain",
     "conv2d/weight_shared",
     "conv2d/weight_subgroup",
-    "conv2d/winograd",
-    "conv2d/winograd_channel",
+    "conv2d/winograd/channels",
+    "conv2d/winograd/columns",
 ];
 
 #[test]

@@ -17,7 +17,8 @@ fn device(checked: bool) -> Gpu {
     let options = DeviceOptions {
         checked,
         poison: true,
-        matrices: Matrices::ByHand,
+        // Both shapes of f16.
+        matrices: Matrices::ByHand { side: if checked { 8 } else { 16 }, lanes: 32 },
         // Both ways to round to f16.
         halves_by_bits: checked,
         ..DeviceOptions::default()
@@ -64,3 +65,26 @@ macro_rules! op_tests {
     )+ };
 }
 mtpret_engine::for_each_op!(op_tests);
+
+#[test]
+fn matrices_are_right_whatever_the_subgroups_are() {
+    let suite = SUITES.iter().find(|s| s.name == "conv2d").expect("a listed op");
+    let mut faults = Vec::new();
+    // Teams of 32 lanes where narrower ones were expected, so that they take blocks in rounds, and where wider ones were, so
+    // that some only stage.
+    for (side, lanes) in [(16, 8), (16, 64), (8, 16)] {
+        let matrices = Matrices::ByHand { side, lanes };
+        let options = DeviceOptions { matrices, poison: true, ..DeviceOptions::default() };
+        let gpu = Gpu::open(options).expect("an adapter");
+        for (case, variant) in
+            (suite.cases)().iter().zip([Variant::Coop, Variant::CoopWide].iter().cycle())
+        {
+            let report = case.check(&gpu, Some(*variant), 7).expect("a case runs");
+            let found = report.faults().into_iter();
+            faults.extend(
+                found.map(|f| format!("{side}, {lanes} lanes, {variant}, {}: {f}", case.why)),
+            );
+        }
+    }
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}

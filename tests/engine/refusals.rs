@@ -2,7 +2,10 @@
 
 use mtpret_engine::{
     Error, autotune,
-    gpu::{Command, DeviceOptions, Gpu, Problem, Program, Recorder, Recording, Rewrite, Variant},
+    gpu::{
+        Command, DeviceOptions, Gpu, Matrices, Problem, Program, Recorder, Recording, Rewrite,
+        Variant,
+    },
     ops::{Op, conv2d::Conv2d, relu::Relu},
     tensor::{Array, Tensor},
 };
@@ -120,4 +123,31 @@ fn a_lack_of_memory_is_no_verdict_on_a_kernel() {
     assert!(tuned.wrong.is_empty() && !tuned.ms.contains_key("subgroup"), "{tuned:?}");
     let problem = &problems["relu: in little memory"];
     assert!(!tuned.covers(problem), "the next run measures it again");
+}
+
+#[test]
+fn matrices_are_taken_where_a_test_passed_under_the_driver_and_left_out_where_it_did_not() {
+    let refuse: Rewrite = |name, _| match name.contains("coop") {
+        true => Err("error X3663".into()),
+        false => Ok(None),
+    };
+    let [right, wrong] = [0; 2].map(|_| tempfile::tempdir().unwrap());
+    let open = |folder: &tempfile::TempDir, rewrite| {
+        let (cache, matrices) =
+            (Some(folder.path().into()), Matrices::ByHand { side: 16, lanes: 32 });
+        Gpu::open(DeviceOptions { cache, matrices, rewrite, ..DeviceOptions::default() }).unwrap()
+    };
+    let found = |folder, rewrite, ask| {
+        let gpu = open(folder, rewrite);
+        autotune::matrices::prove(&gpu, ask).unwrap();
+        (gpu.trusts_matrices(), gpu.notes().join("\n"))
+    };
+    assert_eq!(found(&right, None, false), (false, String::new()));
+    assert_eq!(found(&right, None, true), (true, String::new()));
+    // It is not asked again: a compiler that refuses is not met.
+    assert_eq!(found(&right, Some(refuse), false), (true, String::new()));
+    for rewrite in [Some(refuse), None] {
+        let (trusted, notes) = found(&wrong, rewrite, true);
+        assert!(!trusted && notes.contains("X3663") && notes.contains("left out"), "{notes}");
+    }
 }

@@ -40,9 +40,30 @@ params! { struct Quads { quads: u32 } }
 
 /// Every shader with every set of constants, once.
 pub static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
-    let by_hand = DeviceOptions { matrices: Matrices::ByHand, ..DeviceOptions::default() };
-    let gpu = Gpu::open(by_hand).expect("an adapter");
     let mut all = BTreeMap::new();
+    // Matrices of f16 as subgroups of 64 lanes have them, and of 32.
+    for (side, lanes) in [(16, 64), (8, 32)] {
+        recorded(&mut all, Matrices::ByHand { side, lanes });
+    }
+    for chains in [1, 2, 3, 4, 8, 16] {
+        let shader = own::<Chains>(
+            Kernel::new("ceiling/fma", include_str!("../../shaders/ceiling/fma.wgsl")),
+            &[("CHAINS", chains)],
+        );
+        all.insert(shader.label.clone(), shader);
+    }
+    let shader = own::<Quads>(
+        Kernel::new("ceiling/copy", include_str!("../../shaders/ceiling/copy.wgsl")),
+        &[],
+    );
+    all.insert(shader.label.clone(), shader);
+    all.into_values().collect()
+});
+
+/// Adds every shader that the ops' cases launch on an adapter of these matrices.
+fn recorded(all: &mut BTreeMap<String, Shader>, matrices: Matrices) {
+    let options = DeviceOptions { matrices, ..DeviceOptions::default() };
+    let gpu = Gpu::open(options).expect("an adapter");
     for suite in SUITES {
         let mut random = Philox::new(1, 0);
         let mut cases = (suite.cases)();
@@ -62,20 +83,7 @@ pub static SHADERS: LazyLock<Vec<Shader>> = LazyLock::new(|| {
             }
         }
     }
-    for chains in [1, 2, 3, 4, 8, 16] {
-        let shader = own::<Chains>(
-            Kernel::new("ceiling/fma", include_str!("../../shaders/ceiling/fma.wgsl")),
-            &[("CHAINS", chains)],
-        );
-        all.insert(shader.label.clone(), shader);
-    }
-    let shader = own::<Quads>(
-        Kernel::new("ceiling/copy", include_str!("../../shaders/ceiling/copy.wgsl")),
-        &[],
-    );
-    all.insert(shader.label.clone(), shader);
-    all.into_values().collect()
-});
+}
 
 /// The shader of a launch, with quads loaded whole and as two numbers of 64 bits, rounded to f16 by the adapter and by bits, and
 /// with matrices multiplied by the adapter and by hand.
@@ -85,11 +93,16 @@ fn shaders(launch: &Launch) -> impl Iterator<Item = Shader> {
         fs::read_to_string(path).expect("a shared file")
     };
     let (whole, halves) = (file("memory/quads.wgsl"), file("memory/quads64.wgsl"));
-    let (listed, by_hand) =
-        (file("matrices/matrices.wgsl"), file("matrices/matrices_by_hand.wgsl"));
+    let side = launch.constants.iter().find(|(name, _)| *name == "SIDE").map_or(16, |c| c.1);
+    let f16 = file(&format!("matrices/f16x{side}.wgsl")) + &file("matrices/numbers.wgsl");
     let wgsl = launch.source.wgsl.clone();
-    let mut all = vec![(wgsl.replace(&by_hand, &listed), String::new())];
-    if wgsl.contains(&by_hand) {
+    let listed = wgsl
+        .replace(&file("matrices/f16_by_hand.wgsl"), &f16)
+        .replace(&file("matrices/f32_by_hand.wgsl"), &file("matrices/f32x8.wgsl"))
+        .replace(&file("matrices/by_hand.wgsl"), &file("matrices/cooperative.wgsl"));
+    let by_hand = listed != wgsl;
+    let mut all = vec![(listed, String::new())];
+    if by_hand {
         all.push((wgsl, "by hand ".into()));
     }
     let (rounded, by_bits) = (file("memory/halves.wgsl"), file("memory/halves_by_bits.wgsl"));
@@ -136,14 +149,18 @@ fn validate(shader: &Shader, module: &Module) -> Result<ModuleInfo, String> {
         | Capabilities::IMMEDIATES
         | Capabilities::SHADER_INT64
         | Capabilities::SHADER_FLOAT16_IN_FLOAT32
-        | if needs_matrices(shader) {
-            Capabilities::COOPERATIVE_MATRIX
-        } else {
-            Capabilities::empty()
+        | match needs_matrices(shader) {
+            true => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
+            false => Capabilities::empty(),
         };
     Validator::new(ValidationFlags::all(), needs)
         .validate(module)
         .map_err(|e| e.emit_to_string(&shader.wgsl))
+}
+
+/// Whether it is a tile of matrices, which are only had with workgroup memory for it.
+pub fn is_of_matrices(shader: &Shader) -> bool {
+    shader.wgsl.contains("const BLOCK_ROWS")
 }
 
 /// Whether it multiplies matrices that a subgroup holds together, which DX12 has no words for.
@@ -346,7 +363,8 @@ fn shaders_stay_within_the_limits_that_every_adapter_has() {
             }
         }
         let threads: u32 = module.entry_points[0].workgroup_size.iter().product();
-        let within = bindings <= 8 && workgroup <= 16 << 10 && threads <= 256 && immediates <= 128;
+        let room = if is_of_matrices(shader) { 32 << 10 } else { 16 << 10 };
+        let within = bindings <= 8 && workgroup <= room && threads <= 256 && immediates <= 128;
         let agree = immediates as usize == shader.immediates;
         (!within || !agree).then(|| {
             format!(

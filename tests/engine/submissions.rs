@@ -1,4 +1,4 @@
-//! How a program's commands reach the device: cut by what they take, with no wait for what was submitted last.
+//! Submission of a program's commands to the device: cut by what they take, with no wait for what was submitted last.
 
 use super::open;
 use mtpret_engine::{

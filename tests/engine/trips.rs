@@ -1,5 +1,5 @@
-//! What launches say of their longest walk, [`Cost::trips`](mtpret_engine::gpu::Cost::trips), held to what their threads do: every
-//! kernel is rewritten so that it counts the trips of its loops, and every case of every op is run.
+//! Trip counts: what launches say of their longest walk, [`Cost::trips`](mtpret_engine::gpu::Cost::trips), held to what
+//! their threads do: every kernel is rewritten so that it counts the trips of its loops, and every case of every op is run.
 //!
 //! A loop that ends at a constant of its kernel is not counted: compilers unroll it, and it does not grow with batch or image.
 
@@ -144,7 +144,7 @@ fn push(all: &mut Expressions, expression: Expression) -> Handle<Expression> {
 
 fn device() -> Gpu {
     let options = DeviceOptions {
-        matrices: Matrices::ByHand,
+        matrices: Matrices::ByHand { side: 16, lanes: 32 },
         rewrite: Some(counting),
         count_trips: true,
         ..DeviceOptions::default()

@@ -141,7 +141,7 @@ fn a_missing_key_a_wrong_type_and_broken_toml_name_file_and_line() {
     let line = line_of(&text, "epochs");
     says(
         &refusal::<Pretrain>(&text),
-        &[&format!("run.toml:{line}: expected usize, found "), "2.5"],
+        &[&format!("run.toml:{line}: epochs: expected a whole number, found "), "2.5"],
     );
 
     let text = whole.replace("[augment]", "[augment");
@@ -326,12 +326,17 @@ fn an_override_that_fits_nothing_is_an_error() {
     refused::<Pretrain>(PRETRAIN, "epochs=1\nseed=2", "seed=2");
     refused::<Pretrain>(PRETRAIN, "=1", "nearest known key");
     refused::<Pretrain>(PRETRAIN, "data=1", "struct Data");
+    refused::<Multitask>(MULTITASK, "tasks=[\"x\"]", "override tasks=");
 }
 
 #[test]
 fn a_missing_file_tells_the_embedded_names() {
     let message = embedded::<Pretrain>("pretrain/resnet19", &[]).unwrap_err().to_string();
     says(&message, &["pretrain/resnet19", "pretrain/resnet18, pretrain/resnet50"]);
+    let message =
+        embedded::<Pretrain>("nowhere/config.resolved.toml", &[]).unwrap_err().to_string();
+    says(&message, &["name the folder of a run"]);
+    assert!(!message.contains("pretrain/resnet18"), "{message}");
     let message = embedded::<Pretrain>(".", &[]).unwrap_err().to_string();
     assert!(message.starts_with(".: "), "{message}");
 }

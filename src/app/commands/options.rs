@@ -1,9 +1,10 @@
 //! Arguments that several commands share.
 
-use super::watch;
+use super::{signals, watch};
 use crate::{Error, Result};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use mtpret_engine::{
+    autotune::{cache, matrices},
     gpu::{DeviceOptions, Gpu, Matrices, Progress},
     step::StepOptions,
 };
@@ -16,14 +17,14 @@ use std::path::{Path, PathBuf};
 /// What is put over a configuration, and how a run is done and shown.
 #[derive(clap::Args)]
 pub struct Settings {
-    /// One setting, for example --set optim.lr=0.01. The environment variable MTPRET_SET may hold others, apart by
-    /// blanks: they come first, and are shown.
+    /// One setting, for example --set optim.lr=0.01. The environment variable MTPRET_SET may hold others,
+    /// separated by spaces: they come first, and are shown.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Seed of every random number.
     #[arg(long)]
     seed: Option<u64>,
-    /// Films that may turn out unreadable before the run stops.
+    /// Unreadable films that are tolerated; one more stops the run.
     #[arg(long, value_name = "N")]
     max_bad: Option<usize>,
     /// Print readings and the result as JSON, one object a line, on standard output.
@@ -121,27 +122,60 @@ pub(in crate::commands) fn size(text: &str) -> std::result::Result<[usize; 2], S
 
 /// Which adapter to run on.
 #[derive(clap::Args, Clone, Debug)]
-pub struct DeviceArgs {
+pub struct AdapterArgs {
     /// The adapter's number or a part of its name, as `mtpret doctor` lists them
     /// [default: the most powerful].
     #[arg(long, value_name = "N|NAME")]
     pub adapter: Option<String>,
+}
+
+impl AdapterArgs {
+    /// Opens the adapter; measured kernels are not taken.
+    ///
+    /// # Errors
+    /// There is none, none of that name, or one that a limit of the system would end.
+    pub fn open(&self) -> Result<Gpu> {
+        let gpu = Gpu::open(DeviceOptions {
+            adapter: self.adapter.clone(),
+            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
+            cache: folder(),
+            matrices: Matrices::Listed,
+            progress: Some(watch::progress as Progress),
+            note: Some(|line| eprintln!("{line}")),
+            ..DeviceOptions::default()
+        })?;
+        if let Some(most) = signals::largest_file().filter(|most| *most < ENOUGH)
+            && gpu.caps().software
+        {
+            // Past the limit the system ends the program at the first access, without a word.
+            let expected = "no limit to the size of files, in which this driver keeps its memory";
+            let mend = "lift it with `ulimit -f unlimited`, or take an adapter that is a GPU";
+            let found = format!("one of {most} bytes");
+            return Err(Error::adapter(gpu.info().name.as_str(), expected, found, mend));
+        }
+        Ok(gpu)
+    }
+}
+
+/// Which adapter to run on, and how its memory and kernels are used.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// The adapter.
+    #[command(flatten)]
+    pub adapter: AdapterArgs,
     /// MiB of device memory that a training step keeps to, weights included: it computes cheap tensors twice,
     /// and cuts batches where it must [default: what the adapter has].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
     pub memory: Option<u64>,
-    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16. Sums,
-    /// statistics, heads and weights stay f32; the loss is scaled, and a step whose gradients overflow moves nothing.
+    /// How a backbone's features and their gradients lie in memory while it is trained: half the bytes as f16, and GPUs that
+    /// multiply matrices of f16 at once do so. Sums, statistics, heads and weights stay f32; the loss is scaled, and a step
+    /// whose gradients overflow moves nothing.
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: Precision,
     /// Before the first step, measure which kernel is the fastest at each shape that nobody measured on this adapter
     /// yet; kept for later runs (see `mtpret tune`).
     #[arg(long)]
     pub tune: bool,
-    /// Also have kernels that multiply 8 × 8 matrices which a subgroup holds together (variant `coop`), where the adapter
-    /// lists them and wgpu calls them experimental; `--tune` takes them where they are the fastest.
-    #[arg(long)]
-    pub matrices: bool,
 }
 
 /// How features lie in memory.
@@ -160,7 +194,7 @@ impl DeviceArgs {
     }
     /// The options that were given, as words for a command line.
     pub fn describe(&self) -> String {
-        let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
+        let adapter = self.adapter.adapter.iter().map(|name| format!(" --adapter {name:?}"));
         let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
         let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());
         let tune = self.tune.then(|| " --tune".to_owned());
@@ -178,24 +212,35 @@ impl DeviceArgs {
         }
         Ok(device)
     }
+    /// Opens the adapter for training, and says what f16 brings there.
+    ///
+    /// # Errors
+    /// As [`DeviceArgs::open`].
+    pub fn open_for_training(&self) -> Result<Device> {
+        let device = self.open()?;
+        let name = &device.info().name;
+        let line = match self.precision {
+            Precision::F32 => matrices::brings(&device)?,
+            Precision::F16 => {
+                device.multiplies().map(|all| format!("multiplies matrices at once: {all}"))
+            }
+        };
+        if let Some(line) = line {
+            eprintln!("adapter: {name} {line}");
+        }
+        Ok(device)
+    }
     /// Opens the adapter for who is run by another program, which reads standard error.
     ///
     /// # Errors
     /// As [`DeviceArgs::open`].
     pub fn open_for_programs(&self) -> Result<Device> {
-        let options = DeviceOptions {
-            adapter: self.adapter.clone(),
-            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
-            cache: cache(),
-            matrices: if self.matrices { Matrices::Listed } else { Matrices::Unused },
-            progress: Some(watch::progress as Progress),
-            note: Some(|line| eprintln!("{line}")),
-            ..DeviceOptions::default()
-        };
-        let gpu = Gpu::open(options)?;
-        mtpret_engine::autotune::cache::load(&gpu)?;
+        let gpu = self.adapter.open()?;
+        cache::load(&gpu)?;
+        let half = self.precision == Precision::F16;
+        matrices::prove(&gpu, half || self.tune)?;
         let step = StepOptions {
-            half: self.precision == Precision::F16,
+            half,
             memory: self.memory(),
             tune: self.tune.then_some((|line: &str| eprintln!("{line}")) as fn(&str)),
         };
@@ -203,9 +248,12 @@ impl DeviceArgs {
     }
 }
 
+/// Bytes of a file that are as good as no limit.
+const ENOUGH: u64 = 1 << 40;
+
 /// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
 /// the variable is set to nothing.
-fn cache() -> Option<PathBuf> {
+fn folder() -> Option<PathBuf> {
     match std::env::var_os("MTPRET_CACHE") {
         Some(folder) => (!folder.is_empty()).then(|| folder.into()),
         None => Some(choose_native_strategy().ok()?.cache_dir().join("mtpret")),

@@ -1,37 +1,37 @@
-//! What was found on films as COCO's JSON (<https://cocodataset.org/#format-results>), which pycocotools reads.
+//! Detections on films as COCO's JSON (<https://cocodataset.org/#format-results>), which pycocotools reads.
 
 use serde_json::{Map, Value, json};
 
-/// A film and what was found on it, or why it could not be looked at.
+/// Film and the marks on it, or why it could not be looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
-    /// Its path.
+    /// Path of the film.
     pub name: String,
     /// Width and height in pixels; none of a film that could not be read.
     pub size: Option<[usize; 2]>,
-    /// What else is said of it.
+    /// Further fields of the film's entry.
     pub fields: Map<String, Value>,
-    /// What lies on it.
+    /// Marks that lie on the film.
     pub marks: Vec<Mark>,
 }
 
-/// Something found on a film.
+/// Mark of something found on a film.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
-    /// Its place among the categories, from 0.
+    /// Index of its category, from 0.
     pub category: usize,
-    /// How sure it is, 0 to 1.
+    /// Score: how sure it is, 0 to 1.
     pub score: f64,
-    /// Its place.
+    /// Place of the mark.
     pub shape: Shape,
 }
 
-/// Where something lies, in pixels of the film.
+/// Shape of a mark, in pixels of the film.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
-    /// Left, top, right and bottom.
+    /// Box: left, top, right and bottom.
     Box([f64; 4]),
-    /// Pixels.
+    /// Mask of pixels.
     Mask(Mask),
 }
 
@@ -42,12 +42,12 @@ pub struct Mask {
     size: [usize; 2],
     /// COCO's compressed code: lengths of the runs of 0 and 1 in turn, down one column after the other.
     pub counts: String,
-    /// Pixels that are 1.
+    /// Number of pixels that are 1.
     pub area: usize,
 }
 
 impl Mask {
-    /// Codes a mask of `size` (width, height), given row by row.
+    /// Encodes a mask of `size` (width, height), given row by row.
     ///
     /// # Panics
     /// If the mask has another size.
@@ -69,8 +69,8 @@ impl Mask {
     }
 }
 
-/// Each run less the one before the last, as digits of five bits, the lowest first; a digit's sixth bit says that another
-/// follows, the fifth bit of the last is the sign.
+/// Encodes runs: each run less the one before the last, as digits of five bits, the lowest first; a digit's sixth bit
+/// says that another follows, the fifth bit of the last is the sign.
 fn code(runs: &[i64]) -> String {
     let mut text = String::new();
     for (at, run) in runs.iter().enumerate() {
@@ -88,8 +88,8 @@ fn code(runs: &[i64]) -> String {
     text
 }
 
-/// Films, what is on them and the names of the categories, in one file that stands alone: `annotations` is a list of
-/// results, each with its score. Films and categories are numbered from 1.
+/// Document of films, what is on them and the names of the categories, in one file that stands alone: `annotations`
+/// is a list of results, each with its score. Films and categories are numbered from 1.
 #[must_use]
 pub fn document(info: Value, images: &[Image], categories: &[String]) -> Value {
     let (mut films, mut annotations) = (Vec::new(), Vec::new());

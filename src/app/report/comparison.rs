@@ -1,4 +1,5 @@
-//! Initialisations compared in pairs, with intervals: which is better, by how much, how sure that is, and on how few labels.
+//! Comparison of initialisations in pairs, with intervals: which is better, by how much, how sure that is, and on how
+//! few labels.
 
 use crate::{
     Result,
@@ -17,20 +18,21 @@ use mtpret_pipeline::train::{
     run::Run,
 };
 
-/// An experiment's cells, to be compared.
+/// Comparison of an experiment's cells.
 pub struct Comparison<'a> {
-    /// What there is so far.
+    /// Cells that there are so far.
     pub cells: &'a [Cell],
     /// Whether the rows are MTPret with one part left out each.
     pub ablation: bool,
 }
 
-/// The mean over targets of classification, as tables call it.
+/// Name in tables of the mean over targets of classification.
 const CLASSIFICATION: &str = "mean of classification";
-/// Standard errors from which on a difference shows, at the level of 5 %, in four of five experiments.
+/// Number of standard errors from which on a difference shows, at the level of 5 %, in four of five
+/// experiments.
 const DETECTABLE: f64 = 1.96 + 0.84;
 
-/// What a table is of: a backbone, targets and a share of the labels.
+/// Part of a comparison that a table is of: a backbone, targets and a share of the labels.
 #[derive(Clone)]
 struct ComparedPart {
     backbone: String,
@@ -39,7 +41,7 @@ struct ComparedPart {
     labels: f64,
 }
 
-/// Figures by share of the labels: what they are of, as a table and as a picture.
+/// Figures by share of the labels: what they are of, a table and a picture.
 type LabelCurve = (String, Table, Panel);
 
 impl Comparison<'_> {
@@ -56,7 +58,8 @@ impl Comparison<'_> {
     fn inits(&self) -> Vec<String> {
         self.distinct(|cell| cell.initialisation.clone())
     }
-    /// Each target, and the mean over those of classification where there are several, with all labels first.
+    /// The parts: each target, and the mean over those of classification where there are several, with all
+    /// labels first.
     fn parts(&self) -> Vec<ComparedPart> {
         let mut shares = self.distinct(|cell| cell.labels);
         shares.sort_by(|a, b| b.total_cmp(a));
@@ -97,7 +100,8 @@ impl Comparison<'_> {
     fn difference(&self, part: &ComparedPart, one: &str, other: &str) -> Option<Mean> {
         difference(&self.of(part, one), &self.of(part, other))
     }
-    /// What each initialisation is better than each other one, in points: a table for each part.
+    /// Differences in points by which each initialisation is better than each other one: a table
+    /// for each part.
     fn differences(&self) -> Vec<(String, Table)> {
         let inits = self.inits();
         let table = |part: ComparedPart| {
@@ -193,7 +197,7 @@ impl Comparison<'_> {
         };
         self.distinct(|cell| cell.backbone.clone()).into_iter().map(panel).collect()
     }
-    /// How the figures came about, and how large an experiment could tell more.
+    /// Notes on how the figures came about, and how large an experiment could tell more.
     fn notes(&self) -> Vec<String> {
         let [seeds, divisions] =
             [self.distinct(|cell| cell.seed).len(), self.distinct(|cell| cell.division).len()];
@@ -217,7 +221,8 @@ impl Comparison<'_> {
         notes.extend(self.detectable());
         notes
     }
-    /// From which difference on an experiment of this size could tell MTPret from the column that it goes on from.
+    /// Note on the difference from which on an experiment of this size could tell MTPret from the column that it
+    /// goes on from.
     fn detectable(&self) -> Option<String> {
         let [one, other] =
             [Initialisation::Mtpret, Initialisation::MdMoco].map(Initialisation::name);
@@ -298,7 +303,7 @@ impl Comparison<'_> {
     }
 }
 
-/// A mean in percent with its interval, for a picture.
+/// Estimate for a picture of a mean in percent with its interval.
 fn estimate(mean: &Mean) -> Estimate {
     let [value, low, high] = percent(mean);
     Estimate { value, interval: Some([low, high]) }
@@ -308,19 +313,20 @@ fn percent(mean: &Mean) -> [f64; 3] {
     [mean.value, mean.interval[0], mean.interval[1]].map(|v| 100.0 * v)
 }
 
-/// A share, such as `25 %` or `0.5 %`.
+/// Percentage of a share, such as `25 %` or `0.5 %`.
 fn percentage(share: f64) -> String {
     format!("{} %", (1e4 * share).round() / 100.0)
 }
 
-/// A figure in percent with its interval.
+/// Place of a figure in percent with its interval.
 fn level(mean: Option<&Mean>) -> Place {
     let Some(mean) = mean else { return Place::number(None, 1) };
     let [value, low, high] = percent(mean);
     Place::interval(Some(value), Some([low, high]), 1)
 }
 
-/// A difference in points, with its sign, its interval, and over how many seeds and divisions it is a mean.
+/// Place of a difference in points, with its sign, its interval, and over how many seeds and divisions it
+/// is a mean.
 fn points(mean: Option<&Mean>) -> Place {
     let Some(mean) = mean else { return Place::number(None, 1) };
     let [value, low, high] = percent(mean);

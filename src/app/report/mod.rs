@@ -1,5 +1,5 @@
-//! Numbers become tables and pictures: text for terminals, markdown, CSV, LaTeX, SVG, PNG and one
-//! HTML file.
+//! Reports: numbers as tables and pictures, in text for terminals, markdown, CSV, LaTeX, SVG, PNG
+//! and one HTML file.
 //!
 //! Knows numbers and names, not where they come from. Whatever text is given appears as text:
 //! each writer escapes it for its own format.
@@ -15,21 +15,21 @@ pub mod picture;
 pub mod results;
 pub mod table;
 
-/// What stands where there is no number.
+/// Text that stands where there is no number.
 const MISSING: &str = "–";
 
-/// `value` with `decimals` places, [`MISSING`] if it is not finite.
+/// Text of `value` with `decimals` places, [`MISSING`] if it is not finite.
 fn fixed(value: f64, decimals: usize) -> String {
     if value.is_finite() { format!("{value:.decimals$}") } else { MISSING.to_owned() }
 }
 
-/// How many there are of what one is called `word`: `1 op`, `2 ops`.
+/// Count with its noun, which is called `word`: `1 op`, `2 ops`.
 pub fn counted(n: usize, word: &str) -> String {
     format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Text for XML and HTML, within elements and within quoted attributes. Control characters, which
-/// XML forbids even when escaped, become spaces.
+/// Escapes text for XML and HTML, within elements and within quoted attributes. Control characters,
+/// which XML forbids even when escaped, become spaces.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

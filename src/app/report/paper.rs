@@ -1,4 +1,4 @@
-//! Cells of an experiment as the paper's tables and pictures.
+//! Layout of an experiment's cells as the paper's tables and pictures.
 
 use crate::{
     Result,
@@ -18,7 +18,7 @@ use mtpret_pipeline::{
     },
 };
 
-/// As the paper's tables call a backbone.
+/// Name of a backbone in the paper's tables.
 fn title(backbone: &str) -> &'static str {
     if backbone == "resnet50" { "ResNet-50" } else { "ResNet-18" }
 }
@@ -29,7 +29,7 @@ fn entry(config: &Reproduce, source: &str) -> Option<&'static Known> {
     Known::named(source.known.as_deref()?).ok()
 }
 
-/// As the paper's tables call the data set that a source stands for; else the source's own name.
+/// Name in the paper's tables of the data set that a source stands for; else the source's own name.
 fn column(config: &Reproduce, source: &str) -> String {
     match entry(config, source).and_then(|known| known.paper) {
         Some("TBX11K") => "TBX".into(),
@@ -38,7 +38,7 @@ fn column(config: &Reproduce, source: &str) -> String {
     }
 }
 
-/// Where our data is not the paper's.
+/// Note on where our data is not the paper's.
 fn note(config: &Reproduce, source: &str) -> String {
     let films = config.source.iter().find(|s| s.name == source);
     let known = entry(config, source).zip(films);
@@ -79,11 +79,11 @@ fn figure(cells: &[&Cell], metric: &str) -> Option<Figure> {
     }
 }
 
-/// An experiment's cells, to be laid out as the paper's tables and pictures.
+/// Layout of an experiment's cells as the paper's tables and pictures.
 pub struct PaperLayout<'a> {
-    /// What was asked for.
+    /// Configuration of the experiment.
     pub config: &'a Reproduce,
-    /// What there is so far, row after row.
+    /// Cells that there are so far, row after row.
     pub cells: &'a [Cell],
     /// Initialisations that cannot be had, and why.
     pub missing: &'a [(Init, String)],
@@ -91,11 +91,11 @@ pub struct PaperLayout<'a> {
     pub ablation: bool,
 }
 
-/// A column of a table: the source of its figures, and what it is called.
+/// Column of a table: the source of its figures, and its name.
 struct PaperColumn<'a> {
     source: &'a str,
     target: Target,
-    /// Its number in the paper's table.
+    /// Index of the column in the paper's table.
     paper: Option<usize>,
 }
 
@@ -104,8 +104,8 @@ impl PaperLayout<'_> {
     fn whole(&self) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(|cell| cell.labels >= 1.0)
     }
-    /// One of the paper's tables with the data sets and backbones of this run; `overview` adds the
-    /// sources that have no column in it.
+    /// Lays out one of the paper's tables with the data sets and backbones of this run; `overview`
+    /// adds the sources that have no column in it.
     fn table(&self, published: &Published, overview: bool) -> Option<Results> {
         let places = self.places(published, overview);
         let backbones: Vec<&str> = ["resnet18", "resnet50"]
@@ -181,7 +181,7 @@ impl PaperLayout<'_> {
         };
         BackboneRows { name: title(backbone).into(), rows: names.into_iter().map(row).collect() }
     }
-    /// What was run, and what was not.
+    /// Notes on what was run, and what was not.
     fn notes(&self) -> Vec<String> {
         let c = self.config;
         let seeds: Vec<String> = c.seeds.iter().map(u64::to_string).collect();
@@ -263,8 +263,8 @@ impl PaperLayout<'_> {
         }
         names
     }
-    /// A name and a panel for each backbone: the steps (Fig. 4) and, of each target of several labels, its
-    /// labels by initialisation (Fig. 3).
+    /// Pictures by name, each with a panel for each backbone: the steps (Fig. 4) and, of each target of
+    /// several labels, its labels by initialisation (Fig. 3).
     fn pictures(&self) -> Vec<(String, Vec<Panel>)> {
         let backbones = ["resnet18", "resnet50"].into_iter();
         let backbones: Vec<&str> =
@@ -283,8 +283,8 @@ impl PaperLayout<'_> {
         }
         all
     }
-    /// Fig. 3: the figure of each label of a target by initialisation, of the first seed; none where the
-    /// target has one label.
+    /// Panel of Fig. 3: the figure of each label of a target by initialisation, of the first seed; none
+    /// where the target has one label.
     fn labels(&self, backbone: &str, target: &str) -> Option<Panel> {
         let cells = |init: &str| {
             let mut all = self.whole().filter(|c| c.backbone == backbone && c.target == target);
@@ -318,7 +318,7 @@ impl PaperLayout<'_> {
             })
         })
     }
-    /// Fig. 4: the mean over the targets' main figures, step by step.
+    /// Panel of Fig. 4: the mean over the targets' main figures, step by step.
     fn steps(&self, backbone: &str) -> Panel {
         let mean = |init: &str| {
             let cells = self.whole().filter(|c| c.backbone == backbone && c.initialisation == init);

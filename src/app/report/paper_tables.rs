@@ -1,5 +1,6 @@
-//! What the paper reports: Tables II, III, IV and VII of Liao et al., "MTPret: Improving X-Ray Image
-//! Analytics With Multitask Pretraining", IEEE Transactions on Artificial Intelligence, 2024. In percent.
+//! Figures that the paper reports: Tables II, III, IV and VII of Liao et al., "MTPret: Improving X-Ray
+//! Image Analytics With Multitask Pretraining", IEEE Transactions on Artificial Intelligence, 2024. In
+//! percent.
 
 use super::results::{BackboneRows, Entry, Results, Target};
 
@@ -9,9 +10,9 @@ type PublishedRow = (&'static str, &'static [f64]);
 /// A table of the paper.
 #[derive(Debug, Clone, Copy)]
 pub struct Published {
-    /// Its number.
+    /// Number of the table.
     pub number: &'static str,
-    /// Its heading.
+    /// Heading of the table.
     pub title: &'static str,
     /// Data set and metric of each column.
     pub targets: &'static [(&'static str, &'static str)],

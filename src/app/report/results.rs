@@ -3,10 +3,10 @@
 
 use super::table::{Best, Cell, Column, Table, inert, markdown};
 
-/// How sure a figure is.
+/// Spread of a figure: how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Spread {
-    /// Nobody knows: one seed, no intervals.
+    /// Unknown spread: one seed, no intervals.
     Unknown,
     /// Lower and upper end of an interval.
     Interval([f64; 2]),
@@ -19,16 +19,16 @@ pub enum Spread {
 pub struct Figure {
     /// The figure, or its mean over seeds.
     pub value: f64,
-    /// How sure it is.
+    /// Spread of the figure.
     pub spread: Spread,
 }
 
 /// One place of the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Entry {
-    /// What was measured, if it was.
+    /// Figure that was measured, if it was.
     pub ours: Option<Figure>,
-    /// What the paper reports, if it does.
+    /// Figure that the paper reports, if it does.
     pub paper: Option<f64>,
 }
 
@@ -39,14 +39,14 @@ pub struct Target {
     pub name: String,
     /// The metric.
     pub metric: String,
-    /// Where ours is not the paper's, such as "FracAtlas in place of MURA"; may be empty.
+    /// Difference of ours from the paper's, such as "FracAtlas in place of MURA"; may be empty.
     pub note: String,
 }
 
 /// The rows of one backbone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackboneRows {
-    /// Such as ResNet-18.
+    /// Name of the backbone, such as ResNet-18.
     pub name: String,
     /// Initialisations, each with one entry a target.
     pub rows: Vec<(String, Vec<Entry>)>,
@@ -55,23 +55,23 @@ pub struct BackboneRows {
 /// A table of results. The best figure of ours in each column of a block is bold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
-    /// What the table shows.
+    /// Caption of the table.
     pub caption: String,
     /// The columns.
     pub targets: Vec<Target>,
     /// The rows.
     pub blocks: Vec<BackboneRows>,
-    /// Below the table: what was run.
+    /// Notes below the table: what was run.
     pub notes: Vec<String>,
 }
 
-/// How a figure is written: with two places, as the paper does.
+/// Text of a figure with two places, as the paper has it.
 fn written(value: f64) -> String {
     super::fixed(value, 2)
 }
 
 impl Results {
-    /// Puts a figure of ours in its place; whether there is that place.
+    /// Puts a figure of ours in its place, and says whether there is that place.
     pub fn set(&mut self, backbone: &str, row: &str, target: [&str; 2], ours: Figure) -> bool {
         let column = self.targets.iter().position(|t| [&*t.name, &*t.metric] == target);
         let rows = self.blocks.iter_mut().filter(|b| b.name == backbone).flat_map(|b| &mut b.rows);
@@ -99,7 +99,7 @@ impl Results {
         self.targets.iter().any(|target| !target.note.is_empty())
     }
 
-    /// A table for each backbone, under its name, for a page.
+    /// Tables for a page, one for each backbone, under its name.
     #[must_use]
     pub fn tables(&self) -> Vec<(String, Table)> {
         let head =
@@ -129,7 +129,7 @@ impl Results {
         self.blocks.iter().map(of).collect()
     }
 
-    /// A GitHub table; the paper's figure stands below ours.
+    /// Writes a GitHub table; the paper's figure stands below ours.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
@@ -168,8 +168,8 @@ impl Results {
         text
     }
 
-    /// Comma-separated values: for each target our figure, the ends of its interval, its deviation
-    /// over seeds, and the paper's figure; empty where there is none.
+    /// Writes comma-separated values: for each target our figure, the ends of its interval, its
+    /// deviation over seeds, and the paper's figure; empty where there is none.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -205,7 +205,8 @@ impl Results {
         String::from_utf8(bytes).expect("cells are UTF-8")
     }
 
-    /// A `table*` for LaTeX with the package booktabs; ours and the paper's figure side by side.
+    /// Writes a `table*` for LaTeX with the package booktabs; ours and the paper's figure side by
+    /// side.
     #[must_use]
     pub fn to_latex(&self) -> String {
         let pair = |cell: &dyn Fn(&Target) -> String| -> String {
@@ -260,7 +261,7 @@ impl Results {
     }
 }
 
-/// ` (low–high)` or ` ± deviation`.
+/// Text of a spread: ` (low–high)` or ` ± deviation`.
 fn spread(spread: Spread, to: &str, give_or_take: &str) -> String {
     match spread {
         Spread::Unknown => String::new(),
@@ -269,7 +270,7 @@ fn spread(spread: Spread, to: &str, give_or_take: &str) -> String {
     }
 }
 
-/// Text for LaTeX: what it would run is shown instead.
+/// Escapes text for LaTeX: what it would run is shown instead.
 fn latex(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

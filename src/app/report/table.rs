@@ -1,19 +1,19 @@
-//! A table of results, written for a terminal, as GitHub markdown or as CSV.
+//! Tables of results, written for a terminal, as GitHub markdown or as CSV.
 
 use super::{MISSING, fixed};
 use crate::print::shown;
 use mtpret_pipeline::data::spreadsheet;
 
-/// Where the text of a column stands.
+/// Alignment of the text of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
+    /// Left, for words.
     Left,
-    /// Numbers.
+    /// Right, for numbers.
     Right,
 }
 
-/// Which value of a column is the best one.
+/// Best value of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Best {
     /// The greatest, as of an AUC.
@@ -25,11 +25,11 @@ pub enum Best {
 /// The head of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// With the unit, if there is one.
+    /// Title, with the unit, if there is one.
     pub title: String,
-    /// Where its text stands.
+    /// Alignment of its text.
     pub align: Align,
-    /// Which value is emphasised, if any.
+    /// Best value, which is emphasised, if any.
     pub best: Option<Best>,
 }
 
@@ -45,28 +45,28 @@ impl Column {
     }
 }
 
-/// What stands in one place of a table.
+/// Cell in one place of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// What is shown; a page keeps its lines.
+    /// Text that is shown; a page keeps its lines.
     pub text: String,
     /// The number by which the cell is compared, rounded as it is shown.
     pub value: Option<f64>,
 }
 
 impl Cell {
-    /// Words, which are never compared.
+    /// A cell of words, which are never compared.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), value: None }
     }
 
-    /// A number with `decimals` places; a dash where there is none or it is not finite.
+    /// A cell of a number with `decimals` places; a dash where there is none or it is not finite.
     #[must_use]
     pub fn number(value: Option<f64>, decimals: usize) -> Self {
         Self::interval(value, None, decimals)
     }
 
-    /// A number and its interval, `0.912 (0.894–0.929)`.
+    /// A cell of a number and its interval, `0.912 (0.894–0.929)`.
     #[must_use]
     pub fn interval(value: Option<f64>, interval: Option<[f64; 2]>, decimals: usize) -> Self {
         let Some(value) = value.filter(|v| v.is_finite()) else { return Self::text(MISSING) };
@@ -79,10 +79,10 @@ impl Cell {
     }
 }
 
-/// Letters of a column on a terminal, at most; what is longer in it stands out.
+/// Largest number of letters of a column on a terminal; a text that is longer stands out.
 const WIDEST: usize = 1000;
 
-/// Columns and rows of cells.
+/// Table of columns and rows of cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     columns: Vec<Column>,
@@ -105,7 +105,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// The heads.
+    /// Heads of the columns.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
@@ -117,7 +117,7 @@ impl Table {
         &self.rows
     }
 
-    /// Every text, to be written anew; numbers that are compared stay.
+    /// Texts of the table, to be written anew; numbers that are compared stay.
     pub(super) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
         let titles = self.columns.iter_mut().map(|column| &mut column.title);
         let words = self.rows.iter_mut().flatten().filter(|cell| cell.value.is_none());
@@ -138,7 +138,7 @@ impl Table {
             })
     }
 
-    /// Aligned columns for a terminal, a rule below the heads.
+    /// Writes aligned columns for a terminal, a rule below the heads.
     #[must_use]
     pub fn to_text(&self) -> String {
         let lines = self.lines(one_line, |text, _| one_line(text));
@@ -165,7 +165,7 @@ impl Table {
         text
     }
 
-    /// A GitHub table, the best value of each column bold.
+    /// Writes a GitHub table, the best value of each column bold.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let lines = self.lines(markdown, |text, best| match best {
@@ -186,8 +186,8 @@ impl Table {
         text
     }
 
-    /// Comma-separated values, empty where there is no number. A cell that a spreadsheet would run
-    /// as a formula is preceded by an apostrophe.
+    /// Writes comma-separated values, empty where there is no number. A cell that a spreadsheet
+    /// would run as a formula is preceded by an apostrophe.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -198,7 +198,7 @@ impl Table {
         String::from_utf8(bytes).expect("cells are UTF-8")
     }
 
-    /// The heads and then the rows, each text written by `head` or by `cell(text, is_best)`.
+    /// Writes the heads and then the rows, each text written by `head` or by `cell(text, is_best)`.
     fn lines(
         &self,
         head: impl Fn(&str) -> String,
@@ -217,7 +217,7 @@ pub(crate) fn one_line(text: &str) -> String {
     shown(&text.replace(['\n', '\t'], " ")).into_owned()
 }
 
-/// Text that markdown shows as it is.
+/// Escapes text that markdown shows as it is.
 pub(super) fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in one_line(text).chars() {
@@ -229,7 +229,7 @@ pub(super) fn markdown(text: &str) -> String {
     escaped
 }
 
-/// Text that a spreadsheet does not run.
+/// Escapes text that a spreadsheet does not run.
 pub(super) fn inert(text: &str) -> String {
     if text == MISSING { String::new() } else { spreadsheet::inert(text) }
 }

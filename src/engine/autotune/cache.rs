@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Place, Result},
     file,
-    gpu::{Gpu, Tuned, Tuning, dropped},
+    gpu::{Gpu, Proof, Tuned, Tuning, dropped},
 };
 use include_dir::{Dir, include_dir};
 use std::{
@@ -14,7 +14,7 @@ use std::{
 };
 
 static SHADERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../shaders");
-/// What was measured on adapters that many have.
+/// Tuning tables that were measured on adapters that many have.
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../configs/tuning");
 
 /// Hash of the text of all kernels.
@@ -33,7 +33,7 @@ pub fn kernels() -> String {
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
-/// Nothing measured yet on this adapter, under this driver, with these kernels.
+/// An empty tuning of this adapter, under this driver, with these kernels.
 fn fresh(gpu: &Gpu) -> Tuning {
     let adapter = gpu.info().name.clone();
     Tuning { adapter, driver: gpu.driver(), kernels: kernels(), ..Tuning::default() }
@@ -46,8 +46,8 @@ pub fn file(gpu: &Gpu) -> Option<PathBuf> {
     Some(gpu.options().cache.as_ref()?.join(format!("tuning-{}.json", &key[..16])))
 }
 
-/// What was measured on this adapter. A tuning file that is damaged, or not of this adapter, is dropped: that goes to
-/// [`Gpu::notes`].
+/// The tuning that was measured on this adapter. A tuning file that is damaged, or not of this adapter, is dropped:
+/// that goes to [`Gpu::notes`].
 ///
 /// # Errors
 /// The system does not let a tuning file be read.
@@ -71,7 +71,7 @@ pub fn measured(gpu: &Gpu) -> Result<Tuning> {
     Ok(fresh)
 }
 
-/// A tuning file.
+/// Reads a tuning file.
 ///
 /// # Errors
 /// There is none, or it holds something else.
@@ -120,8 +120,20 @@ pub fn load(gpu: &Gpu) -> Result<()> {
 /// It cannot be read or written.
 pub fn add(gpu: &Gpu, problems: BTreeMap<String, Tuned>) -> Result<()> {
     gpu.adopt(problems.clone());
+    change(gpu, |tuning| tuning.problems.extend(problems))
+}
+
+/// Notes in this adapter's tuning file what was found of its products of matrices.
+///
+/// # Errors
+/// It cannot be read or written.
+pub(super) fn prove(gpu: &Gpu, proof: Proof) -> Result<()> {
+    change(gpu, |tuning| tuning.matrices = Some(proof))
+}
+
+fn change(gpu: &Gpu, change: impl FnOnce(&mut Tuning)) -> Result<()> {
     let mut tuning = measured(gpu)?;
-    tuning.problems.extend(problems);
+    change(&mut tuning);
     match file(gpu) {
         Some(path) => write(&tuning, &path),
         None => Ok(()),

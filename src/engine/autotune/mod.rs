@@ -1,6 +1,7 @@
-//! Measures which of several kernels is the fastest at each problem of a recording.
+//! Autotuning: measures which of several kernels is the fastest at each problem of a recording.
 
 pub mod cache;
+pub mod matrices;
 
 use crate::{
     Error, Result,
@@ -9,17 +10,17 @@ use crate::{
 use half::f16;
 use std::collections::BTreeMap;
 
-/// Runs of a kernel that the median is taken of.
+/// Number of runs of a kernel that the median is taken of.
 const RUNS: usize = 5;
-/// A kernel that takes this many times as long as the fastest is measured no further.
+/// Factor of the fastest kernel's time from which on a kernel is measured no further.
 const HOPELESS: f64 = 2.0;
-/// How far two kernels may differ, as a share of the largest number: they add in another order, and where the result is f16
-/// they round it.
+/// Largest difference of two kernels, as a share of the largest number: they add in another order, and where the result
+/// is f16 they round it.
 const AGREE: f64 = 5e-5;
 const AGREE_HALF: f64 = 2e-3;
 
 /// Measures the problems that nobody measured yet on this adapter with all the kernels that they have here (a shipped table
-/// is another's), has recordings take the fastest from then on, and keeps what it found; how many there were.
+/// is another's), has recordings take the fastest from then on, and keeps what it found; gives their number.
 ///
 /// # Errors
 /// The device is lost, or the tuning file cannot be written.
@@ -69,7 +70,7 @@ fn fastest(gpu: &Gpu, problem: &Problem, say: fn(&str)) -> Result<Tuned> {
         let within = if problem.half { AGREE_HALF } else { AGREE };
         let done = match once() {
             Err(lost @ Error::Lost(_)) => return Err(lost),
-            // Of what other programs leave of the memory today, nothing follows for tomorrow.
+            // The memory that other programs leave today says nothing of tomorrow's.
             Err(short @ Error::Memory(_)) => {
                 say(&format!("not measured: {kernel} at {}: {short}", problem.name));
                 continue;

@@ -57,29 +57,33 @@ macro_rules! params {
 }
 
 macro_rules! imports {
-    ($($name:literal => $path:literal),+ $(,)?) => {
-        &[$(($name, include_str!(
+    ($($name:literal => $($path:literal)+),+ $(,)?) => {
+        &[$(($name, concat!($(include_str!(
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $path, ".wgsl")
-        ))),+]
+        )),+))),+]
     };
 }
-/// What `#import` can name: a file of `shaders/shared`, or one beside the file, by its folder.
+/// What `#import` can name: a file of `shaders/shared`, or one beside the file, by its folder; `matrices` is several, by what a
+/// kernel's numbers are and what the adapter multiplies.
 const IMPORTS: &[(&str, &str)] = imports![
     "batch_norm/moments" => "batch_norm/moments",
     "conv2d/sum_params" => "conv2d/sum_params",
     "conv2d/weight_params" => "conv2d/weight_params",
-    "conv2d/winograd_params" => "conv2d/winograd_params",
+    "conv2d/winograd/params" => "conv2d/winograd/params",
     "bitonic" => "shared/order/bitonic",
     "boxes" => "shared/boxes",
     "component" => "shared/component",
-    "coop_tile" => "shared/matrices/coop_tile",
+    "coop_tile" => "shared/tiles/coop_tile",
+    "f16_by_hand" => "shared/matrices/f16_by_hand" "shared/matrices/by_hand",
+    "f16x16" => "shared/matrices/f16x16" "shared/matrices/numbers" "shared/matrices/cooperative",
+    "f16x8" => "shared/matrices/f16x8" "shared/matrices/numbers" "shared/matrices/cooperative",
+    "f32_by_hand" => "shared/matrices/f32_by_hand" "shared/matrices/numbers" "shared/matrices/by_hand",
+    "f32x8" => "shared/matrices/f32x8" "shared/matrices/numbers" "shared/matrices/cooperative",
     "finite" => "shared/scalars/finite",
     "grid" => "shared/grid",
     "halves" => "shared/memory/halves",
     "halves_by_bits" => "shared/memory/halves_by_bits",
     "log1p" => "shared/scalars/log1p",
-    "matrices" => "shared/matrices/matrices",
-    "matrices_by_hand" => "shared/matrices/matrices_by_hand",
     "philox" => "shared/philox",
     "quads" => "shared/memory/quads",
     "quads64" => "shared/memory/quads64",
@@ -90,9 +94,11 @@ const IMPORTS: &[(&str, &str)] = imports![
     "samples" => "shared/samples",
     "sigmoid" => "shared/scalars/sigmoid",
     "step" => "shared/step",
+    "sum_places" => "shared/tiles/sum_places",
     "teams" => "shared/teams",
-    "tile" => "shared/tile",
+    "tile" => "shared/tiles/tile",
     "values" => "shared/memory/values",
+    "weight_places" => "shared/tiles/weight_places",
 ];
 
 /// The constant that makes a kernel's `Values` f16: it chooses an import.
@@ -132,7 +138,8 @@ impl Source {
 
 impl<P> Kernel<P> {
     /// Fills in imports and constants and asks naga for the bindings. `import` says which shared file stands for an import
-    /// (see [`Caps::import`](super::Caps::import)); that of `values` is `halves` where the constant [`HALF`] is 1.
+    /// (see [`Caps::import`](super::Caps::import)); that of `values` is `halves` where the constant [`HALF`] is 1, and that of
+    /// `matrices` is `f16_matrices` or `f32_matrices`.
     ///
     /// # Errors
     /// An unknown import or constant, or WGSL that naga refuses.
@@ -149,6 +156,8 @@ impl<P> Kernel<P> {
             if let Some(name) = line.strip_prefix("#import ") {
                 let name = import(match name.trim() {
                     "values" if half => "halves",
+                    "matrices" if half => "f16_matrices",
+                    "matrices" => "f32_matrices",
                     name => name,
                 });
                 let known = IMPORTS.iter().find(|(known, _)| *known == name);

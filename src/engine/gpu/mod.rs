@@ -20,7 +20,7 @@ mod tuning;
 
 pub(crate) use adapter::ADAPTER;
 pub use adapter::{
-    Caps, DeviceOptions, Matrices, Progress, Rewrite, adapters, compiler, lists_matrices,
+    Caps, DeviceOptions, Matrices, MatrixUnits, Progress, Rewrite, adapters, compiler,
 };
 pub use ceiling::{Timing, copy_gbps, fma_gflops, time};
 pub use counters::Counters;
@@ -36,16 +36,17 @@ pub use recording::{Command, Cost, Launch, Memory, Recording, Slice};
 pub use transfer::{Readback, Room, Upload};
 pub use trip_counts::TripCount;
 use trip_counts::TripCounter;
-pub use tuning::{Problem, Recorder, Tuned, Tuning, Variant};
+pub use tuning::{Problem, Proof, Recorder, Tuned, Tuning, Variant};
 
 use crate::{Error, Result};
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
 };
 
-/// A handle to an opened adapter; cloning it is cheap.
+/// A handle to an opened adapter; cloning it is cheap. It belongs to the thread that opened it: recordings share its pipelines
+/// and buffers without locks, and another thread opens a handle of its own.
 #[derive(Clone)]
 pub struct Gpu(Rc<Inner>);
 
@@ -63,6 +64,8 @@ struct Inner {
     lost: Loss,
     tuning: RefCell<BTreeMap<String, Tuned>>,
     refused: RefCell<BTreeSet<(String, Variant)>>,
+    /// Recordings take kernels that multiply matrices.
+    trusts_matrices: Cell<bool>,
     traffic: Traffic,
     trip_counter: OnceCell<TripCounter>,
     timestamps: OnceCell<timestamps::Timestamps>,
@@ -105,6 +108,7 @@ impl Gpu {
             lost,
             tuning: RefCell::default(),
             refused: RefCell::default(),
+            trusts_matrices: Cell::new(false),
             traffic: Traffic::default(),
             trip_counter: OnceCell::new(),
             timestamps: OnceCell::new(),

@@ -1,6 +1,6 @@
 //! Which of several kernels a problem runs on, by what was measured on an adapter.
 
-use super::{Gpu, Launch, Recording, Slice};
+use super::{Gpu, Launch, MatrixUnits, Recording, Slice};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,13 +31,15 @@ pub enum Variant {
     Winograd,
     /// Winograd's transforms around `Shared`.
     WinogradShared,
-    /// Matrices that a subgroup holds together.
+    /// Tiles by matrices that a subgroup multiplies at once.
     Coop,
+    /// The same, twice as wide.
+    CoopWide,
 }
 
 impl Variant {
     /// All of them, the simplest first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Plain,
         Self::Subgroup,
         Self::Shared,
@@ -47,6 +49,7 @@ impl Variant {
         Self::Winograd,
         Self::WinogradShared,
         Self::Coop,
+        Self::CoopWide,
     ];
     /// Its name in tuning files, results and on the command line.
     pub const fn name(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Variant {
             Self::Winograd => "winograd",
             Self::WinogradShared => "winograd_shared",
             Self::Coop => "coop",
+            Self::CoopWide => "coop_wide",
         }
     }
     /// The variant of that name.
@@ -69,6 +73,10 @@ impl Variant {
     /// Whether it is one of Winograd's.
     pub const fn is_winograds(self) -> bool {
         matches!(self, Self::Winograd | Self::WinogradShared)
+    }
+    /// Whether a subgroup multiplies matrices at once.
+    pub const fn is_of_matrices(self) -> bool {
+        matches!(self, Self::Coop | Self::CoopWide)
     }
 }
 
@@ -140,6 +148,16 @@ impl Tuned {
     }
 }
 
+/// What a test of the kernels that multiply matrices found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// They agree with the reference.
+    Right,
+    /// They do not, or do not compile: why.
+    Wrong(String),
+}
+
 /// What was measured on one adapter under one driver: the content of a tuning file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +170,9 @@ pub struct Tuning {
     pub kernels: String,
     /// The fastest kernel of each problem.
     pub problems: BTreeMap<String, Tuned>,
+    /// Whether its products of matrices are right; `None` if nobody has asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrices: Option<Proof>,
     /// The digest of all that, which a file has that was written by [`Tuning::sealed`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
@@ -169,8 +190,9 @@ impl Tuning {
     }
     /// The digest of what is in it, times to a nanosecond: JSON need not give back the last bit of a float.
     fn computed(&self) -> String {
-        let Self { adapter, driver, kernels, problems, digest: _ } = self;
+        let Self { adapter, driver, kernels, problems, matrices, digest: _ } = self;
         let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{matrices:?} ").as_bytes());
         hasher.update(format!("{adapter:?} {driver:?} {kernels:?}").as_bytes());
         for (name, Tuned { kernel, ms, wrong }) in problems {
             hasher.update(format!("{name:?} {kernel:?} {ms:.6?} {wrong:?}").as_bytes());
@@ -235,6 +257,20 @@ impl Gpu {
         if self.0.refused.borrow_mut().insert((op.to_owned(), variant)) {
             self.note(format!("{why}; {op} goes on without its variant {variant}"));
         }
+    }
+    /// Recordings from now on take kernels that multiply matrices, or none.
+    pub fn trust_matrices(&self, proven: bool) {
+        self.0.trusts_matrices.set(proven);
+    }
+    /// Whether recordings take kernels that multiply matrices.
+    pub fn trusts_matrices(&self) -> bool {
+        self.0.trusts_matrices.get()
+    }
+    /// The matrices by which products of f16 are made where nothing else was measured: those that are trusted, on a GPU.
+    pub fn multiplies(&self) -> Option<MatrixUnits> {
+        let caps = self.caps();
+        let taken = self.trusts_matrices() && !caps.software && caps.matrices.f16.is_some();
+        taken.then_some(caps.matrices)
     }
     /// Recordings from now on take the kernels that were the fastest at these problems.
     pub fn adopt(&self, problems: BTreeMap<String, Tuned>) {

@@ -13,13 +13,13 @@ type Record = dyn Fn(&Recording) -> Result<()>;
 
 /// A problem of stated shape, solvable for any seed.
 pub struct Case {
-    /// Why it is there.
+    /// Reason why the case is there.
     pub why: String,
     run: Box<Run>,
     record: Box<Record>,
 }
 
-/// How far the GPU is from the reference: what, its error, the error allowed.
+/// Errors of the GPU against the reference, each with its name and the error allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Report(pub Vec<(String, f64, f64)>);
 
@@ -28,7 +28,7 @@ impl Report {
     pub fn compare(&mut self, what: impl Into<String>, got: &Array, want: &Array, allowed: f64) {
         self.0.push((what.into(), error(got, want), allowed));
     }
-    /// What is further off than allowed. NaN is.
+    /// Messages of the errors above what is allowed, NaN among them.
     pub fn faults(&self) -> Vec<String> {
         let off = self.0.iter().filter(|(_, error, allowed)| !(error <= allowed));
         off.map(|(what, error, allowed)| {
@@ -55,13 +55,13 @@ pub fn error(got: &Array, want: &Array) -> f64 {
     got.data.iter().zip(&want.data).map(|(g, w)| (g - w).abs()).fold(0.0, f64::max) / scale
 }
 
-/// What a case may change of its inputs and of what is asked.
+/// Settings of a case: its inputs, their formats and the errors allowed.
 pub struct Setup<const N: usize> {
     /// Draws the inputs; the default is uniform in (−1, 1).
     pub inputs: fn(&mut [Array; N], &mut Philox),
-    /// Inputs that have a derivative.
+    /// Whether each input has a derivative.
     pub differentiable: [bool; N],
-    /// Inputs that lie in memory as f16.
+    /// Whether each input lies in memory as f16.
     pub half: [bool; N],
     /// Error allowed for the value and for a directional derivative.
     pub allowed: (f64, f64),
@@ -103,7 +103,8 @@ impl Case {
             }),
         }
     }
-    /// A problem for anything else: `run` compares (device, variant, seed), `record` only records.
+    /// A problem for anything but a differentiable op: `run` compares (device, variant, seed),
+    /// `record` only records.
     pub fn custom(
         why: impl Into<String>,
         run: impl Fn(&Gpu, Option<Variant>, u64) -> Result<Report> + 'static,
@@ -145,7 +146,7 @@ fn format(half: bool) -> Format {
     if half { Format::F16 } else { Format::F32 }
 }
 
-/// The numbers as they lie in memory.
+/// The numbers rounded to a format, as they lie in memory.
 pub fn rounded(array: Array, format: Format) -> Array {
     array.map(|v| match format {
         Format::F32 => f64::from(v as f32),
@@ -179,8 +180,9 @@ fn check<const N: usize, O: Op<N> + Reference<N>>(
     Ok(report)
 }
 
-/// ⟨dx, v⟩ from the GPU against ⟨dy, (f(x + εv) − f(x − εv)) / 2ε⟩ of the f64 reference, for a
-/// random direction v, as a share of the length that such a sum of random signs has.
+/// Error of a directional derivative: ⟨dx, v⟩ from the GPU against ⟨dy, (f(x + εv) − f(x − εv)) /
+/// 2ε⟩ of the f64 reference, for a random direction v, as a share of the length that such a sum of
+/// random signs has.
 ///
 /// The error is infinite where a shape differs or anything is not finite.
 pub fn derivative_error<const N: usize>(

@@ -1,4 +1,4 @@
-//! Problems that somebody else poses: one op, tensors in PyTorch's layouts, attributes as JSON.
+//! Problems that another program poses: one op, tensors in PyTorch's layouts, attributes as JSON.
 
 use super::{Op, case::differentiate, conv2d};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// What an op takes, for the list of ops.
+/// Inputs, attributes and kernels of an op, for the list of ops.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Signature {
     /// Names of the input tensors; those that may be left out end in `?`.
@@ -34,7 +34,7 @@ pub type Outputs = Vec<(String, Array)>;
 pub struct External {
     /// The device to solve it on.
     pub gpu: Gpu,
-    /// Where it comes from, for messages.
+    /// Place that the problem comes from, for messages.
     pub place: Place,
     /// The tensors in PyTorch's layouts.
     pub tensors: BTreeMap<String, Array>,
@@ -48,11 +48,11 @@ pub struct External {
 const TAKES: &str = "the list of ops says what each takes";
 
 impl External {
-    /// What the op takes, and what it was given.
+    /// The error that says what the op takes, and what it was given.
     pub fn refused(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
         Error::request(&self.place, expected, found, TAKES)
     }
-    /// Shapes that do not fit an op are the fault of the file that they come from.
+    /// Blames shapes that do not fit an op on the file that they come from.
     pub fn blame(&self, error: Error) -> Error {
         match error {
             Error::Shape { op, expected, found } => {
@@ -61,10 +61,10 @@ impl External {
             other => other,
         }
     }
-    /// A tensor that must be there.
+    /// The tensor of this name.
     ///
     /// # Errors
-    /// It is not.
+    /// There is none, or it has no values.
     pub fn tensor(&self, name: &str) -> Result<&Array> {
         let tensor = self.tensors.get(name).ok_or_else(|| {
             let found: Vec<_> = self.tensors.keys().map(String::as_str).collect();
@@ -76,10 +76,10 @@ impl External {
         }
         Ok(tensor)
     }
-    /// A tensor that must be there and have this many axes.
+    /// The tensor of this name, which must have this many axes.
     ///
     /// # Errors
-    /// It is not or has not.
+    /// There is none, or it has others.
     pub fn ranked(&self, name: &str, axes: usize) -> Result<&Array> {
         let tensor = self.tensor(name)?;
         if tensor.shape.len() != axes {
@@ -88,17 +88,17 @@ impl External {
         }
         Ok(tensor)
     }
-    /// An image tensor `[N, C, H, W]`, channels last.
+    /// The image tensor `[N, C, H, W]` of this name, channels last.
     ///
     /// # Errors
-    /// It is not there or has not four axes.
+    /// There is none, or it has not four axes.
     pub fn image(&self, name: &str) -> Result<Array> {
         Ok(nhwc(self.ranked(name, 4)?))
     }
-    /// An attribute, or its default.
+    /// The attribute of this name, or its default.
     ///
     /// # Errors
-    /// It has another type.
+    /// The attribute has another type.
     pub fn attribute<T: serde::de::DeserializeOwned>(&self, name: &str, default: T) -> Result<T> {
         let Some(value) = self.attributes.get(name) else { return Ok(default) };
         serde_json::from_value(value.clone()).map_err(|e| {
@@ -132,12 +132,12 @@ impl External {
     }
 }
 
-/// `[N, C, H, W]` as `[N, H, W, C]`.
+/// Transposes `[N, C, H, W]` to `[N, H, W, C]`.
 pub fn nhwc(array: &Array) -> Array {
     array.permuted(&[0, 2, 3, 1])
 }
 
-/// `[N, H, W, C]` as `[N, C, H, W]`.
+/// Transposes `[N, H, W, C]` to `[N, C, H, W]`.
 pub fn nchw(array: &Array) -> Array {
     array.permuted(&[0, 3, 1, 2])
 }

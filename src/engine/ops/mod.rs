@@ -108,9 +108,9 @@ macro_rules! for_each_op {
     };
 }
 
-/// What tests, benches, `doctor` and `run-op` know of an op.
+/// Everything that tests, benches, `doctor` and `run-op` know of an op.
 pub struct Suite {
-    /// Its name and its folder's.
+    /// Name of the op and of its folder.
     pub name: &'static str,
     /// Inputs, attributes and variants.
     pub signature: Signature,
@@ -124,7 +124,7 @@ pub struct Suite {
 
 macro_rules! suites {
     ($($op:ident)+) => {
-        /// Every op.
+        /// The suites of all ops.
         pub const SUITES: &[Suite] = &[$(Suite {
             name: stringify!($op),
             signature: $op::SIGNATURE,
@@ -138,7 +138,7 @@ for_each_op!(suites);
 
 /// A differentiable function of `N` tensors. Its fields are its hyper-parameters.
 pub trait Op<const N: usize>: 'static {
-    /// What the derivative needs of the forward pass.
+    /// Tensors of the forward pass that the derivative needs.
     type Saved: 'static;
     /// Records the function.
     ///
@@ -158,7 +158,7 @@ pub trait Op<const N: usize>: 'static {
     ) -> Result<[Option<Tensor>; N]>;
 }
 
-/// The same function on the host in f64: slow, obvious, trusted.
+/// Reference of an op on the host in f64: slow, obvious, trusted.
 pub trait Reference<const N: usize> {
     /// The function's value.
     fn reference(&self, x: [&Array; N]) -> Array;

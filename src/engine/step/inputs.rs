@@ -1,4 +1,4 @@
-//! A batch on the device: the record of the step and the batch's tensors in one buffer, sent by one upload.
+//! Batches on the device: the record of the step and the batch's tensors in one buffer, sent by one upload.
 
 use crate::{
     Error, Result,
@@ -11,65 +11,66 @@ use std::ops::Range;
 /// One tensor of a batch.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// Its name.
+    /// Name of the tensor.
     pub name: &'static str,
-    /// Its shape for a whole batch; the samples lie one behind another.
+    /// Shape of the tensor for a whole batch; the samples lie one behind another.
     pub shape: Vec<usize>,
-    /// What stands where a sample is missing, and for NaN, which kernels may not count on; without it zeros, and NaN
+    /// Number in place of a missing sample, and of NaN, which kernels may not count on; without it zeros, and NaN
     /// stays.
     pub missing: Option<f32>,
-    /// Samples of a batch whose words the host packs as it likes ([`Samples::Packed`]); none of numbers.
+    /// Number of samples of a batch whose words the host packs as it likes ([`Samples::Packed`]); none
+    /// for a field of numbers.
     pub packed: Option<usize>,
 }
 
 impl Field {
-    /// A tensor of this shape, of which missing samples are zeros.
+    /// A field of this shape, of which missing samples are zeros.
     pub fn new(name: &'static str, shape: impl Into<Vec<usize>>) -> Self {
         Self { name, shape: shape.into(), missing: None, packed: None }
     }
-    /// A tensor of at most so many words of 32 bits for so many samples.
+    /// A field of at most so many words of 32 bits for so many samples.
     pub fn packed(name: &'static str, samples: usize, words: usize) -> Self {
         Self { packed: Some(samples), ..Self::new(name, [words]) }
     }
-    /// As [`Field::new`] with what stands for missing numbers.
+    /// This field with the number that stands for missing ones.
     pub fn or(self, missing: f32) -> Self {
         Self { missing: Some(missing), ..self }
     }
-    /// Numbers or words of a batch, without padding.
+    /// Length of a batch in numbers or words, without padding.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
-    /// Whether it holds no number.
+    /// Whether the field holds no number.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What the host brings for a field.
+/// Samples that the host brings for a field.
 pub enum Samples<'a> {
     /// Numbers without padding, those of a sample behind those of the one before.
     Numbers(&'a [f32]),
-    /// What is put together where the device fetches it.
+    /// Samples that are put together where the device fetches them.
     Packed(PackSamples<'a>),
 }
 
 impl<'a> Samples<'a> {
-    /// Grey films, as [`Warp::pack`] puts them together.
-    pub fn films(films: Vec<Grey<'a>>) -> Self {
+    /// Packed samples of grey images, as [`Warp::pack`] puts them together.
+    pub fn images(images: Vec<Grey<'a>>) -> Self {
         Self::Packed(Box::new(move |part, room| {
-            let there = part.start.min(films.len())..part.end.min(films.len());
-            Warp::pack(part.len(), &films[there], room)
+            let there = part.start.min(images.len())..part.end.min(images.len());
+            Warp::pack(part.len(), &images[there], room)
         }))
     }
 }
 
-/// Puts samples of a range into room for a whole field, and says how many bytes they are, a multiple of four. Of a batch that
-/// is not full, samples at the end of the range are missing.
+/// Function that puts samples of a range into room for a whole field, and says how many bytes they are, a multiple of
+/// four. Of a batch that is not full, samples at the end of the range are missing.
 pub type PackSamples<'a> = Box<dyn Fn(Range<usize>, Room) -> usize + 'a>;
 
 /// The memory that a recorded step reads its batch from.
 pub struct Inputs {
-    /// Numbers of the step, as [`Step::upload`] has them.
+    /// Record of the step, as [`Step::upload`] has it.
     pub step: Tensor,
     fields: Vec<(Field, Tensor)>,
     all: Slice,
@@ -79,13 +80,13 @@ pub struct Inputs {
 /// A batch on the device, as [`super::Trainable::losses`] sees it.
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
-    /// Its tensors.
+    /// Tensors of the batch.
     pub inputs: &'a Inputs,
-    /// Samples.
+    /// Number of samples.
     pub samples: usize,
-    /// False for all but the first of several micro-batches of a step.
+    /// Whether it is the first of the micro-batches of a step.
     pub first: bool,
-    /// Micro-batches of the step: 1 where its batch is whole.
+    /// Number of micro-batches of the step: 1 where its batch is whole.
     pub micro: usize,
 }
 
@@ -108,7 +109,7 @@ impl Batch<'_> {
 }
 
 impl Inputs {
-    /// Room for the step's record and these tensors.
+    /// Allocates room for the step's record and these tensors.
     ///
     /// # Errors
     /// Too little device memory.
@@ -162,12 +163,12 @@ impl Inputs {
     }
 }
 
-/// Bytes of a tensor.
+/// Number of bytes of a tensor.
 fn length(tensor: &Tensor) -> usize {
     tensor.data.bytes as usize
 }
 
-/// Writes what a part of a batch has of a field; returns how many bytes that are.
+/// Writes a field's share of a part of a batch; returns how many bytes that are.
 fn write(field: &Field, samples: &Samples, part: usize, room: Room) -> Result<usize> {
     match (samples, field.packed) {
         (Samples::Numbers(numbers), None) => {
@@ -188,7 +189,7 @@ fn write(field: &Field, samples: &Samples, part: usize, room: Room) -> Result<us
     }
 }
 
-/// Writes rows of numbers, each padded; what they do not reach becomes [`Field::missing`].
+/// Writes rows of numbers, each padded; places that they do not reach become [`Field::missing`].
 fn rows(field: &Field, numbers: &[f32], mut room: Room) {
     let width = field.shape.last().map_or(1, |width| (*width).max(1));
     let fill = field.missing.unwrap_or(0.0);

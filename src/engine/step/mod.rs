@@ -1,5 +1,5 @@
-//! One way to train: a [`Trainable`] says what is learnt from a batch, a [`Stepper`] records the step once and runs it for
-//! every batch.
+//! Training steps: a [`Trainable`] says what is learnt from a batch, a [`Stepper`] records the step once and runs it
+//! for every batch.
 //!
 //! ```text
 //! batch ── Inputs ──▶ losses ── backward ── gradients ── Optimizer ── weights
@@ -26,31 +26,32 @@ use crate::{
 
 /// A network and what it learns: from the tensors of a batch to losses.
 pub trait Trainable {
-    /// Weights, and what a step moves beside them.
+    /// Weights, and the memory that a step moves beside them.
     fn state(&self) -> &TrainState;
-    /// How batch norm normalises in training, and what has gradients.
+    /// Mode of batch norm in training, and what has gradients.
     fn mode(&self) -> Mode {
         Mode::Train { groups: 1 }
     }
-    /// Samples of a batch.
+    /// Number of samples of a batch.
     fn samples(&self) -> usize;
-    /// A batch that is cut into parts has parts of a multiple of this.
+    /// Divisor of the number of samples of each part of a batch that is cut into parts.
     fn multiple(&self) -> usize {
         1
     }
     /// The tensors of a batch of `n` samples, in the order in which [`Stepper::run`] takes what is sent to them. A step
     /// sends no more than it must where what is packed comes last.
     fn fields(&self, n: usize) -> Vec<Field>;
-    /// Losses `[1]` of a batch that is on the device, whose sum is minimised: one to [`crate::ops::meter::PARTS`].
+    /// Records the losses `[1]` of a batch that is on the device, whose sum is minimised: one to
+    /// [`crate::ops::meter::PARTS`].
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
     fn losses(&self, tape: &Tape, batch: &Batch) -> Result<Vec<Var>>;
-    /// What the losses count: a factor of their gradients. The meter reads them without it.
+    /// Weight of the losses: a factor of their gradients. The meter reads them without it.
     fn loss_weight(&self) -> f64 {
         1.0
     }
-    /// How weights move.
+    /// Optimiser that moves the weights.
     fn optimizer(&self) -> Optimizer;
     /// Memory that a step moves beside its state, as a moving average is.
     fn beside(&self) -> Vec<Slice> {

@@ -24,11 +24,11 @@ use std::{collections::BTreeMap, ops::Range};
 pub struct Optimizer {
     /// Share of the velocity that stays from step to step.
     pub momentum: f32,
-    /// How each group moves.
+    /// Rule of each group that moves.
     pub groups: BTreeMap<Group, Rule>,
 }
 
-/// How a parameter group moves.
+/// Update rule of a parameter group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rule {
     /// Weight decay: the pull to zero.
@@ -40,7 +40,7 @@ pub struct Rule {
 }
 
 impl Optimizer {
-    /// The same rule for every group of a layout.
+    /// An optimizer with the same rule for every group of a layout.
     pub fn uniform(momentum: f32, rule: Rule, state: &TrainState) -> Self {
         let groups = state.network.weights.layout.groups();
         Self { momentum, groups: groups.into_iter().map(|(group, _)| (group, rule)).collect() }
@@ -70,7 +70,8 @@ impl Optimizer {
         }
         Ok(())
     }
-    /// A group beyond what the adapter binds at once is updated in several launches.
+    /// Records SGD of a group, in several launches where it is beyond what the adapter binds at
+    /// once.
     fn sgd(
         &self,
         rec: &Recording,

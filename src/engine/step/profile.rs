@@ -1,27 +1,28 @@
-//! Time by kernel of a training step.
+//! Profile of a training step by kernel.
 
 use super::Stepper;
 use crate::{Result, gpu::Program};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Instant};
 
-/// A kernel in a training step.
+/// Time of a kernel in a training step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelTime {
-    /// Its name.
+    /// Name of the kernel.
     pub kernel: String,
-    /// How often a step launches it.
+    /// Number of its launches in a step.
     pub launches: usize,
-    /// What its launches take, each by itself, with the cost of a submission.
+    /// Time of its launches in milliseconds, each by itself, with the cost of a submission.
     pub milliseconds: f64,
-    /// Floating-point operations of a step.
+    /// Number of floating-point operations in a step.
     pub flops: u64,
-    /// Bytes that they read and write.
+    /// Number of bytes that they read and write.
     pub bytes: u64,
 }
 
 impl Stepper {
-    /// The kernels of a step, each launched by itself. The step is really run, and what it moved is put back.
+    /// Measures the kernels of a step, each launched by itself. The step is really run, and what it moved is
+    /// put back.
     ///
     /// # Errors
     /// The device is lost.
@@ -54,9 +55,9 @@ impl Stepper {
     }
 }
 
-/// Seconds after which no further run of a step is measured.
+/// Number of seconds after which no further run of a step is measured.
 const ENOUGH: f64 = 0.25;
-/// Runs of a step at most.
+/// Largest number of runs of a step.
 const RUNS: usize = 5;
 
 /// The least seconds of each command in a few runs.

@@ -6,18 +6,20 @@ use crate::{
     tensor::{Arena, Scope, State},
 };
 
-/// How training steps use a device.
+/// Options of training steps on a device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepOptions {
-    /// A network's features, and their gradients, lie in memory as f16 while it is trained.
+    /// Whether a network's features, and their gradients, lie in memory as f16 while it is trained.
     pub half: bool,
-    /// Bytes of device memory that a step keeps to: it computes cheap tensors again and cuts batches where it must.
+    /// Number of bytes of device memory that a step keeps to: it computes cheap tensors again and cuts batches
+    /// where it must.
     pub memory: Option<u64>,
-    /// Measure the kernels of problems that nobody measured yet, before a step is first run; gets a line a problem.
+    /// Function that gets a line a problem, where the kernels of problems that nobody measured yet are to be
+    /// measured before a step is first run.
     pub tune: Option<fn(&str)>,
 }
 
-/// A network's weights and statistics, and what training moves beside them.
+/// State of training: a network's weights and statistics, and what training moves beside them.
 pub struct TrainState {
     /// Weights and running statistics.
     pub network: State,
@@ -25,14 +27,15 @@ pub struct TrainState {
     pub gradients: Arena,
     /// Momentum of the weights: the optimiser's velocity.
     pub momentum: Arena,
-    /// What weights are pulled to (L²-SP's w⁰), if they are.
+    /// Anchor that weights are pulled to (L²-SP's w⁰), if they are.
     pub anchor: Option<Arena>,
-    /// How its steps use the device.
+    /// Options of its steps on the device.
     pub options: StepOptions,
 }
 
 impl TrainState {
-    /// First values of everything that `scope` has declared, from `seed`; with an anchor at them if `anchored`.
+    /// Draws first values of everything that `scope` has declared, from `seed`; with an anchor at them if
+    /// `anchored`.
     ///
     /// # Errors
     /// Too little device memory.

@@ -15,19 +15,19 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// What a step consists of, recorded or ready to run.
+/// Parts of a step, recorded or ready to run.
 struct Parts {
     inputs: Inputs,
-    /// Micro-batches of a step.
+    /// Number of micro-batches of a step.
     micro: usize,
-    /// Cheap launches that run twice, to keep to the memory there is.
+    /// Number of cheap launches that run twice, to keep to the memory there is.
     recomputed: usize,
-    /// What its ops had to solve.
+    /// Problems that its ops had to solve.
     problems: BTreeMap<String, Problem>,
-    /// Samples of a micro-batch.
+    /// Number of samples of a micro-batch.
     samples: usize,
     meter: Tensor,
-    /// All that a step moves and a later one begins with.
+    /// Memory that a step moves and a later one begins with.
     live: Vec<Slice>,
 }
 
@@ -104,7 +104,8 @@ impl Recorded {
     }
 }
 
-/// All that a step moves and a later one begins with: weights, statistics, momentum, the loss scale, and what it says itself.
+/// Memory that a step moves and a later one begins with: weights, statistics, momentum, the loss scale, and what the
+/// trainable itself names.
 fn live(trainable: &dyn Trainable, meter: &Tensor) -> Vec<Slice> {
     let state = trainable.state();
     let scale = state.network.loss_scale.iter().map(|scale| scale.data.clone());
@@ -113,14 +114,15 @@ fn live(trainable: &dyn Trainable, meter: &Tensor) -> Vec<Slice> {
     own.chain(trainable.beside()).collect()
 }
 
-/// A step that goes by so many bytes beyond the memory that it may take.
+/// The error of a step that goes by so many bytes beyond the memory that it may take.
 fn short(bytes: u64) -> Error {
     let found = format!("that what it may take is {} MiB short of it", bytes.div_ceil(1 << 20));
     let mend = "give it more, or make the samples smaller";
     Error::memory(ADAPTER, "memory for a step of one sample", found, mend)
 }
 
-/// Measures what nobody measured yet, if that is wanted, and then records again with what was found; and the problems.
+/// Measures the problems that nobody measured yet, if that is wanted, and then records again with what was found;
+/// gives the problems too.
 fn tune(
     gpu: &Gpu,
     recordings: Vec<Recording>,
@@ -136,7 +138,8 @@ fn tune(
     Ok((recordings, problems))
 }
 
-/// A step as one recording; of several micro-batches as three: the first one, a further one, the update.
+/// Records a step as one recording; of several micro-batches as three: the first one, a further one, the
+/// update.
 fn record(
     gpu: &Gpu,
     trainable: &dyn Trainable,
@@ -238,25 +241,27 @@ impl Stepper {
         }
         Ok(())
     }
-    /// Samples of a batch.
+    /// Number of samples of a batch.
     pub fn samples(&self) -> usize {
         self.parts.micro * self.parts.samples
     }
-    /// Micro-batches of a step.
+    /// Number of micro-batches of a step.
     pub fn micro(&self) -> usize {
         self.parts.micro
     }
-    /// Cheap launches of a step that run twice, so that it keeps to the memory it was given.
+    /// Number of cheap launches of a step that run twice, so that it keeps to the memory it was
+    /// given.
     pub fn recomputed(&self) -> usize {
         self.parts.recomputed
     }
-    /// Of how many problems with several kernels the fastest is known, and how many there are.
+    /// Number of problems with several kernels of which the fastest is known, and number of all of
+    /// them.
     pub fn tuned(&self) -> [usize; 2] {
         let several: Vec<_> = self.problems().values().filter(|p| p.kernels.len() > 1).collect();
         let known = several.iter().filter(|p| self.gpu.tuned(&p.name).is_some()).count();
         [known, several.len()]
     }
-    /// What its ops had to solve, of which a kernel was chosen for each.
+    /// Problems that its ops had to solve, for each of which a kernel was chosen.
     pub fn problems(&self) -> &BTreeMap<String, Problem> {
         &self.parts.problems
     }

@@ -12,59 +12,60 @@ use crate::{
 use rayon::prelude::*;
 use std::{cell::RefCell, cmp::Reverse, ops::Range, rc::Rc};
 
-/// How a tensor is stored here and in torchvision's files.
+/// Order of a tensor's axes here and in torchvision's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Files: `[K, C, R, S]`; here `[R, S, C⌈4⌉, K]`.
+    /// Convolution. Files: `[K, C, R, S]`; here `[R, S, C⌈4⌉, K]`.
     Conv,
-    /// Files: `[O, I]`; here `[1, 1, I⌈4⌉, O]`.
+    /// Linear layer. Files: `[O, I]`; here `[1, 1, I⌈4⌉, O]`.
     Linear,
     /// A linear layer on an image in one row. Files: `[O, C · pixels]`; here `[1, 1, pixels · C, O]`,
     /// C a multiple of 4.
     Image {
-        /// Height times width.
+        /// Number of pixels: height times width.
         pixels: usize,
     },
-    /// `[C]`, in files and here.
+    /// Vector `[C]`, in files and here.
     Vector,
 }
 
-/// A parameter group: what an update treats alike.
+/// Parameter group: tensors that an update treats alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group {
     /// The part of the network, by the number that [`Scope::part`] gave it.
     pub part: usize,
-    /// Biases and batch-norm parameters; else weights of convolutions and linear layers.
+    /// Whether it holds biases and batch-norm parameters; else weights of convolutions and linear
+    /// layers.
     pub vectors: bool,
 }
 
 /// The distribution of a tensor's first values.
 #[derive(Clone, Copy, Debug)]
 pub enum Init {
-    /// All the same.
+    /// Constant: the same value everywhere.
     Constant(f32),
-    /// Uniform in ±the bound.
+    /// Uniform distribution in ±the bound.
     Uniform(f32),
-    /// Normal with this standard deviation.
+    /// Normal distribution with this standard deviation.
     Normal(f32),
 }
 
 /// One named tensor of a layout.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// torchvision's name.
+    /// Name of the tensor, torchvision's.
     pub name: String,
-    /// Shape in files.
+    /// Shape of the tensor in files.
     pub file_shape: Vec<usize>,
-    /// Shape here.
+    /// Shape of the tensor here.
     pub shape: Vec<usize>,
-    /// How the two relate.
+    /// Order of its axes here and in files.
     pub order: Order,
-    /// What an update treats it as.
+    /// Parameter group that it belongs to.
     pub group: Group,
-    /// How its first values are drawn.
+    /// Distribution of its first values.
     pub init: Init,
-    /// Its number in order of declaration.
+    /// Number of the tensor in order of declaration.
     declared: usize,
     offset: u64,
 }
@@ -73,7 +74,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Param(usize);
 
-/// Names, shapes and places of all tensors of an arena, sorted by group.
+/// Layout of an arena: names, shapes and places of all tensors of an arena, sorted by group.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     entries: Vec<Entry>,
@@ -82,7 +83,8 @@ pub struct Layout {
     bytes: u64,
 }
 
-/// Where a model declares its tensors: a prefix of their names and the part of the network they belong to.
+/// Scope in which a model declares its tensors: a prefix of their names and the part of the network they
+/// belong to.
 #[derive(Clone)]
 pub struct Scope {
     prefix: String,
@@ -175,16 +177,16 @@ impl Layout {
     pub fn entry(&self, param: Param) -> &Entry {
         &self.entries[self.place[param.0]]
     }
-    /// Bytes of an arena of this layout.
+    /// Number of bytes of an arena of this layout.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
-    /// Where the tensors of a group lie in an arena, bytes.
+    /// Ranges of bytes of a group's tensors in an arena.
     pub fn places(&self, group: Group) -> Vec<Range<u64>> {
         let of_group = self.entries.iter().filter(|e| e.group == group);
         of_group.map(|e| e.offset..e.offset + bytes(&e.shape)).collect()
     }
-    /// Every group that occurs, and its bytes in an arena.
+    /// Every group that occurs, and its range of bytes in an arena.
     pub fn groups(&self) -> Vec<(Group, Range<u64>)> {
         let mut groups: Vec<(Group, Range<u64>)> = Vec::new();
         for e in &self.entries {
@@ -198,7 +200,7 @@ impl Layout {
     }
 }
 
-/// A buffer of one layout.
+/// Buffer that holds the tensors of one layout.
 #[derive(Clone, Debug)]
 pub struct Arena {
     /// Names, shapes and places.
@@ -208,14 +210,14 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Zeros.
+    /// Allocates an arena of zeros.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn zeros(gpu: &Gpu, layout: &Rc<Layout>) -> Result<Self> {
         Ok(Self { layout: layout.clone(), data: gpu.alloc(layout.bytes)? })
     }
-    /// First values, drawn from (seed, name), so that they depend on nothing else.
+    /// Draws first values from (seed, name), so that they depend on nothing else.
     ///
     /// # Errors
     /// Too little device memory.
@@ -236,7 +238,7 @@ impl Arena {
         });
         Ok(arena)
     }
-    /// The same values in another buffer.
+    /// Copies the values to another buffer.
     ///
     /// # Errors
     /// Too little device memory.
@@ -279,7 +281,7 @@ impl Arena {
         });
         gpu.write(&self.data, bytemuck::cast_slice(&all));
     }
-    /// Every tensor's values, in its file's order and shape.
+    /// Reads every tensor's values, in its file's order and shape.
     ///
     /// # Errors
     /// The device is lost.
@@ -297,7 +299,8 @@ impl Arena {
 }
 
 impl Entry {
-    /// Where each value lies here, counted from the tensor's beginning, in the order of its file.
+    /// Gives `each` the place of every value here, counted from the tensor's beginning, in the
+    /// order of its file.
     fn each_place(&self, mut each: impl FnMut(usize)) {
         let row = self.shape.last().map_or(1, |last| last.next_multiple_of(4));
         // How many values each of the file's axes has, and how far apart they lie here.
@@ -327,22 +330,22 @@ impl Entry {
     }
 }
 
-/// What a network is at a moment: weights and running statistics.
+/// State of a network: weights and running statistics.
 #[derive(Clone, Debug)]
 pub struct State {
     /// The parameters.
     pub weights: Arena,
     /// Batch norm's running means and variances.
     pub statistics: Arena,
-    /// Of a network that trains in f16: what losses are multiplied by, and how that went (`ops::loss_scale`), `[4]`.
+    /// Scale of the losses of a network that trains in f16, and how that went (`ops::loss_scale`), `[4]`.
     pub loss_scale: Option<Tensor>,
 }
 
-/// What losses are multiplied by at first. torch.amp starts at 2^16 and skips its first steps.
+/// First scale of losses. torch.amp starts at 2^16 and skips its first steps.
 const LOSS_SCALE: f64 = 1024.0;
 
 impl State {
-    /// First values of everything that `scope` has declared.
+    /// Draws first values of everything that `scope` has declared.
     ///
     /// # Errors
     /// Too little device memory.
@@ -354,14 +357,15 @@ impl State {
             loss_scale: None,
         })
     }
-    /// The same, to be trained in f16: its features and their gradients lie in memory as f16, and losses are scaled.
+    /// This state, to be trained in f16: its features and their gradients lie in memory as f16, and losses are
+    /// scaled.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn in_half(self, gpu: &Gpu) -> Result<Self> {
         Ok(Self { loss_scale: Some(Self::scale(gpu)?), ..self })
     }
-    /// The same values in other buffers.
+    /// Copies the weights and statistics to other buffers; the loss scale begins anew.
     ///
     /// # Errors
     /// Too little device memory.
@@ -375,11 +379,11 @@ impl State {
     fn scale(gpu: &Gpu) -> Result<Tensor> {
         Tensor::upload(gpu, &Array::new(&[4], vec![LOSS_SCALE, 0.0, 0.0, 0.0]))
     }
-    /// Both arenas.
+    /// Both arenas: weights and statistics.
     pub fn arenas(&self) -> [&Arena; 2] {
         [&self.weights, &self.statistics]
     }
-    /// Gives `other`, of the same layout, the same values.
+    /// Copies the values to `other`, of the same layout.
     pub fn copy_to(&self, gpu: &Gpu, other: &Self) {
         for (from, to) in self.arenas().into_iter().zip(other.arenas()) {
             gpu.copy(&from.data, &to.data);

@@ -1,11 +1,11 @@
-//! Tensors on the host, in f64: what references compute with; and counter-based random numbers.
+//! Tensors on the host, in f64, which references compute with; and counter-based random numbers.
 
 /// A tensor on the host in f64, contiguous, not padded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// The shape.
+    /// Shape of the tensor.
     pub shape: Vec<usize>,
-    /// The values, the last axis fastest.
+    /// Values of the tensor, the last axis fastest.
     pub data: Vec<f64>,
 }
 
@@ -18,17 +18,17 @@ impl Array {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "values of {shape:?}");
         Self { shape: shape.to_vec(), data }
     }
-    /// Zeros.
+    /// An array of zeros.
     pub fn zeros(shape: &[usize]) -> Self {
         Self { shape: shape.to_vec(), data: vec![0.0; shape.iter().product()] }
     }
-    /// Uniform numbers in (−1, 1) that f32 holds exactly, from a Philox stream.
+    /// An array of uniform numbers in (−1, 1) that f32 holds exactly, from a Philox stream.
     pub fn random(shape: &[usize], seed: u64) -> Self {
         let mut random = Philox::new(seed, 0);
         let data = (0..shape.iter().product()).map(|_| random.uniform() * 2.0 - 1.0).collect();
         Self { shape: shape.to_vec(), data }
     }
-    /// Every value through `f`.
+    /// Maps every value through `f`.
     pub fn map(mut self, f: impl Fn(f64) -> f64) -> Self {
         self.data.iter_mut().for_each(|v| *v = f(*v));
         self
@@ -43,7 +43,7 @@ impl Array {
         }
         out
     }
-    /// The inverse of [`Array::padded`].
+    /// The array of padded values: the inverse of [`Array::padded`].
     ///
     /// # Panics
     /// If the length is not the shape's padded length.
@@ -53,7 +53,8 @@ impl Array {
         let data = rows.flat_map(|row| row[..last].iter().map(|v| f64::from(*v))).collect();
         Self::new(shape, data)
     }
-    /// The axes in another order: axis `i` of the result is axis `order[i]` of this.
+    /// This array with the axes in another order: axis `i` of the result is axis `order[i]` of
+    /// this.
     pub fn permuted(&self, order: &[usize]) -> Self {
         let mut strides = vec![1; self.shape.len()];
         for axis in (1..self.shape.len()).rev() {
@@ -105,11 +106,11 @@ pub struct Philox {
 }
 
 impl Philox {
-    /// The numbers of `seed`'s stream number `stream`.
+    /// The random numbers of `seed`'s stream number `stream`.
     pub fn new(seed: u64, stream: u64) -> Self {
         Self { key: [seed as u32, (seed >> 32) as u32], stream, block: 0, drawn: Vec::new() }
     }
-    /// The four words of one counter.
+    /// The four random words of one counter.
     pub fn block(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
         let ([mut k0, mut k1], mut c) = (key, counter);
         for _ in 0..10 {
@@ -144,7 +145,7 @@ impl Philox {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
-    /// `0..n` in random order (Fisher–Yates).
+    /// A random permutation of `0..n` (Fisher–Yates).
     pub fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {

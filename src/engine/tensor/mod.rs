@@ -1,4 +1,5 @@
-//! Bytes with a shape: contiguous, channels last, the last axis padded to a multiple of four.
+//! Tensors: bytes with a shape, contiguous, channels last, the last axis padded to a multiple of
+//! four.
 //!
 //! Shape letters, the same everywhere: N batch · H, W height and width · C channels in · K channels
 //! out · P, Q output height and width · R, S kernel height and width · D embedding · L labels.
@@ -18,17 +19,17 @@ use crate::{
 };
 use half::f16;
 
-/// How a tensor's numbers lie in memory; kernels compute in f32.
+/// Format of a tensor's numbers in memory; kernels compute in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// 4 bytes each.
+    /// Floats of 4 bytes each.
     F32,
-    /// 2 bytes each: features and their gradients of a run in half precision.
+    /// Floats of 2 bytes each: features and their gradients of a run in half precision.
     F16,
 }
 
 impl Format {
-    /// Bytes of a tensor of this shape, its last axis padded.
+    /// Number of bytes of a tensor of this shape, its last axis padded.
     pub fn bytes(self, shape: &[usize]) -> u64 {
         match self {
             Self::F32 => bytes(shape),
@@ -45,13 +46,13 @@ impl Format {
 pub struct Tensor {
     /// The logical shape.
     pub shape: Vec<usize>,
-    /// How its numbers lie in memory.
+    /// Format of its numbers in memory.
     pub format: Format,
-    /// Where it lies.
+    /// Slice of memory that holds it.
     pub data: Slice,
 }
 
-/// Bytes of a tensor of f32 of this shape, its last axis padded.
+/// Number of bytes of a tensor of f32 of this shape, its last axis padded.
 pub fn bytes(shape: &[usize]) -> u64 {
     let (last, rows) = shape.split_last().map_or((1, 1), |(l, r)| (*l, r.iter().product()));
     4 * (rows * last.next_multiple_of(4)) as u64
@@ -62,7 +63,7 @@ impl Tensor {
     pub fn new(rec: &Recording, shape: &[usize]) -> Self {
         Self::of(rec, Format::F32, shape)
     }
-    /// A transient tensor of this format.
+    /// A transient tensor of a recording, in this format.
     pub fn of(rec: &Recording, format: Format, shape: &[usize]) -> Self {
         Self { shape: shape.to_vec(), format, data: rec.transient(format.bytes(shape)) }
     }
@@ -71,28 +72,28 @@ impl Tensor {
         let half = (self.format == Format::F16).then_some((HALF, 1));
         more.iter().copied().chain(half).collect()
     }
-    /// A tensor in memory of its own, zeroed.
+    /// Allocates a tensor in memory of its own, zeroed.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn alloc(gpu: &Gpu, shape: &[usize]) -> Result<Self> {
         Self::alloc_as(gpu, Format::F32, shape)
     }
-    /// As [`Tensor::alloc`], of this format.
+    /// Allocates as [`Tensor::alloc`], in this format.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn alloc_as(gpu: &Gpu, format: Format, shape: &[usize]) -> Result<Self> {
         Ok(Self { shape: shape.to_vec(), format, data: gpu.alloc(format.bytes(shape))? })
     }
-    /// An array's values on the device, rounded to f32.
+    /// Uploads an array's values, rounded to f32.
     ///
     /// # Errors
     /// Too little device memory.
     pub fn upload(gpu: &Gpu, array: &Array) -> Result<Self> {
         Self::upload_as(gpu, Format::F32, array)
     }
-    /// An array's values on the device, rounded to this format.
+    /// Uploads an array's values, rounded to this format.
     ///
     /// # Errors
     /// Too little device memory.
@@ -108,7 +109,7 @@ impl Tensor {
         }
         Ok(tensor)
     }
-    /// The values after a program's run; the tensor lies in existing memory or was kept.
+    /// Reads the values after a program's run; the tensor lies in existing memory or was kept.
     ///
     /// # Errors
     /// The device is lost.
@@ -123,7 +124,7 @@ impl Tensor {
         };
         Ok(Array::from_padded(&self.shape, &padded))
     }
-    /// The same bytes under another shape with the same padded length.
+    /// Views the same bytes under another shape with the same padded length.
     ///
     /// # Panics
     /// If the length differs.
@@ -135,7 +136,7 @@ impl Tensor {
     pub fn channels(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
     }
-    /// `vec4`s along the last axis.
+    /// Number of `vec4`s along the last axis.
     pub fn quads(&self) -> usize {
         self.channels().div_ceil(4)
     }

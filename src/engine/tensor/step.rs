@@ -19,16 +19,17 @@ pub struct Step {
     pub seed_low: u32,
     /// Upper half of the run's seed.
     pub seed_high: u32,
-    /// Samples of the stage before this batch, or this part of it, modulo 2³².
+    /// Number of samples of the stage before this batch, or this part of it, modulo 2³².
     pub samples: u32,
     /// Number of the epoch in its stage, from 0.
     pub epoch: u32,
-    /// Separates the random numbers of stages.
+    /// Number of the stage, which separates the random numbers of stages.
     pub stage: u32,
-    /// 1: gradients went beyond f16, so that weights stay as they are. The device writes it (`ops::loss_scale`).
+    /// Whether weights stay as they are: 1 where gradients went beyond f16. The device writes it
+    /// (`ops::loss_scale`).
     pub skip: u32,
-    /// Samples of the batch before this part of it, where it is cut into micro-batches: with it a sample has the random numbers of its
-    /// place in the whole batch.
+    /// Number of samples of the batch before this part of it, where it is cut into micro-batches: with it a sample has
+    /// the random numbers of its place in the whole batch.
     pub first: u32,
 }
 
@@ -45,7 +46,7 @@ impl Step {
         ("skip", offset_of!(Self, skip)),
         ("first", offset_of!(Self, first)),
     ];
-    /// The record in device memory of its own: a tensor of its words.
+    /// Uploads the record to device memory of its own: a tensor of its words.
     ///
     /// # Errors
     /// Too little device memory.

@@ -1,19 +1,19 @@
-//! What is known about a film: labels, a mask or boxes.
+//! Annotations of films: labels, a mask or boxes.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What is known about one film.
+/// Annotation of one film.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Annotation {
-    /// Numbers as [`super::Labels`] says; none for an unlabelled film.
+    /// Label numbers as [`super::Labels`] says; none for an unlabelled film.
     Labels(Vec<f32>),
     /// Mask images of the film's own size, whose foregrounds are united.
     Mask {
         /// The images.
         files: Vec<PathBuf>,
-        /// Which of their values are foreground; without it, those above 127.
+        /// Values of the foreground in the images; without it, those above 127.
         values: Option<MaskValues>,
     },
     /// Outlines of the foreground, which is what lies inside any of them.
@@ -29,12 +29,13 @@ pub enum Annotation {
         /// Width and height of the annotated image, pixels: the frame of the boxes. Of a film that no
         /// annotation names, `[1, 1]`.
         size: [usize; 2],
-        /// In the order of the file.
+        /// The boxes, in the order of the file.
         boxes: Vec<BoxLabel>,
     },
 }
 
-/// Which values of a mask's pixels are foreground and which background; a mask of any other value is refused.
+/// Values of a mask's pixels that are foreground, and those that are background; a mask of any other value is
+/// refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaskValues {
@@ -50,7 +51,7 @@ fn black() -> Vec<u16> {
 }
 
 impl MaskValues {
-    /// These values are foreground and 0 is background.
+    /// Values of the foreground on a background of 0.
     pub fn new(foreground: Vec<u16>) -> Self {
         Self { foreground, background: black() }
     }

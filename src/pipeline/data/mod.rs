@@ -1,4 +1,4 @@
-//! Files become batches: films are found and labelled ([`Source`]), divided by patient,
+//! Data sets and their loading: films are found and labelled ([`Source`]), divided by patient,
 //! decoded to grey ([`decode`]), resized and served in a fixed order ([`Loader`]).
 
 mod annotation;
@@ -40,30 +40,31 @@ pub use film::{
 pub use formats::nih::NIH_LABELS;
 pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions, PackSummary, PackedPart, pack};
-pub use recognise::{RecognisedSet, detect};
+pub use recognise::{RecognisedSet, UnreadLabels, recognise, recognise_all};
 pub use sample::unpack;
-pub use walk::{films_below, stamp};
+pub use walk::{films_below, stamp, written};
 
-/// What a label vector means.
+/// Kind of a label vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// One class of several; a target is `[class index]`.
     Classes,
-    /// Any of several findings; a target holds 0, 1 or NaN (not known) for each name.
+    /// Several findings, any of which a film may have; a target holds 0, 1 or NaN (not known) for
+    /// each name.
     Multi,
     /// A mask of one kind of foreground.
     Mask,
     /// Boxes, each of one class of several.
     Boxes,
-    /// Unlabelled; a target is empty.
+    /// No labels; a target is empty.
     None,
 }
 
 /// The labels of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
-    /// What a target holds.
+    /// Kind of a target.
     pub kind: Kind,
     /// The names of the classes or findings; a name's index is its place in a target
     /// ([`Kind::Multi`]), the target's value ([`Kind::Classes`]) or a box's class
@@ -72,8 +73,8 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Numbers in one target of labels: 1 for classes, one per name for findings, 0 otherwise (the
-    /// rows of masks and boxes depend on input and films: [`Loader::row_len`]).
+    /// Length of one target of labels: 1 for classes, one per name for findings, 0
+    /// otherwise (the rows of masks and boxes depend on input and films: [`Loader::row_len`]).
     pub fn target_len(&self) -> usize {
         match self.kind {
             Kind::Classes => 1,
@@ -90,7 +91,7 @@ pub struct Sample {
     pub path: PathBuf,
     /// The patient, from a table or the file name; films of one patient stay in one part.
     pub patient: String,
-    /// What [`Labels`] says.
+    /// Annotation of the film, as [`Labels`] says.
     pub target: Annotation,
 }
 
@@ -107,12 +108,14 @@ pub struct Dataset {
     pub val: Vec<Sample>,
     /// Films to report on.
     pub test: Vec<Sample>,
-    /// Films that a table or an annotation lists and the disk lacks (NIH, [`Source::partial`]).
+    /// Number of films that a table or an annotation lists and the disk lacks (NIH,
+    /// [`Source::partial`]).
     pub missing: usize,
-    /// Rows of a table of classes that were left out because their label is blank or no class,
-    /// and films that were left out because they have no mask.
+    /// Number of rows of a table of classes that were left out because their label is blank or no
+    /// class, and of films that were left out because they have no mask.
     pub unlabelled: usize,
-    /// What may be wrong with it though reading does not stop over it, a line for each kind: `what: where (and 3 more such)`.
+    /// Warnings of what may be wrong with it though reading does not stop over it, a line for each kind:
+    /// `what: where (and 3 more such)`.
     pub warnings: Vec<String>,
 }
 
@@ -138,6 +141,18 @@ impl Dataset {
         let shared = [(&train, &val), (&train, &test), (&val, &test)];
         let shared = shared.into_iter().flat_map(|(one, other)| one.intersection(other).copied());
         shared.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Refuses annotations that are not of `kind`, which are called so.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with their kind.
+    pub fn annotated(&self, kind: Kind, called: &str) -> Result<()> {
+        if self.labels.kind == kind {
+            return Ok(());
+        }
+        let found = format!("{:?}", self.labels.kind);
+        Err(Error::data(&*self.name, called, found, format!("name a source with {called}")))
     }
 
     /// Refuses a part (`val`, `test`) without films.

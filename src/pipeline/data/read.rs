@@ -1,4 +1,4 @@
-//! A source becomes a data set.
+//! Reading of a source to a data set.
 
 use crate::{
     Result,
@@ -37,8 +37,8 @@ impl Source {
         }
     }
 
-    /// As [`Source::read`], with everything that is wrong with single films, rows and marks beside the data set without
-    /// them.
+    /// Reads as [`Source::read`], but gives everything that is wrong with single films, rows and marks beside the data
+    /// set without them.
     ///
     /// # Errors
     /// What leaves no data set to speak of.

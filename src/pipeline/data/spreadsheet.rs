@@ -1,9 +1,11 @@
-//! Text in tables that people open in a spreadsheet, which runs cells that begin like a formula.
+//! Escaping of text in tables that people open in a spreadsheet, which runs cells that begin like a
+//! formula.
 
-/// What a spreadsheet takes for the beginning of a formula, also behind what it skips.
+/// Characters that a spreadsheet takes for the beginning of a formula, also behind what it skips.
 const BEGINNINGS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// A cell that a spreadsheet shows and does not run: an apostrophe before what begins like a formula and is no number.
+/// Escapes a cell so that a spreadsheet shows and does not run it: an apostrophe before what begins like a formula and
+/// is no number.
 pub fn inert(text: &str) -> String {
     match risky(text) && text.parse::<f64>().is_err() {
         true => format!("'{text}"),
@@ -11,9 +13,18 @@ pub fn inert(text: &str) -> String {
     }
 }
 
-/// What [`inert`] was given.
+/// Undoes [`inert`]: the text that it was given.
 pub fn meant(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| risky(rest)).unwrap_or(cell)
+}
+
+/// Rows as a table in CSV, inert in a spreadsheet.
+pub fn table(rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let cells = rows.map(|row| row.into_iter().map(|cell| inert(&cell)).collect::<Vec<_>>());
+    cells.for_each(|row| table.write_record(row).expect("memory takes every row"));
+    let bytes = table.into_inner().expect("memory is flushed");
+    String::from_utf8(bytes).expect("rows are UTF-8")
 }
 
 /// Whether text begins like a formula, or like one that has its apostrophe already.

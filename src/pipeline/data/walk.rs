@@ -1,4 +1,4 @@
-//! Finding films on disk.
+//! Search for films on disk.
 
 use std::{
     collections::HashSet,
@@ -38,7 +38,7 @@ pub(in crate::data) fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>
     Ok((folders.into_iter().map(|(path, _)| path).collect(), films))
 }
 
-/// As [`list`], with whether a folder is a link.
+/// Folders and films of a [`list`], with whether a folder is a link.
 type Entries = (Vec<(PathBuf, bool)>, Vec<PathBuf>);
 
 fn entries(folder: &Path) -> Result<Entries> {
@@ -51,10 +51,11 @@ fn entries(folder: &Path) -> Result<Entries> {
         if name.starts_with('.') || CLUTTER.contains(&name.as_str()) {
             continue;
         }
-        // The folder's own list tells what an entry is; only a link must be followed to know.
+        // The folder's own list tells what an entry is; only a link must be followed to know. A pipe would be waited for.
+        let is_file = kind.is_file() || kind.is_symlink() && path.is_file();
         if kind.is_dir() || kind.is_symlink() && path.is_dir() {
             folders.push((path, kind.is_symlink()));
-        } else if is_film(&path) {
+        } else if is_file && is_film(&path) {
             films.push(path);
         }
     }
@@ -68,9 +69,9 @@ fn entries(folder: &Path) -> Result<Entries> {
 /// # Errors
 /// [`Error::Io`] if a folder cannot be read.
 pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e, "mend the link"));
+    let real = |path: &Path, mend| path.canonicalize().map_err(|e| Error::io(path, e, mend));
     let (mut all, mut seen) = (Vec::new(), HashSet::new());
-    let mut open = vec![(folder.to_path_buf(), real(folder)?)];
+    let mut open = vec![(folder.to_path_buf(), real(folder, "name a folder of films")?)];
     while let Some((next, place)) = open.pop() {
         // A link to a folder above would lead round in a circle.
         if !seen.insert(place.clone()) {
@@ -80,7 +81,7 @@ pub fn films_below(folder: &Path) -> Result<Vec<PathBuf>> {
         all.extend(films);
         for (inner, link) in folders.into_iter().rev() {
             let place = if link {
-                real(&inner)?
+                real(&inner, "mend the link")?
             } else {
                 place.join(inner.file_name().unwrap_or_default())
             };
@@ -197,8 +198,8 @@ pub(in crate::data) fn on_disk(path: PathBuf) -> Option<PathBuf> {
     forms.iter().map(PathBuf::from).chain(named).find(|path| path.is_file())
 }
 
-/// `cell` of a table as a path below the root, in either system's notation; `None` if it is
-/// empty, absolute or climbs with `..`.
+/// The path below the root that `cell` of a table means, in either system's notation; `None` if it
+/// is empty, absolute or climbs with `..`.
 pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
     let cell = cell.replace('\\', "/");
     let drive = cell.as_bytes().get(1) == Some(&b':');
@@ -211,6 +212,13 @@ pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
 /// A file's size and time of change; `gone` where there is none.
 pub fn stamp(file: &Path) -> String {
     fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
+}
+
+/// When a file's bytes were last written; a copy may keep it.
+pub fn written(file: &Path) -> String {
+    let written = fs::metadata(file).and_then(|file| file.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
 }
 
 /// When a file was last changed, which on Unix its renaming is too.

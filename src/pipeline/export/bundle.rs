@@ -1,4 +1,4 @@
-//! A bundle: a fine-tuned network in one file, with what is needed to use it and to know where it comes from.
+//! Bundles: a fine-tuned network in one file, with what is needed to use it and to know where it comes from.
 //!
 //! It is a safetensors file. The tensors are the network's, under torchvision's names; the metadata says the labels
 //! (`kind`, `labels`, `positive`), how a film is prepared (`width`, `mean`, `resize` …), the configuration (`config`), the
@@ -23,22 +23,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
-/// What the names of bundles end in.
+/// End of the names of bundles.
 pub const ENDING: &str = "mtpret";
 /// The number of the layout that this program writes and reads.
 const VERSION: &str = "1";
-/// What a bundle's metadata must hold.
+/// Keys that a bundle's metadata must hold.
 const NEEDED: [&str; 5] = ["kind", "labels", "config", "metrics", CHECKSUM];
 const AGAIN: &str = "copy it again from where it was whole, or make it anew: mtpret bundle RUN";
 
-/// What a network was trained, chosen and tested on.
+/// Digests of the films that a network was trained, chosen and tested on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
-    /// Learned from.
+    /// Films learned from.
     pub train: Digest,
-    /// Chosen by.
+    /// Films chosen by.
     pub val: Digest,
-    /// Reported on.
+    /// Films reported on.
     pub test: Digest,
 }
 
@@ -73,7 +73,8 @@ pub fn config(path: &Path, overrides: &[String]) -> Result<Finetune> {
     }
 }
 
-/// What the network of a bundle was trained and tested on; none if it was made without the films.
+/// Digests of the films that the network of a bundle was trained and tested on; none if it was made
+/// without the films.
 ///
 /// # Errors
 /// As [`config()`].
@@ -110,11 +111,11 @@ fn metadata(path: &Path) -> Result<Metadata> {
     }
 }
 
-/// What a bundle was made of.
+/// Summary of a bundle that was written.
 pub struct BundleSummary {
-    /// Bytes of the file.
+    /// Number of bytes of the file.
     pub bytes: u64,
-    /// What the network was trained and tested on, if that was asked for.
+    /// Digests of the films that the network was trained and tested on, if that was asked for.
     pub parts: Option<Parts>,
 }
 

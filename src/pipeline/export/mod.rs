@@ -1,4 +1,4 @@
-//! A network leaves the program: as a bundle, or as ONNX.
+//! Export of networks: as a bundle, or as ONNX.
 
 pub mod bundle;
 pub mod onnx;

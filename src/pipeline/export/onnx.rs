@@ -1,4 +1,4 @@
-//! A network as ONNX, with all that its user has to know.
+//! Export of a network as ONNX, with all that its user has to know.
 
 use super::bundle;
 use crate::{
@@ -24,7 +24,8 @@ use crate::{
 use serde::Deserialize;
 use std::{fs, path::Path};
 
-/// The films that networks were trained on where nothing says which: the paper's z-score.
+/// Mean and deviation of the films that networks were trained on where nothing says which: the
+/// paper's z-score.
 const PAPER: [f64; 2] = [122.786, 18.390];
 
 /// The network of a fine-tuned run or bundle: `probabilities` of labels, a `mask` and its `probabilities`, or `boxes`,
@@ -63,14 +64,14 @@ pub fn features(path: &Path) -> Result<ModelProto> {
     let x = film(&graph, Extent::Free("N"), free, [number("mean"), number("std")]);
     let [.., c5] = resnet(&graph, "", depth, &x, |_, _| None);
     let channels = Extent::Fixed(depth.features());
-    let meaning = "the mean of each feature over the film";
-    graph.output("features", &pooled(&graph, &c5), FLOAT, &[Extent::Free("N"), channels], meaning);
+    let doc = "the mean of each feature over the film";
+    graph.output("features", &pooled(&graph, &c5), FLOAT, &[Extent::Free("N"), channels], doc);
     let shape = [Extent::Free("N"), channels, Extent::Free("rows"), Extent::Free("columns")];
     graph.output("map", &c5, FLOAT, &shape, "features of every 32 x 32 pixels");
     Ok(model(graph.finish("backbone"), metadata))
 }
 
-/// How films were prepared for the backbone at `path`: as its run or bundle says, else as in the paper.
+/// Preparation of films for the backbone at `path`: as its run or bundle says, else as in the paper.
 fn preparation(path: &Path) -> Result<Metadata> {
     #[derive(Deserialize)]
     struct Stage {

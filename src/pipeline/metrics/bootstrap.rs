@@ -1,4 +1,4 @@
-//! Percentile bootstrap: what the figures would have been had other images been drawn.
+//! Percentile bootstrap: intervals of figures over images drawn anew.
 
 use std::collections::HashMap;
 
@@ -7,48 +7,48 @@ use serde::{Deserialize, Serialize};
 
 use mtpret_engine::error::{Error, Result};
 
-/// How often to resample, and from which seed. The same seed gives the same intervals on every
-/// machine.
+/// Settings of the bootstrap: how often to resample, and from which seed. The same seed gives the
+/// same intervals on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bootstrap {
     /// Number of replicates; 0 for no intervals.
     pub replicates: u32,
-    /// Where the random numbers start.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
 /// Bootstrap intervals of every figure of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intervals<M> {
-    /// Lower and upper end.
+    /// Lower and upper end of each figure.
     #[serde(flatten)]
     pub measures: M,
-    /// How much of the resampled figures lies within, in percent.
+    /// Share of the resampled figures that lies within, in percent.
     pub level: f64,
-    /// `"images"` or `"patients"`.
+    /// Unit that is resampled: `"images"` or `"patients"`.
     pub resampled: String,
-    /// How often.
+    /// Number of replicates.
     pub replicates: u32,
-    /// Where the random numbers started.
+    /// Seed of the random numbers.
     pub seed: u64,
     /// The figures of each replicate, in the order in which they are measured; in no file.
     #[serde(skip)]
     pub draws: Vec<Vec<Option<f64>>>,
 }
 
-/// A task's main figure, and what it would have been had other patients been drawn.
+/// Main figure of a task, and what it would have been had other patients been drawn.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resampled {
     /// The mean over the labels that count; none where none does.
     pub value: Option<f64>,
-    /// How many labels count.
+    /// Number of labels that count.
     pub labels: usize,
     /// The figure of each replicate; none where it is undefined.
     pub replicates: Vec<Option<f64>>,
 }
 
 impl Resampled {
-    /// To six places, as it is written.
+    /// Rounds to six places, as it is written.
     #[must_use]
     pub fn rounded(mut self) -> Self {
         let all = self.replicates.iter_mut().flatten().chain(self.value.as_mut());
@@ -100,7 +100,8 @@ impl Bootstrap {
     }
 }
 
-/// How many patients these images are of; an image is a patient of its own where nobody is named.
+/// Number of patients that these images are of; an image is a patient of its own where nobody is
+/// named.
 pub(crate) fn patients(patients: Option<&[String]>, images: impl Iterator<Item = usize>) -> u64 {
     let named =
         |image: usize| patients.map(|names| names[image].as_str()).filter(|n| !n.is_empty());
@@ -143,7 +144,7 @@ where
     ends(&draws(images, patients, settings, statistic))
 }
 
-/// What `statistic` measures on each replicate.
+/// Figures that `statistic` measures on each replicate.
 fn draws(
     images: usize,
     patients: Option<&[String]>,
@@ -201,7 +202,7 @@ fn clusters(images: usize, patients: Option<&[String]>) -> Vec<Vec<usize>> {
     clusters
 }
 
-/// How often each image is drawn in a replicate.
+/// Number of times that each image is drawn in a replicate.
 fn resample(clusters: &[Vec<usize>], seed: u64, replicate: u32) -> Vec<u64> {
     let images = clusters.iter().map(Vec::len).sum();
     let mut times = vec![0; images];
@@ -211,8 +212,8 @@ fn resample(clusters: &[Vec<usize>], seed: u64, replicate: u32) -> Vec<u64> {
     times
 }
 
-/// As many of `count` things as there are, with replacement. BLAKE3 of `purpose`, seed and replicate is the source of random
-/// numbers, so that replicates can be computed in any order and on any machine.
+/// Draws as many of `count` things as there are, with replacement. BLAKE3 of `purpose`, seed and replicate is the
+/// source of random numbers, so that replicates can be computed in any order and on any machine.
 pub(crate) fn draw(purpose: &str, count: usize, seed: u64, replicate: u32) -> Vec<usize> {
     let mut hasher = blake3::Hasher::new_derive_key(purpose);
     hasher.update(&seed.to_le_bytes()).update(&replicate.to_le_bytes());

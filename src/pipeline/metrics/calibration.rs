@@ -1,24 +1,24 @@
 //! Calibration: whether probabilities are the frequencies that they claim to be.
 
-/// Bins of equal width from 0 to 1.
+/// Number of bins of equal width from 0 to 1.
 const BINS: usize = 10;
-/// 97.5 % of a normal distribution.
+/// Quantile at 97.5 % of the normal distribution.
 const Z: f64 = 1.959_964;
 
-/// Images whose probability lies in a bin.
+/// Bin of images by their probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bin {
-    /// How many there are.
+    /// Number of images in it.
     pub images: usize,
-    /// Their mean probability.
+    /// Mean probability of the images.
     pub probability: f64,
-    /// The share of them that is positive.
+    /// Share of the images that is positive.
     pub share: f64,
     /// The 95 % interval of that share (Wilson's).
     pub interval: [f64; 2],
 }
 
-/// How far probabilities are from what happens.
+/// Calibration: how far probabilities are from what happens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// The bins that have images, by rising probability.
@@ -31,7 +31,8 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Of probabilities and what is true; none without images or where a probability is not within 0 and 1.
+    /// The calibration of probabilities against what is true; none without images or where a probability is
+    /// not within 0 and 1.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -66,7 +67,7 @@ impl Calibration {
     }
 }
 
-/// The interval of a share of `n` (Wilson 1927).
+/// Wilson's interval of a share of `n` (Wilson 1927).
 fn wilson(share: f64, n: f64) -> [f64; 2] {
     let (z2, half) = (Z * Z, Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt());
     let middle = share + z2 / (2.0 * n);

@@ -1,4 +1,4 @@
-//! How good predictions are: AUC, accuracy, sensitivity, specificity of classes; Dice and mIoU of
+//! Measures of predictions: AUC, accuracy, sensitivity, specificity of classes; Dice and mIoU of
 //! masks; AP of boxes; their intervals; and what kNN and a linear probe make of frozen features.
 //!
 //! Everything is computed in f64 on the host and equals scikit-learn and pycocotools to 1e-6.
@@ -7,6 +7,7 @@
 mod bootstrap;
 mod calibration;
 mod detect;
+pub mod files;
 mod precision;
 mod probe;
 mod roc;
@@ -57,16 +58,16 @@ pub(crate) fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64>
     (count > 0).then(|| sum / f64::from(count))
 }
 
-/// How often a yes or no was right. Equals `sklearn.metrics.confusion_matrix`.
+/// Confusion matrix: how often a yes or no was right. Equals `sklearn.metrics.confusion_matrix`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Confusion {
-    /// Positive images called positive.
+    /// Number of positive images called positive.
     pub true_positive: u64,
-    /// Negative images called positive.
+    /// Number of negative images called positive.
     pub false_positive: u64,
-    /// Negative images called negative.
+    /// Number of negative images called negative.
     pub true_negative: u64,
-    /// Positive images called negative.
+    /// Number of positive images called negative.
     pub false_negative: u64,
 }
 
@@ -97,33 +98,35 @@ impl Confusion {
         Self { true_positive, false_positive, true_negative, false_negative }
     }
 
-    /// `TP / (TP + FP + FN)`, `sklearn.metrics.jaccard_score`; `None` if nothing is positive or called so.
+    /// Intersection over union, `TP / (TP + FP + FN)`, `sklearn.metrics.jaccard_score`; `None` if nothing
+    /// is positive or called so.
     #[must_use]
     pub fn iou(&self) -> Option<f64> {
         ratio(self.true_positive, self.true_positive + self.false_positive + self.false_negative)
     }
 
-    /// `(TP + TN) / all`, `sklearn.metrics.accuracy_score`; `None` without images.
+    /// Accuracy, `(TP + TN) / all`, `sklearn.metrics.accuracy_score`; `None` without images.
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
         let right = self.true_positive + self.true_negative;
         ratio(right, right + self.false_positive + self.false_negative)
     }
 
-    /// `TP / (TP + FN)`, `sklearn.metrics.recall_score`; `None` without positive images.
+    /// Sensitivity, `TP / (TP + FN)`, `sklearn.metrics.recall_score`; `None` without positive
+    /// images.
     #[must_use]
     pub fn sensitivity(&self) -> Option<f64> {
         ratio(self.true_positive, self.true_positive + self.false_negative)
     }
 
-    /// `TN / (TN + FP)`, `recall_score(pos_label=0)`; `None` without negative images.
+    /// Specificity, `TN / (TN + FP)`, `recall_score(pos_label=0)`; `None` without negative images.
     #[must_use]
     pub fn specificity(&self) -> Option<f64> {
         ratio(self.true_negative, self.true_negative + self.false_positive)
     }
 
-    /// `2 TP / (2 TP + FP + FN)`, `sklearn.metrics.f1_score`; `None` if nothing is positive or
-    /// called so.
+    /// Dice coefficient, `2 TP / (2 TP + FP + FN)`, `sklearn.metrics.f1_score`; `None` if nothing
+    /// is positive or called so.
     #[must_use]
     pub fn dice(&self) -> Option<f64> {
         let twice = 2 * self.true_positive;
@@ -165,11 +168,11 @@ impl std::ops::Mul<u64> for Confusion {
 /// A point of the ROC curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, serde::Deserialize)]
 pub struct OperatingPoint {
-    /// An image is called positive where its score is at least this.
+    /// Threshold: an image is called positive where its score is at least this.
     pub threshold: f64,
-    /// `TP / (TP + FN)` there.
+    /// Sensitivity there, `TP / (TP + FN)`.
     pub sensitivity: f64,
-    /// `TN / (TN + FP)` there.
+    /// Specificity there, `TN / (TN + FP)`.
     pub specificity: f64,
 }
 
@@ -188,7 +191,7 @@ pub fn youden(scores: &[f64], positive: &[bool]) -> Option<OperatingPoint> {
     Ranking::new(scores.iter().copied().zip(positive.iter().copied()).enumerate())?.youden()
 }
 
-/// The place of the greatest value, the first of equals, as `numpy.argmax`; `None` if empty.
+/// Index of the greatest value, the first of equals, as `numpy.argmax`; `None` if empty.
 #[must_use]
 pub fn argmax(values: &[f64]) -> Option<usize> {
     values.iter().enumerate().fold(None, |best: Option<usize>, (i, v)| match best {
@@ -201,8 +204,8 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// The images of one label by rising score. Sorted once, it is then measured under any number of
-/// weightings, which is what a bootstrap does.
+/// Ranking of the images of one label by rising score. Sorted once, it is then measured under any
+/// number of weightings, which is what a bootstrap does.
 struct Ranking(Vec<RankedScore>);
 
 struct RankedScore {
@@ -214,7 +217,7 @@ struct RankedScore {
 }
 
 impl Ranking {
-    /// From `(image, (score, positive))`; `None` if a score is NaN.
+    /// Ranks `(image, (score, positive))`; `None` if a score is NaN.
     fn new(images: impl Iterator<Item = (usize, (f64, bool))>) -> Option<Self> {
         let mut ranked: Vec<RankedScore> = images
             .map(|(image, (score, positive))| RankedScore { image, score, positive, tied: false })

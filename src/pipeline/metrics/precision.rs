@@ -1,4 +1,4 @@
-//! Precision over recall and how sure it is.
+//! Curve of precision over recall, and its intervals.
 
 use super::{
     Ranking,
@@ -6,26 +6,27 @@ use super::{
     ratio,
 };
 
-/// Recalls at which a band is given.
+/// Number of recalls at which a band is given.
 const RECALLS: usize = 50;
 
-/// A label's curve of precision over recall.
+/// Curve of precision over recall of a label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrecisionRecall {
-    /// `[recall, precision]` at every threshold that a score sets, by rising recall.
+    /// Points `[recall, precision]` at every threshold that a score sets, by rising recall.
     pub points: Vec<[f64; 2]>,
-    /// `[recall, lowest, highest precision]` of 95 % intervals.
+    /// Band of 95 % intervals, `[recall, lowest, highest precision]`.
     pub band: Vec<[f64; 3]>,
     /// Average precision, Σ (Rₙ − Rₙ₋₁) Pₙ: `sklearn.metrics.average_precision_score`.
     pub average: f64,
-    /// Its 95 % interval.
+    /// 95 % interval of the average precision.
     pub interval: Option<[f64; 2]>,
     /// The share of positive images: the precision of calling everything positive.
     pub prevalence: f64,
 }
 
 impl PrecisionRecall {
-    /// Of a label's scores; none if no image is positive or a score is NaN. Intervals resample `patients`.
+    /// The curve of a label's scores; none if no image is positive or a score is NaN. Intervals resample
+    /// `patients`.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -75,7 +76,8 @@ fn average(curve: &[[f64; 2]]) -> f64 {
 }
 
 impl Ranking {
-    /// `[recall, precision]` by falling threshold with image `i` counted `times(i)` times; none without positive images.
+    /// Points `[recall, precision]` by falling threshold with image `i` counted `times(i)` times; none without positive
+    /// images.
     fn precision(&self, times: impl Fn(usize) -> u64) -> Option<Vec<[f64; 2]>> {
         let (mut seen, mut counts) = ([0; 2], Vec::new());
         for ranked in self.0.iter().rev() {

@@ -1,4 +1,4 @@
-//! What frozen features know about some labels: nearest neighbours and a linear probe.
+//! Probes of frozen features for labels: nearest neighbours and a linear probe.
 //!
 //! Both answer scores `[queries, labels]`, which [`Predictions`](super::Predictions) measures.
 
@@ -6,28 +6,28 @@ use rayon::prelude::*;
 
 use mtpret_engine::error::{Error, Result};
 
-/// One feature vector per image, row by row.
+/// Feature vectors, one per image, row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct Features<'a> {
-    /// `[images, width]`.
+    /// Values `[images, width]`.
     pub values: &'a [f32],
-    /// Numbers per image.
+    /// Number of features per image.
     pub width: usize,
 }
 
-/// What a neighbour's vote weighs.
+/// Weight of a neighbour's vote.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Vote {
-    /// One.
+    /// Weight of one.
     Majority,
-    /// `exp(cosine similarity / temperature)`; Wu et al. 2018 (InstDisc) use 0.07.
+    /// Weight of `exp(cosine similarity / temperature)`; Wu et al. 2018 (InstDisc) use 0.07.
     Similarity {
-        /// Below 1, near neighbours outweigh far ones.
+        /// Temperature: below 1, near neighbours outweigh far ones.
         temperature: f64,
     },
 }
 
-/// Classes as labels `[images, count]`: 1 for the class, 0 for the others, NaN if it is missing.
+/// Labels `[images, count]` of classes: 1 for the class, 0 for the others, NaN if it is missing.
 #[must_use]
 pub fn one_hot(classes: &[Option<usize>], count: usize) -> Vec<f64> {
     let hot = |class: Option<usize>, l| class.map_or(f64::NAN, |c| f64::from(u8::from(c == l)));
@@ -174,13 +174,13 @@ impl Scaler {
     }
 }
 
-/// `ZᵀZ + alpha I = L Lᵀ` for the images whose label is known.
+/// Ridge regression of the images whose label is known, `ZᵀZ + alpha I = L Lᵀ`.
 struct Ridge {
     known: Vec<usize>,
     scaler: Scaler,
     /// Standardised features `[known, width]`.
     z: Vec<f64>,
-    /// `L`, `[width, width]`; the part above the diagonal is not read.
+    /// Cholesky factor `L`, `[width, width]`; the part above the diagonal is not read.
     factor: Vec<f64>,
 }
 
@@ -223,9 +223,10 @@ impl Ridge {
     }
 }
 
-/// `ZᵀZ`, `[width, width]`. Each number is summed in the images' order, whatever the threads do.
+/// Gram matrix `ZᵀZ`, `[width, width]`. Each number is summed in the images' order, whatever the
+/// threads do.
 fn gram(z: &[f64], width: usize) -> Vec<f64> {
-    /// Rows of the result per pass over `z`; they stay in the cache.
+    /// Number of rows of the result per pass over `z`; they stay in the cache.
     const BLOCK: usize = 8;
     let mut gram = vec![0.0; width * width];
     gram.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, rows)| {
@@ -238,7 +239,7 @@ fn gram(z: &[f64], width: usize) -> Vec<f64> {
     gram
 }
 
-/// The lower factor of a positive definite matrix, in place.
+/// Computes the lower factor of a positive definite matrix, in place.
 fn cholesky(a: &mut [f64], width: usize) {
     for i in 0..width {
         let (above, row) = a.split_at_mut(i * width);
@@ -253,7 +254,8 @@ fn cholesky(a: &mut [f64], width: usize) {
     }
 }
 
-/// `Σ x y` of equally many numbers, in eight sums that a processor can carry side by side.
+/// Dot product `Σ x y` of equally many numbers, in eight sums that a processor can carry side by
+/// side.
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     let (x, y) = (x.as_chunks::<8>(), y.as_chunks::<8>());
     let mut sums = [0.0; 8];
@@ -266,7 +268,7 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// Rows of length 1, `torch.nn.functional.normalize(eps=1e-12)`.
+/// Scales rows to length 1, `torch.nn.functional.normalize(eps=1e-12)`.
 fn unit_rows(features: Features) -> Vec<f64> {
     let mut rows: Vec<f64> = features.values.iter().map(|&x| f64::from(x)).collect();
     for row in rows.chunks_mut(features.width) {
@@ -276,7 +278,7 @@ fn unit_rows(features: Features) -> Vec<f64> {
     rows
 }
 
-/// The number of labels, all lengths being consistent and all values usable.
+/// Checks that all lengths are consistent and all values usable; gives the number of labels.
 fn check(train: Features, targets: &[f64], queries: Features) -> Result<usize> {
     let fault = |expected: String, found, mend| Err(Error::data("features", expected, found, mend));
     for (name, features) in [("training", train), ("query", queries)] {

@@ -1,4 +1,4 @@
-//! The ROC curve and how sure it is.
+//! ROC curve, and its intervals.
 
 use super::{
     Ranking,
@@ -7,22 +7,22 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Places along 1 − specificity at which a band is given.
+/// Number of places along 1 − specificity at which a band is given.
 const RATES: usize = 100;
 
-/// A label's ROC curve and how sure it is.
+/// ROC curve of a label, and its intervals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Roc {
     /// The label, or the positive class.
     pub label: String,
-    /// `[1 − specificity, sensitivity]` where the curve begins, turns and ends.
+    /// Points `[1 − specificity, sensitivity]` where the curve begins, turns and ends.
     pub points: Vec<[f64; 2]>,
-    /// `[1 − specificity, lowest, highest sensitivity]` of 95 % intervals, at hundredths.
+    /// Band of 95 % intervals, `[1 − specificity, lowest, highest sensitivity]`, at hundredths.
     pub band: Vec<[f64; 3]>,
 }
 
 impl Roc {
-    /// Of a label's scores; none if one class is absent or a score is NaN.
+    /// The curve of a label's scores; none if one class is absent or a score is NaN.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -50,7 +50,8 @@ impl Roc {
     }
 }
 
-/// `[1 − specificity, sensitivity]` at every threshold that a score sets, from `[0, 0]` to `[1, 1]`.
+/// Points `[1 − specificity, sensitivity]` at every threshold that a score sets, from `[0, 0]` to
+/// `[1, 1]`.
 ///
 /// `None` if one class is absent or a score is NaN. Equals
 /// `sklearn.metrics.roc_curve(drop_intermediate=False)`.
@@ -62,8 +63,8 @@ pub fn roc_curve(scores: &[f64], positive: &[bool]) -> Option<Vec<[f64; 2]>> {
     ranking(scores, positive)?.roc(|_| 1)
 }
 
-/// 95 % intervals of the sensitivity where 1 − specificity is each of `rates`, by resampling images
-/// or `patients`, see [`bootstrap`]; between two points the curve is straight.
+/// 95 % intervals of the sensitivity where 1 − specificity is each of `rates`, by resampling
+/// images or `patients`, see [`bootstrap`]; between two points the curve is straight.
 ///
 /// # Panics
 /// If the slices differ in length.

@@ -1,4 +1,4 @@
-//! Predictions of one classification task, measured: what `evaluate --json` prints.
+//! Scores of one classification task: what `evaluate --json` prints.
 
 use serde::{
     Deserialize, Deserializer,
@@ -13,31 +13,33 @@ use super::{
 };
 use mtpret_engine::error::{Error, Result};
 
-/// What is true of each image.
+/// Truth of each image.
 #[derive(Debug, Clone, Copy)]
 pub enum Targets<'a> {
-    /// Binary (one label) or multi-label: 1, 0 or NaN (missing), `[images, labels]` row by row.
+    /// Labels of a binary (one label) or multi-label task: 1, 0 or NaN (missing),
+    /// `[images, labels]` row by row.
     Labels(&'a [f64]),
-    /// Multi-class: the class of each image, `[images]`; `None` where it is missing.
+    /// Class of each image of a multi-class task, `[images]`; `None` where it is missing.
     Classes(&'a [Option<usize>]),
 }
 
-/// What a model says of some images, and what is true of them.
+/// Predictions of a model on some images, and the truth of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Predictions<'a> {
     /// Name of each label or class. Of a binary task: the one positive class.
     pub names: &'a [String],
     /// Scores `[images, names]` row by row: sigmoid outputs, or softmax outputs of classes.
     pub probabilities: &'a [f64],
-    /// What is true.
+    /// Truth of each image.
     pub targets: Targets<'a>,
     /// The patient of each image, so that intervals resample patients.
     pub patients: Option<&'a [String]>,
-    /// A label is called positive from this score on. Classes are called by the greatest score.
+    /// Threshold: a label is called positive from this score on. Classes are called by the greatest
+    /// score.
     pub threshold: f64,
 }
 
-/// One value per label, in the labels' order; a JSON object.
+/// Values of the labels, one each, in their order; a JSON object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerLabel<T>(pub Vec<(String, T)>);
 
@@ -60,7 +62,8 @@ impl<T: Serialize> Serialize for PerLabel<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerLabel<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        /// Takes labels in the order in which they stand, which a map of the standard library forgets.
+        /// Visitor that takes labels in the order in which they stand, which a map of the standard
+        /// library forgets.
         struct InOrder<T>(std::marker::PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
             type Value = PerLabel<T>;
@@ -87,27 +90,27 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerLabel<T> {
 /// Classes are measured one against the rest, each as the positive class in turn.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
 pub struct Measures<T> {
-    /// [`auc`](super::auc) of each label.
+    /// AUC of each label, [`auc`](super::auc).
     pub auc: PerLabel<T>,
-    /// Mean over the labels that have an AUC, `roc_auc_score(average="macro")`.
+    /// Mean AUC over the labels that have one, `roc_auc_score(average="macro")`.
     pub mauc: T,
-    /// [`Confusion::accuracy`] of each label.
+    /// Accuracy of each label, [`Confusion::accuracy`].
     pub accuracy: PerLabel<T>,
-    /// Of classes: the share of images whose greatest score is that of the true class. Of labels:
-    /// the mean of their accuracies. Both are `accuracy_score` where there is one label.
+    /// Accuracy over all: of classes, the share of images whose greatest score is that of the true
+    /// class; of labels, the mean of their accuracies. Both are `accuracy_score` where there is one label.
     pub overall_accuracy: T,
-    /// [`Confusion::sensitivity`] of each label.
+    /// Sensitivity of each label, [`Confusion::sensitivity`].
     pub sensitivity: PerLabel<T>,
-    /// Mean over the labels that have one, `recall_score(average="macro")`.
+    /// Mean sensitivity over the labels that have one, `recall_score(average="macro")`.
     pub mean_sensitivity: T,
-    /// [`Confusion::specificity`] of each label.
+    /// Specificity of each label, [`Confusion::specificity`].
     pub specificity: PerLabel<T>,
-    /// Mean over the labels that have one.
+    /// Mean specificity over the labels that have one.
     pub mean_specificity: T,
 }
 
 impl<T> Measures<T> {
-    /// From values in the order of the fields.
+    /// The measures from values in the order of the fields.
     fn from_values(names: &[String], values: Vec<T>) -> Self {
         let mut values = values.into_iter();
         let mut per_label = || {
@@ -131,31 +134,33 @@ impl<T> Measures<T> {
     }
 }
 
-/// A classification task, measured.
+/// Scores of a classification task.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
 pub struct ClassifyScores {
-    /// `"binary"`, `"multi-label"` or `"multi-class"`.
+    /// Kind of the task: `"binary"`, `"multi-label"` or `"multi-class"`.
     pub kind: String,
-    /// Of a binary task: the class that sensitivity is about.
+    /// Class of a binary task that sensitivity is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive_class: Option<String>,
-    /// Images, with missing targets or without.
+    /// Number of images, with missing targets or without.
     pub images: usize,
-    /// Images of which the label is known.
+    /// Number of images of which the label is known.
     pub labelled: PerLabel<u64>,
-    /// Images of which the label is known and positive.
+    /// Number of images of which the label is known and positive.
     pub positives: PerLabel<u64>,
-    /// Patients with and without each label, those with both in both; in no file, so that none are known of scores that were read.
+    /// Numbers of patients with and without each label, those with both in both; in no file, so that none are known of
+    /// scores that were read.
     #[serde(skip)]
     pub patients: Vec<[u64; 2]>,
     /// The figures.
     #[serde(flatten)]
     pub measures: Measures<Option<f64>>,
-    /// How many labels `mauc` is the mean of.
+    /// Number of labels that `mauc` is the mean of.
     pub mauc_labels: usize,
-    /// From which score on a label is called positive; `None` of classes.
+    /// Threshold: the score from which on a label is called positive; `None` of classes.
     pub threshold: Option<f64>,
-    /// Where sensitivity + specificity is greatest, see [`youden`](super::youden).
+    /// Operating point at which sensitivity + specificity is greatest, see
+    /// [`youden`](super::youden).
     pub youden: PerLabel<Option<OperatingPoint>>,
     /// 95 % intervals, if any replicates were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,7 +218,7 @@ impl Predictions<'_> {
         })
     }
 
-    /// How many images there are, all lengths being consistent.
+    /// Checks that all lengths are consistent; gives the number of images.
     fn images(&self) -> Result<usize> {
         let mend = "give one score per image and label";
         let fault = |expected: String, found: usize| {
@@ -287,7 +292,7 @@ impl Predictions<'_> {
     }
 }
 
-/// One label of all images.
+/// Label with its scores on all images.
 struct Label {
     /// The images whose label is known.
     ranking: Ranking,
@@ -300,7 +305,7 @@ impl Label {
         self.ranking.0.iter().filter(|r| r.positive).count() as u64
     }
 
-    /// Patients with this label and without it.
+    /// Numbers of patients with this label and without it.
     fn patients(&self, names: Option<&[String]>) -> [u64; 2] {
         [true, false].map(|wanted| {
             let images = self.ranking.0.iter().filter(|r| r.positive == wanted);

@@ -1,4 +1,4 @@
-//! Masks of one segmentation task, measured.
+//! Scores of one segmentation task.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use mtpret_engine::error::Result;
 /// Predicted masks against true ones.
 #[derive(Debug, Clone, Copy)]
 pub struct MaskPredictions<'a> {
-    /// The pixels of each image, counted by [`Confusion::of_pixels`].
+    /// Counts of each image's pixels, by [`Confusion::of_pixels`].
     pub counts: &'a [Confusion],
     /// The patient of each image, so that intervals resample patients.
     pub patients: Option<&'a [String]>,
@@ -21,8 +21,8 @@ pub struct MaskPredictions<'a> {
 /// undefined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentMeasures<T> {
-    /// Mean over the images of [`Confusion::dice`] of the foreground; an image with an empty mask
-    /// and an empty prediction is left out.
+    /// Mean Dice of the foreground over the images, [`Confusion::dice`]; an image with an empty
+    /// mask and an empty prediction is left out.
     pub dice: T,
     /// Dice of the foreground over the pixels of all images.
     pub dice_pooled: T,
@@ -41,10 +41,10 @@ impl<T> SegmentMeasures<T> {
     }
 }
 
-/// A segmentation task, measured.
+/// Scores of a segmentation task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentScores {
-    /// Images.
+    /// Number of images.
     pub images: usize,
     /// The figures.
     #[serde(flatten)]

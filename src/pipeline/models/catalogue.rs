@@ -1,4 +1,5 @@
-//! The networks that the program knows by name, and what torchvision calls their tensors.
+//! Catalogue of the networks that the program knows by name, and of torchvision's names of their
+//! tensors.
 
 use super::{
     Classifier, DeepLab, Depth, FasterRcnn, ResNet, deeplab::DeepLabOptions,
@@ -11,18 +12,18 @@ use std::rc::Rc;
 /// A network by name: a backbone of some depth and a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
-    /// Its name.
+    /// Name of the network.
     pub name: &'static str,
-    /// Its backbone.
+    /// Depth of its backbone.
     pub depth: Depth,
-    /// What stands on the backbone.
+    /// Kind of head that stands on the backbone.
     pub kind: HeadKind,
 }
 
-/// What stands on a backbone.
+/// Kind of head on a backbone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadKind {
-    /// One linear layer.
+    /// Classifier: one linear layer.
     Classifier,
     /// DeepLabV3.
     DeepLab,
@@ -30,22 +31,22 @@ pub enum HeadKind {
     FasterRcnn,
 }
 
-/// What heads can be told.
+/// Options of heads.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadOptions {
-    /// Of DeepLabV3.
+    /// Options of DeepLabV3.
     pub deeplab: DeepLabOptions,
-    /// Of Faster R-CNN.
+    /// Options of Faster R-CNN.
     pub faster_rcnn: FasterRcnnOptions,
 }
 
 /// A network whose tensors have been declared.
 pub enum Network {
-    /// Images to logits of labels.
+    /// Classifier: images to logits of labels.
     Classifier(Classifier),
-    /// Images to logits of pixels.
+    /// DeepLabV3: images to logits of pixels.
     DeepLab(Box<DeepLab>),
-    /// Images to boxes.
+    /// Faster R-CNN: images to boxes.
     FasterRcnn(Box<FasterRcnn>),
 }
 
@@ -53,7 +54,7 @@ const fn of(name: &'static str, depth: Depth, kind: HeadKind) -> Architecture {
     Architecture { name, depth, kind }
 }
 
-/// All of them, the smaller backbone first.
+/// Architectures that there are, the smaller backbone first.
 pub const ALL: [Architecture; 6] = [
     of("resnet18", Depth::R18, HeadKind::Classifier),
     of("resnet50", Depth::R50, HeadKind::Classifier),
@@ -63,17 +64,17 @@ pub const ALL: [Architecture; 6] = [
     of("fasterrcnn_resnet50_fpn", Depth::R50, HeadKind::FasterRcnn),
 ];
 
-/// The weight of a DeepLabV3's auxiliary head: whether there is one is told by it.
+/// Name of the weight of a DeepLabV3's auxiliary head: whether there is one is told by it.
 pub const AUX: &str = "aux_classifier.4.weight";
 
-/// What torchvision counts batches under, beside every running mean; no training needs it.
+/// Name under which torchvision counts batches, beside every running mean; no training needs it.
 pub const COUNTER: &str = "num_batches_tracked";
 
 /// Names and shapes of tensors.
 pub type Shapes = Vec<(String, Vec<usize>)>;
 
 impl HeadKind {
-    /// Where torchvision's network has the backbone: a prefix of its names.
+    /// Prefix of the names of the backbone in torchvision's network.
     pub const fn backbone(self) -> &'static str {
         match self {
             Self::Classifier => "",
@@ -81,7 +82,7 @@ impl HeadKind {
             Self::FasterRcnn => "backbone.body.",
         }
     }
-    /// The weight of the last layer, a row for each output.
+    /// Name of the weight of the last layer, a row for each output.
     pub const fn last(self) -> &'static str {
         match self {
             Self::Classifier => "fc.weight",
@@ -89,7 +90,14 @@ impl HeadKind {
             Self::FasterRcnn => "roi_heads.box_predictor.cls_score.weight",
         }
     }
-    /// torchvision's own number of outputs; of Faster R-CNN with the background.
+    /// Least number of outputs with which the network tells anything apart; of Faster R-CNN with the background.
+    pub const fn least_outputs(self) -> usize {
+        match self {
+            Self::Classifier | Self::DeepLab => 1,
+            Self::FasterRcnn => 2,
+        }
+    }
+    /// Number of outputs of torchvision's own network; of Faster R-CNN with the background.
     pub const fn outputs(self) -> usize {
         match self {
             Self::Classifier => 1000,
@@ -99,18 +107,37 @@ impl HeadKind {
     }
 }
 
+/// The backbone of that name.
+///
+/// # Errors
+/// [`Error::Request`] with all names, if there is none.
+pub fn backbone(name: &str) -> Result<Depth> {
+    Ok(named(name, backbones())?.depth)
+}
+
+/// The networks that are a backbone and one layer.
+pub fn backbones() -> impl Iterator<Item = Architecture> + Clone {
+    ALL.into_iter().filter(|known| known.kind == HeadKind::Classifier)
+}
+
+/// The network of that name among some.
+fn named(name: &str, among: impl Iterator<Item = Architecture> + Clone) -> Result<Architecture> {
+    among.clone().find(|known| known.name == name).ok_or_else(|| {
+        let names: Vec<_> = among.map(|known| known.name).collect();
+        let (expected, found) = (format!("one of {}", names.join(", ")), format!("`{name}`"));
+        Error::request("network", expected, found, "name one of them")
+    })
+}
+
 impl Architecture {
     /// The network of that name.
     ///
     /// # Errors
     /// [`Error::Request`] with all names, if there is none.
     pub fn named(name: &str) -> Result<Self> {
-        ALL.into_iter().find(|known| known.name == name).ok_or_else(|| {
-            let expected = format!("one of {}", ALL.map(|known| known.name).join(", "));
-            Error::request("network", expected, format!("`{name}`"), "name one of them")
-        })
+        named(name, ALL.into_iter())
     }
-    /// Declares its tensors, under torchvision's names.
+    /// Declares the network's tensors, under torchvision's names.
     pub fn declare(self, root: &Scope, outputs: usize, options: &HeadOptions) -> Network {
         let within = self.kind.backbone().split_terminator('.');
         let scope = within.fold(root.clone(), |scope, name| scope.at(name));
@@ -128,7 +155,8 @@ impl Architecture {
             }
         }
     }
-    /// All its tensors with as many outputs, and a DeepLabV3's auxiliary head if it has one.
+    /// Names and shapes of all its tensors with as many outputs, and a DeepLabV3's auxiliary head
+    /// if it has one.
     pub fn shapes(self, outputs: usize, aux: bool) -> Shapes {
         let root = Scope::root();
         let deeplab = DeepLabOptions { aux, ..DeepLabOptions::torchvision(8) };
@@ -136,7 +164,7 @@ impl Architecture {
         self.declare(&root, outputs, &HeadOptions { deeplab, faster_rcnn });
         shapes(&root)
     }
-    /// The tensors of its backbone alone, as a ResNet has them.
+    /// Names and shapes of its backbone's tensors alone, as a ResNet has them.
     pub fn backbone(self) -> Shapes {
         let root = Scope::root();
         ResNet::new(&root, self.depth);
@@ -144,7 +172,8 @@ impl Architecture {
     }
 }
 
-/// What was declared in a scope, and the counter that torchvision has beside every running mean.
+/// Names and shapes of all that was declared in a scope, and of the counter that torchvision has
+/// beside every running mean.
 fn shapes(root: &Scope) -> Shapes {
     let (parameters, statistics) = root.layouts();
     let entries = parameters.entries().chain(statistics.entries());

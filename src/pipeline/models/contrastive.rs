@@ -10,10 +10,10 @@ use mtpret_engine::{
     tensor::{Scope, Tensor, bytes},
 };
 
-/// What lies between features and embeddings.
+/// Projection head between features and embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Projection {
-    /// One Linear (`fc`), rows of unit length: MoCo v1.
+    /// One linear layer (`fc`), rows of unit length: MoCo v1.
     Linear,
     /// Linear-ReLU-Linear (`fc.0`, `fc.2`), rows of unit length: MoCo v2.
     Mlp,
@@ -56,7 +56,7 @@ impl Encoder {
         let [.., c5] = self.backbone.forward(tape, x)?;
         tape.apply(GlobalAvgPool, [&nn::leave(tape, &c5)?])
     }
-    /// `[N, H, W, 3]` → embeddings `[N, D]`.
+    /// Computes `[N, H, W, 3]` → embeddings `[N, D]`.
     ///
     /// # Errors
     /// An image that is too small.
@@ -78,14 +78,14 @@ impl Encoder {
     }
 }
 
-/// Which sample stands at each place of the key batch: neighbours of a part go to different parts, so
-/// that a query and its key never share batch statistics (MoCo's shuffled batch norm on one device).
+/// Order of samples in the key batch: neighbours of a part go to different parts, so that a query and
+/// its key never share batch statistics (MoCo's shuffled batch norm on one device).
 pub fn interleaved(batch: usize, parts: usize) -> Vec<usize> {
     let of_part = batch / parts;
     (0..batch).map(|at| at % parts * of_part + at / parts).collect()
 }
 
-/// The first-axis slices of `x` in another order: slice `i` of the result is slice `order[i]`.
+/// Reorders the first-axis slices of `x`: slice `i` of the result is slice `order[i]`.
 pub fn interleave(rec: &Recording, x: &Tensor, order: &[usize]) -> Tensor {
     let y = Tensor::new(rec, &x.shape);
     let length = bytes(&x.shape) / order.len() as u64;

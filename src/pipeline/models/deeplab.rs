@@ -22,40 +22,42 @@ use mtpret_engine::{
 };
 use std::rc::Rc;
 
-/// Channels of each branch of the pyramid, and behind it.
+/// Number of channels of each branch of the pyramid, and behind it.
 const WIDTH: usize = 256;
-/// What the auxiliary head's loss weighs (torchvision's reference training).
+/// Weight of the auxiliary head's loss (torchvision's reference training).
 const AUX_WEIGHT: f64 = 0.5;
-/// Its dropout as a share of the other's: torchvision's 0.1 of 0.5.
+/// Dropout of the auxiliary head as a share of the other's: torchvision's 0.1 of 0.5.
 const AUX_DROPOUT: f32 = 0.2;
 
-/// What implementations of DeepLabV3 differ in.
+/// Options in which implementations of DeepLabV3 differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeepLabOptions {
-    /// Pixels of the image for one of the last features: 8, 16 or 32.
+    /// Output stride: pixels of the image for one of the last features, 8, 16 or 32.
     pub output_stride: usize,
-    /// Pixels between the taps of the pyramid's three atrous branches.
+    /// Dilation rates: pixels between the taps of the pyramid's three atrous branches.
     pub rates: [usize; 3],
     /// Factors of the last layer's dilations, block by block, as PaddleSeg has them; without them
     /// dilated as torchvision does.
     pub multi_grid: Option<[usize; 3]>,
-    /// A 3 × 3 convolution between the pyramid and the logits.
+    /// Whether a 3 × 3 convolution stands between the pyramid and the logits.
     pub refine: bool,
     /// Share of features that dropout sets to zero behind the pyramid, and a fifth of it in the
     /// auxiliary head.
     pub dropout: f32,
-    /// A second head on C4, for training alone.
+    /// Whether a second head stands on C4, for training alone.
     pub aux: bool,
 }
 
 impl DeepLabOptions {
-    /// As torchvision builds it: rates 12, 24, 36 at output stride 8, else 6, 12, 18 (Chen et al.).
+    /// The options as torchvision builds it: rates 12, 24, 36 at output stride 8, else 6, 12, 18
+    /// (Chen et al.).
     pub fn torchvision(output_stride: usize) -> Self {
         let rates = if output_stride == 8 { [12, 24, 36] } else { [6, 12, 18] };
         Self { output_stride, rates, multi_grid: None, refine: true, dropout: 0.5, aux: false }
     }
-    /// As PaddleSeg's configuration for ResNet-50 builds it: multi-grid 1, 2, 4, the pyramid straight
-    /// to the logits, dropout 0.1. (The biases that it has in front of batch norm do nothing.)
+    /// The options as PaddleSeg's configuration for ResNet-50 builds it: multi-grid 1, 2, 4, the
+    /// pyramid straight to the logits, dropout 0.1. (The biases that it has in front of batch norm do
+    /// nothing.)
     pub fn paddle(output_stride: usize) -> Self {
         let multi_grid = Some([1, 2, 4]);
         Self { multi_grid, refine: false, dropout: 0.1, ..Self::torchvision(output_stride) }
@@ -63,7 +65,7 @@ impl DeepLabOptions {
 }
 
 impl DeepLabOptions {
-    /// How far apart the taps of a layer's block are, as [`ResNet::dilated`] asks.
+    /// Distances of the taps of a layer's block, as [`ResNet::dilated`] asks.
     pub fn dilation(&self, layer: usize, block: usize) -> Option<[usize; 2]> {
         match self.multi_grid {
             None => resnet::dilation(self.output_stride, layer, block),
@@ -77,7 +79,7 @@ pub struct DeepLab {
     backbone: Rc<ResNet>,
     options: DeepLabOptions,
     classes: usize,
-    /// 1 × 1, three atrous 3 × 3, and a 1 × 1 on the image's mean.
+    /// Branches of the pyramid: 1 × 1, three atrous 3 × 3, and a 1 × 1 on the image's mean.
     branches: Vec<ConvNorm>,
     project: ConvNorm,
     refine: Option<ConvNorm>,
@@ -85,13 +87,13 @@ pub struct DeepLab {
     aux: Option<Fcn>,
 }
 
-/// torchvision's FCN head: 3 × 3 to a quarter of the channels, then logits.
+/// Head of torchvision's FCN: 3 × 3 to a quarter of the channels, then logits.
 struct Fcn {
     conv: ConvNorm,
     logits: Conv2d,
 }
 
-/// A convolution at `at.{names[0]}` and its batch norm at `at.{names[1]}`.
+/// Declares a convolution at `at.{names[0]}` and its batch norm at `at.{names[1]}`.
 fn conv_norm(at: &Scope, names: [&str; 2], c: [usize; 2], kernel: usize, rate: usize) -> ConvNorm {
     let op = conv2d::Conv2d { dilation: [rate; 2], ..conv2d::Conv2d::new(1, kernel / 2 * rate) };
     ConvNorm {
@@ -106,7 +108,7 @@ fn logits(at: Scope, c: usize, classes: usize) -> Conv2d {
 }
 
 impl DeepLab {
-    /// What its losses are called: of the head, and of the auxiliary head, which counts half.
+    /// Names of the losses: of the head, and of the auxiliary head, which counts half.
     pub const LOSSES: [&'static str; 2] = ["mask", "aux"];
     /// Declares the head below `classifier`, and below `aux_classifier` if the options want one,
     /// under torchvision's names.
@@ -147,15 +149,15 @@ impl DeepLab {
             }),
         }
     }
-    /// C2 … C5 of images `[N, H, W, 3]`, dilated as the options say.
+    /// Computes C2 … C5 of images `[N, H, W, 3]`, dilated as the options say.
     ///
     /// # Errors
     /// An image of other channels, or too small.
     pub fn features(&self, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
         self.backbone.dilated(tape, x, |layer, block| self.options.dilation(layer, block))
     }
-    /// C2 … C5 → logits `[N, H, W, L]` for images of `size` `[H, W]`; dropout draws by the step's
-    /// record.
+    /// Computes C2 … C5 → logits `[N, H, W, L]` for images of `size` `[H, W]`; dropout draws by the
+    /// step's record.
     ///
     /// A batch of one image does not end a training: where torchvision raises, since the mean of
     /// one image has no variance over the batch, the image branch is normalised by its running
@@ -176,7 +178,7 @@ impl DeepLab {
         }
         enlarged(tape, &self.logits.forward(tape, &y)?, size)
     }
-    /// Logits `[N, H, W, L]` of the auxiliary head, if there is one.
+    /// Computes logits `[N, H, W, L]` of the auxiliary head, if there is one.
     ///
     /// # Errors
     /// Features of other channels.
@@ -196,7 +198,8 @@ impl DeepLab {
     pub fn has_aux(&self) -> bool {
         self.aux.is_some()
     }
-    /// The losses of images `[N, H, W, 3]`, to add: of the head and, weighed by ½, of the auxiliary head, if there is one.
+    /// Computes the losses of images `[N, H, W, 3]`, to add: of the head and, weighed by ½, of the auxiliary head, if
+    /// there is one.
     ///
     /// The target `[N, H, W, 1]` is the mask (Dice, Eq. 7) for one class, else the number of each
     /// pixel's class, negative where it counts for nothing (cross-entropy).
@@ -229,7 +232,7 @@ impl DeepLab {
         let of_aux = nn::weighted(tape, &loss(&logits)?, AUX_WEIGHT)?;
         Ok(vec![of_mask, of_aux])
     }
-    /// C5 → `[N, H, W, 256]`: all branches side by side, and one convolution.
+    /// Computes C5 → `[N, H, W, 256]`: all branches side by side, and one convolution.
     fn pyramid(&self, tape: &Tape, c5: &Var) -> Result<Var> {
         let c5 = &nn::leave(tape, c5)?;
         let [n, h, w, c] = c5.value.axes();
@@ -247,7 +250,7 @@ impl DeepLab {
     }
 }
 
-/// Dropout number `layer` of this network, in training.
+/// Applies dropout number `layer` of this network, in training.
 fn dropped(tape: &Tape, x: &Var, p: f32, layer: u32, step: &Tensor) -> Result<Var> {
     if p == 0.0 || tape.mode == Mode::Eval {
         return Ok(x.clone());

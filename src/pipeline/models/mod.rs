@@ -14,10 +14,10 @@ pub use deeplab::DeepLab;
 pub use faster_rcnn::FasterRcnn;
 pub use resnet::{Classifier, Depth, ResNet};
 
-/// The part of a network that all its heads share.
+/// Number of the part of a network that all its heads share.
 pub const BACKBONE: usize = 0;
 
-/// The part that the head of this number is.
+/// Number of the part that the head of this number is.
 pub fn head(number: usize) -> usize {
     BACKBONE + 1 + number
 }

@@ -12,12 +12,12 @@ use mtpret_engine::{
 };
 use std::rc::Rc;
 
-/// Which ResNet.
+/// Depth of a ResNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Two basic blocks a layer.
+    /// ResNet-18: two basic blocks a layer.
     R18,
-    /// Bottlenecks, 3-4-6-3, the stride on the 3 × 3 (torchvision's v1.5).
+    /// ResNet-50: bottlenecks, 3-4-6-3, the stride on the 3 × 3 (torchvision's v1.5).
     R50,
 }
 
@@ -30,25 +30,25 @@ impl Depth {
             _ => None,
         }
     }
-    /// Blocks of each of the four layers.
+    /// Number of blocks of each of the four layers.
     pub fn blocks(self) -> [usize; 4] {
         match self {
             Self::R18 => [2, 2, 2, 2],
             Self::R50 => [3, 4, 6, 3],
         }
     }
-    /// Convolutions on a block's path.
+    /// Number of convolutions on a block's path.
     pub fn convolutions(self) -> usize {
         match self {
             Self::R18 => 2,
             Self::R50 => 3,
         }
     }
-    /// The number of the convolution of a block that has its stride: a 3 × 3.
+    /// Index of the convolution of a block that has its stride: a 3 × 3.
     pub fn strided(self) -> usize {
         self.convolutions() - 2
     }
-    /// Channels of C5, the last feature map.
+    /// Number of channels of C5, the last feature map.
     pub fn features(self) -> usize {
         match self {
             Self::R18 => 512,
@@ -77,11 +77,11 @@ impl ConvNorm {
             norm: BatchNorm::new(at.at(names[1]), channels[1]),
         }
     }
-    /// max(0, ·) of the normalised convolution.
+    /// Computes max(0, ·) of the normalised convolution.
     pub(super) fn relu(&self, tape: &Tape, x: &Var) -> Result<Var> {
         self.norm.relu(tape, &self.conv.forward(tape, x)?)
     }
-    /// The convolution alone; with `dilation` at stride 1, its taps so many pixels apart.
+    /// Computes the convolution alone; with `dilation` at stride 1, its taps so many pixels apart.
     fn convolve(&self, tape: &Tape, x: &Var, dilation: Option<usize>) -> Result<Var> {
         match dilation {
             None => self.conv.forward(tape, x),
@@ -117,8 +117,8 @@ impl Block {
             .then(|| ConvNorm::new(&at.at("downsample"), ["0", "1"], [c, out], 1, stride));
         Self { path, shortcut }
     }
-    /// With `dilation`, strides are 1, the taps of the convolution that may have a stride lie the
-    /// first number of pixels apart, those of the others the second.
+    /// Computes the block. With `dilation`, strides are 1, the taps of the convolution that may
+    /// have a stride lie the first number of pixels apart, those of the others the second.
     fn forward(&self, tape: &Tape, x: &Var, dilation: Option<[usize; 2]>) -> Result<Var> {
         let last = self.path.len() - 1;
         let convolve = |i: usize, x: &Var| {
@@ -156,8 +156,8 @@ pub(super) fn dilation(output_stride: usize, layer: usize, block: usize) -> Opti
     }
 }
 
-/// As [`dilation`], but as PaddleSeg has it: the first block of a layer by cur throughout, the blocks of the last layer
-/// `grid` times as far.
+/// Distances of taps as [`dilation`] gives them, but as PaddleSeg has it: the first block of a layer by cur throughout,
+/// the blocks of the last layer `grid` times as far.
 pub(super) fn multi_grid(
     output_stride: usize,
     grid: [usize; 3],
@@ -171,9 +171,9 @@ pub(super) fn multi_grid(
     }
 }
 
-/// The backbone: a stem and four layers.
+/// ResNet's backbone: a stem and four layers.
 pub struct ResNet {
-    /// Which ResNet.
+    /// Depth of the ResNet.
     pub depth: Depth,
     stem: ConvNorm,
     layers: Vec<Vec<Block>>,
@@ -201,15 +201,15 @@ impl ResNet {
         }
         Self { depth, stem, layers }
     }
-    /// `[N, H, W, 3] → C2 … C5`, with strides 4, 8, 16 and 32.
+    /// Computes `[N, H, W, 3] → C2 … C5`, with strides 4, 8, 16 and 32.
     ///
     /// # Errors
     /// An image of other channels, or too small.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
         self.dilated(tape, x, |_, _| None)
     }
-    /// As [`ResNet::forward`], where `dilation` says of a layer's block how far apart its taps are instead of a stride,
-    /// in pixels: those of the convolution that has the stride, and those of the others.
+    /// Computes as [`ResNet::forward`], where `dilation` says of a layer's block how far apart its taps are instead of
+    /// a stride, in pixels: those of the convolution that has the stride, and those of the others.
     ///
     /// # Errors
     /// An image of other channels, or too small.
@@ -233,7 +233,7 @@ impl ResNet {
     }
 }
 
-/// A backbone, global average pooling and a linear layer on C5.
+/// Classifier: a backbone, global average pooling and a linear layer on C5.
 pub struct Classifier {
     backbone: Rc<ResNet>,
     fc: Linear,
@@ -245,29 +245,29 @@ impl Classifier {
         let fc = Linear::new(scope.at("fc"), backbone.depth.features(), labels);
         Self { backbone: backbone.clone(), fc }
     }
-    /// `[N, H, W, 3] → C2 … C5`.
+    /// Computes `[N, H, W, 3] → C2 … C5`.
     ///
     /// # Errors
     /// An image of other channels, or too small.
     pub fn features(&self, tape: &Tape, x: &Var) -> Result<[Var; 4]> {
         self.backbone.forward(tape, x)
     }
-    /// C5 → logits `[N, L]`.
+    /// Computes C5 → logits `[N, L]`.
     ///
     /// # Errors
     /// A feature map of other channels.
     pub fn logits(&self, tape: &Tape, c5: &Var) -> Result<Var> {
         self.fc.forward(tape, &tape.apply(GlobalAvgPool, [&nn::leave(tape, c5)?])?)
     }
-    /// `[N, H, W, 3]` → logits `[N, L]`.
+    /// Computes `[N, H, W, 3]` → logits `[N, L]`.
     ///
     /// # Errors
     /// An image of other channels, or too small.
     pub fn forward(&self, tape: &Tape, x: &Var) -> Result<Var> {
         self.logits(tape, &self.features(tape, x)?[3])
     }
-    /// The loss `[1]` of a batch: cross-entropy of classes `[N, 1]` that exclude each other, or binary cross-entropy of
-    /// labels `[N, L]`; negative targets count for nothing.
+    /// Computes the loss `[1]` of a batch: cross-entropy of classes `[N, 1]` that exclude each other, or binary
+    /// cross-entropy of labels `[N, L]`; negative targets count for nothing.
     ///
     /// # Errors
     /// Shapes that do not fit.

@@ -1,5 +1,5 @@
-//! Faster R-CNN with a feature pyramid as a graph: on one film, what `models::faster_rcnn` computes on many at fixed
-//! places, by lists that are as long as there are boxes.
+//! Faster R-CNN with a feature pyramid as an ONNX graph: on one film, what `models::faster_rcnn` computes on many at
+//! fixed places, by lists that are as long as there are boxes.
 
 use super::{
     Graph, Value,
@@ -17,9 +17,9 @@ use mtpret_engine::ops::{
 /// A score below which nothing is looked at.
 const LOWEST: f32 = f32::MIN;
 
-/// What is found on a film.
+/// Outputs of the detector on a film.
 pub struct DetectorOutputs {
-    /// x1 y1 x2 y2 `[D, 4]`, in pixels of the input.
+    /// Corners x1 y1 x2 y2 `[D, 4]`, in pixels of the input.
     pub boxes: Value,
     /// Probabilities `[D]`, the highest first.
     pub scores: Value,
@@ -31,28 +31,28 @@ pub struct DetectorOutputs {
 pub struct Detector<'g, 'w> {
     /// The graph.
     pub graph: &'g Graph<'w>,
-    /// Where implementations differ.
+    /// Options in which implementations differ.
     pub options: FasterRcnnOptions,
     /// Height and width of the input.
     pub size: [usize; 2],
-    /// Classes with the background, which is 0.
+    /// Number of classes with the background, which is 0.
     pub classes: usize,
-    /// Width, height, width and height of the film: boxes end there. `[4]`.
+    /// Limits of the film, width, height, width and height: boxes end there. `[4]`.
     pub limits: Value,
 }
 
 impl Detector<'_, '_> {
-    /// What C2 … C5 of the film show.
+    /// Adds the detections from C2 … C5 of the film.
     pub fn detect(&self, features: &[Value; 4]) -> DetectorOutputs {
         let pyramid = self.pyramid(features);
         let proposals = self.proposals(&pyramid);
         self.found(&pyramid, &proposals)
     }
-    /// Rows and columns of a level's map, P2 being 0.
+    /// Number of rows and columns of a level's map, P2 being 0.
     fn places(&self, level: usize) -> [usize; 2] {
         self.size.map(|side| side.div_ceil(4 << level))
     }
-    /// P2 … P6.
+    /// Adds the maps P2 … P6.
     fn pyramid(&self, features: &[Value; 4]) -> [Value; 5] {
         let graph = self.graph;
         let conv = |kind: &str, i: usize, x: &Value| {
@@ -71,7 +71,7 @@ impl Detector<'_, '_> {
         maps.reverse();
         maps.try_into().unwrap_or_else(|_| unreachable!("there are five maps"))
     }
-    /// Boxes `[P, 4]` that may hold something, the likeliest first.
+    /// Adds the boxes `[P, 4]` that may hold something, the likeliest first.
     fn proposals(&self, pyramid: &[Value; 5]) -> Value {
         let graph = self.graph;
         let [per_level, most] = self.options.proposals(false);
@@ -89,12 +89,13 @@ impl Detector<'_, '_> {
         let [_, best] = self.top(&logits, most.min(candidates).next_multiple_of(4));
         graph.gather(&boxes, &best, 0)
     }
-    /// The boxes of a level that no better one covers, of the `k` with the highest logits, and their logits.
+    /// Adds the boxes of a level that no better one covers, of the `k` with the highest logits, and their
+    /// logits.
     fn level(&self, level: usize, map: &Value, k: usize) -> [Value; 2] {
         let graph = self.graph;
         let at = |name: &str| format!("rpn.head.{name}");
         let t = graph.relu(&graph.conv(&at("conv.0.0"), map, [1, 1, 1]));
-        // By row, column and anchor, as the anchors lie.
+        // Ordered by row, column and anchor, as the anchors.
         let listed = |name: &str, shape: &[i64]| {
             let y = graph.conv(&at(name), &t, [1, 0, 1]);
             graph.reshape(&graph.transpose(&y, &[0, 2, 3, 1]), shape)
@@ -115,7 +116,7 @@ impl Detector<'_, '_> {
         let kept = graph.gather(&kept, &graph.integer(2), 1);
         [graph.gather(&boxes, &kept, 0), graph.gather(&logits, &kept, 0)]
     }
-    /// What the proposals `[P, 4]` hold.
+    /// Adds the detections of the proposals `[P, 4]`.
     fn found(&self, pyramid: &[Value; 5], proposals: &Value) -> DetectorOutputs {
         let (graph, classes) = (self.graph, self.classes as i64);
         let [proposals, x] = self.aligned(pyramid, proposals);
@@ -147,7 +148,8 @@ impl Detector<'_, '_> {
         let [boxes, labels] = [&boxes, &labels].map(|rows| graph.gather(rows, &best, 0));
         DetectorOutputs { boxes, scores, labels }
     }
-    /// Proposals in the order of the maps that they are read from, and their features `[P, C, 7, 7]`.
+    /// Adds proposals in the order of the maps that they are read from, and their features
+    /// `[P, C, 7, 7]`.
     fn aligned(&self, pyramid: &[Value; 5], proposals: &Value) -> [Value; 2] {
         let graph = self.graph;
         let heights = std::array::from_fn(|level| self.places(level)[0]);
@@ -176,7 +178,7 @@ impl Detector<'_, '_> {
         });
         [0, 1].map(|i| graph.concat(parts.each_ref().map(|part| &part[i]), 0))
     }
-    /// RoIAlign of boxes on the map of one film; as many `rows` as boxes.
+    /// Adds RoIAlign of boxes on the map of one film; as many `rows` as boxes.
     fn align(
         &self,
         align: &RoiAlign,
@@ -200,14 +202,15 @@ impl Detector<'_, '_> {
         ];
         graph.node("RoiAlign", [map, boxes, &film], attributes)
     }
-    /// The `most` highest numbers of a list, fewer if there are no more, and their places.
+    /// Adds the `most` highest numbers of a list, fewer if there are no more, and their places.
     fn top(&self, x: &Value, most: usize) -> [Value; 2] {
         let graph = self.graph;
         let count = graph.node("TensorShape", [x], []);
         let k = graph.node("Min", [&count, &graph.integers(&[most as i64])], []);
         graph.nodes("TopK", [x, &k], [Attribute::int("axis", 0)])
     }
-    /// Rows (list, 0, box) of the boxes `[L, K, 4]` that none of their list with a higher score `[L, 1, K]` covers.
+    /// Adds rows (list, 0, box) of the boxes `[L, K, 4]` that none of their list with a higher score `[L, 1, K]`
+    /// covers.
     fn suppress(&self, boxes: &Value, scores: &Value, most: usize, threshold: f64) -> Value {
         let graph = self.graph;
         let most = graph.integers(&[most as i64]);
@@ -215,11 +218,11 @@ impl Detector<'_, '_> {
         let least = graph.floats(&[1], &[LOWEST]);
         graph.node("NonMaxSuppression", [boxes, scores, &most, &threshold, &least], [])
     }
-    /// The upper left and the lower right corners of boxes.
+    /// Adds the upper left and the lower right corners of boxes.
     fn ends(&self, boxes: &Value) -> [Value; 2] {
         [[0, 2], [2, 4]].map(|[from, to]| self.graph.slice(boxes, -1, from, to))
     }
-    /// The boxes that deltas make of others.
+    /// Adds the boxes that deltas make of others.
     fn decode(&self, coder: &BoxCoder, deltas: &Value, boxes: &Value) -> Value {
         let graph = self.graph;
         let two = |op: &str, a: &Value, b: &Value| graph.node(op, [a, b], []);
@@ -233,7 +236,8 @@ impl Detector<'_, '_> {
         let half = two("Mul", &two("Mul", &half, &growth), &size);
         graph.concat([&two("Sub", &centre, &half), &two("Add", &centre, &half)], -1)
     }
-    /// Boxes within the film, and their scores, which are the lowest where a box is too small or scores too little.
+    /// Adds boxes within the film, and their scores, which are the lowest where a box is too small or scores too
+    /// little.
     fn clip(&self, clip: &ClipBoxes, boxes: &Value, scores: &Value) -> [Value; 2] {
         let graph = self.graph;
         let boxes = graph.node("Max", [boxes, &graph.float(0.0)], []);

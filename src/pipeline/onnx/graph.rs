@@ -1,4 +1,5 @@
-//! Building an ONNX graph node by node; its weights are those of a file, under their names there.
+//! Builder of an ONNX graph, node by node; its weights are those of a file, under their names
+//! there.
 
 use super::proto::{
     Attribute, Constant, Dimension, FLOAT, GraphOf, Node, TensorShape, TensorType, Type, ValueInfo,
@@ -6,7 +7,7 @@ use super::proto::{
 use crate::weights::checkpoint::Tensors;
 use std::cell::RefCell;
 
-/// What a node gives or reads: its name.
+/// Value that a node gives or reads: its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value(pub(crate) String);
 
@@ -20,13 +21,13 @@ impl Value {
 /// An extent of an input or output.
 #[derive(Clone, Copy, Debug)]
 pub enum Extent {
-    /// Always the same.
+    /// Extent that is always the same.
     Fixed(usize),
-    /// Known when the network runs.
+    /// Extent that is known when the network runs.
     Free(&'static str),
 }
 
-/// Nodes on the weights of a network.
+/// Graph of nodes on the weights of a network.
 ///
 /// Features are `[N, C, H, W]`, as torchvision has them.
 pub struct Graph<'w> {
@@ -39,11 +40,11 @@ impl<'w> Graph<'w> {
     pub fn new(weights: &'w Tensors) -> Self {
         Self { weights, parts: RefCell::default() }
     }
-    /// All of it, under a name.
+    /// Finishes the graph under a name.
     pub fn finish(self, name: &str) -> GraphOf {
         GraphOf { name: name.into(), ..self.parts.into_inner() }
     }
-    /// A node with one output.
+    /// Adds a node with one output.
     pub fn node<const N: usize>(
         &self,
         op: &str,
@@ -53,7 +54,7 @@ impl<'w> Graph<'w> {
         let [value] = self.nodes(op, inputs, attributes);
         value
     }
-    /// A node with several outputs.
+    /// Adds a node with several outputs.
     pub fn nodes<const N: usize, const M: usize>(
         &self,
         op: &str,
@@ -63,7 +64,8 @@ impl<'w> Graph<'w> {
         let name = format!("{op}.{}", self.parts.borrow().node.len());
         self.named(&name, op, inputs, attributes)
     }
-    /// A node of this name, or, where a layer is used again, of this name and the node's number.
+    /// Adds a node of this name, or, where a layer is used again, of this name and the node's
+    /// number.
     fn named<const N: usize, const M: usize>(
         &self,
         name: &str,
@@ -89,26 +91,19 @@ impl<'w> Graph<'w> {
         });
         output
     }
-    /// An input of f32.
-    pub fn input(&self, name: &str, shape: &[Extent], meaning: &str) -> Value {
-        let input = value_info(name, FLOAT, shape, meaning);
+    /// Adds an input of f32.
+    pub fn input(&self, name: &str, shape: &[Extent], doc: &str) -> Value {
+        let input = value_info(name, FLOAT, shape, doc);
         self.parts.borrow_mut().input.push(input);
         Value(name.into())
     }
-    /// `value` as an output.
-    pub fn output(
-        &self,
-        name: &str,
-        value: &Value,
-        elements: i32,
-        shape: &[Extent],
-        meaning: &str,
-    ) {
+    /// Adds `value` as an output.
+    pub fn output(&self, name: &str, value: &Value, elements: i32, shape: &[Extent], doc: &str) {
         let [_] = self.named(name, "Identity", [value], []);
-        let output = value_info(name, elements, shape, meaning);
+        let output = value_info(name, elements, shape, doc);
         self.parts.borrow_mut().output.push(output);
     }
-    /// A weight under its name in the file.
+    /// Adds a weight under its name in the file.
     fn weight(&self, name: &str) -> Value {
         let mut parts = self.parts.borrow_mut();
         if !parts.initializer.iter().any(|known| known.name == name) {
@@ -122,7 +117,7 @@ impl<'w> Graph<'w> {
     pub fn has(&self, name: &str) -> bool {
         self.weights.contains_key(name)
     }
-    /// Pixels along each side of the kernel of the convolution at `at`.
+    /// Number of pixels along each side of the kernel of the convolution at `at`.
     pub fn kernel(&self, at: &str) -> usize {
         self.weights[&format!("{at}.weight")].shape[2]
     }
@@ -132,48 +127,48 @@ impl<'w> Graph<'w> {
         parts.initializer.push(make(&name));
         Value(name)
     }
-    /// A constant of f32.
+    /// Adds a constant of f32.
     pub fn floats(&self, shape: &[usize], data: &[f32]) -> Value {
         self.constant(|name| Constant::floats(name, shape, data))
     }
-    /// One number.
+    /// Adds a constant of one number.
     pub fn float(&self, value: f32) -> Value {
         self.floats(&[], &[value])
     }
-    /// A list of whole numbers.
+    /// Adds a constant list of whole numbers.
     pub fn integers(&self, data: &[i64]) -> Value {
         self.constant(|name| Constant::integers(name, &[data.len()], data))
     }
-    /// One whole number.
+    /// Adds a constant of one whole number.
     pub fn integer(&self, value: i64) -> Value {
         self.constant(|name| Constant::integers(name, &[], &[value]))
     }
-    /// The elements `from .. to` of an axis.
+    /// Adds the elements `from .. to` of an axis.
     pub fn slice(&self, x: &Value, axis: i64, from: i64, to: i64) -> Value {
         let [from, to, axis] = [from, to, axis].map(|at| self.integers(&[at]));
         self.node("Slice", [x, &from, &to, &axis], [])
     }
-    /// Elements in another shape, where 0 keeps an extent and −1 takes what is left.
+    /// Adds the elements in another shape, where 0 keeps an extent and −1 takes what is left.
     pub fn reshape(&self, x: &Value, shape: &[i64]) -> Value {
         self.node("Reshape", [x, &self.integers(shape)], [])
     }
-    /// Axes in another order.
+    /// Adds `x` with the axes in another order.
     pub fn transpose(&self, x: &Value, order: &[usize]) -> Value {
         self.node("Transpose", [x], [Attribute::ints("perm", order.iter().copied())])
     }
-    /// Rows of `x` by their numbers.
+    /// Adds rows of `x` by their numbers.
     pub fn gather(&self, x: &Value, rows: &Value, axis: i64) -> Value {
         self.node("Gather", [x, rows], [Attribute::int("axis", axis)])
     }
-    /// All in one, along an axis.
+    /// Adds the concatenation of parts along an axis.
     pub fn concat<const N: usize>(&self, parts: [&Value; N], axis: i64) -> Value {
         self.node("Concat", parts, [Attribute::int("axis", axis)])
     }
-    /// max(0, x).
+    /// Adds max(0, x).
     pub fn relu(&self, x: &Value) -> Value {
         self.node("Relu", [x], [])
     }
-    /// The convolution whose weights lie at `at`.
+    /// Adds the convolution whose weights lie at `at`.
     pub fn conv(&self, at: &str, x: &Value, [stride, padding, dilation]: [usize; 3]) -> Value {
         let attributes = [
             Attribute::ints("kernel_shape", [self.kernel(at); 2]),
@@ -188,7 +183,7 @@ impl<'w> Graph<'w> {
         };
         y
     }
-    /// Batch norm by the running statistics at `at`.
+    /// Adds batch norm by the running statistics at `at`.
     pub fn batch_norm(&self, at: &str, x: &Value) -> Value {
         let part = |name: &str| self.weight(&format!("{at}.{name}"));
         let [scale, bias] = ["weight", "bias"].map(part);
@@ -197,13 +192,13 @@ impl<'w> Graph<'w> {
         let [y] = self.named(at, "BatchNormalization", inputs, [Attribute::float("epsilon", 1e-5)]);
         y
     }
-    /// The linear layer at `at` on rows.
+    /// Adds the linear layer at `at` on rows.
     pub fn linear(&self, at: &str, x: &Value) -> Value {
         let [weight, bias] = ["weight", "bias"].map(|name| self.weight(&format!("{at}.{name}")));
         let [y] = self.named(at, "Gemm", [x, &weight, &bias], [Attribute::int("transB", 1)]);
         y
     }
-    /// The greatest of each window.
+    /// Adds the greatest of each window.
     pub fn max_pool(&self, x: &Value, [kernel, stride, padding]: [usize; 3]) -> Value {
         let attributes = [
             Attribute::ints("kernel_shape", [kernel; 2]),
@@ -212,12 +207,12 @@ impl<'w> Graph<'w> {
         ];
         self.node("MaxPool", [x], attributes)
     }
-    /// The mean over each whole image, `[N, C, 1, 1]`.
+    /// Adds the mean over each whole image, `[N, C, 1, 1]`.
     pub fn mean(&self, x: &Value) -> Value {
         self.node("GlobalAveragePool", [x], [])
     }
-    /// Features at `size` (height, width): between pixels' centres by bilinear interpolation, or by the pixel that an
-    /// output's corner lies in.
+    /// Adds features at `size` (height, width): between pixels' centres by bilinear interpolation, or by the pixel
+    /// that an output's corner lies in.
     pub fn resize(&self, x: &Value, size: [usize; 2], bilinear: bool) -> Value {
         let words = match bilinear {
             true => [("mode", "linear"), ("coordinate_transformation_mode", "half_pixel")].to_vec(),
@@ -235,13 +230,13 @@ impl<'w> Graph<'w> {
     }
 }
 
-fn value_info(name: &str, elements: i32, shape: &[Extent], meaning: &str) -> ValueInfo {
+fn value_info(name: &str, elements: i32, shape: &[Extent], doc: &str) -> ValueInfo {
     let dimension = |extent: &Extent| match *extent {
         Extent::Fixed(value) => Dimension { value: Some(value as i64), name: None },
         Extent::Free(name) => Dimension { value: None, name: Some(name.into()) },
     };
     let shape = Some(TensorShape { dim: shape.iter().map(dimension).collect() });
     let tensor = Some(TensorType { elements, shape });
-    let doc_string = meaning.into();
+    let doc_string = doc.into();
     ValueInfo { name: name.into(), of: Some(Type { tensor }), doc_string }
 }

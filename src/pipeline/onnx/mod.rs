@@ -1,4 +1,4 @@
-//! ONNX: networks as graphs that other programs run.
+//! ONNX export: networks as graphs that other programs run.
 //!
 //! A graph takes grey levels from 0 to 255 at the network's size; the z-score and the three channels are in it, so that nobody gets
 //! them wrong. What its outputs mean stands beside it, as metadata.
@@ -20,25 +20,25 @@ use std::{io::Write, path::Path};
 
 /// The version of ONNX's operators.
 pub const OPSET: i64 = 18;
-/// The version of the file format that came with it.
+/// Version of ONNX's file format that came with the operators.
 const IR: i64 = 8;
 const NOTICE: &str = "not for diagnostic use";
 
-/// The input `image` `[N, 1, H, W]`, z-scored and three times over, `[N, 3, H, W]`.
+/// Adds the input `image` `[N, 1, H, W]`, z-scored and three times over, `[N, 3, H, W]`.
 pub fn film(
     graph: &Graph,
     n: Extent,
     [height, width]: [Extent; 2],
     [mean, std]: [f64; 2],
 ) -> Value {
-    let meaning = "grey levels from 0 to 255, at the network's size, not normalised";
-    let x = graph.input("image", &[n, Extent::Fixed(1), height, width], meaning);
+    let doc = "grey levels from 0 to 255, at the network's size, not normalised";
+    let x = graph.input("image", &[n, Extent::Fixed(1), height, width], doc);
     let x = graph.node("Sub", [&x, &graph.float(mean as f32)], []);
     let x = graph.node("Div", [&x, &graph.float(std as f32)], []);
     graph.concat([&x, &x, &x], 1)
 }
 
-/// A finished graph as a file's content, with words on its use beside it.
+/// Packs a finished graph into a file's content, with metadata on its use beside it.
 pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
     let program = concat!("mtpret ", env!("CARGO_PKG_VERSION"));
     let own = [("notice", NOTICE), ("program", program)];
@@ -55,12 +55,12 @@ pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
     }
 }
 
-/// Writes a model, whole or not at all; the bytes written.
+/// Writes a model, whole or not at all; gives the number of bytes written.
 ///
 /// # Errors
 /// The disk is full or the folder is not writable.
 pub fn write(path: &Path, model: &ModelProto) -> Result<u64> {
     let bytes = model.encode_to_vec();
-    file::replace(path, |file| file.write_all(&bytes))?;
+    file::put(path, |file| file.write_all(&bytes))?;
     Ok(bytes.len() as u64)
 }

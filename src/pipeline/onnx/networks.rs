@@ -3,7 +3,7 @@
 use super::{Graph, Value};
 use crate::models::{Depth, deeplab};
 
-/// C2 … C5 of images `[N, 3, H, W]` by the ResNet whose names begin with `at`; `dilation` as
+/// Adds C2 … C5 of images `[N, 3, H, W]` by the ResNet whose names begin with `at`; `dilation` as
 /// [`ResNet::dilated`](crate::models::ResNet::dilated) takes it.
 pub fn resnet(
     graph: &Graph,
@@ -27,7 +27,7 @@ pub fn resnet(
     features.try_into().unwrap_or_else(|_| unreachable!("there are four layers"))
 }
 
-/// A residual block.
+/// Adds a residual block.
 fn residual(
     graph: &Graph,
     at: &str,
@@ -62,12 +62,13 @@ fn residual(
     graph.relu(&graph.node("Add", [&y, &x], []))
 }
 
-/// The mean of C5 over each image, `[N, C]`.
+/// Adds the mean of C5 over each image, `[N, C]`.
 pub fn pooled(graph: &Graph, c5: &Value) -> Value {
     graph.reshape(&graph.mean(c5), &[0, -1])
 }
 
-/// Logits `[N, 1, H, W]` for images of `size` (height, width) from C5, by the DeepLabV3 head with these options.
+/// Adds logits `[N, 1, H, W]` for images of `size` (height, width) from C5, by the DeepLabV3 head with these
+/// options.
 pub fn deeplab(
     graph: &Graph,
     c5: &Value,

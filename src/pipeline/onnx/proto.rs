@@ -1,4 +1,5 @@
-//! ONNX's messages, as much of them as the networks here need (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>).
+//! Messages of ONNX, as much of them as the networks here need
+//! (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>).
 
 use prost::Message;
 
@@ -18,19 +19,19 @@ pub struct ModelProto {
     /// The program that wrote the file.
     #[prost(string, tag = "2")]
     pub producer_name: String,
-    /// Its version.
+    /// Version of the program that wrote the file.
     #[prost(string, tag = "3")]
     pub producer_version: String,
-    /// What the model does, for people.
+    /// Description of the model, for people.
     #[prost(string, tag = "6")]
     pub doc_string: String,
     /// The network.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphOf>,
-    /// The operators' versions.
+    /// Versions of the operators.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<OperatorSet>,
-    /// Words by key.
+    /// Metadata: words by key.
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<StringStringEntry>,
 }
@@ -38,10 +39,10 @@ pub struct ModelProto {
 /// `OperatorSetIdProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct OperatorSet {
-    /// Empty: ONNX's own operators.
+    /// Domain of the operators; empty: ONNX's own.
     #[prost(string, tag = "1")]
     pub domain: String,
-    /// Which of their versions.
+    /// Version of the operators.
     #[prost(int64, tag = "2")]
     pub version: i64,
 }
@@ -60,7 +61,7 @@ pub struct StringStringEntry {
 /// `GraphProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphOf {
-    /// What is computed, in an order in which it can be.
+    /// Nodes, in an order in which they can be computed.
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<Node>,
     /// The network's name.
@@ -69,10 +70,10 @@ pub struct GraphOf {
     /// Weights and constants.
     #[prost(message, repeated, tag = "5")]
     pub initializer: Vec<Constant>,
-    /// What the user gives.
+    /// Inputs that the user gives.
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<ValueInfo>,
-    /// What the user gets.
+    /// Outputs that the user gets.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
 }
@@ -80,19 +81,19 @@ pub struct GraphOf {
 /// `NodeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Node {
-    /// Names of what it reads; empty where an input is left out.
+    /// Names of the values that the node reads; empty where an input is left out.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// Names of what it gives.
+    /// Names of the values that the node gives.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
-    /// Its own name.
+    /// Name of the node.
     #[prost(string, tag = "3")]
     pub name: String,
-    /// The operator.
+    /// Operator of the node.
     #[prost(string, tag = "4")]
     pub op_type: String,
-    /// The operator's settings.
+    /// Settings of the operator.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
 }
@@ -100,25 +101,25 @@ pub struct Node {
 /// `AttributeProto`, of which one field is set.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
-    /// Its name.
+    /// Name of the attribute.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// A number.
+    /// Value, if it is a number.
     #[prost(float, optional, tag = "2")]
     pub f: Option<f32>,
-    /// A whole number.
+    /// Value, if it is a whole number.
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
-    /// A word.
+    /// Value, if it is a word.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
-    /// A tensor.
+    /// Value, if it is a tensor.
     #[prost(message, optional, tag = "5")]
     pub t: Option<Constant>,
-    /// Whole numbers.
+    /// Value, if it is a list of whole numbers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// Which field is set: `AttributeType`.
+    /// Kind of the field that is set: `AttributeType`.
     #[prost(int32, tag = "20")]
     pub kind: i32,
 }
@@ -127,23 +128,23 @@ impl Attribute {
     fn named(name: &str, kind: i32) -> Self {
         Self { name: name.into(), kind, ..Self::default() }
     }
-    /// A number.
+    /// An attribute of a number.
     pub fn float(name: &str, value: f32) -> Self {
         Self { f: Some(value), ..Self::named(name, 1) }
     }
-    /// A whole number.
+    /// An attribute of a whole number.
     pub fn int(name: &str, value: i64) -> Self {
         Self { i: Some(value), ..Self::named(name, 2) }
     }
-    /// A word.
+    /// An attribute of a word.
     pub fn text(name: &str, value: &str) -> Self {
         Self { s: Some(value.into()), ..Self::named(name, 3) }
     }
-    /// A tensor.
+    /// An attribute of a tensor.
     pub fn tensor(name: &str, value: Constant) -> Self {
         Self { t: Some(value), ..Self::named(name, 4) }
     }
-    /// Whole numbers.
+    /// An attribute of whole numbers.
     pub fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Self {
         let ints = values.into_iter().map(|value| value as i64).collect();
         Self { ints, ..Self::named(name, 7) }
@@ -185,13 +186,13 @@ impl Constant {
 /// `ValueInfoProto`: an input or an output.
 #[derive(Clone, PartialEq, Message)]
 pub struct ValueInfo {
-    /// Its name.
+    /// Name of the input or output.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// Its type.
+    /// Type of its values.
     #[prost(message, optional, tag = "2")]
     pub of: Option<Type>,
-    /// What it is, for people.
+    /// Description of it, for people.
     #[prost(string, tag = "3")]
     pub doc_string: String,
 }
@@ -218,7 +219,7 @@ pub struct TensorType {
 /// `TensorShapeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorShape {
-    /// Outermost first.
+    /// Dimensions, outermost first.
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dimension>,
 }

@@ -1,4 +1,4 @@
-//! Arenas written to files and read back, under torchvision's names.
+//! Arenas in files: written, and read back, under torchvision's names.
 
 use super::{File, Unexpected};
 use crate::{
@@ -34,7 +34,7 @@ pub fn put<'a>(
     Ok(())
 }
 
-/// An arena's tensor as a file has it.
+/// The tensor of an arena's entry as a file has it.
 pub fn host(entry: &Entry, values: Vec<f32>) -> HostTensor {
     HostTensor::f32(entry.file_shape.clone(), values)
 }
@@ -73,7 +73,7 @@ fn find<'a>(file: &Path, tensors: &'a Tensors, prefix: &str, entry: &Entry) -> R
     })
 }
 
-/// Under f16, adds the loss scale and how it went.
+/// Adds the loss scale and how it went, if the network is under f16.
 ///
 /// # Errors
 /// The device is lost.
@@ -114,10 +114,10 @@ pub fn take_scale(gpu: &Gpu, file: &Path, tensors: &Tensors, state: &State) -> R
 /// The mend of tensors that are not those of the run.
 const SAME: &str = "use a file that this very configuration wrote";
 
-/// The loss scale's name in checkpoints.
+/// Name of the loss scale in checkpoints.
 const SCALE: &str = "loss_scale";
 
-/// A network's weights and statistics, as torchvision would save them.
+/// Reads a network's weights and statistics, as torchvision would save them.
 ///
 /// # Errors
 /// The device is lost.

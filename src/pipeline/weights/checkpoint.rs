@@ -18,21 +18,21 @@ use std::{
 /// The name of the newest checkpoint in a run folder.
 pub const FILE: &str = "checkpoint.safetensors";
 
-/// What the keys of a run's own words begin with: films, settings and places, which go no further than its checkpoint.
+/// Prefix of the keys of a run's own metadata: films, settings and places, which go no further than its checkpoint.
 pub(crate) const BEGUN: &str = "begun.";
 
 const MAX_HEADER: u64 = 16 << 20;
-/// Tensors of a file of weights, at most.
+/// Largest number of tensors of a file of weights.
 pub(crate) const MAX_TENSORS: usize = 20_000;
-/// Axes of a tensor, at most; a convolution has four.
+/// Largest number of axes of a tensor; a convolution has four.
 const MAX_RANK: usize = 32;
-/// Bytes of a tensor's name, at most.
+/// Largest number of bytes of a tensor's name.
 const MAX_NAME: usize = 1024;
 /// The metadata key of the checksum.
 pub(crate) const CHECKSUM: &str = "blake3";
 /// The metadata key that says that this program wrote the file, and so with a checksum.
 const WRITER: &str = "written_by";
-/// Keys of metadata that files of this program had together before that.
+/// Metadata keys that files of this program had together before that.
 const OLDER: [&[&str]; 3] = [&["bundle"], &["stage", "step"], &["kind", "labels"]];
 pub(crate) const DAMAGED: &str =
     "use an earlier checkpoint, or copy the file again from where it was whole";
@@ -143,7 +143,8 @@ pub fn read(path: &Path, expected: Option<&[(String, Vec<usize>)]>) -> Result<(T
     elements(path, file, &header, |_| true)
 }
 
-/// The tensors whose names are wanted. The others are read past, as the checksum is one of all.
+/// Reads the tensors whose names are wanted. The others are read past, as the checksum is one of
+/// all.
 ///
 /// # Errors
 /// As [`read`].
@@ -152,7 +153,7 @@ pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Tensors> 
     Ok(elements(path, file, &header, wanted)?.0)
 }
 
-/// The elements behind a header, and its words without the checksum.
+/// Reads the elements behind a header, and its metadata without the checksum.
 fn elements(
     path: &Path,
     mut file: File,
@@ -202,7 +203,7 @@ fn elements(
     Ok((tensors, metadata))
 }
 
-/// What the header of a file says.
+/// Contents of a file's header.
 pub struct Infos {
     /// Types and shapes of all tensors.
     pub tensors: BTreeMap<String, TensorInfo>,
@@ -212,7 +213,7 @@ pub struct Infos {
     pub checksum: bool,
 }
 
-/// What the header of a file says.
+/// Reads the header of a file.
 ///
 /// # Errors
 /// As [`read`], as far as the header shows it.
@@ -226,22 +227,22 @@ pub fn infos(path: &Path) -> Result<Infos> {
 }
 
 fn metadata_in(header: &Header) -> Metadata {
-    let words = header.metadata().clone().unwrap_or_default().into_iter();
-    words.filter(|(key, _)| key != WRITER).collect()
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter();
+    metadata.filter(|(key, _)| key != WRITER).collect()
 }
 
 /// Whether a file without a checksum says that this program wrote it, which never leaves one out.
 fn lost_checksum(header: &Header) -> bool {
-    let Some(words) = header.metadata() else { return false };
-    let older = OLDER.iter().any(|keys| keys.iter().all(|key| words.contains_key(*key)));
-    !words.contains_key(CHECKSUM) && (words.contains_key(WRITER) || older)
+    let Some(metadata) = header.metadata() else { return false };
+    let older = OLDER.iter().any(|keys| keys.iter().all(|key| metadata.contains_key(*key)));
+    !metadata.contains_key(CHECKSUM) && (metadata.contains_key(WRITER) || older)
 }
 
 fn unreadable(path: &Path, fault: io::Error) -> Error {
     Error::io(path, fault, "name a readable checkpoint file")
 }
 
-/// The metadata alone.
+/// Reads the metadata alone.
 ///
 /// # Errors
 /// As [`read`], as far as the header shows it.
@@ -249,7 +250,7 @@ pub fn metadata(path: &Path) -> Result<Metadata> {
     Ok(metadata_in(&opened(path)?.1))
 }
 
-/// The file behind its header, and that, once it agrees with itself and with the length of the file.
+/// Opens a file, and its header, once it agrees with itself and with the length of the file.
 fn opened(path: &Path) -> Result<(File, Header)> {
     let refused = |fault| unreadable(path, fault);
     let mut file = File::open(path).map_err(refused)?;
@@ -284,7 +285,7 @@ fn opened(path: &Path) -> Result<(File, Header)> {
     Ok((file, header))
 }
 
-/// Refuses what is larger than any checkpoint, before memory is taken for it.
+/// Refuses a file that is larger than any checkpoint, before memory is taken for it.
 fn limit(path: &Path, header: u64, tensors: usize) -> Result<()> {
     if header <= MAX_HEADER && tensors <= MAX_TENSORS {
         return Ok(());

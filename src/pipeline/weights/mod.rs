@@ -2,10 +2,13 @@
 
 pub mod arenas;
 pub mod checkpoint;
+mod difference;
 mod names;
 mod pytorch;
 pub mod stem;
 mod tensor;
+
+pub use difference::{Difference, NetworkFit};
 
 use crate::{
     Error, Result,
@@ -36,7 +39,7 @@ pub fn of(path: &Path) -> PathBuf {
     if path.is_file() { path.into() } else { path.join(FILE) }
 }
 
-/// The `expected` tensors of a network by its weights or its bundle, which has no others.
+/// Reads the `expected` tensors of a network by its weights or its bundle, which has no others.
 ///
 /// # Errors
 /// A tensor is missing, of another shape or beyond a bundle's, which is told before any is read; or the file is damaged.
@@ -45,44 +48,56 @@ pub fn tensors(path: &Path, expected: &[(String, Vec<usize>)]) -> Result<Tensors
     open(path)?.matched(expected, unexpected)
 }
 
-/// What becomes of tensors that the network does not have.
+/// Treatment of tensors that the network does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unexpected {
-    /// They are an error, as by `load_state_dict(strict=True)`.
+    /// Refusal: they are an error, as by `load_state_dict(strict=True)`.
     Refuse,
-    /// They are left out.
+    /// Removal: they are left out.
     Drop,
 }
 
 /// A tensor of a file, not read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {
-    /// Its name in the file.
+    /// Name of the tensor in the file.
     pub in_file: String,
     /// The type of its elements there.
     pub dtype: Dtype,
-    /// Its extents.
+    /// Shape of the tensor.
     pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Count of the tensor's numbers.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+    /// Bytes of the tensor in the file.
+    pub fn bytes(&self) -> usize {
+        self.count() * self.dtype.bitsize() / 8
+    }
 }
 
 /// A file of weights: what it holds is known, and no tensor is read yet.
 pub struct File {
-    /// Where it lies; of a run folder the file in it.
+    /// Path of the file; of a run folder the file in it.
     pub path: PathBuf,
-    /// What wraps the names of the network's tensors in the file: `state_dict.module.`, or nothing.
+    /// Wrapper of the names of the network's tensors in the file: `state_dict.module.`, or nothing.
     pub wrapper: String,
     /// The network's tensors by name, without the wrapper.
     pub tensors: BTreeMap<String, TensorInfo>,
-    /// What lies outside of the wrapper: key encoders, queues, optimisers.
+    /// Tensors that lie outside of the wrapper: key encoders, queues, optimisers.
     pub others: Vec<TensorInfo>,
-    /// Words that travel with the tensors.
+    /// Metadata that travels with the tensors.
     pub metadata: Metadata,
-    /// Another program's safetensors file, which has no checksum: nobody can tell whether its numbers are whole.
+    /// Whether it is another program's safetensors file, which has no checksum: nobody can tell whether its
+    /// numbers are whole.
     pub unchecked: bool,
     source: Storage,
 }
 
-/// Where the elements come from.
+/// Storage that the elements come from.
 enum Storage {
     Safetensors,
     Pytorch(HashMap<String, pytorch_reader::Tensor>),
@@ -119,7 +134,7 @@ pub fn open(path: &Path) -> Result<File> {
         (Storage::Pytorch(tensors), entries, Metadata::new())
     };
     if run && unchecked {
-        // What lies in a run's folder, a run wrote.
+        // A file in a run's folder was written by a run, which leaves no checksum out.
         return Err(Error::weights(&path, "a checksum in the metadata", "none", DAMAGED));
     }
     if entries.is_empty() {
@@ -155,27 +170,28 @@ fn is_safetensors(path: &Path) -> Result<bool> {
 }
 
 impl File {
-    /// Outputs of a network's last layer in this file, classes with the background for boxes.
+    /// Number of outputs of a network's last layer in this file, classes with the background for
+    /// boxes.
     pub fn outputs(&self, of: Architecture) -> Option<usize> {
         self.tensors.get(of.kind.last())?.shape.first().copied().filter(|n| *n > 0)
     }
-    /// All tensors of a network, with as many outputs and the auxiliary head if the file has them; torchvision's own numbers
-    /// where the file has none.
+    /// Names and shapes of all tensors of a network, with as many outputs and the auxiliary head if the file has them;
+    /// torchvision's own numbers where the file has none.
     pub fn wanted(&self, of: Architecture) -> Shapes {
         let outputs = self.outputs(of).unwrap_or(of.kind.outputs());
         of.shapes(outputs, self.tensors.contains_key(AUX))
     }
-    /// All tensors of the network, floats as f32.
+    /// Reads all tensors of the network, floats as f32.
     ///
     /// # Errors
     /// [`Error::Weights`] for elements that are cut short, damaged or of a type that no weights have.
     pub fn read(&self) -> Result<Tensors> {
         self.read_some(self.tensors.keys().map(|name| (name.clone(), name.as_str())).collect())
     }
-    /// The `expected` tensors, wherever a backbone lies in the file: below `backbone.body.` (Faster R-CNN),
-    /// `backbone.` (DeepLabV3) or `encoder.`, its children named or numbered. A stem over one channel is made one over three
-    /// ([`stem::over`]). `num_batches_tracked` may be missing, and is then missing in the result. Names, shapes and
-    /// types are checked before memory is taken for any tensor.
+    /// Reads the `expected` tensors, wherever a backbone lies in the file: below `backbone.body.` (Faster R-CNN),
+    /// `backbone.` (DeepLabV3) or `encoder.`, its children named or numbered. A stem over one channel is made one over
+    /// three ([`stem::over`]). `num_batches_tracked` may be missing, and is then missing in the result. Names, shapes
+    /// and types are checked before memory is taken for any tensor.
     ///
     /// # Errors
     /// [`Error::Weights`] for the first tensor that is missing (the nearest name is given), of
@@ -188,9 +204,10 @@ impl File {
         let places = self.placed(expected, unexpected)?;
         let tensors = self.read_some(places)?;
         finite(&self.path, &tensors)?;
+        bearable(&self.path, &tensors)?;
         Ok(widened(tensors, expected))
     }
-    /// Where each of the expected tensors lies: their names, and those of [`File::tensors`].
+    /// Places of the expected tensors: their names, and those of [`File::tensors`].
     fn placed(
         &self,
         expected: &[(String, Vec<usize>)],
@@ -236,7 +253,7 @@ impl File {
         });
         placed.collect()
     }
-    /// What differs between the network's tensors and the `expected`, after all that [`File::matched`] does.
+    /// Difference between the network's tensors and the `expected`, after all that [`File::matched`] does.
     pub fn difference(&self, expected: &[(String, Vec<usize>)]) -> Difference {
         let found = self.seen(expected);
         let wanted: BTreeMap<_, _> = expected.iter().map(|(name, shape)| (name, shape)).collect();
@@ -256,7 +273,20 @@ impl File {
             misshapen: misshapen.collect(),
         }
     }
-    /// Tensors under other names: the new ones, and those of [`File::tensors`].
+    /// Compares the file with a network, whole and as its backbone.
+    pub fn fit(&self, of: Architecture) -> NetworkFit {
+        let backbone = self.difference(&of.backbone());
+        NetworkFit {
+            whole: self.difference(&self.wanted(of)),
+            backbone: backbone.missing.is_empty() && backbone.misshapen.is_empty(),
+            outputs: self.outputs(of),
+        }
+    }
+    /// Whether its stem reads one channel, of which [`stem::over`] makes three.
+    pub fn is_grey(&self) -> bool {
+        self.tensors.iter().any(|(name, entry)| stem::is(name, &entry.shape) && entry.shape[1] == 1)
+    }
+    /// Reads tensors under other names: the new ones, and those of [`File::tensors`].
     fn read_some(&self, places: BTreeMap<String, &str>) -> Result<Tensors> {
         let of_file = |name: &str| self.tensors[name].in_file.as_str();
         match &self.source {
@@ -275,17 +305,6 @@ impl File {
     }
 }
 
-/// What a file and a network do not share.
-#[derive(Debug, Default, PartialEq)]
-pub struct Difference {
-    /// Names and shapes that the file lacks.
-    pub missing: Vec<(String, Vec<usize>)>,
-    /// Names and shapes that the network lacks.
-    pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Names, the network's shapes and the file's.
-    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
-}
-
 /// The tensors with a stem of one channel made one of three where three are expected.
 fn widened(mut tensors: Tensors, expected: &[(String, Vec<usize>)]) -> Tensors {
     for (name, shape) in expected.iter().filter(|(name, shape)| stem::is(name, shape)) {
@@ -296,7 +315,7 @@ fn widened(mut tensors: Tensors, expected: &[(String, Vec<usize>)]) -> Tensors {
     tensors
 }
 
-/// All tensors of a network in a file, as [`open`] finds it, floats as f32.
+/// Reads all tensors of a network in a file, as [`open`] finds it, floats as f32.
 ///
 /// # Errors
 /// Those of [`open`] and [`File::read`].
@@ -315,7 +334,8 @@ pub fn save(path: &Path, tensors: Tensors, mut metadata: Metadata) -> Result<()>
     checkpoint::write(path, &counted(tensors), &metadata)
 }
 
-/// As [`save`], to a `.pth` that `torch.load(weights_only=True)` takes, which has no place for metadata.
+/// Writes as [`save`], to a `.pth` that `torch.load(weights_only=True)` takes, which has no place for
+/// metadata.
 ///
 /// # Errors
 /// [`Error::Io`] when the system refuses, or a tensor that is not finite; `path` is then as it was before.
@@ -342,6 +362,25 @@ pub fn finite(path: &Path, tensors: &Tensors) -> Result<()> {
     let found = format!("that the weights hold {found}");
     let mend = "use weights that were saved before they broke, and check what wrote these";
     Err(Error::weights(place, "finite numbers", found, mend))
+}
+
+/// Refuses weights with numbers whose squares f32 cannot hold, and variances below 0: a network gives NaN with either.
+fn bearable(path: &Path, tensors: &Tensors) -> Result<()> {
+    let mend = "use weights that were saved whole, and check what wrote these";
+    for (name, tensor) in tensors {
+        let numbers = tensor.as_f32();
+        let most = numbers.iter().flat_map(|v| v.iter()).fold(0.0_f32, |most, v| most.max(v.abs()));
+        let least = numbers.iter().flat_map(|v| v.iter()).fold(0.0_f32, |least, v| least.min(*v));
+        let place = || Place::from(path).item(name);
+        if !(most * most).is_finite() {
+            let found = format!("{most:e}");
+            return Err(Error::weights(place(), "numbers whose squares f32 can hold", found, mend));
+        }
+        if least < 0.0 && name.ends_with("running_var") {
+            return Err(Error::weights(place(), "variances, 0 or more", format!("{least}"), mend));
+        }
+    }
+    Ok(())
 }
 
 /// The tensors with a counter for every running mean.

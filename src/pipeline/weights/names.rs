@@ -1,9 +1,9 @@
-//! Tensor names: those of other programs, and torchvision's.
+//! Names of tensors: those of other programs, and torchvision's.
 
 use std::collections::BTreeMap;
 
-/// What training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder (of version 3 the base
-/// encoder) is the network; the key encoder and the queue stay behind.
+/// Prefixes that training scripts nest and wrap weights in. Of a MoCo checkpoint the query encoder (of version 3
+/// the base encoder) is the network; the key encoder and the queue stay behind.
 const WRAPPERS: [&str; 7] = [
     "state_dict.",
     "model_state_dict.",
@@ -14,16 +14,49 @@ const WRAPPERS: [&str; 7] = [
     COMPILED,
 ];
 
-/// What people call the one network in a module of their own: a wrapper if every name begins with it, else a place.
-const ATTRIBUTES: [&str; 2] = ["net.", "resnet."];
+/// Names that people give the one network in a module of their own: a wrapper if every name begins with it, else a
+/// place.
+const ATTRIBUTES: [&str; 11] = [
+    "net.",
+    "resnet.",
+    TEACHER,
+    STUDENT,
+    "features.",
+    "feature_extractor.",
+    "visual.",
+    "image_encoder.",
+    "online_network.",
+    "trunk.",
+    "cnn.",
+];
 
-/// What `torch.compile` puts before the names of whatever it compiles, a part of a network too.
+/// Names of the two networks of self-distillation (DINO), of which the teacher is the one that is handed on.
+const TEACHER: &str = "teacher.";
+const STUDENT: &str = "student.";
+
+/// Prefix that `torch.compile` puts before the names of whatever it compiles, a part of a network
+/// too.
 const COMPILED: &str = "_orig_mod.";
 
-/// Where a backbone lies in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's own.
-const PLACES: [&str; 6] = ["", "backbone.body.", "backbone.", "encoder.", "net.", "resnet."];
+/// Prefixes of a backbone in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's
+/// own.
+const PLACES: [&str; 13] = [
+    "",
+    "backbone.body.",
+    "backbone.",
+    "encoder.",
+    "net.",
+    "resnet.",
+    "features.",
+    "feature_extractor.",
+    "visual.",
+    "image_encoder.",
+    "online_network.",
+    "trunk.",
+    "cnn.",
+];
 
-/// A ResNet's children in their order, as an `nn.Sequential` of them numbers its tensors.
+/// Children of a ResNet in their order, as an `nn.Sequential` of them numbers its tensors.
 const CHILDREN: [(&str, &str); 7] = [
     ("0", "conv1"),
     ("1", "bn1"),
@@ -34,14 +67,14 @@ const CHILDREN: [(&str, &str); 7] = [
     ("9", "fc"),
 ];
 
-/// The names of a file with what they are wrapped in taken off.
+/// Names of a file without what they are wrapped in.
 #[derive(Debug, Default, PartialEq)]
 pub struct Unwrapped {
-    /// What was taken off, outermost first: `state_dict.module.`, or nothing.
+    /// Wrapper that was taken off, outermost first: `state_dict.module.`, or nothing.
     pub wrapper: String,
     /// Names of the network's tensors, and the same as they are in the file.
     pub inner: BTreeMap<String, String>,
-    /// Names in the file of what lies outside of the wrapper.
+    /// Names in the file of tensors that lie outside of the wrapper.
     pub outer: Vec<String>,
 }
 
@@ -54,7 +87,9 @@ pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
     let around = |inner: &BTreeMap<String, String>| {
         let begins = |wrapper: &&str| inner.keys().any(|name| name.starts_with(*wrapper));
         let all = |of: &&str| !inner.is_empty() && inner.keys().all(|name| name.starts_with(*of));
-        WRAPPERS.into_iter().find(begins).or_else(|| ATTRIBUTES.into_iter().find(all))
+        let distilled = || [TEACHER, STUDENT].iter().all(begins).then_some(TEACHER);
+        let attribute = || ATTRIBUTES.into_iter().find(all);
+        WRAPPERS.into_iter().find(begins).or_else(distilled).or_else(attribute)
     };
     while let Some(wrapper) = around(&all.inner) {
         all.wrapper += wrapper;
@@ -108,7 +143,7 @@ pub fn seen<'a>(
     views.map(view).reduce(better).unwrap_or_default()
 }
 
-/// A numbered child's name: `4.0.conv1.weight` is `layer1.0.conv1.weight`.
+/// Name of a numbered child: `4.0.conv1.weight` is `layer1.0.conv1.weight`.
 fn child(name: &str) -> String {
     let numbered = |(number, child): &(&str, &str)| {
         let rest = name.strip_prefix(number)?.strip_prefix('.')?;
@@ -141,12 +176,20 @@ mod tests {
         let plain = ["conv1.weight", "fc.bias"];
         for wrapper in
             ["_orig_mod.", "net.", "resnet.", "base_encoder.", "module._orig_mod.net.resnet."]
+                .into_iter()
+                .chain(["teacher.", "student.", "features.", "visual.", "cnn.", "trunk."])
         {
             let names = plain.map(|name| format!("{wrapper}{name}"));
             let found = unwrapped(names);
             assert_eq!(found.wrapper, wrapper);
             assert_eq!(found.inner.into_keys().collect::<Vec<_>>(), plain);
         }
+        let dino =
+            ["student.backbone.conv1.weight", "teacher.backbone.conv1.weight", "dino_loss.center"];
+        assert_eq!(inner(&dino), ["backbone.conv1.weight"]);
+        // A network beside its teacher is itself.
+        let beside = ["conv1.weight", "teacher.conv1.weight"];
+        assert_eq!(inner(&beside), beside);
         let moco3 = ["module.base_encoder.conv1.weight", "module.momentum_encoder.conv1.weight"];
         assert_eq!(inner(&moco3), ["conv1.weight"]);
         assert_eq!(inner(&["encoder._orig_mod.conv1.weight"]), ["encoder.conv1.weight"]);

@@ -15,11 +15,12 @@ use std::{
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// Views may repeat what lies in the file once; whoever asks for much more than it holds is hostile.
+/// Factor by which views may repeat what lies in the file once; whoever asks for much more than it holds is
+/// hostile.
 const MOST_REPEATED: u64 = 4;
 const FEW_BYTES: u64 = 1 << 20;
 
-/// The tensors of a `.pth` of any PyTorch, not read yet.
+/// Opens the tensors of a `.pth` of any PyTorch, not read yet.
 ///
 /// # Errors
 /// [`Error::Io`] for a file that cannot be read; [`Error::Weights`] for one that is cut short, damaged, of another
@@ -61,10 +62,13 @@ fn holds_arrays(path: &Path) -> bool {
     let mut begin = Vec::new();
     let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut begin));
     let named = |word: &&[u8]| begin.windows(word.len()).any(|bytes| bytes == *word);
-    read.is_ok() && [&b"numpy.core.multiarray"[..], b"numpy._core.multiarray"].iter().any(named)
+    // Protocol 5 makes them from a buffer.
+    let makers = ["numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric"];
+    let makers = makers.into_iter().chain(["numpy._core.numeric"]);
+    read.is_ok() && makers.map(str::as_bytes).any(|maker| named(&maker))
 }
 
-/// The elements of a tensor of the file at `path`.
+/// Reads the elements of a tensor of the file at `path`.
 ///
 /// # Errors
 /// [`Error::Weights`] for a storage that is cut short or damaged, or of a type that no weights have.
@@ -85,7 +89,7 @@ pub fn read(path: &Path, tensor: &Tensor) -> Result<HostTensor> {
     Ok(decoded.unwrap_or_else(|| unreachable!("the type was asked for")))
 }
 
-/// PyTorch's name of an element type as safetensors has it.
+/// PyTorch's element type as safetensors has it.
 pub fn dtype(dtype: DType) -> Dtype {
     match dtype {
         DType::F64 => Dtype::F64,
@@ -110,7 +114,7 @@ pub fn dtype(dtype: DType) -> Dtype {
 /// # Errors
 /// [`Error::Io`] when the system refuses; `path` is then as it was before.
 pub fn write(path: &Path, tensors: &Tensors) -> Result<()> {
-    file::replace(path, |file| {
+    file::put(path, |file| {
         // Tensors lie aligned, so that they can be mapped into memory.
         let plain = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         let aligned = plain.with_alignment(64);
@@ -158,7 +162,7 @@ fn pickle(tensors: &Tensors) -> Vec<u8> {
         // False.
         out.0.push(b'\x89');
         out.dict();
-        // All of it as one tuple, and the call.
+        // The arguments as one tuple, and the call.
         out.0.extend(b"tR");
     }
     // Everything since the mark into the dict, and the end.
@@ -166,7 +170,7 @@ fn pickle(tensors: &Tensors) -> Vec<u8> {
     out.0
 }
 
-/// Elements from one index of an axis to the next.
+/// Strides of a shape: elements from one index of an axis to the next.
 fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];
     for axis in (1..shape.len()).rev() {
@@ -182,7 +186,7 @@ impl Pickle {
     fn global(&mut self, module: &str, name: &str) {
         self.0.extend(format!("c{module}\n{name}\n").bytes());
     }
-    /// An empty `OrderedDict`: the class called with an empty tuple.
+    /// Writes an empty `OrderedDict`: the class called with an empty tuple.
     fn dict(&mut self) {
         self.global("collections", "OrderedDict");
         self.0.extend(b")R");

@@ -1,4 +1,4 @@
-//! A network's first convolution reads three channels, or one: of a grey film, which has three equal channels, both
+//! First convolution of a network over three channels, or one: of a grey film, which has three equal channels, both
 //! can be the same function.
 
 use crate::weights::checkpoint::HostTensor;
@@ -9,7 +9,8 @@ pub fn is(name: &str, shape: &[usize]) -> bool {
     first && matches!(shape, [_, 1 | 3, _, _])
 }
 
-/// The same weights `[K, C, R, S]` over `channels` channels, 1 or 3, for films whose channels are equal.
+/// Converts the weights to `[K, C, R, S]` over `channels` channels, 1 or 3, for films whose channels are
+/// equal.
 ///
 /// ```text
 /// three from one:  w[k,c] = w[k] / 3, so that their sum is w[k] and weight decay treats the channels alike

@@ -9,11 +9,11 @@ const _: () = assert!(cfg!(target_endian = "little"));
 /// The elements of a tensor, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Elements {
-    /// Weights, statistics, momentum, queue.
+    /// Floats: weights, statistics, momentum, queue.
     F32(Vec<f32>),
-    /// Counters and indices.
+    /// Integers: counters and indices.
     I64(Vec<i64>),
-    /// Flags and opaque bytes.
+    /// Bytes: flags and opaque data.
     U8(Vec<u8>),
 }
 
@@ -22,7 +22,7 @@ pub enum Elements {
 pub struct HostTensor {
     /// Extents, outermost first; none for a scalar.
     pub shape: Vec<usize>,
-    /// As many elements as the product of the extents.
+    /// Elements, as many as the product of the extents.
     pub data: Elements,
 }
 
@@ -47,8 +47,8 @@ impl HostTensor {
         if let Elements::I64(data) = &self.data { Some(data) } else { None }
     }
 
-    /// A tensor of little-endian `bytes`: floats of any width become f32 (those beyond its range
-    /// infinite), integers i64, u8 and bool u8; nothing for any other type.
+    /// Decodes a tensor of little-endian `bytes`: floats of any width become f32 (those beyond its
+    /// range infinite), integers i64, u8 and bool u8; nothing for any other type.
     pub(crate) fn decode(dtype: Dtype, shape: Vec<usize>, bytes: &[u8]) -> Option<Self> {
         fn each<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
             bytes.as_chunks().0.iter().map(|&element| convert(element)).collect()

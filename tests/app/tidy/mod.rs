@@ -110,10 +110,13 @@ fn unused_shaders(root: &Path) -> Vec<String> {
     let unused = |shader: &&File| {
         let (folder, stem) = (shader.folder(), shader.stem());
         if shader.name.starts_with("shaders/shared/") {
-            // The loader may put one shared file in another's place.
-            let (import, instead) = (format!("#import {stem}"), format!("=> \"{stem}\""));
+            // The loader may put one shared file in another's place, or behind it.
+            let path = shader.name.trim_start_matches("shaders/").trim_end_matches(".wgsl");
+            let import = format!("#import {stem}");
+            let by_loader = [format!("=> \"{stem}\""), format!("\" \"{path}\"")];
+            let loads = |source: &File| by_loader.iter().any(|how| source.text.contains(how));
             !shaders.iter().any(|other| other.text.lines().any(|line| line.trim() == import))
-                && !sources.iter().any(|source| source.text.contains(&instead))
+                && !sources.iter().any(loads)
         } else {
             let (name, import) =
                 (format!("\"{folder}/{stem}\""), format!("#import {folder}/{stem}"));

@@ -1,5 +1,5 @@
-//! What compilers that take floats for real numbers ("fast math", as Metal's by default and some of DX12's) may make of a
-//! kernel: every case of every op must be right all the same.
+//! Fast math: what compilers that take floats for real numbers, as Metal's by default and some of DX12's, may make of
+//! a kernel: every case of every op must be right all the same.
 //!
 //! Two such compilers, which differ where there is a choice: one regroups sums to the right, `(a + b) + c` to `a + (b + c)`,
 //! and fuses products into sums; the other regroups to the left and divides by multiplying. Both cancel what is equal
@@ -247,7 +247,7 @@ fn is_scalar(module: &Module, all: &Rebuild, of: Handle<Expression>) -> bool {
 fn device(rewrite: Rewrite) -> Gpu {
     let options = DeviceOptions {
         poison: true,
-        matrices: Matrices::ByHand,
+        matrices: Matrices::ByHand { side: 16, lanes: 32 },
         rewrite: Some(rewrite),
         ..DeviceOptions::default()
     };

@@ -7,6 +7,8 @@ pub struct Stage {
     pub instructions: usize,
     /// Multiply-adds.
     pub fma: usize,
+    /// Products of matrices.
+    pub matrices: usize,
     /// Bytes that a lane reads from workgroup memory.
     pub bytes: usize,
 }
@@ -66,13 +68,8 @@ fn bytes(name: &str) -> usize {
         }
 }
 
-/// The loop of a program that a barrier is in.
-///
-/// # Errors
-/// There is none or more than one, a loop within it, of whose trips the text says nothing, or an instruction that the
-/// disassembler does not know.
-pub fn stage(text: &str) -> Result<Stage, String> {
-    let blocks = blocks(text);
+/// The loops of a program, as the places of their first and last blocks.
+fn loops(blocks: &[Block]) -> Vec<(usize, usize)> {
     let place = |number: usize| blocks.iter().position(|block| block.0 == number);
     let mut loops = Vec::new();
     for (at, (_, instructions)) in blocks.iter().enumerate() {
@@ -80,28 +77,60 @@ pub fn stage(text: &str) -> Result<Stage, String> {
             instructions.iter().flat_map(|i| targets(i)).filter_map(place).filter(|to| *to <= at);
         loops.extend(back.map(|to| (to, at)));
     }
-    let within =
-        |(from, to): &(usize, usize)| blocks[*from..=*to].iter().flat_map(|block| &block.1);
-    let is_stage = |l: &&(usize, usize)| within(l).any(|i| i.starts_with("s_barrier"));
+    loops
+}
+
+fn within(blocks: &[Block], (from, to): (usize, usize)) -> impl Iterator<Item = &String> {
+    blocks[from..=to].iter().flat_map(|block| &block.1)
+}
+
+fn counted<'a>(instructions: impl Iterator<Item = &'a String>) -> Stage {
+    let mut counted = Stage::default();
+    for instruction in instructions {
+        let name = instruction.split_whitespace().next().unwrap_or_default();
+        counted.instructions += 1;
+        counted.fma += usize::from(is_fma(name));
+        counted.matrices += usize::from(name.starts_with("v_wmma"));
+        counted.bytes += bytes(name);
+    }
+    counted
+}
+
+/// The loop of a program that a barrier is in.
+///
+/// # Errors
+/// There is none or more than one, a loop within it, of whose trips the text says nothing, or an instruction that the
+/// disassembler does not know.
+pub fn stage(text: &str) -> Result<Stage, String> {
+    let blocks = blocks(text);
+    let loops = loops(&blocks);
+    let is_stage = |l: &&(usize, usize)| within(&blocks, **l).any(|i| i.starts_with("s_barrier"));
     let [stage] = loops.iter().filter(is_stage).collect::<Vec<_>>()[..] else {
         return Err(format!("not one loop with a barrier among {loops:?}"));
     };
     if loops.iter().any(|l| l != stage && l.0 >= stage.0 && l.1 <= stage.1) {
         return Err(format!("a loop within that of the stages, {loops:?}"));
     }
-    let mut counted = Stage::default();
-    for instruction in within(stage) {
-        let name = instruction.split_whitespace().next().unwrap_or_default();
-        if instruction.contains("invalid") {
-            return Err(format!(
-                "an instruction that the disassembler does not know: {instruction}"
-            ));
+    match within(&blocks, *stage).find(|i| i.contains("invalid")) {
+        None => Ok(counted(within(&blocks, *stage))),
+        Some(unknown) => {
+            Err(format!("an instruction that the disassembler does not know: {unknown}"))
         }
-        counted.instructions += 1;
-        counted.fma += usize::from(is_fma(name));
-        counted.bytes += bytes(name);
     }
-    Ok(counted)
+}
+
+/// The innermost loop of a program that has products of matrices. What the disassembler does not know is counted among its
+/// instructions: it is an instruction on numbers of 16 bits, of which there are few.
+///
+/// # Errors
+/// There is none.
+pub fn stage_of_matrices(text: &str) -> Result<Stage, String> {
+    let blocks = blocks(text);
+    let all = loops(&blocks).into_iter();
+    let all = all.filter(|l| within(&blocks, *l).any(|i| i.starts_with("v_wmma")));
+    let stage = all.min_by_key(|(from, to)| to - from);
+    let stage = stage.ok_or("no loop has a product of matrices")?;
+    Ok(counted(within(&blocks, stage)))
 }
 
 #[test]
@@ -110,13 +139,18 @@ fn both_ways_to_write_machine_code_are_read() {
                 \tds_read2_b32 v[0:1], v4\n\tds_load_2addr_stride64_b64 v[0:3], v4\n\
                 \tv_dual_fmac_f32 v1, v2, v3 :: v_dual_fmac_f32 v4, v5, v6\n\tv_fma_f32 v1, v2, v3, v1\n\
                 \tv_mul_f32 v1, v2, v3\n\ts_cbranch_scc1 BB2\nBB3:\n\tv_fmac_f32 v1, v2, v3\n\ts_endpgm\n";
-    let wanted = Stage { instructions: 9, fma: 3, bytes: 16 + 8 + 16 };
+    let wanted = Stage { instructions: 9, fma: 3, bytes: 16 + 8 + 16, matrices: 0 };
     assert_eq!(stage(llvm), Ok(wanted));
     let mesa = "BB1\n/* logical preds: BB0 */\n\ts_barrier_signal imm:-1\n\
                 \t v4: %528:v[84-87] = ds_read_b128 %526:v[8] offset0:8192 storage:shared\n\
                 \t v1: %571:v[36] = v_fmac_f32 %1436:v[84], %1447:v[94], %503:v[36]\n\ts_branch BB1\nBB2\n\ts_endpgm\n";
-    assert_eq!(stage(mesa), Ok(Stage { instructions: 4, fma: 1, bytes: 16 }));
+    assert_eq!(stage(mesa), Ok(Stage { instructions: 4, fma: 1, bytes: 16, matrices: 0 }));
     let nested = "BB1:\n\ts_barrier\nBB2:\n\tv_fmac_f32 v1, v2, v3\n\ts_cbranch_scc0 BB2\nBB3:\n\ts_branch BB1\n";
     assert!(stage(nested).unwrap_err().contains("within"), "{:?}", stage(nested));
     assert!(stage("BB1:\n\ts_endpgm\n").unwrap_err().contains("not one"));
+    let matrices = "BB1:\n\ts_barrier\nBB2:\n\tv_wmma_f32_16x16x16_f16 v[0:7], v[8:15], v[16:23], v[0:7]\n\
+                    \t(invalid instruction)\n\ts_cbranch_scc0 BB2\nBB3:\n\ts_branch BB1\n";
+    let wanted = Stage { instructions: 3, matrices: 1, ..Stage::default() };
+    assert_eq!(stage_of_matrices(matrices), Ok(wanted));
+    assert!(stage_of_matrices(nested).is_err());
 }

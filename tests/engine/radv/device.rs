@@ -1,6 +1,9 @@
 //! Mesa's driver for AMD's GPUs without a GPU: it compiles, and says what became of it.
 
-use ash::{khr::pipeline_executable_properties, vk};
+use ash::{
+    khr::{cooperative_matrix, pipeline_executable_properties},
+    vk,
+};
 use std::{collections::BTreeMap, ffi::CStr};
 
 /// What a compiler made of a kernel.
@@ -17,6 +20,8 @@ pub struct Device {
     executables: pipeline_executable_properties::Device,
     /// Lanes of the narrowest subgroup.
     pub narrowest: u32,
+    /// Whether a subgroup multiplies matrices of 16 × 16 f16 at once, adding the products in f32.
+    pub matrices: bool,
     // The library must outlive what was asked of it.
     _entry: ash::Entry,
 }
@@ -26,6 +31,32 @@ fn name(of: &[std::ffi::c_char]) -> String {
     let bytes: Vec<u8> = of.iter().map(|c| c.cast_unsigned()).collect();
     let name = CStr::from_bytes_until_nul(&bytes).expect("a name that ends");
     name.to_string_lossy().into_owned()
+}
+
+/// Whether a device lists matrices of 16 × 16 f16 whose products are added in f32.
+///
+/// # Safety
+/// The device is of the instance, and that of the library.
+unsafe fn lists_matrices(
+    entry: &ash::Entry,
+    instance: &ash::Instance,
+    physical: vk::PhysicalDevice,
+) -> bool {
+    let (f16, f32) = (vk::ComponentTypeKHR::FLOAT16, vk::ComponentTypeKHR::FLOAT32);
+    let is_ours = |m: &vk::CooperativeMatrixPropertiesKHR| {
+        [m.m_size, m.n_size, m.k_size] == [16; 3]
+            && [m.a_type, m.b_type, m.c_type, m.result_type] == [f16, f16, f32, f32]
+    };
+    let wanted = cooperative_matrix::NAME.to_string_lossy();
+    // SAFETY: as this function's; what the extension has is asked only of a device that has it.
+    unsafe {
+        let extensions = instance.enumerate_device_extension_properties(physical);
+        let has = extensions.unwrap_or_default().iter().any(|e| name(&e.extension_name) == wanted);
+        let of = cooperative_matrix::Instance::new(entry, instance);
+        has && of
+            .get_physical_device_cooperative_matrix_properties(physical)
+            .is_ok_and(|listed| listed.iter().any(is_ours))
+    }
 }
 
 impl Device {
@@ -48,15 +79,29 @@ impl Device {
                     .pipeline_executable_info(true);
             let mut model =
                 vk::PhysicalDeviceVulkanMemoryModelFeatures::default().vulkan_memory_model(true);
-            let extensions = [pipeline_executable_properties::NAME.as_ptr()];
+            let mut f16 = vk::PhysicalDeviceShaderFloat16Int8Features::default();
+            let mut in_memory = vk::PhysicalDevice16BitStorageFeatures::default();
+            let mut cooperative = vk::PhysicalDeviceCooperativeMatrixFeaturesKHR::default();
+            let mut extensions = vec![pipeline_executable_properties::NAME.as_ptr()];
+            let matrices = lists_matrices(&entry, &instance, physical);
+            if matrices {
+                extensions.push(cooperative_matrix::NAME.as_ptr());
+                f16 = f16.shader_float16(true);
+                in_memory = in_memory.storage_buffer16_bit_access(true);
+                cooperative = cooperative.cooperative_matrix(true);
+            }
             let info = vk::DeviceCreateInfo::default()
                 .queue_create_infos(&queue)
                 .enabled_extension_names(&extensions)
                 .push_next(&mut executables)
-                .push_next(&mut model);
+                .push_next(&mut model)
+                .push_next(&mut f16)
+                .push_next(&mut in_memory);
+            let info = if matrices { info.push_next(&mut cooperative) } else { info };
             let device = instance.create_device(physical, &info, None).expect("a device");
             let executables = pipeline_executable_properties::Device::new(&instance, &device);
-            Some(Self { device, executables, narrowest: sizes.min_subgroup_size, _entry: entry })
+            let narrowest = sizes.min_subgroup_size;
+            Some(Self { device, executables, narrowest, matrices, _entry: entry })
         }
     }
     /// What the driver makes of a kernel with so many bindings.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::films::film;
-use mtpret_pipeline::data::{Dataset, Flaw, Kind, Level, RecognisedSet, Source, Split, detect};
+use mtpret_pipeline::data::{Dataset, Flaw, Kind, Level, RecognisedSet, Source, Split, recognise};
 use serde_json::json;
 
 pub fn text(path: &Path, text: &str) {
@@ -20,7 +20,7 @@ pub fn films(root: &Path, names: &[&str]) {
 
 /// The one set below a folder, and what it reads with nothing taken out of the training part.
 pub fn only(root: &Path) -> (RecognisedSet, Dataset, Vec<Flaw>) {
-    let mut found = detect(root).unwrap();
+    let mut found = recognise(root).unwrap();
     let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
     assert_eq!(found.len(), 1, "{whats:?}");
     let found = found.remove(0);
@@ -374,7 +374,7 @@ fn labels_that_cannot_be_read_are_named() {
         let dir = tempfile::tempdir().unwrap();
         films(dir.path(), &["a.png", "b.png"]);
         make(dir.path());
-        let found = detect(dir.path()).unwrap();
+        let found = recognise(dir.path()).unwrap();
         let whats: Vec<String> = found.into_iter().map(|found| found.what).collect();
         assert_eq!(whats.len(), 1, "{whats:?}");
         whats[0].clone()

@@ -1,3 +1,5 @@
+//! Faults of data sets: each is an error that says what is wrong, and how to mend it.
+
 use std::{
     fs::{create_dir_all, write},
     path::Path,

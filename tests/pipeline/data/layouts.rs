@@ -6,7 +6,7 @@ use std::{fs::create_dir_all, path::Path};
 use super::divisions::{counts, films, mask, only, text};
 use crate::films::film;
 use image::{GrayAlphaImage, ImageFormat, LumaA, Rgb, RgbImage};
-use mtpret_pipeline::data::{Kind, Level, RecognisedSet, Source, Split, Subject, audit, detect};
+use mtpret_pipeline::data::{Kind, Level, RecognisedSet, Source, Split, Subject, audit, recognise};
 
 /// Six films in each of these folders, called as it.
 fn filled(root: &Path, folders: &[&str]) {
@@ -26,7 +26,7 @@ fn crossed(outer: &[&str], inner: &[&str]) -> Vec<String> {
 fn found(make: impl Fn(&Path)) -> (tempfile::TempDir, Vec<RecognisedSet>) {
     let dir = tempfile::tempdir().unwrap();
     make(dir.path());
-    let found = detect(dir.path()).unwrap();
+    let found = recognise(dir.path()).unwrap();
     (dir, found)
 }
 
@@ -324,7 +324,7 @@ fn masks_that_mean_something_else_are_said_to() {
         filled(root, &["images"]);
         (0..6).for_each(|n| film(&root.join(format!("masks/images{n}.png")), 255));
     });
-    let subject = Subject { source: all[0].source.clone(), pretraining: false };
+    let subject = Subject { source: all[0].source.clone(), pretraining: false, unread: vec![] };
     let audit = audit(&[subject], &|_, _| ()).unwrap();
     let full = audit.findings.iter().find(|finding| finding.what == "full masks").unwrap();
     assert_eq!(full.level, Level::Warning);

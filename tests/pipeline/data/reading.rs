@@ -1,3 +1,5 @@
+//! Readers of folders and tables: labels, patients and parts.
+
 use std::{fs::write, path::Path};
 
 use crate::films::{film, shared_patients};

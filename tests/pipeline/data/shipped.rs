@@ -1,3 +1,5 @@
+//! The sample that comes with the program: balanced, divided by patient, and whole.
+
 use std::{collections::BTreeSet, path::Path};
 
 use crate::films::{sample, shared_patients};

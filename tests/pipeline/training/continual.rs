@@ -1,4 +1,4 @@
-//! What stage 2 hands from visit to visit: weights, momentum, anchor.
+//! State that stage 2 hands from visit to visit: weights, momentum, anchor.
 
 use super::{augment, data, open, optim, source};
 use mtpret_engine::Error;

@@ -15,7 +15,6 @@ use mtpret_pipeline::{
     train::{
         Device,
         config::{Augment, Data, KeyBn, Optim},
-        schedule::Schedule,
         stages::moco::{Contrast, MocoModel, MocoStep},
         step::optimizer::Update,
         tasks::{
@@ -60,16 +59,7 @@ fn augment() -> Augment {
 }
 
 fn optim() -> Optim {
-    Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 1e-4,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-        lars: None,
-    }
+    Optim { weight_decay: 1e-4, ..Optim::constant(0.01) }
 }
 
 /// A source of films in a folder per class.
@@ -116,7 +106,7 @@ struct Films {
 
 impl Films {
     fn of(greys: &[u8], pixels: usize) -> Samples<'_> {
-        Samples::films(greys.chunks(pixels).map(Grey::Bytes).collect())
+        Samples::images(greys.chunks(pixels).map(Grey::Bytes).collect())
     }
     /// What the fields of a task take.
     fn labelled(&self) -> [Samples<'_>; 3] {

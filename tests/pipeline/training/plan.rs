@@ -1,4 +1,4 @@
-//! Where transients lie.
+//! Places of transients in memory.
 
 use super::{
     augment, data, films, moco, moco_step, numbers, open, stepper, task, task_model, task_step,

@@ -1,4 +1,4 @@
-//! What a step does once it is recorded: the same, and nothing else.
+//! Replay of a recorded step: it does the same, and nothing else.
 
 use super::{
     augment, data, films, moco, moco_step, numbers, open, optim, source, stepper, task, task_model,

@@ -1,4 +1,4 @@
-//! How weights move: L²-SP, moving average, the rate in the step's record.
+//! Updates of weights: L²-SP, moving average, the rate in the step's record.
 
 use super::{open, optim};
 use mtpret_engine::{

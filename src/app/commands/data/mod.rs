@@ -7,7 +7,6 @@ mod show;
 use crate::{Error, Result};
 use mtpret_engine::file;
 use mtpret_pipeline::data::{self, Roots, Source, Split};
-use serde::Serialize;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -18,7 +17,7 @@ use std::{
 ///
 /// Example: mtpret data detect films/ >> my.toml          # what lies there, as TOML
 ///          mtpret data check films/ --html check.html    # what is wrong with it
-///          mtpret data splits films/ -o splits.csv       # who is where, by patient
+///          mtpret data splits films/ -o splits.csv       # which part each film is in, by patient
 ///          mtpret data pack finetune/resnet18 --data films/ -o films.pack
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -38,7 +37,7 @@ enum DataCommand {
 
 /// Recognise the data sets in a folder, and print the TOML to use.
 ///
-/// Known are the paper's eleven data sets and five more, by files that only they have; of others the layout is told: a folder
+/// Known are the paper's eleven data sets and four more, by files that only they have; of others the layout is told: a folder
 /// for each class, a table, COCO JSON, YOLO texts, Pascal VOC XML, films with masks, films alone. What is printed can be put into
 /// a configuration as it is; all that is not printed is at its default. A known set that serves several purposes is printed once
 /// for each: keep the one that you need.
@@ -53,7 +52,7 @@ struct Detect {
     json: bool,
 }
 
-/// Divide a data set by patient, and write who is where, with a hash of each film.
+/// Divide a data set by patient, and write which part each film is in, with its hash
 ///
 /// The file makes the division repeatable anywhere: name it in the configuration, `splits = "splits.csv"` under `[[source]]`.
 /// Whoever trains on it is refused films that are not those it was written for. No patient is in two parts; films with
@@ -78,7 +77,7 @@ struct Splits {
     /// What the set is used for, where it serves several purposes: classify, segment, detect, pretrain.
     #[arg(long)]
     task: Option<String>,
-    /// Of the division.
+    /// Seed of the split.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Where the table goes [default: standard output].
@@ -104,8 +103,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The data sets in a folder, of which there must be one.
-pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::RecognisedSet>> {
-    let found = data::detect(folder)?;
+pub(in crate::commands) fn found(
+    folder: &Path,
+) -> Result<(Vec<data::RecognisedSet>, Vec<data::UnreadLabels>)> {
+    let (found, unread) = data::recognise_all(folder)?;
     if found.is_empty() {
         return Err(Error::data(
             folder,
@@ -114,24 +115,15 @@ pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::RecognisedSe
             "name the folder into which the data set was unpacked",
         ));
     }
-    Ok(found)
-}
-
-/// Sources as a configuration has them.
-#[derive(Serialize)]
-struct Printed {
-    source: [toml::Table; 1],
+    Ok((found, unread))
 }
 
 fn detect(args: &Detect) -> Result<()> {
-    for data::RecognisedSet { source, what } in found(&args.folder)? {
-        let keys = source.own_keys()?;
+    for data::RecognisedSet { source, what } in found(&args.folder)?.0 {
         if args.json {
-            println!("{}", serde_json::json!({ "what": what, "source": keys }));
+            println!("{}", serde_json::json!({ "what": what, "source": source.own_keys()? }));
         } else {
-            let text =
-                toml::to_string(&Printed { source: [keys] }).expect("a source is plain data");
-            println!("# {what}\n{text}");
+            println!("{}", source.section(&what)?);
         }
     }
     Ok(())
@@ -162,11 +154,16 @@ fn splits(args: &Splits) -> Result<()> {
         let task = found.source.task.map(|t| format!("{t:?}").to_lowercase());
         wanted.is_none() || wanted == task.as_deref()
     };
-    let Some(data::RecognisedSet { mut source, .. }) = found(&args.folder)?.into_iter().find(fits)
-    else {
+    let (found, unread) = found(&args.folder)?;
+    let Some(at) = found.iter().position(fits) else {
         let expected = format!("a data set for the task {}", wanted.unwrap_or(""));
         return Err(Error::data(&args.folder, expected, "none", "leave --task out"));
     };
+    let mut source = found[at].source.clone();
+    for labels in unread.iter().filter(|labels| labels.set == at) {
+        let why = format!("{}: labels that cannot be read: {}", source.name, labels.why);
+        eprintln!("warning: {}", crate::print::line(&why));
+    }
     source.locate(&Roots::default())?;
     if let Some(file) = &args.verify {
         return verify(source, file);
@@ -193,7 +190,7 @@ fn splits(args: &Splits) -> Result<()> {
     let text = data::division_table(&dataset, &source.root)?;
     match &args.output {
         None => crate::print::data(&text),
-        Some(file) => file::replace(file, |f| f.write_all(text.as_bytes()))?,
+        Some(file) => file::put(file, |f| f.write_all(text.as_bytes()))?,
     }
     said(&dataset, moved, args.output.as_deref());
     Ok(())

@@ -26,7 +26,7 @@ pub struct Args {
     /// The folder of a fine-tuning run, or a bundle.
     #[arg(value_name = "RUN|BUNDLE")]
     run: PathBuf,
-    /// Which part.
+    /// Part of the data set to measure.
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
     /// The folder of the data set [default: where the run found it; a bundle keeps no place].

@@ -34,7 +34,7 @@ pub struct Common {
     /// Folder of the run [default: runs/<stage>].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Go on with a run that was interrupted, bit for bit as if it had not been.
+    /// Resume a run that was interrupted, bit for bit as if it had not been.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data"])]
     resume: Option<PathBuf>,
     /// Go on although films, settings or the machine are not what the run began with; what differs is said.
@@ -70,7 +70,7 @@ impl Common {
         Ok((config, folder, resume))
     }
     fn gpu(&self) -> Result<Device> {
-        self.settings.device.open()
+        self.settings.device.open_for_training()
     }
     /// Does the work of a run, which is this process's meanwhile. A lost device is opened again as often as was asked for.
     ///

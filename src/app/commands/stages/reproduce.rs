@@ -42,7 +42,7 @@ pub struct Args {
     /// Folder of the run.
     #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
     run: PathBuf,
-    /// Go on with a run.
+    /// Resume a run.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "run", "data", "budget"])]
     resume: Option<PathBuf>,
     /// Go on although films, settings or the machine are not what the run began with; what differs is said.
@@ -63,7 +63,7 @@ pub struct Args {
     /// Say what would be run, how long it would take and what memory it needs, and stop.
     #[arg(long)]
     dry_run: bool,
-    /// One setting, for example --set moco.epochs=5; those of MTPRET_SET, apart by blanks, come first.
+    /// One setting, for example --set moco.epochs=5; those of MTPRET_SET, separated by spaces, come first.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Print readings, cells and estimates as JSON, one object a line, on standard output.
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     locate(&mut config, &args.folders, &watch)?;
     let inits = chosen(args, &mut config)?;
-    let gpu = args.device.open()?;
+    let gpu = args.device.open_for_training()?;
     let (inits, missing) = Experiment::available(&config, inits);
     if args.dry_run || (args.budget.is_some() && !resume) {
         watch.note("timing every distinct stage");

@@ -1,31 +1,32 @@
-//! Steps of a method and what each changes: dots, and arrows from one to another.
+//! Chart of an ablation: steps of a method and what each changes, as dots, and arrows from one to
+//! another.
 
 use super::{
     Anchor, BAND, Canvas, Estimate, GRID, INK, RULE, Rect, SOFT, axis::Axis, head_height, shorten,
 };
 use crate::report::fixed;
 
-/// A step: what it is called and its figure.
+/// Step of a method: its name and its figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AblationStep {
-    /// Such as an initialisation, or what was left out.
+    /// Name of the step, such as an initialisation, or what was left out.
     pub name: String,
     /// The figure, `None` where there is none.
     pub estimate: Option<Estimate>,
-    /// The earlier step that it is compared with.
+    /// Index of the earlier step that it is compared with.
     pub from: Option<usize>,
 }
 
-/// Figures of steps with arrows, as the paper's Fig. 4.
+/// Chart of steps' figures with arrows, as the paper's Fig. 4.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AblationChart {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
     /// The vertical axis; more is better.
     pub axis: Axis,
-    /// From left to right.
+    /// Steps from left to right.
     pub steps: Vec<AblationStep>,
-    /// Places after the decimal point of figures and differences.
+    /// Number of places after the decimal point of figures and differences.
     pub decimals: usize,
 }
 
@@ -104,7 +105,7 @@ pub(super) fn draw(chart: &AblationChart, canvas: &mut Canvas, place: Rect) {
     }
 }
 
-/// The difference beside a long arrow, or below a short one.
+/// Draws the difference beside a long arrow, or below a short one.
 fn change(canvas: &mut Canvas, change: f64, [x, from, to]: [f64; 3], decimals: usize) {
     let sign = if change < 0.0 { "−" } else { "+" };
     let text = format!("{sign}{}", fixed(change.abs(), decimals));
@@ -121,7 +122,7 @@ fn name(canvas: &mut Canvas, text: &str, at: [f64; 2]) {
     canvas.text(at, Anchor::End, INK, &style, &shorten(text, 120.0, 12.0));
 }
 
-/// An upright arrow, coloured by whether it points up.
+/// Draws an upright arrow, coloured by whether it points up.
 fn arrow(canvas: &mut Canvas, x: f64, from: f64, to: f64) {
     let (colour, back) = if to <= from { (BETTER, 6.0) } else { (WORSE, -6.0) };
     canvas.line([x, from], [x, to], colour, "stroke-width=\"2\"");

@@ -1,6 +1,6 @@
 //! Axes: from numbers to places, and round numbers for the ticks.
 
-/// What an axis shows and how.
+/// Axis of a chart: its quantity and its scale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
     /// The quantity, with its unit.
@@ -10,17 +10,17 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// Equal differences are equally long.
+    /// A linear axis: equal differences are equally long.
     pub fn linear(title: impl Into<String>) -> Self {
         Self { title: title.into(), log: false }
     }
 
-    /// Equal factors are equally long; only positive numbers can be shown.
+    /// A logarithmic axis: equal factors are equally long; only positive numbers can be shown.
     pub fn log(title: impl Into<String>) -> Self {
         Self { title: title.into(), log: true }
     }
 
-    /// Where a number stands before scaling: itself, or its decimal logarithm. `None` if the axis
+    /// Position of a number before scaling: itself, or its decimal logarithm. `None` if the axis
     /// cannot show it.
     pub(super) fn position(&self, value: f64) -> Option<f64> {
         match self.log {
@@ -117,13 +117,13 @@ impl Scale {
         Self { low, high, ticks }
     }
 
-    /// Where a position lies between the ends, 0 to 1.
+    /// Share of the way between the ends at which a position lies, 0 to 1.
     pub fn fraction(&self, position: f64) -> f64 {
         (position - self.low) / (self.high - self.low)
     }
 }
 
-/// 1, 2 or 5 times a power of ten, the one whose ratio to `step` is nearest to 1.
+/// The number of 1, 2 or 5 times a power of ten whose ratio to `step` is nearest to 1.
 fn nice_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     let factor = step / power;
@@ -133,7 +133,7 @@ fn nice_step(step: f64) -> f64 {
     power * nearest.map_or(10.0, |(nice, _)| nice)
 }
 
-/// A tick's number, with as many places as `step` needs; `most` is the greatest on the axis.
+/// Label of a tick, with as many places as `step` needs; `most` is the greatest on the axis.
 fn label(value: f64, step: f64, most: f64) -> String {
     let exponent = |x: f64| (x.log10() + 1e-9).floor() as i32;
     if !(1e-3..1e6).contains(&most) {
@@ -149,7 +149,7 @@ fn label(value: f64, step: f64, most: f64) -> String {
     }
 }
 
-/// `12 000`: groups of three digits, parted by narrow spaces.
+/// Groups of three digits, parted by narrow spaces: `12 000`.
 fn thousands(digits: &str) -> String {
     let count = digits.chars().count();
     let grouped = digits.chars().enumerate().flat_map(|(i, digit)| {
@@ -159,7 +159,7 @@ fn thousands(digits: &str) -> String {
     grouped.collect::<String>().replace("−\u{202f}", "−")
 }
 
-/// `2×10⁻⁵`.
+/// Number times a power of ten in print: `2×10⁻⁵`.
 fn power_of_ten(factor: f64, decimals: usize, decade: i32) -> String {
     if factor == 0.0 {
         return "0".to_owned();

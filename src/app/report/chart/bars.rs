@@ -1,26 +1,26 @@
-//! Lengths with a name each: such as seconds by kernel.
+//! Bar chart: lengths with a name each, such as seconds by kernel.
 
 use super::{Anchor, Canvas, GRID, INK, Rect, SOFT, colour, head_height, shorten, text_width};
 
-/// One bar.
+/// Bar of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
-    /// Left of it.
+    /// Name, left of the bar.
     pub name: String,
-    /// Its length, 0 or more.
+    /// Length of the bar, 0 or more.
     pub value: f64,
-    /// Right of it.
+    /// Text, right of the bar.
     pub text: String,
 }
 
-/// Bars below one another.
+/// Chart of bars below one another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BarChart {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
-    /// From top to bottom.
+    /// Bars from top to bottom.
     pub bars: Vec<Bar>,
-    /// What the whole width stands for [default: the longest bar].
+    /// Value that the whole width stands for [default: the longest bar].
     pub whole: Option<f64>,
 }
 

@@ -22,7 +22,7 @@ impl Rect {
     }
 }
 
-/// Where a text is anchored.
+/// Anchor of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -39,7 +39,7 @@ impl Canvas {
         self.0 += &format!("{element}\n");
     }
 
-    /// Text in a given colour; `style` is further attributes.
+    /// Paints text in a given colour; `style` is further attributes.
     pub fn text(&mut self, at: [f64; 2], anchor: Anchor, fill: &str, style: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -77,7 +77,7 @@ impl Canvas {
         ));
     }
 
-    /// A faint area; nothing without corners.
+    /// Paints a faint area; nothing without corners.
     pub fn area(&mut self, corners: impl Iterator<Item = [f64; 2]>, fill: &str) {
         let corners: Vec<String> = corners.map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
         if !corners.is_empty() {
@@ -88,7 +88,8 @@ impl Canvas {
         }
     }
 
-    /// The mark of a series, a shape of its own for each, with a text that appears on pointing.
+    /// Paints the mark of a series, a shape of its own for each, with a text that appears on
+    /// pointing.
     pub fn mark(&mut self, series: usize, [x, y]: [f64; 2], r: f64, hint: &str) {
         let fill = format!("fill=\"{}\" stroke=\"#ffffff\" stroke-width=\"1\"", colour(series));
         let hint = match hint {
@@ -112,7 +113,7 @@ impl Canvas {
         self.element(format_args!("{mark}"));
     }
 
-    /// Title and legend from the top of `place`; both take [`head_height`].
+    /// Paints title and legend from the top of `place`; both take [`head_height`].
     pub fn head(
         &mut self,
         place: Rect,
@@ -150,7 +151,7 @@ pub(super) fn colour(series: usize) -> &'static str {
     COLOURS[series % COLOURS.len()]
 }
 
-/// Where the names of a legend stand, wrapped at `width`.
+/// Places of the names of a legend, wrapped at `width`.
 fn legend(names: &[&str], width: f64) -> Vec<[f64; 2]> {
     let (mut x, mut y) = (0.0, 0.0);
     let mut places = Vec::new();
@@ -170,7 +171,7 @@ pub(super) fn head_height(names: &[&str], width: f64) -> f64 {
     TITLE + legend(names, width).last().map_or(0.0, |[_, y]| y + ENTRY) + 6.0
 }
 
-/// About how wide a text is; the reader's font is not known.
+/// Width of a text, about: the reader's font is not known.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
     let width = |c| match c {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.32,
@@ -186,7 +187,7 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
     text.chars().map(width).sum::<f64>() * size
 }
 
-/// Text that fits into `width`, with an ellipsis where it was cut.
+/// Shortens text to fit into `width`, with an ellipsis where it was cut.
 pub(super) fn shorten(text: &str, width: f64, size: f64) -> String {
     if text_width(text, size) <= width {
         return text.to_owned();

@@ -1,4 +1,5 @@
-//! Dots with whiskers in upright groups: such as the AUC of each disease, by initialisation.
+//! Chart of dots with whiskers in upright groups, such as the AUC of each disease, by
+//! initialisation.
 
 use super::{
     Anchor, BAND, Canvas, Estimate, GRID, INK, IntervalChart, RULE, Rect, SOFT, colour,
@@ -8,9 +9,9 @@ use crate::report::fixed;
 
 /// Height of the plot.
 const PLOT: f64 = 300.0;
-/// Below it: names of groups, written aslant.
+/// Height below the plot: names of groups, written aslant.
 const FOOT: f64 = 92.0;
-/// Left of it.
+/// Width left of the plot.
 const MARGIN: f64 = 56.0;
 
 fn names(chart: &IntervalChart) -> Vec<&str> {
@@ -76,7 +77,7 @@ pub(super) fn draw(chart: &IntervalChart, canvas: &mut Canvas, place: Rect) {
     }
 }
 
-/// The line from one end of an interval to the other.
+/// Draws the line from one end of an interval to the other.
 fn whisker(
     canvas: &mut Canvas,
     series: usize,

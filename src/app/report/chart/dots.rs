@@ -1,4 +1,4 @@
-//! Dots with whiskers, one row per series within a band per group.
+//! Chart of dots with whiskers, one row per series within a band per group.
 
 use super::{
     Anchor, BAND, Canvas, Estimate, GRID, INK, IntervalChart, RULE, Rect, SOFT, colour,
@@ -8,11 +8,11 @@ use crate::report::fixed;
 
 /// Height of one dot's row.
 const ROW: f64 = 16.0;
-/// Above and below the rows of a group.
+/// Height above and below the rows of a group.
 const PAD: f64 = 7.0;
-/// Below the last group: ticks and the axis' title.
+/// Height below the last group: ticks and the axis' title.
 const FOOT: f64 = 40.0;
-/// Beside a dot: its figures.
+/// Width beside a dot: its figures.
 const FIGURES: f64 = 128.0;
 
 fn names(chart: &IntervalChart) -> Vec<&str> {
@@ -99,7 +99,7 @@ fn figures(estimate: &Estimate) -> String {
     }
 }
 
-/// A dot at the middle x between the ends of its interval.
+/// Draws a dot at the middle x between the ends of its interval.
 fn whisker(canvas: &mut Canvas, series: usize, [low, x, high]: [f64; 3], y: f64, hint: &str) {
     if high > low {
         canvas.line([low, y], [high, y], colour(series), "stroke-width=\"2\"");

@@ -1,19 +1,20 @@
-//! Figures of several things over time as a grid of colours: tasks and visits.
+//! Heat map: figures of several things over time as a grid of colours, such as tasks and visits.
 
 use super::{Anchor, Canvas, INK, Rect, SOFT, head_height, shorten, text_width};
 
-/// A grid of figures. Colours stand between the least and the greatest of each row, since rows may be figures of different kinds.
+/// Heat map: a grid of figures. Colours stand between the least and the greatest of each row, since rows may be figures
+/// of different kinds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
-    /// What columns are, such as `visit`.
+    /// Name of what columns are, such as `visit`.
     pub across: String,
-    /// The rows' names.
+    /// Names of the rows.
     pub rows: Vec<String>,
-    /// Each column's name, and the row that is marked in it.
+    /// Name of each column, and the row that is marked in it.
     pub columns: Vec<(String, Option<usize>)>,
-    /// A figure of each row and column, row by row; none where it is undefined.
+    /// Figures of each row and column, row by row; none where it is undefined.
     pub values: Vec<Vec<Option<f64>>>,
 }
 
@@ -21,7 +22,7 @@ pub struct HeatMap {
 const FULL: &str = super::COLOURS[0];
 const MOST: f64 = 0.6;
 const LEAST: f64 = 0.05;
-/// Above the cells: what columns are, and their names.
+/// Height above the cells: what columns are, and their names.
 const HEAD: f64 = 44.0;
 const CELL_HEIGHT: f64 = 34.0;
 /// Widths from which on a cell has room for its number, and a column for its name.
@@ -29,7 +30,7 @@ const NUMBER: f64 = 34.0;
 const NAME: f64 = 16.0;
 
 struct HeatLayout {
-    /// Of the names of rows.
+    /// Width of the names of rows.
     left: f64,
     cell: f64,
 }

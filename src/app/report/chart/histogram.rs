@@ -1,4 +1,4 @@
-//! How often a figure lies where: such as the Dice of each film.
+//! Histogram: how often a figure lies where, such as the Dice of each film.
 
 use super::{
     Anchor, BAND, Canvas, GRID, RULE, Rect, SOFT, axis::Axis, colour, head_height, text_width,
@@ -7,17 +7,17 @@ use super::{
 /// A histogram, one series beside another in each bin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
     /// The horizontal quantity, from 0 to 1.
     pub axis: String,
-    /// What is counted.
+    /// Name of what is counted.
     pub counted: String,
     /// Names and values of the series; values beyond 0 and 1 are counted in the outermost bins.
     pub series: Vec<(String, Vec<f64>)>,
 }
 
-/// Bins from 0 to 1.
+/// Number of bins from 0 to 1.
 const BINS: usize = 20;
 const PLOT: f64 = 200.0;
 const FOOT: f64 = 44.0;

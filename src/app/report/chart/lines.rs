@@ -1,4 +1,4 @@
-//! Lines over training.
+//! Chart of lines over training.
 
 use super::{
     Anchor, Canvas, GRID, LineChart, RULE, Rect, SOFT, Series,
@@ -6,9 +6,9 @@ use super::{
     colour, head_height, text_width,
 };
 
-/// A series with more points than this is smoothed.
+/// Number of points beyond which a series is smoothed.
 const LONG: usize = 120;
-/// A series with at most this many points shows each as a mark.
+/// Number of points up to which a series shows each as a mark.
 const FEW: usize = 40;
 
 fn names(chart: &LineChart) -> Vec<&str> {
@@ -115,7 +115,7 @@ fn series(
     }
 }
 
-/// Series that share a colour are told apart by dashes.
+/// Dashes of a series, by which series that share a colour are told apart.
 fn dash(series: usize) -> &'static str {
     match series / super::COLOURS.len() {
         0 => "",
@@ -124,8 +124,8 @@ fn dash(series: usize) -> &'static str {
     }
 }
 
-/// At most four points for each unit of width (first, lowest, highest, last), which paint the same
-/// picture as all of them.
+/// Thins a line to at most four points for each unit of width (first, lowest, highest, last), which
+/// paint the same picture as all of them.
 fn envelope(places: impl Iterator<Item = [f64; 2]>) -> Vec<[f64; 2]> {
     let mut kept = Vec::new();
     let mut column: Vec<[f64; 2]> = Vec::new();
@@ -148,7 +148,7 @@ fn envelope(places: impl Iterator<Item = [f64; 2]>) -> Vec<[f64; 2]> {
     kept
 }
 
-/// The running mean over a twentieth of the series around each of some 240 points. On a
+/// Smooths a series: the running mean over a twentieth of it around each of some 240 points. On a
 /// logarithmic axis positions are logarithms, and so it is the geometric mean.
 fn smooth(positions: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let count = positions.len();

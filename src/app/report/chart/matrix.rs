@@ -1,26 +1,26 @@
-//! What is true against what was said: a confusion matrix.
+//! Confusion matrix: what is true against what was said.
 
 use super::{Anchor, Canvas, INK, Rect, SOFT, head_height, shorten, text_width};
 
-/// Counts by row (what is true) and column (what was said).
+/// Confusion matrix: counts by row (what is true) and column (what was said).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
-    /// The classes, of rows and of columns.
+    /// Names of the classes, of rows and of columns.
     pub names: Vec<String>,
-    /// A row of counts for each class.
+    /// Counts, a row for each class.
     pub counts: Vec<Vec<u64>>,
 }
 
 /// The ink of a full cell, and how much of it there is at most, so that its number can be read.
 const FULL: &str = super::COLOURS[0];
 const MOST: f64 = 0.55;
-/// Above the cells: what columns are, and their names.
+/// Height above the cells: what columns are, and their names.
 const HEAD: f64 = 44.0;
 
 struct MatrixLayout {
-    /// Of the names of rows.
+    /// Width of the names of rows.
     left: f64,
     cell: [f64; 2],
 }

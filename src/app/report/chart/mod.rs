@@ -1,4 +1,4 @@
-//! Pictures as hand-written SVG: lines over training, dots with their intervals, curves in a unit square (ROC,
+//! Charts as hand-written SVG: lines over training, dots with their intervals, curves in a unit square (ROC,
 //! precision and recall, calibration), histograms, bars, confusion, ablations.
 //!
 //! A file of them is 900 units wide, needs no font file, style sheet or network, and uses the
@@ -32,7 +32,7 @@ use canvas::{Anchor, Canvas, Rect, colour, head_height, shorten, text_width};
 pub(super) const WIDTH: f64 = 900.0;
 /// Width of a panel that fills a telephone.
 pub(super) const NARROW: f64 = 360.0;
-/// Between panels.
+/// Distance between panels.
 const GAP: f64 = 28.0;
 
 const INK: &str = "#1f2a36";
@@ -48,16 +48,16 @@ const FONT: &str =
 /// Points that belong together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// As the legend calls it.
+    /// Name of the series in the legend.
     pub name: String,
-    /// `[x, y]` by rising x.
+    /// Points `[x, y]` by rising x.
     pub points: Vec<[f64; 2]>,
 }
 
-/// Lines over a common x. A long series is drawn as a smooth line over its faint points.
+/// Chart of lines over a common x. A long series is drawn as a smooth line over its faint points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LineChart {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
     /// The horizontal axis.
     pub x: Axis,
@@ -67,34 +67,34 @@ pub struct LineChart {
     pub series: Vec<Series>,
 }
 
-/// A figure and how sure it is.
+/// Figure and its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,
-    /// Lower and upper end.
+    /// Lower and upper end of its interval.
     pub interval: Option<[f64; 2]>,
 }
 
 /// One row of an [`IntervalChart`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// Such as a task.
+    /// Name of the row, such as a task.
     pub name: String,
-    /// One per series, `None` where there is none.
+    /// Estimates, one per series, `None` where there is none.
     pub estimates: Vec<Option<Estimate>>,
 }
 
-/// Dots with whiskers: such as the AUC of each task, by initialisation.
+/// Chart of dots with whiskers, such as the AUC of each task, by initialisation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntervalChart {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
     /// The horizontal axis.
     pub axis: Axis,
-    /// Such as initialisations, as the legend calls them.
+    /// Names of the series in the legend, such as initialisations.
     pub series: Vec<String>,
-    /// From top to bottom.
+    /// Rows from top to bottom.
     pub groups: Vec<Group>,
 }
 
@@ -105,15 +105,15 @@ pub enum Panel {
     Lines(LineChart),
     /// Dots with whiskers.
     Intervals(IntervalChart),
-    /// The same dots upright, where there are many groups and series.
+    /// Dots with whiskers upright, where there are many groups and series.
     Columns(IntervalChart),
     /// Curves in a unit square.
     Unit(UnitChart),
-    /// How often a figure lies where.
+    /// Histogram of a figure.
     Histogram(Histogram),
     /// Lengths with a name each.
     Bars(BarChart),
-    /// What is true against what was said.
+    /// Confusion matrix: what is true against what was said.
     Matrix(Matrix),
     /// Figures of several things over time.
     Heat(HeatMap),
@@ -135,7 +135,7 @@ impl Panel {
         }
     }
 
-    /// The same for a page with room for one narrow column: upright groups lie down.
+    /// This panel for a page with room for one narrow column: upright groups lie down.
     pub(super) fn narrow(&self) -> Self {
         match self {
             Self::Columns(chart) => Self::Intervals(chart.clone()),
@@ -143,7 +143,7 @@ impl Panel {
         }
     }
 
-    /// Height in a column of `width`.
+    /// Height of the panel in a column of `width`.
     fn height(&self, width: f64) -> f64 {
         match self {
             Self::Lines(chart) => lines::height(chart, width),
@@ -173,7 +173,7 @@ impl Panel {
     }
 }
 
-/// One SVG file with the panels side by side in `columns` columns, row by row.
+/// Draws one SVG file with the panels side by side in `columns` columns, row by row.
 ///
 /// Points that are not finite, or not positive on a logarithmic axis, are left out and counted
 /// below the panel.
@@ -202,7 +202,7 @@ pub(super) fn column_width(columns: usize) -> f64 {
     (WIDTH - GAP * (columns - 1) as f64) / columns as f64
 }
 
-/// One panel as a picture of this width, without paper below it.
+/// Draws one panel as a picture of this width, without paper below it.
 pub(super) fn drawing(panel: &Panel, width: f64) -> String {
     let height = panel.height(width);
     let mut canvas = Canvas::default();

@@ -1,16 +1,17 @@
-//! Curves in a unit square: ROC, precision over recall, calibration.
+//! Chart of curves in a unit square: ROC, precision over recall, calibration.
 
 use super::{Anchor, Canvas, Estimate, GRID, RULE, Rect, SOFT, axis::Axis, colour, head_height};
 use crate::report::fixed;
 
-/// One curve.
+/// Curve in a unit square.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// Such as a label or an initialisation, with its figure where it has one: [`Curve::named`].
+    /// Name of the curve, such as a label or an initialisation, with its figure where it has one:
+    /// [`Curve::named`].
     pub name: String,
-    /// `[x, y]` by rising x.
+    /// Points `[x, y]` by rising x.
     pub points: Vec<[f64; 2]>,
-    /// `[x, lowest, highest y]` of a 95 % interval; may be empty.
+    /// Band of a 95 % interval, `[x, lowest, highest y]`; may be empty.
     pub band: Vec<[f64; 3]>,
     /// Whether each point has a mark, and its band is a whisker: points that are few.
     pub marked: bool,
@@ -30,41 +31,41 @@ impl Curve {
     }
 }
 
-/// What the curves are held against.
+/// Reference that the curves are held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reference {
     /// The diagonal: chance of a ROC curve, truth of probabilities.
     Diagonal,
     /// A level: precision of calling everything positive.
     Level(f64),
-    /// Nothing.
+    /// No reference.
     None,
 }
 
-/// Curves in a square whose axes reach from 0 to 1.
+/// Chart of curves in a square whose axes reach from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitChart {
-    /// Above the picture.
+    /// Title above the picture.
     pub title: String,
     /// The horizontal and the vertical quantity.
     pub axes: [String; 2],
-    /// A dashed line.
+    /// Reference, drawn as a dashed line.
     pub reference: Reference,
     /// The curves.
     pub curves: Vec<Curve>,
 }
 
 impl UnitChart {
-    /// ROC curves.
+    /// A chart of ROC curves.
     pub fn roc(title: impl Into<String>, curves: Vec<Curve>) -> Self {
         let axes = ["1 − specificity".into(), "sensitivity".into()];
         Self { title: title.into(), axes, reference: Reference::Diagonal, curves }
     }
 }
 
-/// Left of the square: ticks and the axis' title.
+/// Width left of the square: ticks and the axis' title.
 const MARGIN: f64 = 52.0;
-/// Below it.
+/// Height below the square.
 const FOOT: f64 = 46.0;
 
 fn names(chart: &UnitChart) -> Vec<&str> {

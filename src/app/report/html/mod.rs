@@ -1,4 +1,4 @@
-//! A report as one HTML file that needs nothing else: no network, no script, no font file.
+//! Reports as one HTML file that needs nothing else: no network, no script, no font file.
 //!
 //! It is made for a wide screen, a telephone, paper, and the dark: one style sheet, and of a picture that
 //! fills a wide page a second one for narrow ones.
@@ -7,85 +7,85 @@ mod parts;
 
 use super::{chart::Panel, discretion::Discretion, escape, table::Table};
 
-/// What a report says, from top to bottom.
+/// Block of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
-    /// Starts a section, which the table of contents names.
+    /// Heading that starts a section, which the table of contents names.
     Heading(String),
-    /// Starts a part of a section.
+    /// Heading that starts a part of a section.
     Part(String),
-    /// A paragraph.
+    /// Paragraph of text.
     Text(String),
-    /// Something not to be overlooked, such as "not for diagnostic use".
+    /// Note that is not to be overlooked, such as "not for diagnostic use".
     Note(String),
-    /// The few figures that matter most, large.
+    /// Tiles with the few figures that matter most, large.
     Tiles(Vec<Tile>),
-    /// Names and what stands behind them: adapter, seed.
+    /// Facts: names and what stands behind them, such as adapter, seed.
     Facts(Vec<(String, String)>),
-    /// A table and what it shows.
+    /// Table and its caption.
     Table {
-        /// Above the table.
+        /// Caption above the table.
         caption: String,
         /// The numbers.
         table: Table,
     },
     /// A picture made of pixels.
     Picture {
-        /// Below the picture.
+        /// Caption below the picture.
         caption: String,
         /// The bytes of its PNG file.
         png: Vec<u8>,
     },
-    /// Pictures and what they show.
+    /// Figure of charts and its caption.
     Figure {
-        /// Below the pictures.
+        /// Caption below the pictures.
         caption: String,
         /// The pictures.
         panels: Vec<Panel>,
-        /// How many stand side by side.
+        /// Number of pictures that stand side by side.
         columns: usize,
     },
-    /// Films side by side, as many as there is room for, each with words of its own.
+    /// Gallery of films side by side, as many as there is room for, each with words of its own.
     Gallery {
-        /// Above the films.
+        /// Title above the films.
         title: String,
-        /// Below the films.
+        /// Caption below the films.
         caption: String,
-        /// What the colours on them mean.
+        /// Meanings of the colours on them.
         keys: Vec<LegendEntry>,
         /// The films.
         films: Vec<Shot>,
     },
     /// Text as it stands in a file.
     Code(String),
-    /// Something folded away until somebody wants it.
+    /// Blocks folded away until somebody wants them.
     Folded {
-        /// What is shown of it at first.
+        /// Summary that is shown at first.
         summary: String,
-        /// What there is then.
+        /// Blocks that are shown then.
         blocks: Vec<Block>,
     },
 }
 
-/// A large figure.
+/// Tile with a large figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tile {
-    /// What it is.
+    /// Name of the figure.
     pub name: String,
     /// The figure.
     pub value: String,
-    /// Such as its interval.
+    /// Note on the figure, such as its interval.
     pub note: String,
 }
 
-/// What a colour on a film means.
+/// Entry of a legend: a colour on a film and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegendEntry {
     /// The colour as CSS writes it.
     pub colour: String,
     /// Whether it is the colour of a dashed line.
     pub dashed: bool,
-    /// What it means.
+    /// Meaning of the colour.
     pub text: &'static str,
 }
 
@@ -94,32 +94,32 @@ pub struct LegendEntry {
 pub struct Shot {
     /// The bytes of its PNG file.
     pub png: Vec<u8>,
-    /// Such as the file's name.
+    /// Name of the film, such as the file's.
     pub name: String,
-    /// What is said of it.
+    /// Caption of the film.
     pub caption: String,
-    /// Whether that is right.
+    /// Whether the caption is right.
     pub right: Option<bool>,
 }
 
-/// A report.
+/// Report that becomes a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// At the top, and the name of the page.
+    /// Title at the top, and the name of the page.
     pub title: String,
-    /// Where the numbers come from: configuration, seed, adapter, data, version.
+    /// Provenance of the numbers: configuration, seed, adapter, data, version.
     pub provenance: Vec<(String, String)>,
-    /// The contents.
+    /// Blocks of the report.
     pub blocks: Vec<Block>,
 }
 
-/// Sections from which on there is a table of contents.
+/// Number of sections from which on there is a table of contents.
 const MANY: usize = 3;
 
 const STYLE: &str = include_str!("report.css");
 
 impl Block {
-    /// Every text of it, to be written anew, but those in charts.
+    /// Texts of the report, to be written anew, but those in charts.
     fn texts(&mut self) -> Vec<&mut String> {
         match self {
             Self::Heading(text) | Self::Part(text) | Self::Text(text) => vec![text],
@@ -142,7 +142,7 @@ impl Block {
 }
 
 impl Report {
-    /// The same without what may not leave the house.
+    /// This report without what may not leave the house.
     #[must_use]
     pub fn discreet(mut self, discretion: &Discretion) -> Self {
         let facts = self.provenance.iter_mut().map(|(_, value)| value);
@@ -152,7 +152,7 @@ impl Report {
         }
         self
     }
-    /// The whole file.
+    /// Writes the whole file.
     #[must_use]
     pub fn to_html(&self) -> String {
         let title = escape(&self.title);
@@ -174,7 +174,7 @@ impl Report {
         )
     }
 
-    /// Links to the sections, where there are many.
+    /// Writes links to the sections, where there are many.
     fn contents(&self) -> String {
         let headings = self.blocks.iter().filter_map(|block| match block {
             Block::Heading(text) => Some(text),

@@ -1,4 +1,4 @@
-//! Each block as HTML.
+//! HTML of each block of a report.
 
 use super::{Block, LegendEntry, Shot, Tile};
 use crate::report::{
@@ -8,10 +8,10 @@ use crate::report::{
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 
-/// Letters beyond which words in a column of numbers are a remark.
+/// Number of letters beyond which words in a column of numbers are a remark.
 const LONG: usize = 40;
 
-/// A block; `section` counts the headings so far.
+/// HTML of a block; `section` counts the headings so far.
 pub(super) fn block(block: &Block, section: &mut usize) -> String {
     match block {
         Block::Heading(text) => {
@@ -54,7 +54,7 @@ pub(super) fn block(block: &Block, section: &mut usize) -> String {
     }
 }
 
-/// Names and what stands behind them; nothing of none.
+/// HTML of names and what stands behind them; empty where there are none.
 pub(super) fn facts(pairs: &[(String, String)]) -> String {
     if pairs.is_empty() {
         return String::new();
@@ -78,7 +78,7 @@ fn source(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))
 }
 
-/// Panels side by side; one that fills a wide page is there once more for a narrow one.
+/// HTML of panels side by side; one that fills a wide page is there once more for a narrow one.
 fn pictures(panels: &[Panel], columns: usize) -> String {
     let columns = columns.clamp(1, 4);
     let width = chart::column_width(columns);

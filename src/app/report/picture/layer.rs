@@ -1,20 +1,20 @@
-//! What lies over a film, painted pixel by pixel.
+//! Layers over a film, painted pixel by pixel.
 
 use super::{Map, MarkedBox, Outcome, blend, fill, text};
 use image::{Luma, Rgb, RgbImage, imageops};
 
-/// How much of the film an area hides.
+/// Share of the film that an area hides.
 const AREA: f32 = 0.42;
-/// How much of the film the greatest attention hides.
+/// Share of the film that the greatest attention hides.
 const HEAT: f32 = 0.62;
-/// Pixels across a contour, and a box's line.
+/// Number of pixels across a contour, and a box's line.
 const LINE: f32 = 3.0;
-/// Painted and left out of a dashed line, in pixels.
+/// Lengths that are painted and left out of a dashed line, in pixels.
 const DASH: [f32; 2] = [11.0, 7.0];
 /// Height of a box's label.
 const LABEL: f32 = 15.0;
 
-/// Divides by the greatest value; values below 0, and not finite, become 0.
+/// Normalises a map: divides by the greatest value; values below 0, and not finite, become 0.
 pub(super) fn normalised(mut map: Map) -> Map {
     map.pixels_mut().for_each(|p| p.0[0] = if p.0[0].is_finite() { p.0[0].max(0.0) } else { 0.0 });
     let most = map.pixels().map(|p| p.0[0]).fold(0.0, f32::max);
@@ -24,7 +24,7 @@ pub(super) fn normalised(mut map: Map) -> Map {
     map
 }
 
-/// The map at the picture's size.
+/// Stretches the map to the picture's size.
 fn stretched(map: &Map, picture: &RgbImage, filter: imageops::FilterType) -> Map {
     match map.is_empty() {
         true => Map::new(picture.width(), picture.height()),
@@ -66,12 +66,12 @@ pub(super) fn heat(picture: &mut RgbImage, map: &Map) {
     }
 }
 
-/// How much of the film attention of this strength hides.
+/// Share of the film that attention of this strength hides.
 fn hidden(attention: f32) -> f32 {
     HEAT * (attention / 0.4).clamp(0.0, 1.0)
 }
 
-/// Attention from none to most over grey, as a legend shows it.
+/// Paints attention from none to most over grey, as a legend shows it.
 pub(super) fn scale(picture: &mut RgbImage, [x1, y1, x2, y2]: [f32; 4]) {
     fill(picture, [x1, y1, x2, y2], Rgb([90; 3]), 1.0);
     for x in 0..(x2 - x1) as u32 {
@@ -112,7 +112,7 @@ pub(super) fn boxes(picture: &mut RgbImage, boxes: &[MarkedBox], scale: f32) {
     }
 }
 
-/// Lines about the edge of a rectangle.
+/// Paints lines about the edge of a rectangle.
 pub(super) fn outline(
     picture: &mut RgbImage,
     [x1, y1, x2, y2]: [f32; 4],

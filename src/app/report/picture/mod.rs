@@ -1,4 +1,4 @@
-//! Films with what was found on them, as PNG: contours, areas, boxes, attention.
+//! Pictures of films with what was found on them, as PNG: contours, areas, boxes, attention.
 
 mod layer;
 pub mod seen;
@@ -14,34 +14,34 @@ use image::{
 };
 use std::io::Cursor;
 
-/// What is true: a reference contour, a box that was found.
+/// Colour of what is true: a reference contour, a box that was found.
 const GREEN: Rgb<u8> = Rgb([48, 219, 118]);
-/// What a model says of a mask, and a box that is not there.
+/// Colour of what a model says of a mask, and of a box that is not there.
 const RED: Rgb<u8> = Rgb([242, 54, 54]);
-/// A box that was not found.
+/// Colour of a box that was not found.
 const YELLOW: Rgb<u8> = Rgb([255, 205, 40]);
 
-/// A box of which nobody knows whether it is there.
+/// Colour of a box of which nobody knows whether it is there.
 const BLUE: Rgb<u8> = Rgb([64, 178, 255]);
 
-/// Numbers over a whole film, of whatever resolution: a mask of 0 and 1, or attention.
+/// Map of numbers over a whole film, of whatever resolution: a mask of 0 and 1, or attention.
 pub type Map = ImageBuffer<Luma<f32>, Vec<f32>>;
 
-/// What became of a box.
+/// Outcome of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is there and was found.
+    /// Box that is there and was found.
     Found,
-    /// It was found but is not there.
+    /// Box that was found but is not there.
     False,
-    /// It is there but was not found.
+    /// Box that is there but was not found.
     Missed,
-    /// It was found, and nothing is known of the film.
+    /// Box that was found, of a film of which nothing is known.
     Unjudged,
 }
 
 impl Outcome {
-    /// Those of films whose boxes are known.
+    /// Outcomes on films whose boxes are known.
     const JUDGED: [Self; 3] = [Self::Found, Self::False, Self::Missed];
 
     fn colour(self) -> Rgb<u8> {
@@ -63,13 +63,13 @@ impl Outcome {
     }
 }
 
-/// What the colours of [`Picture::segmentation`] mean, for a page.
+/// Meanings of the colours of [`Picture::segmentation`], for a page.
 #[must_use]
 pub fn mask_keys() -> Vec<LegendEntry> {
     vec![key(GREEN, false, "reference"), key(RED, false, "prediction")]
 }
 
-/// What the colours of [`Picture::detection`] mean, for a page.
+/// Meanings of the colours of [`Picture::detection`], for a page.
 #[must_use]
 pub fn box_keys() -> Vec<LegendEntry> {
     let of = |outcome: Outcome| key(outcome.colour(), outcome == Outcome::Missed, outcome.name());
@@ -100,27 +100,27 @@ where
 pub struct MarkedBox {
     /// Left, top, right and bottom in pixels of the film.
     pub corners: [f32; 4],
-    /// What became of it.
+    /// Outcome of the box.
     pub outcome: Outcome,
-    /// Such as its class and score; may be empty.
+    /// Label, such as its class and score; may be empty.
     pub label: String,
 }
 
-/// What lies over a film.
+/// Layer over a film.
 #[derive(Debug, Clone, PartialEq)]
 enum Layer {
-    /// Where the map is above one half, in red.
+    /// Area where the map is above one half, in red.
     Area(Map),
-    /// Where the map passes one half, in green.
+    /// Contour where the map passes one half, in green.
     Contour(Map),
-    /// Where the map passes one half, in red.
+    /// Contour where the map passes one half, in red.
     Edge(Map),
     Boxes(Vec<MarkedBox>),
     /// Attention from 0 to 1, from none through blue and yellow to red.
     Heat(Map),
 }
 
-/// A film and what lies over it.
+/// Film and the layers over it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     film: GrayImage,
@@ -128,38 +128,39 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// The film alone.
+    /// A picture of the film alone.
     #[must_use]
     pub fn film(film: GrayImage) -> Self {
         Self { film, layers: Vec::new() }
     }
 
-    /// The predicted mask as a red area below the contour of the reference in green, as the paper's
-    /// Fig. 6.
+    /// A picture of the predicted mask as a red area below the contour of the reference in green,
+    /// as the paper's Fig. 6.
     #[must_use]
     pub fn segmentation(film: GrayImage, reference: Map, prediction: Map) -> Self {
         Self { film, layers: vec![Layer::Area(prediction), Layer::Contour(reference)] }
     }
 
-    /// The predicted mask alone, as a red area with its contour.
+    /// A picture of the predicted mask alone, as a red area with its contour.
     #[must_use]
     pub fn mask(film: GrayImage, prediction: Map) -> Self {
         Self { film, layers: vec![Layer::Area(prediction.clone()), Layer::Edge(prediction)] }
     }
 
-    /// Boxes in the colours of their outcomes.
+    /// A picture of boxes in the colours of their outcomes.
     #[must_use]
     pub fn detection(film: GrayImage, boxes: Vec<MarkedBox>) -> Self {
         Self { film, layers: vec![Layer::Boxes(boxes)] }
     }
 
-    /// Where a model looks, as the paper's Fig. 5; the map is divided by its greatest value.
+    /// A picture of where a model looks, as the paper's Fig. 5; the map is divided by its greatest
+    /// value.
     #[must_use]
     pub fn attention(film: GrayImage, map: Map) -> Self {
         Self { film, layers: vec![Layer::Heat(layer::normalised(map))] }
     }
 
-    /// The picture, as large as fits into `width` and `height` at the film's proportions.
+    /// Draws the picture, as large as fits into `width` and `height` at the film's proportions.
     #[must_use]
     pub fn draw(&self, width: u32, height: u32) -> RgbImage {
         let [w, h] = [self.film.width(), self.film.height()].map(|side| f64::from(side.max(1)));

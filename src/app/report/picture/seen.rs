@@ -1,4 +1,4 @@
-//! A film under what a network says of it, as a cell of a sheet.
+//! Cell of a sheet: a film under what a network says of it.
 
 use super::{Map, MarkedBox, Outcome, Picture, sheet::SheetCell};
 use crate::Result;
@@ -9,7 +9,7 @@ use mtpret_pipeline::{
 };
 use std::path::Path;
 
-/// What is true of a film, in words.
+/// Truth of a film, in words.
 pub fn truth(compared: &Compared) -> Option<String> {
     match compared {
         Compared::Labels { present: Some(present), .. } => Some(match present.is_empty() {
@@ -29,7 +29,7 @@ pub fn truth(compared: &Compared) -> Option<String> {
     }
 }
 
-/// A film as a picture.
+/// Reads a film as a picture.
 pub fn grey(path: &Path) -> Result<GrayImage> {
     let Film { width, height, pixels } = data::decode(path)?;
     let grey = pixels.into_iter().map(|v| v.round() as u8).collect();
@@ -37,7 +37,7 @@ pub fn grey(path: &Path) -> Result<GrayImage> {
     Ok(film.expect("a film has a value for each pixel"))
 }
 
-/// A film under what a run says of it.
+/// Cell of a film under what a run says of it.
 pub fn cell(film: &GrayImage, compared: &Compared, map: &Option<Attention>) -> SheetCell {
     let film = film.clone();
     match compared {

@@ -1,4 +1,5 @@
-//! Pictures side by side with words about them: films as rows, such as initialisations as columns.
+//! Sheets of pictures side by side with words about them: films as rows, such as initialisations as
+//! columns.
 
 use super::{GREEN, Layer, MarkedBox, Outcome, Picture, RED, fill, layer, png, text};
 use image::{GenericImage, Rgb, RgbImage};
@@ -10,7 +11,7 @@ const SOFT: Rgb<u8> = Rgb([84, 98, 112]);
 const RIGHT: Rgb<u8> = Rgb([0, 114, 76]);
 const WRONG: Rgb<u8> = Rgb([190, 62, 0]);
 
-/// About the sheet, and between its cells.
+/// Distance about the sheet, and between its cells.
 const MARGIN: f32 = 24.0;
 const GAP: f32 = 14.0;
 /// Sizes of text, and the heights that their lines take.
@@ -25,33 +26,33 @@ const TALL: f32 = 1.3;
 pub struct SheetCell {
     /// The film and what lies over it.
     pub picture: Picture,
-    /// Below the picture, such as a probability or a Dice; may be empty.
+    /// Caption below the picture, such as a probability or a Dice; may be empty.
     pub caption: String,
-    /// Whether what the caption says is right, which colours and ticks it.
+    /// Whether the caption is right, which colours and ticks it.
     pub right: Option<bool>,
 }
 
 /// A row of a sheet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SheetRow {
-    /// Above the row, such as what is true of the film; may be empty.
+    /// Name above the row, such as what is true of the film; may be empty.
     pub name: String,
-    /// One a column, `None` where there is none.
+    /// Cells, one a column, `None` where there is none.
     pub cells: Vec<Option<SheetCell>>,
 }
 
 /// A labelled grid of pictures. Its legend says what the colours in it mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sheet {
-    /// At the top; may be empty.
+    /// Title at the top; may be empty.
     pub title: String,
-    /// Above the columns, such as initialisations.
+    /// Names above the columns, such as initialisations.
     pub columns: Vec<String>,
-    /// From top to bottom.
+    /// Rows from top to bottom.
     pub rows: Vec<SheetRow>,
-    /// At the bottom, such as where the films come from; may be empty.
+    /// Note at the bottom, such as where the films come from; may be empty.
     pub note: String,
-    /// Pixels across a picture.
+    /// Number of pixels across a picture.
     pub cell: u32,
 }
 
@@ -64,7 +65,7 @@ enum LegendKey {
 }
 
 impl Sheet {
-    /// The whole sheet.
+    /// Draws the whole sheet.
     #[must_use]
     pub fn draw(&self) -> RgbImage {
         let cell = self.cell.max(16);
@@ -133,7 +134,7 @@ impl Sheet {
         row.cells.iter().take(self.columns.len().max(1)).map(draw).collect()
     }
 
-    /// What the colours mean that the pictures have, and where each entry stands: x and line.
+    /// Entries for the colours that the pictures have, and their places: x and line.
     fn legend(&self, width: f32) -> Vec<(LegendKey, [f32; 2])> {
         let cells = self.rows.iter().flat_map(|row| row.cells.iter().flatten());
         let layers: Vec<&Layer> = cells.flat_map(|cell| &cell.picture.layers).collect();
@@ -226,7 +227,7 @@ fn centred(sheet: &mut RgbImage, [x, y]: [f32; 2], width: f32, colour: Rgb<u8>, 
     text::write(sheet, [x, y], TEXT, colour, &text);
 }
 
-/// Lines of a text that are at most `width` long, cut between words.
+/// Wraps a text into lines that are at most `width` long, cut between words.
 fn wrapped(text: &str, width: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! Words on a picture, in DejaVu Sans.
+//! Text on a picture, in DejaVu Sans.
 
 use super::blend;
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
@@ -8,7 +8,7 @@ fn font() -> FontRef<'static> {
     FontRef::try_from_slice(dejavu::sans::regular()).expect("the font is whole")
 }
 
-/// Glyphs with their distance from the text's left end, and the width of all.
+/// Lays out glyphs: their distance from the text's left end, and the width of all.
 fn layout(text: &str, size: f32) -> (Vec<(ab_glyph::GlyphId, f32)>, f32) {
     let font = font();
     let scaled = font.as_scaled(PxScale::from(size));
@@ -22,7 +22,7 @@ fn layout(text: &str, size: f32) -> (Vec<(ab_glyph::GlyphId, f32)>, f32) {
     (glyphs, x)
 }
 
-/// How many pixels wide a text is.
+/// Width of a text in pixels.
 pub(super) fn width(text: &str, size: f32) -> f32 {
     layout(text, size).1
 }
@@ -47,7 +47,7 @@ pub(super) fn write(
     }
 }
 
-/// Text that fits into `width`, with an ellipsis where it was cut.
+/// Shortens text to fit into `width`, with an ellipsis where it was cut.
 pub(super) fn shorten(text: &str, most: f32, size: f32) -> String {
     if width(text, size) <= most {
         return text.to_owned();

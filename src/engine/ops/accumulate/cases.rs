@@ -1,3 +1,5 @@
+//! Cases of gradient accumulation: shapes and values that its kernels are held to.
+
 use super::Accumulate;
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op accumulate` takes: `y + scale · x`, or `scale · x` without y.
+/// Inputs and attributes of `run-op accumulate`: `y + scale · x`, or `scale · x` without y.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x", "y?"], attributes: &[("scale", "1")], variants: &[Variant::Plain] };
 
@@ -52,7 +54,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), 1 + random.below(4))
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = Accumulate { scale: external.attribute("scale", 1.0)? };

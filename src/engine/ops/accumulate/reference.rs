@@ -1,3 +1,5 @@
+//! Reference of gradient accumulation, on the host in f64.
+
 use super::Accumulate;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of addition: shapes and values that its kernels are held to.
+
 use super::Add;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op add` takes.
+/// Inputs and attributes of `run-op add`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["a", "b"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -38,7 +40,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape)
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());
     let (a, b) = (external.tensor("a")?, external.tensor("b")?);

@@ -16,7 +16,8 @@ use crate::{
 const FORWARD: Kernel<Params> = kernel!("add/forward");
 params! { struct Params { quads: u32 } }
 
-/// `y = a + b`: a residual connection, or the sum of two gradients where the tape forks.
+/// Sum of two tensors, `y = a + b`: a residual connection, or the sum of two gradients where the
+/// tape forks.
 ///
 /// Shapes: any, the same for both. Errs if they differ. Cost: two reads and one write.
 #[derive(Clone, Copy, Debug)]

@@ -1,3 +1,5 @@
+//! Reference of addition, on the host in f64.
+
 use super::Add;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of batch normalisation: shapes and values that its kernels are held to.
+
 use super::{BatchNorm, reference::Equation};
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::{Array, Format, Philox, Tensor},
 };
 
-/// What `run-op batch_norm` takes.
+/// Inputs and attributes of `run-op batch_norm`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "weight", "bias", "running_mean", "running_var", "residual?", "dy?"],
     attributes: &[
@@ -35,10 +37,10 @@ impl Reference<4> for Equation {
     }
 }
 
-/// y, gradients if dy is given, and the running statistics after the pass.
+/// The outcome of a pass: y, gradients if dy is given, and the running statistics after it.
 type Outcome = (Array, Vec<Array>, [Array; 2]);
 
-/// Three inputs, or four with a residual.
+/// Runs batch norm on the device, on three inputs or four with a residual.
 fn solve(
     gpu: &Gpu,
     at: &Equation,
@@ -73,7 +75,7 @@ fn solve(
     Ok((read(&y)?, gradients, [read(&op.running[0])?, read(&op.running[1])?]))
 }
 
-/// What follows the normalisation.
+/// The operation behind the normalisation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Nothing,
@@ -183,8 +185,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// A problem of random shape. A group has at least eight values a channel: with fewer, the values
-/// may lie so close together that rounding decides the result.
+/// A problem of random shape. Each group has at least eight values a channel: with fewer, the
+/// values may lie so close together that rounding decides the result.
 pub fn random(random: &mut Philox) -> Case {
     let groups = 1 + random.below(3);
     let shape = [
@@ -197,7 +199,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", shape, random.below(4) > 0, groups, then)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.image("x")?;
     let c = x.shape[3];

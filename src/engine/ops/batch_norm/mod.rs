@@ -54,27 +54,28 @@ params! { struct BackwardMerge { groups: u32, rows: u32, chunks: u32, quads: u32
 /// and its gradient written.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
-    /// Normalise by the batch, and move the running statistics; else by the running statistics.
+    /// Whether to normalise by the batch, and move the running statistics; else by the running
+    /// statistics.
     pub training: bool,
-    /// Added to the variance.
+    /// Number added to the variance.
     pub eps: f32,
-    /// Share of the new in the running statistics.
+    /// Share of the new statistics in the running ones.
     pub momentum: f32,
     /// Parts of the batch with statistics of their own.
     pub groups: usize,
     /// Running mean and variance `[C]`, updated in place in training.
     pub running: [Tensor; 2],
-    /// y is max(0, ·) of the normalised value, or of its sum with the residual.
+    /// Whether y is max(0, ·) of the normalised value, or of its sum with the residual.
     pub relu: bool,
 }
 
-/// What batch norm's derivative needs.
+/// Tensors that batch norm's derivative needs.
 pub struct Saved {
     x: Tensor,
     bias: Tensor,
     /// Mean, 1 / √(variance + eps) and weight / √(variance + eps): `[groups, 3, C]`.
     moments: Tensor,
-    /// There was a residual.
+    /// Whether there was a residual.
     residual: bool,
     y: Tensor,
 }
@@ -87,12 +88,12 @@ const FOLD: u32 = 64;
 const LAST: u32 = 256;
 
 impl BatchNorm {
-    /// Groups of the statistics, and rows of each.
+    /// Number of groups of the statistics, and of rows of each.
     fn extent(&self, x: &Tensor) -> Result<(usize, usize)> {
         let groups = if self.training { self.groups } else { 1 };
         if groups == 0 || !x.shape[0].is_multiple_of(groups) {
             let expected = format!("a batch of {groups} equal groups");
-            return Err(Error::shape("batch_norm", expected, format!("{} films", x.shape[0])));
+            return Err(Error::shape("batch_norm", expected, format!("{} images", x.shape[0])));
         }
         let rows = x.rows() / groups;
         if self.training && rows < 2 {
@@ -255,7 +256,7 @@ fn cost(x: &Tensor, groups: usize, flops: usize, trips: u32) -> Cost {
     Cost { flops, trips: trips.into(), shape: format!("{:?}, {groups} groups", x.shape) }
 }
 
-/// The first reduction: a thread sums four channels of a chunk of rows.
+/// Extents of the first reduction, in which a thread sums four channels of a chunk of rows.
 fn chunked(groups: usize, rows: usize, quads: usize) -> Chunks {
     Chunks {
         groups: groups as u32,
@@ -266,7 +267,8 @@ fn chunked(groups: usize, rows: usize, quads: usize) -> Chunks {
     }
 }
 
-/// Further reductions, until no more chunks are left than one thread merges: the partials, and what they are of.
+/// Reduces partials further, until no more chunks are left than one thread merges; gives them with the extents
+/// that they are of.
 fn folded(
     rec: &Recording,
     mut partials: Tensor,
@@ -289,7 +291,7 @@ fn folded(
     Ok((partials, p))
 }
 
-/// Element by element: a thread takes four channels of eight rows.
+/// Extents and grid of an elementwise launch, in which a thread takes four channels of eight rows.
 fn blocks(groups: usize, rows: usize, quads: usize) -> (Rows, [u32; 3]) {
     let p = Rows { groups: groups as u32, rows: rows as u32, quads: quads as u32 };
     (p, Gpu::grid(groups * rows.div_ceil(8) * quads))
@@ -313,7 +315,7 @@ impl Op<3> for BatchNorm {
     }
 }
 
-/// With a residual.
+/// Batch norm with a residual.
 impl Op<4> for BatchNorm {
     type Saved = Saved;
 

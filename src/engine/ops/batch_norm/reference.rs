@@ -1,24 +1,26 @@
+//! Reference of batch normalisation, on the host in f64.
+
 use crate::tensor::Array;
 
 /// Batch norm in f64: the hyper-parameters, and the running statistics before the pass.
 #[derive(Clone, Debug)]
 pub struct Equation {
-    /// Normalise by the batch.
+    /// Whether to normalise by the batch.
     pub training: bool,
-    /// Added to the variance.
+    /// Number added to the variance.
     pub eps: f64,
-    /// Share of the new in the running statistics.
+    /// Share of the new statistics in the running ones.
     pub momentum: f64,
     /// Parts of the batch with statistics of their own.
     pub groups: usize,
     /// Running mean and variance.
     pub running: [Array; 2],
-    /// y is max(0, ·).
+    /// Whether y is max(0, ·).
     pub relu: bool,
 }
 
 impl Equation {
-    /// y, and the running statistics after the pass.
+    /// Returns y, and the running statistics after the pass.
     pub fn run(
         &self,
         [x, weight, bias]: [&Array; 3],

@@ -1,3 +1,5 @@
+//! Cases of binary cross-entropy with logits: shapes and values that its kernels are held to.
+
 use super::BceWithLogits;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op bce_with_logits` takes.
+/// Inputs and attributes of `run-op bce_with_logits`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["logits", "target", "mask?", "dloss?"],
     attributes: &[],
@@ -28,19 +30,19 @@ fn targets(x: &mut [Array; 2], random: &mut Philox) {
     }
 }
 
-/// Logits from −5 to 5.
+/// Draws logits from −5 to 5.
 fn usual(x: &mut [Array; 2], random: &mut Philox) {
     targets(x, random);
     x[0].data.iter_mut().for_each(|v| *v *= 5.0);
 }
 
-/// Logits whose exponentials f32 does not hold.
+/// Draws logits whose exponentials f32 does not hold.
 fn huge(x: &mut [Array; 2], random: &mut Philox) {
     targets(x, random);
     x[0].data.iter_mut().for_each(|v| *v *= 1000.0);
 }
 
-/// Every logit is right by 11 to 13: the loss is about 1e-5.
+/// Draws logits each of which is right by 11 to 13: the loss is about 1e-5.
 fn confident(x: &mut [Array; 2], random: &mut Philox) {
     let [x, t] = x;
     for (x, t) in x.data.iter_mut().zip(&mut t.data) {
@@ -77,8 +79,8 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &[size(random, 600), size(random, 70)], usual)
 }
 
-/// Runs a problem from outside; any number of axes. Where `mask` is 0, the target is missing, as it is where
-/// it is negative.
+/// Runs a problem that another program poses, on any number of axes. Where `mask` is 0, the target is missing,
+/// as it is where it is negative.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("logits")?;
     let alike = |name: &str| {

@@ -19,8 +19,8 @@ use crate::{
 const TERMS: Kernel<Params> = kernel!("bce_with_logits/terms");
 params! { struct Params { total: u32, quads: u32, channels: u32 } }
 
-/// `loss = mean of max(x, 0) − x·t + log(1 + exp(−|x|))` over the elements that are not missing, as
-/// `torch.nn.functional.binary_cross_entropy_with_logits`.
+/// Binary cross-entropy with logits: `loss = mean of max(x, 0) − x·t + log(1 + exp(−|x|))` over the
+/// elements that are not missing, as `torch.nn.functional.binary_cross_entropy_with_logits`.
 ///
 /// Shapes: logits x and target t `[N, L]` (or any other, the same for both) → loss `[1]`. Targets are
 /// from 0 to 1; where t is negative, it is missing and counts for nothing. If all are missing, the

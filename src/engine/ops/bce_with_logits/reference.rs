@@ -1,3 +1,5 @@
+//! Reference of binary cross-entropy with logits, on the host in f64.
+
 use super::BceWithLogits;
 use crate::{ops::Reference, tensor::Array};
 

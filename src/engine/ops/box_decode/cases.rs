@@ -1,3 +1,5 @@
+//! Cases of box decoding: shapes and values that its kernels are held to.
+
 use super::BoxCoder;
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op box_decode` takes.
+/// Inputs and attributes of `run-op box_decode`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["deltas", "proposals"],
     attributes: &[("weights", "[1, 1, 1, 1]")],
@@ -27,7 +29,7 @@ fn solve(gpu: &Gpu, op: BoxCoder, deltas: &Array, proposals: &Array) -> Result<A
     y.read(&program)
 }
 
-/// Deltas up to `reach`; proposals of the shape `[of_a, of_b, 4]`.
+/// A case with deltas up to `reach` and proposals of the shape `[of_a, of_b, 4]`.
 fn case(why: &str, op: BoxCoder, [a, b]: [usize; 2], of: [usize; 2], reach: f64) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let deltas = Array::random(&[a, b, 4], seed).map(|v| f64::from((reach * v) as f32));
@@ -63,7 +65,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", BoxCoder { weights }, shape, of, 3.0)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (deltas, at) = (external.ranked("deltas", 2)?, external.ranked("proposals", 2)?);
     if deltas.shape != at.shape || at.shape[1] != 4 {

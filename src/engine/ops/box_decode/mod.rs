@@ -1,4 +1,4 @@
-//! Boxes from what a detector says of its proposals.
+//! Box decoding: from a detector's deltas and its proposals to boxes.
 
 mod cases;
 mod reference;
@@ -28,7 +28,7 @@ params! {
     }
 }
 
-/// The most that a side grows by, as a logarithm: torchvision's ln(1000 / 16).
+/// Largest logarithm of the factor by which a side grows: torchvision's ln(1000 / 16).
 pub const MOST_GROWTH: f64 = 4.135_166_556_742_356;
 
 impl BoxCoder {

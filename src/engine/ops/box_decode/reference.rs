@@ -1,3 +1,5 @@
+//! Reference of box decoding, on the host in f64.
+
 use super::{BoxCoder, MOST_GROWTH};
 use crate::tensor::Array;
 

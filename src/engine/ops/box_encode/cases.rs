@@ -1,3 +1,5 @@
+//! Cases of box encoding: shapes and values that its kernels are held to.
+
 use super::BoxCoder;
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op box_encode` takes.
+/// Inputs and attributes of `run-op box_encode`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["reference", "proposals"],
     attributes: &[("weights", "[1, 1, 1, 1]")],
@@ -16,7 +18,7 @@ pub const SIGNATURE: Signature = Signature {
 /// The coder of the box head.
 pub const HEAD: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
 
-/// Boxes by corners on a film of 500 pixels, with sides from 2 to 200.
+/// Boxes by corners on an image of 500 pixels, with sides from 2 to 200.
 pub fn boxes(shape: &[usize], random: &mut Philox) -> Array {
     let mut boxes = Array::zeros(shape);
     for b in boxes.data.chunks_mut(4) {
@@ -67,7 +69,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", BoxCoder { weights }, size(random, 1000))
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (to, at) = (external.ranked("reference", 2)?, external.ranked("proposals", 2)?);
     if to.shape != at.shape || to.shape[1] != 4 {

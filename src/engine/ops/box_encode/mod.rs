@@ -1,4 +1,4 @@
-//! Boxes as a detector learns them: relative to a proposal.
+//! Box encoding: boxes relative to a proposal, as a detector learns them.
 
 pub(super) mod cases;
 mod reference;
@@ -24,7 +24,7 @@ params! { struct Params { boxes: u32, wx: f32, wy: f32, ww: f32, wh: f32 } }
 /// `BoxCoder::decode`. Neither has a derivative.
 #[derive(Clone, Copy, Debug)]
 pub struct BoxCoder {
-    /// wx, wy, ww, wh: ones for proposals, 10 10 5 5 for the box head.
+    /// Weights wx, wy, ww, wh: ones for proposals, 10 10 5 5 for the box head.
     pub weights: [f32; 4],
 }
 

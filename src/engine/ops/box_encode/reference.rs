@@ -1,3 +1,5 @@
+//! Reference of box encoding, on the host in f64.
+
 use super::BoxCoder;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of the intersection over union of boxes: shapes and values that its kernels are held to.
+
 use super::BoxIou;
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op box_iou` takes: boxes `[N, 4]` and `[M, 4]`; gives y `[N, M]`.
+/// Inputs and attributes of `run-op box_iou`: boxes `[N, 4]` and `[M, 4]`; gives y `[N, M]`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["a", "b"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -24,7 +26,7 @@ pub fn boxes(shape: &[usize], extent: f64, random: &mut Philox) -> Array {
     boxes
 }
 
-/// The function on the device, with the zeros that fill its rows.
+/// Intersections over union from the device, with the zeros that fill their rows.
 fn solve(gpu: &Gpu, a: &Array, b: &Array) -> Result<Array> {
     let padded = [b.shape[0], a.shape[1], b.shape[1].next_multiple_of(4)];
     let (a, b) = (Tensor::upload(gpu, a)?, Tensor::upload(gpu, b)?);
@@ -69,7 +71,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [of_a, r, size(random, 65), size(random, 65)])
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (a, b) = (external.ranked("a", 2)?, external.ranked("b", 2)?);
     if a.shape[1] != 4 || b.shape[1] != 4 {

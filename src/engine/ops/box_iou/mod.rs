@@ -24,7 +24,7 @@ params! { struct Params { total: u32, boxes_a: u32, per_row: u32, columns: u32 }
 pub struct BoxIou;
 
 impl BoxIou {
-    /// Records the function.
+    /// Records the intersections over union.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.

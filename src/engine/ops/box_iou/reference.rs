@@ -1,8 +1,10 @@
+//! Reference of the intersection over union of boxes, on the host in f64.
+
 use super::BoxIou;
 use crate::tensor::Array;
 
 impl BoxIou {
-    /// The function's value on the host in f64.
+    /// Intersections over union on the host in f64.
     pub fn reference(&self, a: &Array, b: &Array) -> Array {
         let (n, [r, m]) = (a.shape[1], [b.shape[0], b.shape[1]]);
         let mut y = Array::zeros(&[r, n, m]);

@@ -1,3 +1,5 @@
+//! Cases of the clipping and filtering of boxes: shapes and values that its kernels are held to.
+
 use super::ClipBoxes;
 use crate::{
     Result,
@@ -6,17 +8,17 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op clip_boxes` takes: boxes `[R, K, 4]`, scores `[R, K]`, extents `[N, 2]`; gives boxes
-/// and scores.
+/// Inputs and attributes of `run-op clip_boxes`: boxes `[R, K, 4]`, scores `[R, K]`, extents
+/// `[N, 2]`; gives boxes and scores.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes", "scores", "extents?"],
     attributes: &[("least_score", "0.05"), ("least_side", "0.01")],
     variants: &[Variant::Plain],
 };
 
-/// As torchvision's box head filters its detections.
+/// The filter of torchvision's box head on its detections.
 const DETECTIONS: ClipBoxes = ClipBoxes { least_score: 0.05, least_side: 1e-2 };
-/// As its region proposal network filters proposals.
+/// The filter of torchvision's region proposal network on proposals.
 const PROPOSALS: ClipBoxes = ClipBoxes { least_score: f32::MIN, least_side: 1e-3 };
 
 fn solve(
@@ -35,7 +37,8 @@ fn solve(
     Ok([out[0].read(&program)?, out[1].read(&program)?])
 }
 
-/// `rows` rows of `k` candidates on each of `n` films of 20 to 50 pixels; many of them are outside.
+/// A case of `rows` rows of `k` candidates on each of `n` images of 20 to 50 pixels; many of them
+/// are outside.
 fn case(why: &str, op: ClipBoxes, [n, rows, k]: [usize; 3], clipped: bool) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
@@ -84,7 +87,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, axes, random.below(4) > 0)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let op = ClipBoxes {
         least_score: external.attribute("least_score", DETECTIONS.least_score)?,

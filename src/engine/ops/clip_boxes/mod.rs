@@ -1,4 +1,5 @@
-//! Candidate boxes within their film, without those that are too small or score too little.
+//! Clipping and filtering of candidate boxes: within their image, not too small, not of too low a
+//! score.
 
 mod cases;
 mod reference;
@@ -14,24 +15,25 @@ use crate::{
 
 const CLIP: Kernel<Params> = kernel!("clip_boxes/clip");
 params! {
-    struct Params { rows: u32, boxes: u32, box_quads: u32, of_film: u32, least: f32, side: f32 }
+    struct Params { rows: u32, boxes: u32, box_quads: u32, of_image: u32, least: f32, side: f32 }
 }
 
-/// `clip_boxes_to_image`, then `remove_small_boxes` and a threshold of scores, as torchvision filters
-/// candidates, at fixed sizes: a candidate that is removed keeps its place, its box becomes zeros and
-/// its score the lowest number, which other ops take for none. Nothing here has a derivative.
+/// Filter of candidates at fixed sizes, as torchvision's `clip_boxes_to_image`, then
+/// `remove_small_boxes` and a threshold of scores: a candidate that is removed keeps its place, its
+/// box becomes zeros and its score the lowest number, which other ops take for none. Nothing here has
+/// a derivative.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipBoxes {
-    /// Scores must be above it.
+    /// Score above which a candidate is kept.
     pub least_score: f32,
-    /// Both sides must have at least this length, in the boxes' unit.
+    /// Least length of both sides, in the boxes' unit.
     pub least_side: f32,
 }
 
 impl ClipBoxes {
     /// Records the candidates that are left, and their scores.
     ///
-    /// Shapes: boxes `[R, K, 4]`, scores `[R, K]`, extents `[N, 2]`, the width and height of films of
+    /// Shapes: boxes `[R, K, 4]`, scores `[R, K]`, extents `[N, 2]`, the width and height of images of
     /// R / N rows each (none: nothing is clipped) → boxes and scores of the same shapes. Cost: one
     /// read and one write.
     ///
@@ -44,9 +46,9 @@ impl ClipBoxes {
         scores: &Tensor,
         extents: Option<&Tensor>,
     ) -> Result<[Tensor; 2]> {
-        let films = extents.map_or(1, |e| e.shape[0]);
+        let images = extents.map_or(1, |e| e.shape[0]);
         let fits = match (&boxes.shape[..], &scores.shape[..]) {
-            (&[r, k, 4], &[of, s]) => [r, k] == [of, s] && r > 0 && r.is_multiple_of(films),
+            (&[r, k, 4], &[of, s]) => [r, k] == [of, s] && r > 0 && r.is_multiple_of(images),
             _ => false,
         };
         if !fits || extents.is_some_and(|e| e.shape[1..] != [2]) {
@@ -60,13 +62,13 @@ impl ClipBoxes {
             rows: scores.rows() as u32,
             boxes: scores.channels() as u32,
             box_quads: scores.quads() as u32,
-            of_film: (scores.rows() / films) as u32,
+            of_image: (scores.rows() / images) as u32,
             least: self.least_score,
             side: self.least_side,
         };
         let cost = Cost { flops: 0, trips: 0, shape: format!("{:?}", boxes.shape) };
-        let films = extents.unwrap_or(boxes);
-        let slices = [&boxes.data, &scores.data, &films.data, &y.data, &kept.data];
+        let images = extents.unwrap_or(boxes);
+        let slices = [&boxes.data, &scores.data, &images.data, &y.data, &kept.data];
         let constants = [("CLIPPED", u32::from(extents.is_some()))];
         let grid = Gpu::grid(4 * scores.rows() * scores.quads());
         rec.launch(&CLIP, &constants, p, &slices, grid, cost)?;

@@ -1,3 +1,5 @@
+//! Reference of the clipping and filtering of boxes, on the host in f64.
+
 use super::ClipBoxes;
 use crate::tensor::Array;
 
@@ -8,9 +10,9 @@ impl ClipBoxes {
         let of_row = scores.shape[1];
         for (i, b) in y.data.chunks_mut(4).enumerate() {
             if let Some(extents) = extents {
-                let film = i / of_row * extents.shape[0] / scores.shape[0];
+                let image = i / of_row * extents.shape[0] / scores.shape[0];
                 for (axis, v) in b.iter_mut().enumerate() {
-                    *v = v.clamp(0.0, extents.data[2 * film + axis % 2]);
+                    *v = v.clamp(0.0, extents.data[2 * image + axis % 2]);
                 }
             }
             let side = (b[2] - b[0]).min(b[3] - b[1]);

@@ -1,3 +1,5 @@
+//! Cases of concatenation along channels: shapes and values that its kernels are held to.
+
 use super::Concat;
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op concat` takes.
+/// Inputs and attributes of `run-op concat`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x0", "x1", "x2?", "x3?", "x4?", "x5?", "x6?", "x7?", "dy?"],
     attributes: &[],
@@ -58,7 +60,7 @@ fn applied<const N: usize>(external: &External, x: &[Array]) -> Result<Outputs> 
     Ok(out)
 }
 
-/// Runs a problem from outside: images `x0`, `x1`, … `[N, Cᵢ, H, W]`, up to eight.
+/// Runs a problem that another program poses: images `x0`, `x1`, … `[N, Cᵢ, H, W]`, up to eight.
 pub fn run(external: &External) -> Result<Outputs> {
     let given = (0..).take_while(|i| external.tensors.contains_key(&format!("x{i}"))).count();
     let image = |i: usize| Ok(nhwc(external.ranked(&format!("x{i}"), 4)?));

@@ -1,4 +1,4 @@
-//! Tensors side by side along their channels.
+//! Concatenation of tensors along their channels.
 
 mod cases;
 mod reference;
@@ -18,7 +18,7 @@ const SLICE: Kernel<Slice> = kernel!("concat/slice");
 params! { struct Part { total: u32, reached: u32, x_quads: u32, y_quads: u32, first: u32 } }
 params! { struct Slice { total: u32, quads: u32, channels: u32, y_quads: u32, first: u32 } }
 
-/// Tensors side by side along their last axis, as `torch.cat` along channels.
+/// Concatenation of tensors along their last axis, as `torch.cat` along channels.
 ///
 /// Shapes: x `[…, Cᵢ]`, equal but for the last axis → y `[…, Σ Cᵢ]`; any number of inputs, any
 /// channels. The gradient of an input is its slice of dy. Errs if the other axes differ.

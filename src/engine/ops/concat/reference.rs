@@ -1,3 +1,5 @@
+//! Reference of concatenation along channels, on the host in f64.
+
 use super::Concat;
 use crate::{ops::Reference, tensor::Array};
 

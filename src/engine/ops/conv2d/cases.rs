@@ -36,7 +36,7 @@ fn case(why: &str, conv: Conv2d, (x, [r, s], k): Shape, bias: bool) -> Case {
 }
 
 /// Image and kernel in f16, which rounds the results to about three digits.
-fn half(why: &str, conv: Conv2d, (x, [r, s], k): Shape) -> Case {
+fn half_case(why: &str, conv: Conv2d, (x, [r, s], k): Shape) -> Case {
     fn zero_rows(inputs: &mut [Array; 2], _: &mut Philox) {
         let (c, padded) = (inputs[0].shape[3], inputs[1].shape[2]);
         inputs[1] = inputs[1].resized(2, c).resized(2, padded);
@@ -73,14 +73,28 @@ pub fn cases() -> Vec<Case> {
         ),
         case("tiles of 2 × 2", Conv2d::new(1, 1), ([3, 2, 2, 36], [3, 3], 68), true),
         case("padding beyond the kernel", Conv2d::new(1, 3), ([1, 4, 5, 4], [3, 3], 4), false),
-        half("f16, ResNet's layer1", Conv2d::new(1, 1), ([2, 16, 16, 64], [3, 3], 64)),
-        half("f16, ResNet's stem", Conv2d::new(2, 3), ([2, 33, 31, 3], [7, 7], 64)),
-        half("f16, a strided shortcut", Conv2d::new(2, 0), ([2, 15, 17, 20], [1, 1], 65)),
+        half_case("f16, ResNet's layer1", Conv2d::new(1, 1), ([2, 16, 16, 64], [3, 3], 64)),
+        half_case("f16, ResNet's stem", Conv2d::new(2, 3), ([2, 33, 31, 3], [7, 7], 64)),
+        half_case("f16, a strided shortcut", Conv2d::new(2, 0), ([2, 15, 17, 20], [1, 1], 65)),
         case("dilated, phase by phase", near, ([2, 14, 13, 12], [3, 3], 20), true),
         case("wider than a tile of 128", Conv2d::new(1, 0), ([1, 13, 11, 36], [1, 1], 200), true),
         case("sums long enough for parts", Conv2d::new(1, 1), ([1, 6, 5, 60], [3, 3], 12), true),
         case("stride beyond the kernel", Conv2d::new(3, 0), ([2, 10, 11, 6], [1, 2], 9), false),
     ]
+}
+
+/// The problems by which an adapter's products of matrices are judged before a run takes them, in f16 or f32: more than one tile
+/// of rows and of columns, edges, padding and a stride, and terms of several stages, of which the last is ragged.
+pub fn cases_of_matrices(half: bool) -> Vec<Case> {
+    let all: [(&str, Conv2d, Shape); 2] = [
+        ("a product", Conv2d::new(1, 0), ([1, 10, 15, 40], [1, 1], 136)),
+        ("a convolution", Conv2d::new(2, 1), ([2, 17, 18, 24], [3, 3], 72)),
+    ];
+    let made = |(why, conv, shape)| match half {
+        true => half_case(why, conv, shape),
+        false => case(why, conv, shape, false),
+    };
+    all.into_iter().map(made).collect()
 }
 
 /// A problem of random shape; every third is one that Winograd's convolution solves.

@@ -1,7 +1,7 @@
 //! The loop behind a convolution and its input gradient: sums over taps at offsets.
 
 use super::{
-    kernel::{self, SumKernel},
+    kernel::{self, MatrixTile, SumKernel},
     op::Conv2d,
     parts,
 };
@@ -9,7 +9,7 @@ use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
     kernel, params,
-    tensor::Tensor,
+    tensor::{Format, Tensor},
 };
 
 const PLAIN: gpu::Kernel<Params> = kernel!("conv2d/plain");
@@ -103,6 +103,8 @@ pub(super) fn forward(
         w_first: 0,
         w_tap: 1,
     };
+    let turned = kernel.takes_inputs_last().then(|| transpose(rec, w)).transpose()?;
+    let w = turned.as_ref().unwrap_or(w);
     let factors = Factors { x, w, bias, transposed: false, planes: 1, flops: None };
     launches(rec, kernel, &[[axis(0), axis(1)]], &factors, y)
 }
@@ -117,7 +119,8 @@ pub(super) fn grad_input(
     dx: &Tensor,
 ) -> Result<()> {
     let transposes = kernel.transposes();
-    let copy = (!transposes).then(|| transpose(rec, w)).transpose()?;
+    let turns = !transposes && !kernel.takes_inputs_last();
+    let copy = turns.then(|| transpose(rec, w)).transpose()?;
     let w_read = copy.as_ref().unwrap_or(w);
     let factors =
         Factors { x: dy, w: w_read, bias: None, transposed: transposes, planes: 1, flops: None };
@@ -266,9 +269,17 @@ fn launch(
         chunk: (h.taps * v.taps * x.quads()).div_ceil(2).div_ceil(count) as u32,
     };
     let taps = h.taps * v.taps;
+    let half = x.format == Format::F16;
+    let matrices = |tile| {
+        let made = MatrixTile::of(tile, &rec.gpu.caps().matrices, half);
+        made.expect("a kernel that was offered for matrices that there are")
+    };
     let trips = match kernel {
         SumKernel::Plain | SumKernel::Subgroup => h.taps + taps * (1 + x.quads()),
-        SumKernel::Coop => (taps * x.quads()).div_ceil(4),
+        SumKernel::Coop { tile } => {
+            let tile = matrices(tile);
+            tile.rounds * (1 + (4 * taps * x.quads()).div_ceil(tile.terms))
+        }
         SumKernel::Shared { .. } => p.chunk as usize,
     };
     let cost = Cost {
@@ -302,8 +313,13 @@ fn launch(
             let slices = [slices[0], slices[1], slices[2], to];
             rec.launch(&SHARED, &constants, p, &slices, grid, cost)
         }
-        SumKernel::Coop => {
-            rec.launch(&COOP, &x.constants(&[bias]), p, &slices, tiles(64, 16), cost)
+        SumKernel::Coop { tile } => {
+            let made = matrices(tile);
+            let ragged = !(4 * x.quads()).is_multiple_of(made.terms);
+            let load = MatrixTile::load(half, &[x.quads()]);
+            let own = [bias, ("RAGGED", u32::from(ragged)), ("LOAD", load as u32)];
+            let constants = x.constants(&[&own[..], &made.constants].concat());
+            rec.launch(&COOP, &constants, p, &slices, tiles(tile.rows(), tile.quads()), cost)
         }
         SumKernel::Plain => {
             let grid = Gpu::grid(rows * y.quads());

@@ -1,5 +1,7 @@
 //! The kernels that multiply and add, and the passes of a convolution.
 
+use crate::gpu::MatrixUnits;
+
 /// The kernel that multiplies and adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SumKernel {
@@ -7,8 +9,11 @@ pub(super) enum SumKernel {
     Plain,
     /// Register tiles that eight lanes share by broadcasts.
     Subgroup,
-    /// Tiles of 64 × 64, by matrices that a subgroup holds together.
-    Coop,
+    /// Tiles by matrices that a subgroup multiplies at once.
+    Coop {
+        /// Of 128 rows.
+        tile: Tile,
+    },
     /// Tiles in workgroup memory.
     Shared {
         tile: Tile,
@@ -22,9 +27,13 @@ impl SumKernel {
     pub(super) fn transposes(self) -> bool {
         self == Self::Subgroup
     }
+    /// Whether it reads weights with the inputs of a sum last, `[R, S, K⌈4⌉, C]`: for the input gradient they lie so.
+    pub(super) fn takes_inputs_last(self) -> bool {
+        matches!(self, Self::Coop { .. })
+    }
 }
 
-/// Sums that a workgroup computes in its memory: rows × columns (`shaders/shared/tile.wgsl`).
+/// Sums that a workgroup computes in its memory: rows × columns (`shaders/shared/tiles/tile.wgsl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tile {
     /// 64 × 64
@@ -77,6 +86,17 @@ impl Tile {
         let cost = |tile: &Self| tile.count(sums) * tile.cost();
         Self::ALL.into_iter().min_by_key(cost).unwrap_or(Self::Small)
     }
+    /// The tile that matrices fill with so many sums in the least time. In the one of 128 × 64 a product of matrices takes 1.1 times
+    /// as long for y and dx and 1.25 times for dw, as a compiler for AMD's GPUs writes the loop (`tests/engine/radv`). Sums that
+    /// are `cut` into parts make workgroups enough whatever the tile.
+    pub(super) fn for_matrices(sums: [usize; 2], cut: bool) -> Self {
+        let least = if cut { 1 } else { ENOUGH };
+        let time = |(tile, cost): &(Self, usize)| {
+            tile.count(sums).max(least) * tile.rows() * tile.quads() * cost
+        };
+        let all = [(Self::Wide, 100), (Self::Tall, 118)];
+        all.into_iter().min_by_key(time).map_or(Self::Tall, |(tile, _)| tile)
+    }
     /// The tile, and whether its sums are cut into parts, with which so many sums of so many terms take the least time, where
     /// a compute unit without a workgroup costs as much as one with.
     pub(super) fn by_rule(sums: [usize; 2], terms: usize) -> (Self, bool) {
@@ -88,6 +108,51 @@ impl Tile {
         let whole = Self::ALL.map(|tile| (tile, false));
         let all = whole.into_iter().chain([(Self::Wide, true)]);
         all.min_by_key(time).unwrap_or((Self::Small, false))
+    }
+}
+
+/// A tile as matrices fill it (`shaders/shared/tiles/coop_tile.wgsl`).
+pub(super) struct MatrixTile {
+    /// What makes a kernel one of this tile.
+    pub constants: [(&'static str, u32); 6],
+    /// Terms of a stage.
+    pub terms: usize,
+    /// How often the teams of a workgroup go over all terms, if a subgroup is as wide as any of the adapter's.
+    pub rounds: usize,
+}
+
+impl MatrixTile {
+    /// A tile by matrices of this side. Blocks of it are as large as their sums fit into registers: a team has 16 matrices of
+    /// 16 × 16 at most, 32 of 8 × 8.
+    fn new(tile: Tile, side: u32, lanes: u32, half: bool) -> Self {
+        let wide = tile == Tile::Wide;
+        let block = match side {
+            16 => [64, if wide { 64 } else { 32 }],
+            _ => [if wide { 64 } else { 32 }, 32],
+        };
+        let [rows, columns] = [tile.rows() as u32, 4 * tile.quads() as u32];
+        let blocks = rows / block[0] * (columns / block[1]);
+        // Every adapter has workgroups of 256, and subgroups of at least 8 and at most 64 lanes multiply matrices.
+        let lanes = lanes.clamp(8, 64);
+        let threads = (blocks * lanes).min(256);
+        let constants = [
+            ("SIDE", side),
+            ("ROWS", rows),
+            ("COLUMNS", columns),
+            ("BLOCK_ROWS", block[0]),
+            ("BLOCK_COLUMNS", block[1]),
+            ("THREADS", threads),
+        ];
+        let rounds = blocks.div_ceil(threads / lanes) as usize;
+        Self { constants, terms: if half { 16 } else { 8 }, rounds }
+    }
+    /// A tile by an adapter's matrices, of f16 or f32; `None` where it has none such.
+    pub(super) fn of(tile: Tile, units: &MatrixUnits, half: bool) -> Option<Self> {
+        units.side(half).map(|side| Self::new(tile, side, units.lanes, half))
+    }
+    /// Quads that are loaded at once, where all rows have a multiple of so many: 128 bits, or of f16 half of that.
+    pub(super) fn load(half: bool, quads: &[usize]) -> usize {
+        if half && quads.iter().all(|quads| quads.is_multiple_of(2)) { 2 } else { 1 }
     }
 }
 
@@ -117,20 +182,21 @@ impl Pass {
 #[cfg(test)]
 mod tests {
     use super::{
+        MatrixTile,
         Tile::{self, Small, Tall, Wide},
         parts,
     };
 
     #[test]
     fn tiles_follow_from_the_shape() {
-        // ResNet-50, 64 films of 224²: 3 × 3 of its four layers, then 1 × 1 of the last.
+        // ResNet-50, 64 images of 224²: 3 × 3 of its four layers, then 1 × 1 of the last.
         let layers = [
             ([64 * 56 * 56, 64], 9 * 64, (Tall, false)),
             ([64 * 28 * 28, 128], 9 * 128, (Wide, false)),
             ([64 * 14 * 14, 256], 9 * 256, (Tall, false)),
             ([64 * 7 * 7, 512], 9 * 512, (Wide, true)),
             ([64 * 7 * 7, 2048], 512, (Wide, false)),
-            // Eight films of 64²: few sums, long and short.
+            // Eight images of 64²: few sums, long and short.
             ([8 * 2 * 2, 512], 9 * 512, (Wide, true)),
             ([8 * 16 * 16, 64], 9 * 64, (Small, false)),
             ([8, 10], 512, (Small, false)),
@@ -144,5 +210,34 @@ mod tests {
             (1, 2, 1, 256)
         );
         assert_eq!([[576, 64], [64, 64], [4608, 512]].map(Tile::cheapest), [Tall, Small, Wide]);
+    }
+    #[test]
+    fn matrices_fill_tiles_whatever_the_subgroups_are() {
+        for (side, half) in [(16, true), (8, true), (8, false)] {
+            for (tile, lanes) in
+                [Tall, Wide].into_iter().flat_map(|t| [8, 16, 32, 64].map(|l| (t, l)))
+            {
+                let made = MatrixTile::new(tile, side, lanes, half);
+                let [side, rows, columns, down, across, threads] = made.constants.map(|c| c.1);
+                let (blocks, teams) = (rows / down * (columns / across), threads / lanes);
+                assert!(
+                    threads <= 256 && made.rounds as u32 * teams >= blocks,
+                    "{side} {tile:?} {lanes}"
+                );
+                // Two buffers of 96 bytes a row, a matrix of sums for each block, and where rows begin.
+                let bytes = 96 * (rows + columns) + 4 * side * side * blocks + 4 * rows;
+                assert!(bytes <= 32 << 10, "{side} {tile:?}: {bytes} bytes of workgroup memory");
+            }
+        }
+        let layers = [
+            ([64 * 56 * 56, 64], Tall),
+            ([64 * 28 * 28, 128], Wide),
+            ([64 * 14 * 14, 256], Tall),
+            ([64 * 7 * 7, 512], Tall),
+            ([64 * 7 * 7, 2048], Wide),
+        ];
+        for (sums, wanted) in layers {
+            assert_eq!(Tile::for_matrices(sums, false), wanted, "{sums:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@ mod way;
 mod weight;
 mod winograd;
 
-pub use cases::{SIGNATURE, cases, random, run};
+pub use cases::{SIGNATURE, cases, cases_of_matrices, random, run};
 
 pub use op::Conv2d;
 pub use way::{VARIANTS, offered};

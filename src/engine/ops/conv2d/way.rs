@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Result,
-    gpu::{Caps, Gpu, Matrices, Problem, Recorder, Recording, Variant},
+    gpu::{Caps, Gpu, Problem, Recorder, Recording, Variant},
     tensor::{Array, Format, Tensor},
 };
 
@@ -19,7 +19,7 @@ pub const VARIANTS: &[Variant] = &Variant::ALL;
 pub fn offered(variant: Variant, caps: &Caps) -> bool {
     match variant {
         Variant::Subgroup | Variant::Winograd => caps.subgroup.is_some_and(|l| l >= 8),
-        Variant::Coop => caps.matrices != Matrices::Unused && caps.subgroup.is_some(),
+        Variant::Coop | Variant::CoopWide => caps.matrices.any() && caps.subgroup.is_some(),
         Variant::Plain
         | Variant::WinogradShared
         | Variant::Shared
@@ -54,16 +54,23 @@ impl Conv2d {
         let tiled = self.is_winograds(w) && fits && x.format == Format::F32;
         // A weight gradient's sums are cut whatever the tile.
         let cut = pass == Pass::GradWeight;
+        let half = x.format == Format::F16;
+        // A test may ask for matrices that nobody has proven yet.
+        let units = caps.matrices.side(half).is_some()
+            && (rec.gpu.trusts_matrices() || rec.variant.is_some_and(Variant::is_of_matrices));
         let able = |variant: &Variant| {
             offered(*variant, caps)
                 && (tiled || !variant.is_winograds())
                 && !(cut && *variant == Variant::Split)
+                && (units || !variant.is_of_matrices())
         };
         let taps = self.taps_inside([p, q]);
         // The kernel's tiles have sixteen rows.
         let padded = (n * p * q).next_multiple_of(16) as f64 / (n * p * q) as f64;
         let direct = ((n * taps * c * k) as f64 * padded) as usize;
         let default = match caps.software {
+            // Who asks for f16 asks for what multiplies it fastest; in f32 they add in another order, and wait to be asked.
+            false if half && units => self.matrices_by_rule(pass, w, covered),
             false => self.tiles_by_rule(pass, w, covered),
             true if able(&Variant::Winograd) && cost < direct => Variant::Winograd,
             true if able(&Variant::Subgroup) => Variant::Subgroup,
@@ -75,7 +82,7 @@ impl Conv2d {
             name: self.name(pass, x, w),
             kernels: VARIANTS.iter().copied().filter(able).collect(),
             default,
-            half: format == Format::F16 && pass != Pass::GradWeight,
+            half: half && pass != Pass::GradWeight,
             prepare: Box::new(move |gpu| conv.prepare(gpu, pass, &shapes, format)),
         });
         let kernel = match chosen {
@@ -86,28 +93,43 @@ impl Conv2d {
             Variant::Tall => SumKernel::Shared { tile: Tile::Tall, split: false },
             Variant::Wide => SumKernel::Shared { tile: Tile::Wide, split: false },
             Variant::Split => SumKernel::Shared { tile: Tile::Wide, split: true },
-            Variant::Coop => SumKernel::Coop,
+            Variant::Coop => SumKernel::Coop { tile: Tile::Tall },
+            Variant::CoopWide => SumKernel::Coop { tile: Tile::Wide },
         };
         let tiles = chosen.is_winograds().then(|| tiles.by(kernel));
         Way { kernel, tiles }
     }
-    /// The tiles in workgroup memory that a GPU gets where nothing was measured, by how many sums a launch has, and how long.
-    fn tiles_by_rule(&self, pass: Pass, w: &Tensor, [n, p, q]: [usize; 3]) -> Variant {
+    /// Rows and columns of sums of a launch, of the phases of a strided input gradient the largest; and terms of each.
+    fn sums(&self, pass: Pass, w: &Tensor, [n, p, q]: [usize; 3]) -> ([usize; 2], usize) {
         let ([r, s, c, k], [h, v]) = (w.axes(), self.stride);
+        match pass {
+            Pass::Forward => ([n * p * q, k], r * s * c),
+            Pass::GradInput => {
+                ([n * p.div_ceil(h) * q.div_ceil(v), c], r.div_ceil(h) * s.div_ceil(v) * k)
+            }
+            Pass::GradWeight => ([r * s * c, k], n * p * q),
+        }
+    }
+    /// The tiles in workgroup memory that a GPU gets where nothing was measured, by how many sums a launch has, and how long.
+    fn tiles_by_rule(&self, pass: Pass, w: &Tensor, covered: [usize; 3]) -> Variant {
+        let (sums, terms) = self.sums(pass, w, covered);
         let (tile, split) = match pass {
-            Pass::Forward => Tile::by_rule([n * p * q, k], r * s * c),
-            // Of the phases of a strided one the largest.
-            Pass::GradInput => Tile::by_rule(
-                [n * p.div_ceil(h) * q.div_ceil(v), c],
-                r.div_ceil(h) * s.div_ceil(v) * k,
-            ),
-            Pass::GradWeight => (Tile::cheapest([r * s * c, k]), false),
+            Pass::Forward | Pass::GradInput => Tile::by_rule(sums, terms),
+            Pass::GradWeight => (Tile::cheapest(sums), false),
         };
         match tile {
             Tile::Small => Variant::Shared,
             Tile::Tall => Variant::Tall,
             Tile::Wide if split => Variant::Split,
             Tile::Wide => Variant::Wide,
+        }
+    }
+    /// The tiles by matrices that a GPU gets where nothing was measured. A weight gradient's sums are cut into parts.
+    fn matrices_by_rule(&self, pass: Pass, w: &Tensor, covered: [usize; 3]) -> Variant {
+        let (sums, _) = self.sums(pass, w, covered);
+        match Tile::for_matrices(sums, pass == Pass::GradWeight) {
+            Tile::Wide => Variant::CoopWide,
+            Tile::Tall | Tile::Small => Variant::Coop,
         }
     }
     /// Whether Winograd's convolution solves it: 3 × 3, stride 1; dilated, if the padding is a multiple of that, so

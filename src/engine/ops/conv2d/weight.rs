@@ -1,11 +1,15 @@
 //! Gradients of a convolution's weights and bias.
 
-use super::{kernel::SumKernel, op::Conv2d, parts};
+use super::{
+    kernel::{MatrixTile, SumKernel},
+    op::Conv2d,
+    parts,
+};
 use crate::{
     Result,
     gpu::{self, Cost, Gpu, Recording, fold},
     kernel, params,
-    tensor::Tensor,
+    tensor::{Format, Tensor},
 };
 
 const PLAIN: gpu::Kernel<Params> = kernel!("conv2d/weight_plain");
@@ -77,19 +81,24 @@ fn launch(
     let (images, taps) = (n / planes, r * s / planes);
     let pixels = images * p_h * p_w;
     let row_quads = taps * x.quads();
+    let half = x.format == Format::F16;
+    let matrices = |tile| {
+        let made = MatrixTile::of(tile, &rec.gpu.caps().matrices, half);
+        made.expect("a kernel that was offered for matrices that there are")
+    };
     // Quads of rows and of columns in a tile, pixels that a trip adds, the least pixels worth a part, and how many workgroups
     // keep the adapter busy.
     let [tile, k_tile, together, least, enough] = match kernel {
         SumKernel::Subgroup => [4, 16, 4, 256, 16],
         SumKernel::Shared { tile, .. } => [tile.rows() / 4, tile.quads(), 8, 128, 512],
-        SumKernel::Coop => [16, 16, 16, 128, 512],
+        SumKernel::Coop { tile } => [tile.rows() / 4, tile.quads(), matrices(tile).terms, 256, 512],
         SumKernel::Plain => [1, 16, 1, 64, 256],
     };
     let (tiles, k_tiles) = (row_quads.div_ceil(tile), dy.quads().div_ceil(k_tile));
     let count = enough.div_ceil(tiles * k_tiles * planes).min(pixels.div_ceil(least));
     let count = count.clamp(1, MOST_PARTS);
-    // Whole eights, so that only the last part has a ragged end.
-    let chunk = pixels.div_ceil(count).next_multiple_of(8);
+    // Whole eights, or trips, so that only the last part has a ragged end.
+    let chunk = pixels.div_ceil(count).next_multiple_of(together.max(8));
     let count = pixels.div_ceil(chunk);
     let to = if count == 1 { dw.clone() } else { parts::room(rec, count, dw) };
     let p = Params {
@@ -115,7 +124,10 @@ fn launch(
     };
     let cost = Cost {
         flops: flops as u64,
-        trips: chunk.div_ceil(together) as u64,
+        trips: match kernel {
+            SumKernel::Coop { tile } => matrices(tile).rounds * (1 + chunk.div_ceil(together)),
+            _ => chunk.div_ceil(together),
+        } as u64,
         shape: format!("{:?} × {:?} → {:?}, {count} parts", x.shape, dy.shape, dw.shape),
     };
     let slices = [&x.data, &dy.data, &to.data];
@@ -126,7 +138,11 @@ fn launch(
         SumKernel::Shared { tile, .. } => {
             rec.launch(&SHARED, &x.constants(&tile.constants()), p, &slices, grid, cost)?
         }
-        SumKernel::Coop => rec.launch(&COOP, &x.constants(&[]), p, &slices, grid, cost)?,
+        SumKernel::Coop { tile } => {
+            let load = ("LOAD", MatrixTile::load(half, &[x.quads(), dy.quads()]) as u32);
+            let constants = x.constants(&[&[load][..], &matrices(tile).constants].concat());
+            rec.launch(&COOP, &constants, p, &slices, grid, cost)?;
+        }
         SumKernel::Plain => {
             let grid = Gpu::grid(count * row_quads * dy.quads());
             rec.launch(&PLAIN, &x.constants(&[]), p, &slices, grid, cost)?

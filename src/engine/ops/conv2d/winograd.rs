@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// Eight lanes a tile and quad of channels.
-const BY_COLUMN: Kernel<Params> = kernel!("conv2d/winograd");
+const BY_COLUMN: Kernel<Params> = kernel!("conv2d/winograd/columns");
 /// A thread a tile and channel.
-const BY_CHANNEL: Kernel<Params> = kernel!("conv2d/winograd_channel");
+const BY_CHANNEL: Kernel<Params> = kernel!("conv2d/winograd/channels");
 
 params! {
     struct Params {

@@ -1,3 +1,5 @@
+//! Cases of the conversion between formats: shapes and values that its kernels are held to.
+
 use super::Convert;
 use crate::{
     Result,
@@ -6,11 +8,11 @@ use crate::{
     tensor::{Array, Format, Philox, Tensor},
 };
 
-/// What `run-op convert` takes: f32 to f16 and back.
+/// Inputs and attributes of `run-op convert`: f32 to f16 and back.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x"], attributes: &[], variants: &[Variant::Plain] };
 
-/// To f16 and back, as f32.
+/// Converts to f16 and back to f32.
 fn there_and_back(rec: &Recording, x: &Tensor) -> Result<Tensor> {
     let half = Convert { to: Format::F16 }.forward(rec, [x])?.0;
     Ok(Convert { to: Format::F32 }.forward(rec, [&half])?.0)
@@ -40,7 +42,7 @@ fn case(why: &str, shape: &[usize], scale: f64) -> Case {
     Case::custom(why, run, record)
 }
 
-/// What is beyond f16, and what is no number, comes back as infinite.
+/// A case whose numbers are beyond f16, or NaN: they come back as infinite.
 fn beyond() -> Case {
     let run = |gpu: &Gpu, _: Option<Variant>, _: u64| {
         let x = [65504.0, -65504.0, 65536.0, -1e30, f64::NAN, f64::INFINITY, 0.0, 1.5];
@@ -77,7 +79,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &[size(random, 40), size(random, 40), size(random, 40)], 1.0)
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     if x.data.is_empty() {

@@ -1,4 +1,4 @@
-//! A tensor in another format.
+//! Conversion of a tensor to another format.
 
 mod cases;
 mod reference;
@@ -17,8 +17,8 @@ const NARROW: Kernel<Params> = kernel!("convert/narrow");
 const WIDEN: Kernel<Params> = kernel!("convert/widen");
 params! { struct Params { quads: u32 } }
 
-/// `y = x`, as f32 or rounded to f16, where numbers beyond ±65504 become infinite; its gradient in the format of x. What has
-/// the format already stays itself, without a launch.
+/// Conversion to another format: `y = x`, as f32 or rounded to f16, where numbers beyond ±65504 become infinite; its
+/// gradient in the format of x. What has the format already stays itself, without a launch.
 ///
 /// Shapes: any. Cost: one read and one write.
 #[derive(Clone, Copy, Debug)]

@@ -1,3 +1,5 @@
+//! Reference of the conversion between formats, on the host in f64.
+
 use super::Convert;
 use crate::{
     ops::Reference,

@@ -1,3 +1,5 @@
+//! Cases of cosine similarity: shapes and values that its kernels are held to.
+
 use super::{Cosine, fit};
 use crate::{
     Result,
@@ -6,11 +8,11 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op cosine` takes.
+/// Inputs and attributes of `run-op cosine`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["a", "b"], attributes: &[("eps", "1e-8")], variants: &[Variant::Plain] };
 
-/// The function on the device, with the zeros that fill its rows.
+/// Cosines from the device, with the zeros that fill their rows.
 fn solve(gpu: &Gpu, op: Cosine, a: &Array, b: &Array) -> Result<Array> {
     let padded = [a.shape[0], b.shape[0].next_multiple_of(4)];
     let (a, b) = (Tensor::upload(gpu, a)?, Tensor::upload(gpu, b)?);
@@ -22,7 +24,7 @@ fn solve(gpu: &Gpu, op: Cosine, a: &Array, b: &Array) -> Result<Array> {
     y.reshape(&padded).read(&program)
 }
 
-/// Rows of b are `shrink` long at most, so that some may be shorter than ε.
+/// A case in which rows of b are `shrink` long at most, so that some may be shorter than ε.
 fn case(why: &str, [n, m, d]: [usize; 3], shrink: f64) -> Case {
     let op = Cosine::default();
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
@@ -57,7 +59,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [size(random, 40), size(random, 70), size(random, 150)], 1.0)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (a, b) = (external.tensor("a")?, external.tensor("b")?);
     fit(&a.shape, &b.shape).map_err(|e| external.blame(e))?;

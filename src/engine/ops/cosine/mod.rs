@@ -34,7 +34,7 @@ impl Default for Cosine {
 }
 
 impl Cosine {
-    /// Records the function.
+    /// Records the cosines.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
@@ -59,7 +59,7 @@ impl Cosine {
     }
 }
 
-/// Errs where a and b do not fit one another.
+/// Checks that a and b fit one another.
 fn fit(a: &[usize], b: &[usize]) -> Result<()> {
     let fit = a.len() == 2 && b.len() == 2 && a[1] == b[1];
     let full = [a, b].iter().all(|shape| shape.iter().all(|axis| *axis > 0));

@@ -1,8 +1,10 @@
+//! Reference of cosine similarity, on the host in f64.
+
 use super::Cosine;
 use crate::tensor::Array;
 
 impl Cosine {
-    /// The function's value on the host in f64.
+    /// Cosines on the host in f64.
     pub fn reference(&self, a: &Array, b: &Array) -> Array {
         let d = a.shape[1];
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();

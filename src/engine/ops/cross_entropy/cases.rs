@@ -1,3 +1,5 @@
+//! Cases of cross-entropy: shapes and values that its kernels are held to.
+
 use super::CrossEntropy;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op cross_entropy` takes.
+/// Inputs and attributes of `run-op cross_entropy`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["logits", "target", "dloss?"],
     attributes: &[("ignore_index", "-100")],
@@ -25,13 +27,13 @@ fn targets(x: &mut [Array; 2], random: &mut Philox) {
     }
 }
 
-/// Logits from −8 to 8.
+/// Draws logits from −8 to 8.
 fn usual(x: &mut [Array; 2], random: &mut Philox) {
     targets(x, random);
     x[0].data.iter_mut().for_each(|v| *v *= 8.0);
 }
 
-/// Logits whose exponentials f32 does not hold, all below 0 in even rows.
+/// Draws logits whose exponentials f32 does not hold, all below 0 in even rows.
 fn huge(x: &mut [Array; 2], random: &mut Philox) {
     targets(x, random);
     for (i, row) in x[0].data.chunks_mut(x[0].shape[1]).enumerate() {
@@ -39,7 +41,7 @@ fn huge(x: &mut [Array; 2], random: &mut Philox) {
     }
 }
 
-/// The class of every row stands out by 12 to 16: the loss is about 1e-5.
+/// Draws logits in which the class of every row stands out by 12 to 16: the loss is about 1e-5.
 fn confident(x: &mut [Array; 2], random: &mut Philox) {
     targets(x, random);
     let [x, t] = x;
@@ -48,7 +50,7 @@ fn confident(x: &mut [Array; 2], random: &mut Philox) {
     }
 }
 
-/// Several classes share the largest logit.
+/// Draws logits of which several classes share the largest.
 fn ties(x: &mut [Array; 2], random: &mut Philox) {
     targets(x, random);
     x[0].data.iter_mut().for_each(|v| *v = (*v * 2.0).round());
@@ -86,7 +88,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &[size(random, 600), size(random, 200)], usual)
 }
 
-/// Runs a problem from outside: `target` holds whole numbers `[N]`.
+/// Runs a problem that another program poses: `target` holds whole numbers `[N]`.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.ranked("logits", 2)?;
     let t = external.ranked("target", 1)?;

@@ -1,4 +1,4 @@
-//! The mean over what a loss counts, and the gradient that waits for the count.
+//! Mean of a loss over the terms that count, and the gradient that waits for their number.
 
 use crate::{
     Result,
@@ -14,9 +14,9 @@ params! { struct Params { groups: u32 } }
 
 /// The gradient of a mean, in two factors.
 pub struct Gradient {
-    /// Of every term by itself.
+    /// Gradient of every term by itself.
     pub of_terms: Tensor,
-    /// One by the number of terms counted, `[1]`.
+    /// Reciprocal of the number of terms counted, `[1]`.
     pub share: Tensor,
 }
 
@@ -32,7 +32,7 @@ impl Gradient {
 }
 
 /// Records the mean `[1]` of terms that workgroups have summed and counted, in `[groups, 2]`, and
-/// one by the count, `[1]`. Of no terms the mean is 0.
+/// the reciprocal of the count, `[1]`. Of no terms the mean is 0.
 ///
 /// # Errors
 /// A request beyond the adapter's limits.

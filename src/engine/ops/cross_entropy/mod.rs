@@ -18,7 +18,8 @@ use crate::{
 const ROWS: Kernel<Params> = kernel!("cross_entropy/rows");
 params! { struct Params { rows: u32, classes: u32, quads: u32, groups: u32 } }
 
-/// `loss = mean over n of log Σ exp(x[n,j]) − x[n, t[n]]`, as `torch.nn.functional.cross_entropy`.
+/// Cross-entropy: `loss = mean over n of log Σ exp(x[n,j]) − x[n, t[n]]`, as
+/// `torch.nn.functional.cross_entropy`.
 ///
 /// Shapes: logits x `[N, L]`, target t `[N, 1]` (the number of a class, as a float) → loss `[1]`; or
 /// for each pixel, `[N, H, W, L]` and `[N, H, W, 1]`, where n runs over all pixels.

@@ -1,3 +1,5 @@
+//! Reference of cross-entropy, on the host in f64.
+
 use super::CrossEntropy;
 use crate::{ops::Reference, tensor::Array};
 

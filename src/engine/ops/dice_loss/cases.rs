@@ -1,3 +1,5 @@
+//! Cases of the Dice loss: shapes and values that its kernels are held to.
+
 use super::{Classes, DiceLoss, Reduce};
 use crate::{
     Result,
@@ -10,14 +12,14 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op dice_loss` takes.
+/// Inputs and attributes of `run-op dice_loss`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["logits", "target", "dloss?"],
     attributes: &[("smooth", "1"), ("reduce", "image"), ("classes", "foreground")],
     variants: &[Variant::Plain],
 };
 
-/// Logits from −4 to 4; targets 0, 1 or something between.
+/// Draws logits from −4 to 4 and targets of 0, 1 or something between.
 fn usual(x: &mut [Array; 2], random: &mut Philox) {
     let [x, t] = x;
     x.data.iter_mut().for_each(|v| *v *= 4.0);
@@ -26,20 +28,20 @@ fn usual(x: &mut [Array; 2], random: &mut Philox) {
     }
 }
 
-/// The first image has no foreground.
+/// Draws inputs whose first image has no foreground.
 fn without(x: &mut [Array; 2], random: &mut Philox) {
     usual(x, random);
     let of_image = x[1].data.len() / x[1].shape[0];
     x[1].data[..of_image].fill(0.0);
 }
 
-/// Logits of −300 to 300: their exponentials are beyond f32.
+/// Draws logits of −300 to 300, whose exponentials are beyond f32.
 fn huge(x: &mut [Array; 2], random: &mut Philox) {
     usual(x, random);
     x[0].data.iter_mut().for_each(|v| *v *= 75.0);
 }
 
-/// The network is right by 7 to 9 everywhere: the loss is about 1e-3.
+/// Draws logits that are right by 7 to 9 everywhere: the loss is about 1e-3.
 fn confident(x: &mut [Array; 2], random: &mut Philox) {
     let [x, t] = x;
     for (x, t) in x.data.iter_mut().zip(&mut t.data) {
@@ -67,7 +69,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case("one element", image, [1, 1, 1], usual),
         case("odd sizes", image, [3, 17, 23], usual),
-        case("films of 128 pixels", image, [4, 128, 128], usual),
+        case("images of 128 pixels", image, [4, 128, 128], usual),
         case("an image without foreground", image, [3, 9, 11], without),
         case("the batch as one image", batch, [3, 33, 17], without),
         case("the background too", both, [2, 19, 21], usual),
@@ -94,7 +96,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", dice, [size(random, 5), size(random, 65), size(random, 65)], usual)
 }
 
-/// Runs a problem from outside: logits and target `[N, 1, H, W]`.
+/// Runs a problem that another program poses: logits and target `[N, 1, H, W]`.
 pub fn run(external: &External) -> Result<Outputs> {
     let named = |name: &str, default: &str| external.attribute(name, default.to_owned());
     let dice = DiceLoss {

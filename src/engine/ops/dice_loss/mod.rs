@@ -20,16 +20,16 @@ params! { struct Sums { pixels: u32 } }
 params! { struct Merge { items: u32, parts: u32, share: f32, smoothing: f32 } }
 params! { struct Backward { total: u32, pixels: u32 } }
 
-/// Over what Dice's sums run.
+/// Extent that Dice's sums run over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduce {
-    /// Each image; the loss is the mean over images (Eq. 7).
+    /// Each image by itself; the loss is the mean over images (Eq. 7).
     Image,
-    /// The whole batch, so that images without foreground weigh little.
+    /// The whole batch at once, so that images without foreground weigh little.
     Batch,
 }
 
-/// Which classes have a Dice.
+/// Classes that have a Dice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classes {
     /// The foreground alone (Eq. 7).
@@ -49,22 +49,22 @@ pub enum Classes {
 /// there is more than one channel. Cost: one read of both; backwards one more, and one write.
 #[derive(Clone, Copy, Debug)]
 pub struct DiceLoss {
-    /// Added above and below: 0 leaves plain Dice, more lets small masks count less.
+    /// Number added above and below: 0 leaves plain Dice, more lets small masks count less.
     pub smooth: f32,
-    /// Over what the sums run.
+    /// Extent that the sums run over.
     pub reduce: Reduce,
-    /// Which classes have a Dice.
+    /// Classes that have a Dice.
     pub classes: Classes,
 }
 
 impl Default for DiceLoss {
-    /// Eq. 7 with smooth 1.
+    /// The loss of Eq. 7 with smooth 1.
     fn default() -> Self {
         Self { smooth: 1.0, reduce: Reduce::Image, classes: Classes::Foreground }
     }
 }
 
-/// What the gradient needs of the forward pass.
+/// Tensors of the forward pass that the gradient needs.
 pub struct Saved {
     x: Tensor,
     t: Tensor,

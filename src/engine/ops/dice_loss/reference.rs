@@ -1,3 +1,5 @@
+//! Reference of the Dice loss, on the host in f64.
+
 use super::{Classes, DiceLoss, Reduce};
 use crate::{ops::Reference, tensor::Array};
 

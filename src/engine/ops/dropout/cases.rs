@@ -1,3 +1,5 @@
+//! Cases of dropout: shapes and values that its kernels are held to.
+
 use super::Dropout;
 use crate::{
     Result,
@@ -6,14 +8,14 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op dropout` takes; gives y and the mask of what was kept.
+/// Inputs and attributes of `run-op dropout`; gives y and the mask of what was kept.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x"],
     attributes: &[("p", "0.5"), ("seed", "0"), ("step", "0"), ("stage", "0"), ("layer", "0")],
     variants: &[Variant::Plain],
 };
 
-/// y, and dx of dy.
+/// Dropout's y, and dx of dy, from the device.
 fn solve(gpu: &Gpu, op: Dropout, [x, dy]: [&Array; 2], step: &Step) -> Result<[Array; 2]> {
     let (x, dy, step) = (Tensor::upload(gpu, x)?, Tensor::upload(gpu, dy)?, step.upload(gpu)?);
     let ((y, dx), program) = gpu.eager(|rec| {
@@ -71,7 +73,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, &[size(random, 20), size(random, 20), size(random, 40)])
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = Dropout { p: external.attribute("p", 0.5)?, layer: external.attribute("layer", 0)? };

@@ -1,4 +1,4 @@
-//! Dropout.
+//! Dropout: features zeroed at random in training.
 
 mod cases;
 mod reference;
@@ -16,8 +16,8 @@ use crate::{
 const FORWARD: Kernel<Params> = kernel!("dropout/forward");
 params! { struct Params { quads: u32, share: f32, layer: u32, sample: u32 } }
 
-/// `y = m x / (1 − p)` with m = 0 with probability p, else 1, as `torch.nn.functional.dropout` in training
-/// (Srivastava et al. 2014).
+/// Dropout: `y = m x / (1 − p)` with m = 0 with probability p, else 1, as `torch.nn.functional.dropout` in
+/// training (Srivastava et al. 2014).
 ///
 /// Inputs: x of any shape, and the step's record as `Step::upload` makes it; y like x. m is a function of
 /// (seed, step, stage, layer, element) through Philox: the gradient draws it again, and so does a run

@@ -1,11 +1,13 @@
+//! Reference of dropout, on the host in f64.
+
 use super::Dropout;
 use crate::tensor::{Array, Philox, Step};
 
-/// Counters below belong to the views of films, as in the shader.
+/// First counter of dropout's layers; those below belong to the views of images, as in the shader.
 const LAYERS: u32 = 0x1_0000;
 
 impl Dropout {
-    /// m: 1 where an element is kept, else 0; the bits that the device draws.
+    /// The mask m: 1 where an element is kept, else 0; the bits that the device draws.
     pub fn mask(&self, shape: &[usize], step: &Step) -> Array {
         let mut mask = Array::zeros(shape);
         let channels = shape.last().copied().unwrap_or(1);
@@ -18,7 +20,7 @@ impl Dropout {
         }
         mask
     }
-    /// The function's value on the host in f64. It is linear: of dy it gives dx.
+    /// Dropout's value on the host in f64. It is linear: of dy it gives dx.
     pub fn reference(&self, x: &Array, step: &Step) -> Array {
         let mut y = self.mask(&x.shape, step);
         y.data.iter_mut().zip(&x.data).for_each(|(m, x)| *m *= x / (1.0 - f64::from(self.p)));

@@ -1,3 +1,5 @@
+//! Cases of the exponential moving average: shapes and values that its kernels are held to.
+
 use super::Ema;
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op ema` takes.
+/// Inputs and attributes of `run-op ema`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["k", "q"], attributes: &[("m", "0.999")], variants: &[Variant::Plain] };
 
@@ -49,7 +51,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), momentum)
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let (k, q) = (external.tensor("k")?, external.tensor("q")?);
     if k.shape != q.shape {

@@ -22,7 +22,7 @@ params! { struct Params { quads: u32, rest: f32 } }
 /// Where k equals q it stays so, bit for bit.
 #[derive(Clone, Copy, Debug)]
 pub struct Ema {
-    /// m, from 0 to 1.
+    /// The momentum m, from 0 to 1.
     pub momentum: f32,
 }
 

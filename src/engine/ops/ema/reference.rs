@@ -1,3 +1,5 @@
+//! Reference of the exponential moving average, on the host in f64.
+
 use super::Ema;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of gathering by index: shapes and values that its kernels are held to.
+
 use super::{Gather, elements, reference};
 use crate::{
     Result,
@@ -9,12 +11,12 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op gather` takes: x `[R or 1, L, D]` or, for single numbers, `[R or 1, L]`, and indices
-/// `[R or 1, k]`.
+/// Inputs and attributes of `run-op gather`: x `[R or 1, L, D]` or, for single numbers,
+/// `[R or 1, L]`, and indices `[R or 1, k]`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x", "indices", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
-/// Indices from −1 to L, one beyond the last row; some come up more than once.
+/// Random indices from −1 to L, one beyond the last row; some come up more than once.
 fn indices(shape: &[usize], length: usize, random: &mut Philox) -> Array {
     let draw = |_| random.below(length + 2) as f64 - 1.0;
     Array::new(shape, (0..shape.iter().product()).map(draw).collect())
@@ -45,7 +47,7 @@ fn numbers(why: &str, shape: &[usize], of: [usize; 2]) -> Case {
     Case::custom(why, check, record)
 }
 
-/// Single numbers on the device, with the zeros that fill their rows.
+/// Single numbers picked on the device, with the zeros that fill their rows.
 fn solve(gpu: &Gpu, x: &Array, indices: &Array) -> Result<Array> {
     let padded = indices.shape[1].next_multiple_of(4);
     let (x, indices) = (Tensor::upload(gpu, x)?, Tensor::upload(gpu, indices)?);
@@ -85,7 +87,7 @@ pub fn random(random: &mut Philox) -> Case {
     }
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, i) = (external.tensor("x")?, external.ranked("indices", 2)?);
     let [a, b] = [x.shape.first(), i.shape.first()].map(|axis| axis.copied().unwrap_or(0));

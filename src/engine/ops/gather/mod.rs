@@ -26,7 +26,8 @@ params! {
 params! { struct Clear { quads: u32 } }
 params! { struct Scatter { total: u32, length: u32, indices: u32, k: u32, list: u32, quads: u32 } }
 
-/// `y[r, j] = x[r, indices[r, j]]`, rows of D numbers; zeros where the index is negative or beyond L.
+/// Rows picked by index: `y[r, j] = x[r, indices[r, j]]`, rows of D numbers; zeros where the index is
+/// negative or beyond L.
 ///
 /// Shapes: x `[A, L, D]`, indices `[B, k]` → y `[R, k, D]`, where A and B are R or 1: anchors are one for
 /// all images, and so may the indices be. A row taken more than once gets the sum of its gradients, in
@@ -117,7 +118,7 @@ pub fn elements(rec: &Recording, x: &Tensor, indices: &Tensor) -> Result<Tensor>
     Ok(y)
 }
 
-/// R and k.
+/// Number of rows R, and of indices k.
 fn common(x: &Tensor, indices: &Tensor) -> Result<(usize, usize)> {
     let &[b, k] = &indices.shape[..] else { return Err(misfit(x, indices)) };
     let a = x.shape.first().copied().unwrap_or(0);

@@ -1,3 +1,5 @@
+//! Reference of gathering by index, on the host in f64.
+
 use super::Gather;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of global average pooling: shapes and values that its kernels are held to.
+
 use super::GlobalAvgPool;
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::Philox,
 };
 
-/// What `run-op global_avg_pool` takes.
+/// Inputs and attributes of `run-op global_avg_pool`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -35,7 +37,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", shape)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.image("x")?;
     let dy = external.tensors.get("dy");

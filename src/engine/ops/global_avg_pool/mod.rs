@@ -1,4 +1,4 @@
-//! Average over an image.
+//! Global average pooling: the mean over an image.
 
 mod cases;
 mod reference;
@@ -17,7 +17,8 @@ const FORWARD: Kernel<Params> = kernel!("global_avg_pool/forward");
 const BACKWARD: Kernel<Params> = kernel!("global_avg_pool/backward");
 params! { struct Params { total: u32, quads: u32, pixels: u32 } }
 
-/// `y[n,c] = Σ x[n,h,w,c] / (H·W)`, as `torch.nn.functional.adaptive_avg_pool2d` to 1 × 1.
+/// Global average pooling: `y[n,c] = Σ x[n,h,w,c] / (H·W)`, as
+/// `torch.nn.functional.adaptive_avg_pool2d` to 1 × 1.
 ///
 /// Shapes: x `[N, H, W, C]` → y `[N, C]`. Errs if the image has no pixel.
 /// Cost: one read of x forwards, one write of dx backwards.

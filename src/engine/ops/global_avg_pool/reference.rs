@@ -1,3 +1,5 @@
+//! Reference of global average pooling, on the host in f64.
+
 use super::GlobalAvgPool;
 use crate::{ops::Reference, tensor::Array};
 

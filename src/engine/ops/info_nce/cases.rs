@@ -1,3 +1,5 @@
+//! Cases of the InfoNCE loss: shapes and values that its kernels are held to.
+
 use super::{InfoNce, enqueue, fit, reference::enqueued};
 use crate::{
     Result,
@@ -10,14 +12,14 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op info_nce` takes.
+/// Inputs and attributes of `run-op info_nce`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["q", "k", "queue"],
     attributes: &[("temperature", "0.2")],
     variants: &[Variant::Plain, Variant::Subgroup],
 };
 
-/// Rows of unit length.
+/// Scales rows to unit length.
 fn unit_rows(a: &mut Array) {
     let d = a.shape[1];
     for row in a.data.chunks_mut(d) {
@@ -42,19 +44,19 @@ fn problem(
     Case::new(why, InfoNce { temperature }, [vec![n, d], vec![n, d], vec![keys, d]], setup)
 }
 
-/// Found keys: every k is its q, so that the loss is close to 0 and its gradient small.
+/// Makes every key its query, so that the loss is close to 0 and its gradient small.
 fn found(x: &mut [Array; 3], _: &mut Philox) {
     x.iter_mut().for_each(unit_rows);
     x[1] = x[0].clone();
 }
 
-/// Rows twenty long, so that logits reach hundreds and a sum of bare exponentials overflows.
+/// Makes rows twenty long, so that logits reach hundreds and a sum of bare exponentials overflows.
 fn long(x: &mut [Array; 3], _: &mut Philox) {
     x.iter_mut().for_each(unit_rows);
     x.iter_mut().flat_map(|a| &mut a.data).for_each(|v| *v *= 20.0);
 }
 
-/// The logits are cosines over τ where rows have unit length.
+/// A case whose logits are cosines over τ, as rows have unit length.
 fn cosines(n: usize, d: usize, keys: usize) -> Case {
     let check = move |gpu: &Gpu, variant: Option<Variant>, seed: u64| {
         let unit = |rows: usize, seed: u64| {
@@ -126,7 +128,7 @@ pub fn random(random: &mut Philox) -> Case {
     }
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let [q, k, queue] = [external.tensor("q")?, external.tensor("k")?, external.tensor("queue")?];
     fit(&q.shape, &k.shape, &queue.shape).map_err(|e| external.blame(e))?;

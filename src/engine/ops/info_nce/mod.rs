@@ -1,4 +1,4 @@
-//! MoCo's contrastive loss over a queue of keys, and the queue's way in.
+//! MoCo's contrastive loss over a queue of keys, and the update of the queue.
 
 mod cases;
 mod reference;
@@ -24,11 +24,11 @@ const ENQUEUE: Kernel<Enqueue> = kernel!("info_nce/enqueue");
 params! { struct Params { queries: u32, keys: u32, quads: u32, chunk: u32, scale: f32 } }
 params! { struct Enqueue { size: u32, quads: u32, keys: u32, is_part: u32 } }
 
-/// The queue is swept in at most so many chunks, whose sums are then added in order.
+/// Number of chunks that the queue is swept in at most, whose sums are then added in order.
 const CHUNKS: usize = 128;
 
-/// Each query tells its own key among a queue of others. He et al. 2020, eq. 1; with it MTPret's
-/// eq. 2, whose exp(q, k) / τ is read as exp(q · k / τ).
+/// InfoNCE: each query tells its own key among a queue of others. He et al. 2020, eq. 1; with it
+/// MTPret's eq. 2, whose exp(q, k) / τ is read as exp(q · k / τ).
 ///
 /// ```text
 /// loss = −1/N Σ_n log( exp(q_n · k_n / τ) / (exp(q_n · k_n / τ) + Σ_j exp(q_n · queue_j / τ)) )
@@ -38,12 +38,12 @@ const CHUNKS: usize = 128;
 /// one of them is empty. Cost: 2·N·K·D flop forward, as much backward; saves the N·K logits.
 #[derive(Clone, Copy, Debug)]
 pub struct InfoNce {
-    /// τ, above 0.
+    /// Temperature τ, above 0.
     pub temperature: f32,
 }
 
-/// What the gradient of [`InfoNce`] needs: the keys, the logits, and for each query the logarithm
-/// of the queue's sum and the queue's share of the softmax.
+/// Tensors that the gradient of [`InfoNce`] needs: the keys, the logits, and for each query the
+/// logarithm of the queue's sum and the queue's share of the softmax.
 #[derive(Clone, Debug)]
 pub struct Saved {
     k: Tensor,
@@ -117,7 +117,7 @@ impl Op<3> for InfoNce {
 }
 
 impl InfoNce {
-    /// q · queueᵀ / τ, `[K, N]`.
+    /// Logits q · queueᵀ / τ, `[K, N]`.
     fn logits(&self, rec: &Recording, q: &Tensor, queue: &Tensor) -> Result<Tensor> {
         let (queries, keys) = (q.rows(), queue.rows());
         let logits = Tensor::new(rec, &[keys, queries]);
@@ -135,7 +135,7 @@ impl InfoNce {
         rec.launch(kernel, &[], p, &slices, grid, cost)?;
         Ok(logits)
     }
-    /// Whether the kernels of eight lanes that share their loads shall run.
+    /// Whether the kernels run in which eight lanes share their loads.
     fn by_subgroup(&self, rec: &Recording, q: &Tensor, queue: &Tensor) -> bool {
         let caps = rec.gpu.caps();
         let able = caps.subgroup.is_some_and(|lanes| lanes >= 8);
@@ -179,7 +179,7 @@ impl InfoNce {
     }
 }
 
-/// Puts a batch's keys into the queue, going on behind those of the samples before it (`Step::samples` without `Step::first`,
+/// Puts a batch's keys into the queue behind those of the samples before it (`Step::samples` without `Step::first`,
 /// modulo K), and at row 0 after the last.
 ///
 /// Shapes: keys `[N, D]`, queue `[K, D]` in memory of its own, step as `Step::upload` makes it.
@@ -214,7 +214,7 @@ fn put(rec: &Recording, keys: &Tensor, queue: &Tensor, step: &Tensor, part: bool
     rec.launch(&ENQUEUE, &[], p, &slices, Gpu::grid(size), cost)
 }
 
-/// Errs where q, k and the queue do not fit one another.
+/// Checks that q, k and the queue fit one another.
 fn fit(q: &[usize], k: &[usize], queue: &[usize]) -> Result<()> {
     let fit = q.len() == 2 && q == k && queue.len() == 2 && queue[1] == q[1];
     let full = [q, queue].iter().all(|shape| shape.iter().all(|axis| *axis > 0));

@@ -1,3 +1,5 @@
+//! Reference of the InfoNCE loss, on the host in f64.
+
 use super::InfoNce;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of the concatenation of parts by image: shapes and values that its kernels are held to.
+
 use super::Join;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op join` takes: parts `[N, …, C]`, the last axis fastest.
+/// Inputs and attributes of `run-op join`: parts `[N, …, C]`, the last axis fastest.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["a", "b", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -40,7 +42,7 @@ pub fn random(random: &mut Philox) -> Case {
     Case::new("random", Join, shapes, Setup::default())
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let [a, b] = [external.tensor("a")?, external.tensor("b")?];
     if a.shape.len() < 2 || b.shape.len() < 2 || a.shape[0] != b.shape[0] {

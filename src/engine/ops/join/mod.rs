@@ -1,4 +1,4 @@
-//! Parts of each image one after the other: feature maps, lists of boxes, lists of scores.
+//! Concatenation of the parts of each image: feature maps, lists of boxes, lists of scores.
 
 mod cases;
 mod reference;
@@ -26,8 +26,8 @@ params! {
     }
 }
 
-/// `y[n]` = all numbers of `x₀[n]`, then those of `x₁[n]`, and so on, as
-/// `torch.cat([x.flatten(1) for x in parts], 1)` of channels-last tensors.
+/// Concatenation of the parts of each image: `y[n]` = all numbers of `x₀[n]`, then those of
+/// `x₁[n]`, and so on, as `torch.cat([x.flatten(1) for x in parts], 1)` of channels-last tensors.
 ///
 /// Shapes: any number of parts `[N, …, Cᵢ]` → y `[N, Σ numbers of an image]`. So the objectness
 /// `[N, H, W, A]` of several levels becomes torchvision's list of anchors (level, y, x, anchor).
@@ -35,7 +35,7 @@ params! {
 #[derive(Clone, Copy, Debug)]
 pub struct Join;
 
-/// Numbers of an image in `x`, without padding.
+/// Number of values of an image in `x`, without padding.
 fn numbers(shape: &[usize]) -> usize {
     shape[1..].iter().product()
 }

@@ -1,3 +1,5 @@
+//! Reference of the concatenation of parts by image, on the host in f64.
+
 use super::{Join, numbers};
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of L2 normalisation: shapes and values that its kernels are held to.
+
 use super::L2Normalize;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op l2_normalize` takes.
+/// Inputs and attributes of `run-op l2_normalize`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "dy?"],
     attributes: &[("eps", "1e-12")],
@@ -20,7 +22,7 @@ fn case(why: &str, eps: f32, shape: [usize; 2]) -> Case {
     Case::new(why, L2Normalize { eps }, [shape.to_vec()], Setup::default())
 }
 
-/// Rows of very different lengths, the first shorter than eps.
+/// A case whose rows have very different lengths, the first shorter than eps.
 fn lengths(shape: [usize; 2]) -> Case {
     fn stretch(x: &mut [Array; 1], random: &mut Philox) {
         for (i, row) in x[0].data.chunks_mut(x[0].shape[1]).enumerate() {
@@ -56,7 +58,7 @@ pub fn random(random: &mut Philox) -> Case {
     Case::new("random", L2Normalize { eps: 1e-12 }, [shape], setup)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let eps: f32 = external.attribute("eps", 1e-12)?;
     if eps <= 0.0 {

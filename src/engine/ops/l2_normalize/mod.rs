@@ -1,4 +1,4 @@
-//! Rows scaled to unit length.
+//! L2 normalisation: rows scaled to unit length.
 
 mod cases;
 mod reference;
@@ -17,7 +17,8 @@ const FORWARD: Kernel<Params> = kernel!("l2_normalize/forward");
 const BACKWARD: Kernel<Params> = kernel!("l2_normalize/backward");
 params! { struct Params { rows: u32, quads: u32, eps: f32 } }
 
-/// `y = x / max(|x|, eps)` for every row x, as `torch.nn.functional.normalize` over the last axis.
+/// L2 normalisation: `y = x / max(|x|, eps)` for every row x, as `torch.nn.functional.normalize`
+/// over the last axis.
 ///
 /// Shapes: x `[N, D]`; y like x. A row no longer than eps is divided by eps, and so is its gradient.
 /// Errs unless eps is positive. Cost: two reads and one write of x forwards, about twice that
@@ -49,7 +50,7 @@ impl L2Normalize {
 }
 
 impl Op<1> for L2Normalize {
-    /// x.
+    /// The input x.
     type Saved = Tensor;
 
     fn forward(&self, rec: &Recording, [x]: [&Tensor; 1]) -> Result<(Tensor, Tensor)> {

@@ -1,3 +1,5 @@
+//! Reference of L2 normalisation, on the host in f64.
+
 use super::L2Normalize;
 use crate::{ops::Reference, tensor::Array};
 

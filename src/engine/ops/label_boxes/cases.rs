@@ -1,3 +1,5 @@
+//! Cases of the labelling of sampled boxes: shapes and values that its kernels are held to.
+
 use super::LabelBoxes;
 use crate::{
     Result,
@@ -6,8 +8,8 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op label_boxes` takes: matches `[N, A]`, places `[N, S]`, classes `[N, G]`; gives matched
-/// `[N, S]`, labels and weights `[N·S, 1]`.
+/// Inputs and attributes of `run-op label_boxes`: matches `[N, A]`, places `[N, S]`, classes `[N, G]`;
+/// gives matched `[N, S]`, labels and weights `[N·S, 1]`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["matches", "places", "classes"],
     attributes: &[],
@@ -26,7 +28,7 @@ fn solve(gpu: &Gpu, [matches, places, classes]: [&Array; 3]) -> Result<[Array; 3
     Ok([out[0].read(&program)?, out[1].read(&program)?, out[2].read(&program)?])
 }
 
-/// Of `a` boxes `s` places, most of them used.
+/// A case of `a` boxes and `s` places, most of them used.
 fn case(why: &str, [n, a, s, g]: [usize; 4], used: usize) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
@@ -73,7 +75,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", axes, random.below(101))
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let inputs =
         [external.tensor("matches")?, external.tensor("places")?, external.tensor("classes")?];

@@ -1,4 +1,4 @@
-//! What a detector is to learn of the boxes that were drawn.
+//! Labels of sampled boxes: what a detector learns of each.
 
 mod cases;
 mod reference;
@@ -26,13 +26,14 @@ params! {
 #[derive(Clone, Copy, Debug)]
 pub struct LabelBoxes;
 
-/// What the drawn boxes are.
+/// Labels and weights of the drawn boxes.
 pub struct Labelled {
     /// The number of the true box of each, −1 where there is none: `[N, S]`.
     pub matched: Tensor,
-    /// 1 + its class, 0 for background, −1 where nothing was drawn: `[N·S, 1]`.
+    /// Label of each: 1 + its class, 0 for background, −1 where nothing was drawn: `[N·S, 1]`.
     pub labels: Tensor,
-    /// One by the number of boxes drawn in the batch where there is a true box, else 0: `[N·S, 1]`.
+    /// Weight of each: one by the number of boxes drawn in the batch where there is a true box,
+    /// else 0: `[N·S, 1]`.
     pub weights: Tensor,
 }
 

@@ -1,8 +1,10 @@
+//! Reference of the labelling of sampled boxes, on the host in f64.
+
 use super::LabelBoxes;
 use crate::tensor::Array;
 
 impl LabelBoxes {
-    /// Matched `[N, S]`, labels and weights `[N·S, 1]`, on the host.
+    /// Matched boxes `[N, S]`, labels and weights `[N·S, 1]`, on the host.
     pub fn reference(&self, matches: &Array, places: &Array, classes: &Array) -> [Array; 3] {
         let ([n, size], truths) = ([places.shape[0], places.shape[1]], classes.shape[1]);
         let of_place = |i: usize| match places.data[i] {

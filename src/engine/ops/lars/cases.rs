@@ -1,3 +1,5 @@
+//! Cases of the LARS update: shapes and values that its kernels are held to.
+
 use super::{Lars, Tensors};
 use crate::{
     Result,
@@ -7,7 +9,7 @@ use crate::{
 };
 use std::ops::Range;
 
-/// What `run-op lars` takes: one tensor.
+/// Inputs and attributes of `run-op lars`: one tensor.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["w", "g", "v"],
     attributes: &[
@@ -20,7 +22,7 @@ pub const SIGNATURE: Signature = Signature {
     variants: &[Variant::Plain],
 };
 
-/// One step on the device of the tensors at these places: all of w and v after it.
+/// Runs one step on the device on the tensors at these places; gives all of w and v after it.
 fn solve(
     gpu: &Gpu,
     op: Lars,
@@ -38,8 +40,8 @@ fn solve(
     Ok([w.read(&program)?, v.read(&program)?])
 }
 
-/// Tensors of these lengths, eight numbers apart; the gradient of the second is zero, and so is the
-/// whole third.
+/// A case of tensors of these lengths, eight numbers apart; the gradient of the second is zero, and
+/// so is the whole third.
 fn case(why: &str, op: Lars, lengths: Vec<usize>) -> Case {
     let lr = 0.3;
     let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -113,7 +115,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, lengths)
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let w = external.tensor("w")?;
     let flat = |name: &str| {

@@ -20,7 +20,7 @@ params! { struct Norms { stretches: u32 } }
 params! { struct Rates { tensors: u32, decay: f32, trust: f32, eps: f32 } }
 params! { struct Step { stretches: u32, momentum: f32 } }
 
-/// vec4s that one workgroup sums and updates: 64 a thread.
+/// Number of vec4s that one workgroup sums and updates: 64 a thread.
 const STRETCH: u64 = 16_384;
 
 /// A step of LARS (You et al. 2017) as SimCLR uses it and as Lightning Flash's optimiser takes it.
@@ -33,27 +33,27 @@ const STRETCH: u64 = 16_384;
 /// without decay.
 #[derive(Clone, Copy, Debug)]
 pub struct Lars {
-    /// μ: how much of the last update goes on.
+    /// Momentum μ: how much of the last update goes on.
     pub momentum: f32,
-    /// λ: the weight decay.
+    /// Weight decay λ.
     pub decay: f32,
-    /// η: the trust coefficient, 0.001 by default.
+    /// Trust coefficient η, 0.001 by default.
     pub trust: f32,
-    /// ε beside the norms, 1e-8 by default.
+    /// Number ε beside the norms, 1e-8 by default.
     pub eps: f32,
 }
 
-/// Where the tensors of a slice lie: what the norms of each are summed over.
+/// Places of the tensors of a slice: what the norms of each are summed over.
 pub struct Tensors {
     stretches: Slice,
     tensors: Slice,
-    /// Stretches of the tensor that has most.
+    /// Number of stretches of the tensor that has most.
     longest: u64,
     bytes: u64,
 }
 
 impl Tensors {
-    /// The tables, in device memory, for tensors at these ranges of bytes of a slice.
+    /// Uploads the tables of places for tensors at these ranges of bytes of a slice.
     ///
     /// # Errors
     /// Ranges that are empty or no whole vec4s, none at all, or too little device memory.

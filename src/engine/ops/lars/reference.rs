@@ -1,3 +1,5 @@
+//! Reference of the LARS update, on the host in f64.
+
 use super::Lars;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of the assignment of boxes to maps: shapes and values that its kernels are held to.
+
 use super::LevelBoxes;
 use crate::{
     Result,
@@ -6,14 +8,14 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op level_boxes` takes: boxes `[N, K, 4]`; gives y `[N, K]`.
+/// Inputs and attributes of `run-op level_boxes`: boxes `[N, K, 4]`; gives y `[N, K]`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes"],
     attributes: &[("first", "2"), ("maps", "4")],
     variants: &[Variant::Plain],
 };
 
-/// The maps P2 to P5.
+/// Assignment to the maps P2 to P5.
 const PYRAMID: LevelBoxes = LevelBoxes { first: 2, maps: 4 };
 
 fn solve(gpu: &Gpu, op: LevelBoxes, boxes: &Array) -> Result<Array> {
@@ -26,7 +28,8 @@ fn solve(gpu: &Gpu, op: LevelBoxes, boxes: &Array) -> Result<Array> {
     y.read(&program)
 }
 
-/// Sides of powers of two times 7, which lie just at the bounds, and a pixel more or less.
+/// A case of sides of powers of two times 7, which lie just at the bounds, and a pixel more or
+/// less.
 fn case(why: &str, op: LevelBoxes, [n, k]: [usize; 2]) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
@@ -68,7 +71,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, [size(random, 4), size(random, 700)])
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let op = LevelBoxes {
         first: external.attribute("first", PYRAMID.first)?,

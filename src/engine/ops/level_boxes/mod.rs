@@ -1,4 +1,4 @@
-//! Which map of a feature pyramid a box is read from.
+//! Assignment of boxes to the maps of a feature pyramid.
 
 mod cases;
 mod reference;
@@ -15,7 +15,7 @@ use crate::{
 const LEVEL: Kernel<Params> = kernel!("level_boxes/level");
 params! { struct Params { rows: u32, boxes: u32, box_quads: u32, bounds: u32, first: f32 } }
 
-/// The map of each box by its size, as torchvision's `LevelMapper`:
+/// Assignment of each box to a map by its size, as torchvision's `LevelMapper`:
 /// `⌊4 + log2(√area / 224) + 1e-6⌋`, held to the maps there are.
 ///
 /// The bounds are areas, so that no logarithm decides on which side a box of just 112² pixels lies.

@@ -1,3 +1,5 @@
+//! Reference of the assignment of boxes to maps, on the host in f64.
+
 use super::LevelBoxes;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of the fully connected layer: shapes and values that its kernels are held to.
+
 use super::Linear;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op linear` takes.
+/// Inputs and attributes of `run-op linear`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x", "w", "b?", "dy?"], attributes: &[], variants: VARIANTS };
 
@@ -38,7 +40,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 33), size(random, 200), size(random, 140))
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, w) = (external.ranked("x", 2)?, external.ranked("w", 2)?);
     let [o, i] = w.shape[..] else { unreachable!("two axes were asked for") };

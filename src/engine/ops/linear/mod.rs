@@ -25,13 +25,13 @@ fn table(image: &Tensor) -> Tensor {
     image.reshape(&[image.rows(), image.channels()])
 }
 
-/// What listings call it.
+/// Name of a pass in listings.
 fn name(pass: &str, x: &Tensor, w: &Tensor) -> String {
     format!("linear {pass}: {} × {} → {}", x.rows(), x.channels(), w.channels())
 }
 
 impl Op<3> for Linear {
-    /// x as an image, and w.
+    /// The input x as an image, and w.
     type Saved = [Tensor; 2];
 
     fn forward(&self, rec: &Recording, [x, w, b]: [&Tensor; 3]) -> Result<(Tensor, Self::Saved)> {

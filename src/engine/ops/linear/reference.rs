@@ -1,3 +1,5 @@
+//! Reference of the fully connected layer, on the host in f64.
+
 use super::Linear;
 use crate::{ops::Reference, tensor::Array};
 

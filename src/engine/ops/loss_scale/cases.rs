@@ -1,3 +1,5 @@
+//! Cases of loss scaling: shapes and values that its kernels are held to.
+
 use super::{GROWTH, LossScale};
 use crate::{
     Result,
@@ -6,7 +8,8 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op loss_scale` takes: gradients, and the scale that their loss was multiplied by.
+/// Inputs and attributes of `run-op loss_scale`: gradients, and the scale that their loss was
+/// multiplied by.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["g"], attributes: &[("scale", "1024")], variants: &[Variant::Plain] };
 
@@ -15,7 +18,7 @@ fn record(rec: &Recording, op: LossScale, g: &Tensor, state: &Tensor, step: &Ten
     op.adjust(rec, state, step)
 }
 
-/// Steps one after another, whose gradients hold the given number at one place.
+/// A case of steps one after another, whose gradients hold the given number at one place.
 fn case(why: &str, floats: usize, odd: &'static [f64]) -> Case {
     let op = LossScale { growth: 2 };
     let run = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
@@ -67,7 +70,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), &[1.0, f64::INFINITY, 1.0])
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let (g, scale) = (external.tensor("g")?, external.attribute("scale", 1024.0)?);
     if !(scale > 0.0) {

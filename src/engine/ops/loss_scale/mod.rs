@@ -1,4 +1,4 @@
-//! What losses are multiplied by under f16, so that small gradients do not vanish, and large ones are found out.
+//! Loss scaling under f16, so that small gradients do not vanish, and large ones are found out.
 
 mod cases;
 mod reference;
@@ -17,10 +17,12 @@ const ADJUST: Kernel<Growth> = kernel!("loss_scale/adjust");
 params! { struct Params { quads: u32 } }
 params! { struct Growth { growth: u32 } }
 
-/// Good steps in a row after which the scale is doubled, as torch.amp.GradScaler does by default.
+/// Number of good steps in a row after which the scale is doubled, as torch.amp.GradScaler does by
+/// default.
 pub const GROWTH: u32 = 2000;
 
-/// Divides gradients by the scale that their loss was multiplied by, and moves the scale, as `torch.amp.GradScaler`.
+/// Loss scaling: divides gradients by the scale that their loss was multiplied by, and moves the scale, as
+/// `torch.amp.GradScaler`.
 ///
 /// ```text
 /// g ← g / s;   any g not finite: skip the update, s ← s / 2;   growth good steps in a row: s ← 2 s
@@ -29,7 +31,7 @@ pub const GROWTH: u32 = 2000;
 /// Cost: one read and one write of the gradients, and a launch of one thread.
 #[derive(Clone, Copy, Debug)]
 pub struct LossScale {
-    /// Good steps in a row before the scale is doubled.
+    /// Number of good steps in a row before the scale is doubled.
     pub growth: u32,
 }
 

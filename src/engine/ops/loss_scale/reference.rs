@@ -1,6 +1,8 @@
+//! Reference of loss scaling, on the host in f64.
+
 use super::LossScale;
 
-/// ScaleState, good steps in a row and steps skipped.
+/// State of the loss scale: the scale, good steps in a row and steps skipped.
 pub(super) type ScaleState = (f64, u32, u32);
 
 impl LossScale {

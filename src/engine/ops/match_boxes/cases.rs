@@ -1,3 +1,5 @@
+//! Cases of the matching of boxes: shapes and values that its kernels are held to.
+
 use super::MatchBoxes;
 use crate::{
     Result,
@@ -6,8 +8,8 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op match_boxes` takes: boxes `[A, 4]` or `[N, A, 4]`, corners `[N, G, 4]`, classes
-/// `[N, G]`; gives matches `[N, A]`.
+/// Inputs and attributes of `run-op match_boxes`: boxes `[A, 4]` or `[N, A, 4]`, corners
+/// `[N, G, 4]`, classes `[N, G]`; gives matches `[N, A]`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes", "corners", "classes"],
     attributes: &[("high", "0.7"), ("low", "0.3"), ("low_quality", "true")],
@@ -16,7 +18,7 @@ pub const SIGNATURE: Signature = Signature {
 
 /// The matcher of torchvision's region proposal network.
 const RPN: MatchBoxes = MatchBoxes { high: 0.7, low: 0.3, low_quality: true };
-/// The matcher of its box head.
+/// The matcher of torchvision's box head.
 const ROI: MatchBoxes = MatchBoxes { high: 0.5, low: 0.5, low_quality: false };
 
 fn solve(gpu: &Gpu, op: MatchBoxes, [boxes, corners, classes]: [&Array; 3]) -> Result<Array> {
@@ -30,7 +32,7 @@ fn solve(gpu: &Gpu, op: MatchBoxes, [boxes, corners, classes]: [&Array; 3]) -> R
     matches.read(&program)
 }
 
-/// The matches, held to the reference's.
+/// Compares the device's matches with the reference's.
 fn compared(gpu: &Gpu, op: MatchBoxes, [boxes, corners, classes]: [&Array; 3]) -> Result<Report> {
     let got = solve(gpu, op, [boxes, corners, classes])?;
     let mut report = Report::default();
@@ -38,14 +40,15 @@ fn compared(gpu: &Gpu, op: MatchBoxes, [boxes, corners, classes]: [&Array; 3]) -
     Ok(report)
 }
 
-/// Records it on boxes of this shape and `g` true boxes of each of `n` images, whatever they are.
+/// Records the op on boxes of this shape and `g` true boxes of each of `n` images, whatever they
+/// are.
 fn recorded(rec: &Recording, op: MatchBoxes, boxes: &[usize], [n, g]: [usize; 2]) -> Result<()> {
     let new = |shape: &[usize]| Tensor::alloc(&rec.gpu, shape);
     op.forward(rec, &new(boxes)?, &new(&[n, g, 4])?, &new(&[n, g])?).map(|_| ())
 }
 
-/// Boxes with whole corners within 64 pixels, so that f32 computes exact areas and many overlaps are
-/// equal; every ninth has no area.
+/// Random boxes with whole corners within 64 pixels, so that f32 computes exact areas and many
+/// overlaps are equal; every ninth has no area.
 fn boxes(random: &mut Philox, shape: &[usize], areas: bool) -> Array {
     let mut boxes = Array::zeros(shape);
     for corners in boxes.data.chunks_mut(4) {
@@ -60,8 +63,8 @@ fn boxes(random: &mut Philox, shape: &[usize], areas: bool) -> Array {
     boxes
 }
 
-/// `n` images of `a` boxes, shared or not, and at most `g` true boxes; the first image has none if
-/// there are several.
+/// A case of `n` images of `a` boxes, shared or not, and at most `g` true boxes; the first image
+/// has none if there are several.
 fn case(why: &str, op: MatchBoxes, [n, a, g]: [usize; 3], shared: bool) -> Case {
     let shape = if shared { vec![a, 4] } else { vec![n, a, 4] };
     let shape2 = shape.clone();
@@ -82,8 +85,8 @@ fn case(why: &str, op: MatchBoxes, [n, a, g]: [usize; 3], shared: bool) -> Case 
     Case::custom(why, check, record)
 }
 
-/// Boxes of `wide` × 10 pixels, each within the true one of 100 × 10, for every whole per cent of overlap: those that equal a
-/// threshold among them.
+/// A case of boxes of `wide` × 10 pixels, each within the true one of 100 × 10, for every whole per cent of overlap:
+/// those that equal a threshold among them.
 fn at_thresholds(op: MatchBoxes) -> Case {
     let op = MatchBoxes { low_quality: false, ..op };
     let check = move |gpu: &Gpu, _: Option<Variant>, _: u64| {
@@ -119,7 +122,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, axes, random.below(2) == 0)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let op = MatchBoxes {
         high: external.attribute("high", RPN.high)?,

@@ -1,4 +1,4 @@
-//! Which true box a box stands for.
+//! Matching of boxes to true boxes.
 
 mod cases;
 mod reference;
@@ -22,7 +22,7 @@ params! {
     }
 }
 
-/// Assigns boxes to true boxes by their overlap, as torchvision's `Matcher` on `box_iou`.
+/// Matcher of boxes to true boxes by their overlap, as torchvision's `Matcher` on `box_iou`.
 ///
 /// ```text
 /// m[n,i] = argmax over g of IoU(box i, true box g)    if that is at least `high`
@@ -38,7 +38,7 @@ pub struct MatchBoxes {
     pub high: f32,
     /// Least overlap of what is not background.
     pub low: f32,
-    /// Match the nearest boxes of a true box however small their overlap is.
+    /// Whether the nearest boxes of a true box are matched however small their overlap is.
     pub low_quality: bool,
 }
 

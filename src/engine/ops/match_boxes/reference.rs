@@ -1,3 +1,5 @@
+//! Reference of the matching of boxes, on the host in f64.
+
 use super::MatchBoxes;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of max pooling: shapes and values that its kernels are held to.
+
 use super::MaxPool2d;
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::{Array, Format, Philox, Tensor},
 };
 
-/// What `run-op max_pool2d` takes.
+/// Inputs and attributes of `run-op max_pool2d`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "dy?"],
     attributes: &[("kernel", "[r, s]"), ("stride", "kernel"), ("padding", "[0, 0]")],
@@ -30,7 +32,7 @@ fn case(why: &str, pool: MaxPool2d, shape: [usize; 4]) -> Case {
     Case::new(why, pool, [shape.to_vec()], Setup { inputs: all_apart, ..Setup::default() })
 }
 
-/// In f16, which tells 1000 values apart and no more.
+/// A case in f16, which tells 1000 values apart and no more.
 fn half(why: &str, pool: MaxPool2d, shape: [usize; 4]) -> Case {
     fn all_apart(x: &mut [Array; 1], random: &mut Philox) {
         let last = x[0].shape[3];
@@ -46,8 +48,8 @@ fn half(why: &str, pool: MaxPool2d, shape: [usize; 4]) -> Case {
     Case::new(why, pool, [shape.to_vec()], setup)
 }
 
-/// Where all pixels are equal, as the zeros behind a ReLU are, each window's gradient goes to the
-/// first of its pixels that lies in the image.
+/// A case of equal pixels, as the zeros behind a ReLU are: each window's gradient goes to the first
+/// of its pixels that lies in the image.
 fn ties(shape: [usize; 4]) -> Case {
     let [n, h, w, c] = shape;
     let [p, q] = RESNET.output([h, w]).expect("the window fits");
@@ -110,7 +112,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", pool, shape)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let kernel: Option<[usize; 2]> = external.attribute("kernel", None)?;
     let kernel = kernel

@@ -46,7 +46,7 @@ pub struct MaxPool2d {
 }
 
 impl MaxPool2d {
-    /// `[P, Q]` of an image `[H, W]`; `None` where the window does not fit.
+    /// Extents `[P, Q]` of the output of an image `[H, W]`; `None` where the window does not fit.
     pub fn output(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         let mut out = [0; 2];
         for i in 0..2 {
@@ -94,7 +94,7 @@ impl MaxPool2d {
     }
 }
 
-/// What the gradient needs of the forward pass.
+/// Tensors of the forward pass that the gradient needs.
 pub struct Origin {
     /// The axes of x.
     image: [usize; 4],

@@ -1,3 +1,5 @@
+//! Reference of max pooling, on the host in f64.
+
 use super::MaxPool2d;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of the loss meter: shapes and values that its kernels are held to.
+
 use super::{Meter, PARTS, add, reference::metered};
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op meter` takes: the loss of each step `[S]`, or its parts `[S, P]`.
+/// Inputs and attributes of `run-op meter`: the loss of each step `[S]`, or its parts `[S, P]`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["loss"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -23,7 +25,7 @@ fn solve(gpu: &Gpu, losses: &[f32], parts: usize) -> Result<Meter> {
     Ok(bytemuck::pod_read_unaligned(&program.read(&meter.data)?))
 }
 
-/// Parts of losses with others that are not finite among them.
+/// Random parts of losses with others that are not finite among them.
 fn losses(count: usize, faults: &[(usize, f32)], seed: u64) -> Vec<f32> {
     let random = Array::random(&[count], seed);
     let mut losses: Vec<f32> = random.data.iter().map(|v| *v as f32).collect();
@@ -31,7 +33,7 @@ fn losses(count: usize, faults: &[(usize, f32)], seed: u64) -> Vec<f32> {
     losses
 }
 
-/// Of `steps` losses of so many parts.
+/// A case of `steps` losses of so many parts.
 fn case(why: &str, [steps, parts]: [usize; 2], faults: &'static [(usize, f32)]) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let losses = losses(steps * parts, faults, seed);
@@ -82,7 +84,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [size(random, 40), 1 + random.below(PARTS)], &[])
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let loss = external.tensor("loss")?;
     let parts = match loss.shape[..] {

@@ -16,10 +16,10 @@ use std::mem::offset_of;
 const ADD: Kernel<Params> = kernel!("meter/add");
 params! { struct Params { parts: u32 } }
 
-/// Parts of a loss at most.
+/// Largest number of parts of a loss.
 pub const PARTS: usize = 4;
 
-/// What a meter tensor `[8]` holds; zeros are a meter that has read nothing.
+/// Contents of a meter tensor `[8]`; zeros are a meter that has read nothing.
 ///
 /// The sums are plain ones in f32: they are good to 1e-5 over some hundred steps, after which the host
 /// reads them and writes [`Meter::default`] over them.

@@ -1,6 +1,8 @@
+//! Reference of the loss meter, on the host in f64.
+
 use super::PARTS;
 
-/// What [`super::Meter`] shall hold, its sums in f64.
+/// Contents that [`super::Meter`] shall have, its sums in f64.
 #[derive(Debug, Default)]
 pub(super) struct Metered {
     pub(super) sum: f64,

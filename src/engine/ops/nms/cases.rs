@@ -1,3 +1,5 @@
+//! Cases of non-maximum suppression: shapes and values that its kernels are held to.
+
 use super::{MOST, Nms};
 use crate::{
     Result,
@@ -11,16 +13,16 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op nms` takes: boxes `[B, 4]`, scores `[B]` in any order; gives the places of those that
-/// are kept, by falling score.
+/// Inputs and attributes of `run-op nms`: boxes `[B, 4]`, scores `[B]` in any order; gives the places
+/// of those that are kept, by falling score.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["boxes", "scores"],
     attributes: &[("iou_threshold", "0.5")],
     variants: &[Variant::Plain],
 };
 
-/// Boxes on whole pixels of a small film, so that many overlap and no overlap lies within rounding of
-/// a threshold.
+/// Random boxes on whole pixels of a small image, so that many overlap and no overlap lies within
+/// rounding of a threshold.
 fn boxes(shape: &[usize], extent: usize, random: &mut Philox) -> Array {
     let mut boxes = Array::zeros(shape);
     for b in boxes.data.chunks_mut(4) {
@@ -50,7 +52,8 @@ fn solve(
     y.reshape(&padded).read(&program)
 }
 
-/// `classes` of 0: none are given. The last eighth of each row holds no candidates.
+/// A case of random boxes; without classes where `classes` is 0. The last eighth of each row holds
+/// no candidates.
 fn case(
     why: &str,
     [rows, count]: [usize; 2],
@@ -95,7 +98,7 @@ pub fn cases() -> Vec<Case> {
         case("any overlap suppresses", [1, 100], 30, 0.0, 0),
         case("five levels of proposals", [2, 900], 50, 0.7, 5),
         case("detections of two classes", [2, 300], 30, 0.5, 2),
-        case("a level of the proposals of a film", [1, 2000], 60, 0.7, 0),
+        case("a level of the proposals of an image", [1, 2000], 60, 0.7, 0),
     ]
 }
 
@@ -105,7 +108,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", shape, 2 + random.below(40), 0.25 * random.below(4) as f64, random.below(4))
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (boxes, scores) = (external.ranked("boxes", 2)?, external.ranked("scores", 1)?);
     let n = scores.shape[0];
@@ -113,7 +116,7 @@ pub fn run(external: &External) -> Result<Outputs> {
         let expected = format!("boxes [{n}, 4] as scores are");
         return Err(external.refused(expected, format!("{:?}", boxes.shape)));
     }
-    // What top_k sorts at once.
+    // The most candidates that top_k sorts.
     if n > 2048.min(MOST) {
         return Err(external.refused("at most 2048 boxes", n.to_string()));
     }

@@ -17,7 +17,8 @@ const SCAN: Kernel<Scan> = kernel!("nms/scan");
 params! { struct Overlaps { total: u32, count: u32, words: u32, threshold: f32 } }
 params! { struct Scan { rows: u32, count: u32 } }
 
-/// Candidates of a row: their overlaps are a bit each, so that these take 32 MiB a row.
+/// Largest number of candidates of a row: their overlaps are a bit each, so that these take 32 MiB
+/// a row.
 const MOST: usize = 16_384;
 
 /// Greedy non-maximum suppression, as `torchvision.ops.nms` and, with classes, `batched_nms`.
@@ -27,7 +28,7 @@ const MOST: usize = 16_384;
 /// candidates, and compacts those that are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Nms {
-    /// Overlaps above it suppress; equal ones do not.
+    /// Overlap above which a box is suppressed; an equal one is not.
     pub threshold: f64,
 }
 

@@ -1,3 +1,5 @@
+//! Reference of non-maximum suppression, on the host in f64.
+
 use super::Nms;
 use crate::{
     ops::{box_iou::reference::iou, top_k::LOWEST},

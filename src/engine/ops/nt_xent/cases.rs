@@ -1,3 +1,5 @@
+//! Cases of the NT-Xent loss: shapes and values that its kernels are held to.
+
 use super::NtXent;
 use crate::{
     Result,
@@ -9,18 +11,18 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op nt_xent` takes: z `[2N, D]`, rows 2n and 2n + 1 of one film.
+/// Inputs and attributes of `run-op nt_xent`: z `[2N, D]`, rows 2n and 2n + 1 of one image.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["z", "dloss?"],
     attributes: &[("temperature", "0.1")],
     variants: &[Variant::Plain],
 };
 
-fn case(why: &str, films: usize, d: usize, temperature: f32) -> Case {
-    Case::new(why, NtXent { temperature }, [vec![2 * films, d]], Setup::default())
+fn case(why: &str, images: usize, d: usize, temperature: f32) -> Case {
+    Case::new(why, NtXent { temperature }, [vec![2 * images, d]], Setup::default())
 }
 
-/// Both views of a film are nearly the same.
+/// Makes both views of an image nearly the same.
 fn alike(x: &mut [Array; 1], random: &mut Philox) {
     let d = x[0].shape[1];
     for pair in x[0].data.chunks_mut(2 * d) {
@@ -34,7 +36,7 @@ pub fn cases() -> Vec<Case> {
     let setup = Setup { inputs: alike, ..Setup::default() };
     let op = NtXent { temperature: 0.07 };
     vec![
-        case("one film: nothing to tell it from", 1, 4, 0.5),
+        case("one image: nothing to tell it from", 1, 4, 0.5),
         case("odd sizes", 5, 7, 0.1),
         case("a batch of SimCLR's", 64, 128, 0.1),
         Case::new("views that are nearly the same", op, [vec![12, 32]], setup),
@@ -47,7 +49,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 33), 1 + size(random, 70), temperature)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let z = external.ranked("z", 2)?;
     let op = NtXent { temperature: external.attribute("temperature", 0.1)? };

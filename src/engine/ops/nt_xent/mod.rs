@@ -21,7 +21,7 @@ const LOGITS: Kernel<Params> = kernel!("nt_xent/logits");
 const GRADIENT: Kernel<Params> = kernel!("nt_xent/gradient");
 params! { struct Params { rows: u32, quads: u32, scale: f32 } }
 
-/// Rows as `torch.nn.functional.normalize` makes them.
+/// Normalisation of rows, as `torch.nn.functional.normalize` has it.
 const NORMALIZE: L2Normalize = L2Normalize { eps: 1e-12 };
 
 /// Normalised temperature-scaled cross-entropy (Chen et al. 2020, SimCLR, eq. 1).
@@ -29,15 +29,15 @@ const NORMALIZE: L2Normalize = L2Normalize { eps: 1e-12 };
 /// ```text
 /// loss = mean over i of log Σ_{j≠i} exp(ẑ[i]·ẑ[j] / τ) − ẑ[i]·ẑ[i'] / τ,   ẑ = z / |z|
 /// ```
-/// Shapes: z `[2N, D]`, whose rows 2n and 2n + 1 are the two views of film n, i' the other view of i →
+/// Shapes: z `[2N, D]`, whose rows 2n and 2n + 1 are the two views of image n, i' the other view of i →
 /// loss `[1]`. Errs if z has an odd number of rows. Cost: 2·(2N)²·D flop forwards, 3·(2N)²·D backwards.
 #[derive(Clone, Copy, Debug)]
 pub struct NtXent {
-    /// τ.
+    /// Temperature τ.
     pub temperature: f32,
 }
 
-/// What the gradient needs of the forward pass.
+/// Tensors of the forward pass that the gradient needs.
 pub struct Saved {
     z: Tensor,
     /// Rows of unit length.

@@ -1,3 +1,5 @@
+//! Reference of the NT-Xent loss, on the host in f64.
+
 use super::NtXent;
 use crate::{ops::Reference, tensor::Array};
 

@@ -17,14 +17,14 @@ const FORWARD: Kernel<Params> = kernel!("relu/forward");
 const BACKWARD: Kernel<Params> = kernel!("relu/backward");
 params! { struct Params { quads: u32 } }
 
-/// `y = max(0, x)`, as `torch.nn.functional.relu`.
+/// Rectified linear unit, `y = max(0, x)`, as `torch.nn.functional.relu`.
 ///
 /// Shapes: any; y like x. The derivative at 0 is 0. Cost: one read and one write of x.
 #[derive(Clone, Copy, Debug)]
 pub struct Relu;
 
 impl Op<1> for Relu {
-    /// y: where it is positive, the gradient passes.
+    /// The output y: where it is positive, the gradient passes.
     type Saved = Tensor;
 
     fn forward(&self, rec: &Recording, [x]: [&Tensor; 1]) -> Result<(Tensor, Tensor)> {

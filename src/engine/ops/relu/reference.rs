@@ -1,3 +1,5 @@
+//! Reference of ReLU, on the host in f64.
+
 use super::Relu;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of resizing: shapes and values that its kernels are held to.
+
 use super::{Interpolation, Resize};
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::Philox,
 };
 
-/// What `run-op resize` takes.
+/// Inputs and attributes of `run-op resize`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "dy?"],
     attributes: &[("size", "[h, w]"), ("mode", "bilinear"), ("align_corners", "false")],
@@ -52,7 +54,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", mode, shape, [size(random, 33), size(random, 33)])
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let size: Option<[usize; 2]> = external.attribute("size", None)?;
     let size = size.ok_or_else(|| {

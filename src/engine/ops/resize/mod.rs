@@ -1,4 +1,4 @@
-//! Images of another size, by bilinear or nearest interpolation.
+//! Resizing of images by bilinear or nearest interpolation.
 
 mod cases;
 mod reference;
@@ -22,19 +22,20 @@ params! {
     }
 }
 
-/// How pixels between pixels are made.
+/// Interpolation between pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interpolation {
-    /// From the four pixels around, by the area that each is near to.
+    /// Mean of the four pixels around, weighted by the area that each is near to.
     Bilinear {
-        /// The centres of the corner pixels keep their places; else the corners of the image do.
+        /// Whether the centres of the corner pixels keep their places; else the corners of the
+        /// image do.
         align_corners: bool,
     },
     /// The pixel ⌊p·H/P⌋.
     Nearest,
 }
 
-/// Images of another size, as `torch.nn.functional.interpolate` (no antialiasing).
+/// Resizing of images, as `torch.nn.functional.interpolate` (no antialiasing).
 ///
 /// ```text
 /// y[n,p,q,c] = x at (h, w)     h = max(0, (p + ½)·H/P − ½), or p·(H − 1)/(P − 1) with aligned corners
@@ -47,13 +48,13 @@ pub enum Interpolation {
 pub struct Resize {
     /// Height P and width Q of the output.
     pub size: [usize; 2],
-    /// How pixels between pixels are made.
+    /// Interpolation between pixels.
     pub mode: Interpolation,
 }
 
 /// The longest axis: twice its square, the places' common denominator, fits into 31 bits.
 const LONGEST: usize = 16_384;
-/// Outputs that a thread of the gradient gathers at most along both axes in one launch.
+/// Number of outputs that a thread of the gradient gathers at most along both axes in one launch.
 const AT_ONCE: usize = 64;
 
 impl Resize {
@@ -69,7 +70,7 @@ impl Resize {
             Interpolation::Nearest => [pixels, 0, outputs],
         }
     }
-    /// Outputs along an axis in which one pixel has a share, at most.
+    /// Largest number of outputs along an axis in which one pixel has a share.
     fn outputs_of_pixel(&self, pixels: usize, outputs: usize) -> usize {
         let [step, _, whole] = self.places(pixels, outputs).map(|v| v.max(0) as usize);
         let reach = if self.mode == Interpolation::Nearest { whole } else { 2 * whole };

@@ -1,3 +1,5 @@
+//! Reference of resizing, on the host in f64.
+
 use super::{Interpolation, Resize};
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of RoIAlign: shapes and values that its kernels are held to.
+
 use super::RoiAlign;
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op roi_align` takes: rois `[R, 5]` of (image, x1, y1, x2, y2).
+/// Inputs and attributes of `run-op roi_align`: rois `[R, 5]` of (image, x1, y1, x2, y2).
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "rois", "dy?"],
     attributes: &[
@@ -22,8 +24,8 @@ pub const SIGNATURE: Signature = Signature {
     variants: &[Variant::Plain],
 };
 
-/// Rois on an image of this many pixels, some reaching out of it, the first one empty; and levels from
-/// −1 up to one too many.
+/// Draws rois on an image of this many pixels, some reaching out of it, the first one empty; and
+/// levels from −1 up to one too many.
 fn regions(rois: &mut Array, levels: &mut Array, extent: f64, maps: usize, random: &mut Philox) {
     for (i, roi) in rois.data.chunks_mut(4).enumerate() {
         for a in 0..2 {
@@ -38,13 +40,13 @@ fn regions(rois: &mut Array, levels: &mut Array, extent: f64, maps: usize, rando
     }
 }
 
-/// One map of 40 pixels of the image.
+/// Draws rois for one map of an image of 40 pixels.
 fn single(x: &mut [Array; 3], random: &mut Philox) {
     let [_, rois, levels] = x;
     regions(rois, levels, 40.0, 1, random);
 }
 
-/// Three maps of an image of 64 pixels.
+/// Draws rois for three maps of an image of 64 pixels.
 fn pyramid(x: &mut [Array; 5], random: &mut Philox) {
     let [.., rois, levels] = x;
     regions(rois, levels, 64.0, 3, random);
@@ -56,7 +58,7 @@ fn case(why: &str, op: RoiAlign, map: [usize; 4], rois: usize) -> Case {
     Case::new(why, op, shapes, setup)
 }
 
-/// RoIAlign behind a pyramid, with three maps.
+/// A case of RoIAlign on a pyramid of three maps.
 fn levels(why: &str, rois: usize) -> Case {
     let op = RoiAlign {
         output: [7, 7],
@@ -110,7 +112,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, map, size(random, 17))
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, rois) = (external.image("x")?, external.ranked("rois", 2)?);
     let output: Option<[usize; 2]> = external.attribute("output_size", None)?;

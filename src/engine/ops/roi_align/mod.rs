@@ -43,7 +43,8 @@ params! {
     }
 }
 
-/// Samples of a bin along an axis at most, where they are as many as it has pixels: `MOST` of `shaders/shared/samples.wgsl`.
+/// Largest number of samples of a bin along an axis, where they are as many as it has pixels: `MOST` of
+/// `shaders/shared/samples.wgsl`.
 const MOST_SAMPLES: usize = 4096;
 
 /// RoIAlign (He et al. 2017) on one or several maps, as `torchvision.ops.roi_align` and, with a level
@@ -61,16 +62,16 @@ const MOST_SAMPLES: usize = 4096;
 pub struct RoiAlign {
     /// Height P and width Q of a roi's features, in bins.
     pub output: [usize; 2],
-    /// Pixels of each map in one of the image: 1/4, 1/8 …
+    /// Pixels of each map for one of the image: 1/4, 1/8 …
     pub scales: Vec<f32>,
-    /// Samples of a bin along each axis; 0: as many as the bin has pixels, rounded up.
+    /// Number of samples of a bin along each axis; 0: as many as the bin has pixels, rounded up.
     pub sampling_ratio: usize,
     /// Whether rois are moved by half a pixel, so that pixel centres lie at whole numbers, and may be
     /// smaller than a pixel (`aligned=True`).
     pub aligned: bool,
 }
 
-/// What the gradient needs of the forward pass.
+/// Inputs that the gradient needs.
 pub struct Regions {
     maps: Vec<[usize; 4]>,
     rois: Tensor,
@@ -78,7 +79,7 @@ pub struct Regions {
 }
 
 impl RoiAlign {
-    /// The maps' axes, if the inputs fit.
+    /// Axes of the maps, if the inputs fit.
     fn fit(&self, x: &[&Tensor]) -> Result<Vec<[usize; 4]>> {
         let [maps @ .., rois, levels] = x else {
             let found = format!("{} tensors", x.len());
@@ -102,7 +103,7 @@ impl RoiAlign {
     fn constants(&self) -> [(&'static str, u32); 2] {
         [("RATIO", self.sampling_ratio as u32), ("HALF", u32::from(self.aligned))]
     }
-    /// Samples of a bin along an axis, at most.
+    /// Largest number of samples of a bin along an axis.
     fn samples(&self) -> usize {
         if self.sampling_ratio == 0 { MOST_SAMPLES } else { self.sampling_ratio }
     }

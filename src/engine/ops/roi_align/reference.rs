@@ -1,3 +1,5 @@
+//! Reference of RoIAlign, on the host in f64.
+
 use super::RoiAlign;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of the sampling of boxes: shapes and values that its kernels are held to.
+
 use super::SampleBoxes;
 use crate::{
     Result,
@@ -6,7 +8,8 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op sample_boxes` takes: matches `[N, A]`; gives chosen `[N, A]` and places `[N, size]`.
+/// Inputs and attributes of `run-op sample_boxes`: matches `[N, A]`; gives chosen `[N, A]` and
+/// places `[N, size]`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["matches"],
     attributes: &[
@@ -33,7 +36,7 @@ fn solve(gpu: &Gpu, op: SampleBoxes, matches: &Array, step: Step) -> Result<[Arr
     Ok([sample.chosen.read(&program)?, sample.places.read(&program)?])
 }
 
-/// In images of `a` boxes, `shares` of a hundred are matches and background.
+/// A case of images of `a` boxes, of which `shares` of a hundred are matches and background.
 fn case(why: &str, op: SampleBoxes, [n, a]: [usize; 2], shares: [usize; 2]) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let mut random = Philox::new(seed, 0);
@@ -88,7 +91,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, axes, [matched, random.below(101 - matched)])
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let matches = external.ranked("matches", 2)?;
     let op = SampleBoxes {

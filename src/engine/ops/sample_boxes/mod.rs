@@ -19,7 +19,7 @@ params! {
     }
 }
 
-/// Draws boxes of each image to learn from, as torchvision's `BalancedPositiveNegativeSampler`.
+/// Sampler of each image's boxes to learn from, as torchvision's `BalancedPositiveNegativeSampler`.
 ///
 /// Of the boxes with a match (m ≥ 0) a uniformly random subset of `min(positives, all)`, of those
 /// that are background (m = −1) one of what is missing to `size`, or all. Boxes between (m = −2) are
@@ -27,17 +27,18 @@ params! {
 /// image). Nothing here has a derivative.
 #[derive(Clone, Copy, Debug)]
 pub struct SampleBoxes {
-    /// Boxes of an image.
+    /// Number of boxes drawn of an image.
     pub size: usize,
-    /// Most of them that have a match.
+    /// Largest number of drawn boxes that have a match.
     pub positives: usize,
     /// Number of the sampler, so that two samplers of a step draw differently.
     pub stream: u32,
 }
 
-/// What was drawn.
+/// Boxes that were drawn.
 pub struct Sample {
-    /// 1 for a match that was drawn, 0 for background that was drawn, −1 for the rest: `[N, A]`.
+    /// Mark of every box: 1 for a match that was drawn, 0 for background that was drawn, −1 for the
+    /// rest: `[N, A]`.
     pub chosen: Tensor,
     /// Numbers of the boxes drawn, rising, then −1: `[N, size]`.
     pub places: Tensor,

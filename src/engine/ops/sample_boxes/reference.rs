@@ -1,9 +1,11 @@
+//! Reference of the sampling of boxes, on the host in f64.
+
 use super::SampleBoxes;
 use crate::tensor::{Array, Philox, Step};
 
 impl SampleBoxes {
-    /// What is drawn of matches `[N, A]` with the random numbers of `step`: chosen `[N, A]` and
-    /// places `[N, size]`, on the host.
+    /// Draws from matches `[N, A]` with the random numbers of `step`: chosen `[N, A]` and places
+    /// `[N, size]`, on the host.
     pub fn reference(&self, matches: &Array, step: &Step) -> [Array; 2] {
         let [n, boxes] = [matches.shape[0], matches.shape[1]];
         let mut chosen = Array::new(&[n, boxes], vec![-1.0; n * boxes]);

@@ -1,3 +1,5 @@
+//! Cases of scaling by a number: shapes and values that its kernels are held to.
+
 use super::Scale;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op scale` takes.
+/// Inputs and attributes of `run-op scale`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x", "s", "dy?"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -34,7 +36,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape)
 }
 
-/// Runs a problem from outside; x with any number of axes.
+/// Runs a problem that another program poses, on x of any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let flat = |a: &Array| Array::new(&[a.data.len()], a.data.clone());
     let (x, s) = (external.tensor("x")?, flat(external.tensor("s")?));

@@ -1,4 +1,4 @@
-//! A tensor times a number that lies on the device.
+//! Scaling of a tensor by a number that lies on the device.
 
 mod cases;
 mod reference;
@@ -16,7 +16,7 @@ use crate::{
 const FORWARD: Kernel<Params> = kernel!("scale/forward");
 params! { struct Params { quads: u32 } }
 
-/// `y = s · x`.
+/// Scaling by a number, `y = s · x`.
 ///
 /// Shapes: x any, s `[1]`; y like x. s has no derivative: it is a weight, or a gradient itself, as
 /// where a loss multiplies its saved gradient by that of its value. Errs if s is not one number.
@@ -25,7 +25,7 @@ params! { struct Params { quads: u32 } }
 pub struct Scale;
 
 impl Op<2> for Scale {
-    /// s.
+    /// The factor s.
     type Saved = Tensor;
 
     fn forward(&self, rec: &Recording, [x, s]: [&Tensor; 2]) -> Result<(Tensor, Tensor)> {

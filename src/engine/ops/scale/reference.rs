@@ -1,3 +1,5 @@
+//! Reference of scaling by a number, on the host in f64.
+
 use super::Scale;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of the SGD update: shapes and values that its kernels are held to.
+
 use super::Sgd;
 use crate::{
     Result,
@@ -6,14 +8,14 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// What `run-op sgd` takes.
+/// Inputs and attributes of `run-op sgd`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["w", "g", "v", "w0?"],
     attributes: &[("lr", "0.01"), ("momentum", "0.9"), ("weight_decay", "0"), ("alpha", "0")],
     variants: &[Variant::Plain],
 };
 
-/// One step on the device: the new w and v.
+/// Runs one step on the device; gives the new w and v.
 fn solve(
     gpu: &Gpu,
     op: Sgd,
@@ -77,7 +79,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", size(random, 5000), op, anchored)
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let w = external.tensor("w")?;
     let flat = |name: &str| {

@@ -25,11 +25,11 @@ params! { struct Params { quads: u32, momentum: f32, decay: f32, alpha: f32 } }
 /// lr is that of the step's record (`Step::lr`). L²-SP's β on a head is the decay λ there.
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {
-    /// μ: how much of the last update goes on.
+    /// Momentum μ: how much of the last update goes on.
     pub momentum: f32,
-    /// λ: the weight decay.
+    /// Weight decay λ.
     pub decay: f32,
-    /// α: the pull toward the anchor w⁰; unused where there is none.
+    /// Pull α toward the anchor w⁰; unused where there is none.
     pub alpha: f32,
 }
 

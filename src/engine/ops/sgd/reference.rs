@@ -1,3 +1,5 @@
+//! Reference of the SGD update, on the host in f64.
+
 use super::Sgd;
 use crate::tensor::Array;
 

@@ -1,3 +1,5 @@
+//! Cases of the smooth L1 loss: shapes and values that its kernels are held to.
+
 use super::SmoothL1;
 use crate::{
     Result,
@@ -9,7 +11,7 @@ use crate::{
     tensor::{Array, Philox},
 };
 
-/// What `run-op smooth_l1` takes.
+/// Inputs and attributes of `run-op smooth_l1`.
 pub const SIGNATURE: Signature = Signature {
     inputs: &["x", "target", "dloss?"],
     attributes: &[("beta", "1/9"), ("reduction", "sum or mean; mean")],
@@ -19,7 +21,7 @@ pub const SIGNATURE: Signature = Signature {
 /// torchvision's β in both stages of a detector.
 const USUAL: SmoothL1 = SmoothL1 { beta: 1.0 / 9.0 };
 
-/// Weights from 0 to 1; of the rows but the first, a quarter have weight 0.
+/// Draws weights from 0 to 1; of the rows but the first, a quarter have weight 0.
 fn weighted(x: &mut [Array; 3], random: &mut Philox) {
     for (i, w) in x[2].data.iter_mut().enumerate() {
         *w = if i > 0 && random.below(4) == 0 { 0.0 } else { 0.1 + 0.9 * random.uniform() };
@@ -29,7 +31,7 @@ fn weighted(x: &mut [Array; 3], random: &mut Philox) {
     x.data.iter_mut().zip(&t.data).for_each(|(x, t)| *x += 0.01_f64.copysign(*x - t));
 }
 
-/// Rows without weight have a target that is not a number.
+/// Makes the target of rows without weight NaN.
 fn unknown(x: &mut [Array; 3], random: &mut Philox) {
     weighted(x, random);
     let [x, t, w] = x;
@@ -67,7 +69,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", op, [size(random, 600), size(random, 33)], weighted)
 }
 
-/// Runs a problem from outside; any number of axes.
+/// Runs a problem that another program poses, on any number of axes.
 pub fn run(external: &External) -> Result<Outputs> {
     let (x, t) = (external.tensor("x")?, external.tensor("target")?);
     if x.shape != t.shape {

@@ -16,8 +16,9 @@ use crate::{
 const TERMS: Kernel<Params> = kernel!("smooth_l1/terms");
 params! { struct Params { total: u32, quads: u32, beta: f32 } }
 
-/// `loss = Σ w[m] · l(x[m,c] − t[m,c])` with `l(d) = d² / 2β` where |d| < β, else `|d| − β/2`: the terms
-/// of `torch.nn.functional.smooth_l1_loss`, each row with a weight of its own (Girshick 2015).
+/// Smooth L1 loss of weighted rows: `loss = Σ w[m] · l(x[m,c] − t[m,c])` with `l(d) = d² / 2β` where |d|
+/// < β, else `|d| − β/2`: the terms of `torch.nn.functional.smooth_l1_loss`, each row with a weight of
+/// its own (Girshick 2015).
 ///
 /// Shapes: x and target t `[M, C]` (or more axes), weights w `[M, 1]` (the same axes but the last) →
 /// loss `[1]`. Weights of one give PyTorch's `sum`, weights of 1/(M·C) its `mean`; a detector weighs
@@ -27,7 +28,7 @@ params! { struct Params { total: u32, quads: u32, beta: f32 } }
 /// forward pass makes; backwards one read and one write.
 #[derive(Clone, Copy, Debug)]
 pub struct SmoothL1 {
-    /// Where the square goes over into the line; with 0 the loss is L1.
+    /// Difference β at which the square goes over into the line; with 0 the loss is L1.
     pub beta: f32,
 }
 

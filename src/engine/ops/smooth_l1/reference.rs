@@ -1,3 +1,5 @@
+//! Reference of the smooth L1 loss, on the host in f64.
+
 use super::SmoothL1;
 use crate::{ops::Reference, tensor::Array};
 

@@ -1,3 +1,5 @@
+//! Cases of softmax: shapes and values that its kernels are held to.
+
 use super::Softmax;
 use crate::{
     Result,
@@ -6,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op softmax` takes: any x, normalised along its last axis.
+/// Inputs and attributes of `run-op softmax`: any x, normalised along its last axis.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x"], attributes: &[], variants: &[Variant::Plain] };
 
@@ -20,7 +22,7 @@ fn solve(gpu: &Gpu, x: &Array) -> Result<Array> {
     y.read(&program)
 }
 
-/// Logits within ±`most`.
+/// A case of logits within ±`most`.
 fn case(why: &str, shape: [usize; 2], most: f64) -> Case {
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
         let x = Array::random(&shape, seed).map(|v| f64::from((most * v) as f32));
@@ -48,7 +50,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", [size(random, 600), size(random, 70)], 8.0)
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     Ok(vec![("y".to_owned(), solve(&external.gpu, external.tensor("x")?)?)])
 }

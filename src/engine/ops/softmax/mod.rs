@@ -1,4 +1,4 @@
-//! Probabilities of classes.
+//! Softmax: probabilities of classes.
 
 mod cases;
 mod reference;
@@ -15,7 +15,7 @@ use crate::{
 const ROWS: Kernel<Params> = kernel!("softmax/rows");
 params! { struct Params { rows: u32, classes: u32, quads: u32 } }
 
-/// `y[n,j] = exp(x[n,j]) / Σ exp(x[n,i])`, as `torch.softmax(x, -1)`.
+/// Softmax along the last axis, `y[n,j] = exp(x[n,j]) / Σ exp(x[n,i])`, as `torch.softmax(x, -1)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax;
 

@@ -1,3 +1,5 @@
+//! Reference of softmax, on the host in f64.
+
 use super::Softmax;
 use crate::tensor::Array;
 

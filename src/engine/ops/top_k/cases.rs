@@ -1,3 +1,5 @@
+//! Cases of top-k: shapes and values that its kernels are held to.
+
 use super::{LOWEST, TopK};
 use crate::{
     Result,
@@ -6,11 +8,11 @@ use crate::{
     tensor::{Array, Philox, Tensor},
 };
 
-/// What `run-op top_k` takes: x `[R, …]`; gives values and indices `[R, k]`.
+/// Inputs and attributes of `run-op top_k`: x `[R, …]`; gives values and indices `[R, k]`.
 pub const SIGNATURE: Signature =
     Signature { inputs: &["x"], attributes: &[("k", "1")], variants: &[Variant::Plain] };
 
-/// Values and indices, with the zeros that fill their rows.
+/// Values and indices from the device, with the zeros that fill their rows.
 fn solve(gpu: &Gpu, op: TopK, x: &Array) -> Result<[Array; 2]> {
     let padded = [x.shape[0], op.k.next_multiple_of(4)];
     let x = Tensor::upload(gpu, x)?;
@@ -23,16 +25,16 @@ fn solve(gpu: &Gpu, op: TopK, x: &Array) -> Result<[Array; 2]> {
     Ok([values?, indices?])
 }
 
-/// What the numbers of a row are.
+/// Kinds of numbers in a row.
 #[derive(Clone, Copy)]
 enum Numbers {
-    /// In (−1, 1), hardly two alike.
+    /// Numbers in (−1, 1), hardly two alike.
     Apart,
     /// Whole numbers from −4 to 4: many alike, −0 and 0 among them.
     Alike,
-    /// As `Apart`, but only every other one is a candidate.
+    /// Numbers as `Apart` has them, but only every other one is a candidate.
     Few,
-    /// Of every size that f32 has.
+    /// Numbers of every size that f32 has.
     AllSizes,
 }
 
@@ -97,7 +99,7 @@ pub fn random(random: &mut Philox) -> Case {
     case("random", &shape, size(random, 300), kinds[random.below(4)])
 }
 
-/// Runs a problem from outside.
+/// Runs a problem that another program poses.
 pub fn run(external: &External) -> Result<Outputs> {
     let x = external.tensor("x")?;
     let op = TopK { k: external.attribute("k", 1)? };

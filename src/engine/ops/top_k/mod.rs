@@ -21,11 +21,11 @@ params! { struct Sort { rows: u32, k: u32 } }
 /// The value that stands for "no candidate": the lowest number that f32 has.
 pub const LOWEST: f32 = f32::MIN;
 
-/// Pairs that a workgroup sorts at once: what 16 KiB hold.
+/// Number of pairs that a workgroup sorts at once: what 16 KiB hold.
 const MOST: usize = 2048;
 
-/// The k largest numbers of every row, falling, of equal ones the first one first, as a stable
-/// `torch.topk`.
+/// Selection of the k largest numbers of every row, falling, of equal ones the first one first, as
+/// a stable `torch.topk`.
 ///
 /// Shapes: x `[R, …, C]` → values `[R, k]` and indices `[R, k]`. An index counts a row's numbers
 /// through all axes but the first, so that of `[N, H, W, A]` it is (h·W + w)·A + a. [`LOWEST`] and −∞
@@ -36,12 +36,12 @@ const MOST: usize = 2048;
 /// k-th largest number digit by digit in five reads of the row, another sorts what is above it.
 #[derive(Clone, Copy, Debug)]
 pub struct TopK {
-    /// How many, at most 2048.
+    /// Number of values selected, at most 2048.
     pub k: usize,
 }
 
 impl TopK {
-    /// Records the function: values and indices.
+    /// Records the values and the indices.
     ///
     /// # Errors
     /// Shapes that do not fit, k of 0 or beyond 2048, or rows that f32 cannot count.

@@ -1,3 +1,5 @@
+//! Reference of top-k, on the host in f64.
+
 use super::{LOWEST, TopK};
 use crate::tensor::Array;
 

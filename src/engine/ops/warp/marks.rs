@@ -1,4 +1,4 @@
-//! Problems of masks and boxes.
+//! Cases of the view of masks and boxes.
 
 use super::{Grey, Warp};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     tensor::{Array, Philox, Step, Tensor},
 };
 
-/// Masks and boxes as their films' view shows them: mask, corners and classes.
+/// Masks and boxes from the device, as their images' view shows them: mask, corners and classes.
 fn solve(
     gpu: &Gpu,
     op: Warp,
@@ -36,7 +36,7 @@ fn record(op: Warp, [n, h, w]: [usize; 3], count: usize) -> impl Fn(&Recording) 
     }
 }
 
-/// Boxes of classes −1 to 2, some of them smaller than a pixel.
+/// Random boxes of classes −1 to 2, some of them smaller than a pixel.
 fn marked([n, h, w]: [usize; 3], count: usize, random: &mut Philox) -> Array {
     let mut boxes = Array::zeros(&[n, 5 * count]);
     for b in boxes.data.chunks_mut(5) {
@@ -49,8 +49,8 @@ fn marked([n, h, w]: [usize; 3], count: usize, random: &mut Philox) -> Array {
     boxes
 }
 
-/// The mask is noise of zeros and ones. Where a place lies halfway between two pixels, or a side is one
-/// pixel long, rounding decides, and the device's answer is taken for right.
+/// A case whose mask is noise of zeros and ones. Where a place lies halfway between two pixels, or a
+/// side is one pixel long, rounding decides, and the device's answer is taken for right.
 pub fn case(why: &str, axes: [usize; 3], count: usize, op: Warp) -> Case {
     let [n, h, w] = axes;
     let check = move |gpu: &Gpu, _: Option<Variant>, seed: u64| {
@@ -85,10 +85,10 @@ pub fn case(why: &str, axes: [usize; 3], count: usize, op: Warp) -> Case {
     Case::custom(why, check, record(op, axes, count))
 }
 
-/// A bright rectangle on a dark film, with its mask and its box: in the view, pixels that are wholly
-/// bright are in the mask, pixels that are wholly dark are not, and the box is the mask's, but for what
-/// half a pixel at a corner may look like.
-pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
+/// A case of a bright rectangle on a dark image, with its mask and its box: in the view, pixels that are
+/// wholly bright are in the mask, pixels that are wholly dark are not, and the box is the mask's, but
+/// for what half a pixel at a corner may look like.
+pub fn moves_with_the_image(axes: [usize; 3], op: Warp) -> Case {
     let [n, h, w] = axes;
     let [left, top, right, below] = [w / 4, h / 3, w / 4 + 9, h / 3 + 14];
     let inside =
@@ -102,11 +102,11 @@ pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
         let step = Step { seed_low: seed as u32, ..Step::default() };
         let [seen, corners, _] = solve(gpu, op, [&mask, &boxes], axes, &step)?;
         let bytes: Vec<u8> = mask.data.iter().map(|v| *v as u8).collect();
-        let films: Vec<Grey> = bytes.chunks(h * w).map(Grey::Bytes).collect();
-        let films = Warp::upload(gpu, &films)?;
+        let images: Vec<Grey> = bytes.chunks(h * w).map(Grey::Bytes).collect();
+        let images = Warp::upload(gpu, &images)?;
         let on_device = step.upload(gpu)?;
         let (picture, program) = gpu.eager(|rec| {
-            let y = op.forward(rec, &films, axes, &on_device)?;
+            let y = op.forward(rec, &images, axes, &on_device)?;
             rec.keep(&y.data);
             Ok(y)
         })?;
@@ -117,8 +117,8 @@ pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
             (bright > 0.999 && !marked) || (bright < 0.001 && marked)
         });
         report.0.push(("pixels whose mask is not theirs".into(), wrong.count() as f64, 0.0));
-        for film in 0..n {
-            let marked = (0..h * w).filter(|i| seen.data[film * h * w + i] == 1.0);
+        for image in 0..n {
+            let marked = (0..h * w).filter(|i| seen.data[image * h * w + i] == 1.0);
             let mut hull = [f64::MAX, f64::MAX, f64::MIN, f64::MIN];
             for i in marked {
                 let at = [(i % w) as f64, (i / w) as f64];
@@ -127,11 +127,11 @@ pub fn moves_with_the_film(axes: [usize; 3], op: Warp) -> Case {
                     hull[2 + a] = hull[2 + a].max(at[a] + 1.0);
                 }
             }
-            let far = (0..4).map(|c| (hull[c] - corners.data[4 * film + c]).abs());
-            let what = format!("pixels between box and mask of film {film}");
+            let far = (0..4).map(|c| (hull[c] - corners.data[4 * image + c]).abs());
+            let what = format!("pixels between box and mask of image {image}");
             report.0.push((what, far.fold(0.0, f64::max), 1.0));
         }
         Ok(report)
     };
-    Case::custom("what is marked moves with the film", check, record(op, axes, 1))
+    Case::custom("what is marked moves with the image", check, record(op, axes, 1))
 }

@@ -1,3 +1,5 @@
+//! Reference of the augmentation of images, on the host in f64.
+
 use super::Warp;
 use crate::tensor::{Array, Step};
 
@@ -7,14 +9,14 @@ impl Warp {
         let mut y = Array::zeros(&[n, h, w, 3]);
         for (i, out) in y.data.chunks_mut(3).enumerate() {
             let (sample, row, column) = (i / (h * w), i / w % h, i % w);
-            let film = &pixels.data[sample * h * w..][..h * w];
+            let image = &pixels.data[sample * h * w..][..h * w];
             let at = self.seen(step, sample, [h, w], [row, column]);
-            let v = bilinear(film, [h, w], at);
+            let v = bilinear(image, [h, w], at);
             out.fill((v - f64::from(self.mean)) / f64::from(self.std));
         }
         y
     }
-    /// Which place (x, y) of a film the view shows at a pixel.
+    /// Place (x, y) of an image that the view shows at a pixel.
     fn seen(
         &self,
         step: &Step,
@@ -26,7 +28,7 @@ impl Warp {
         let [side, turns, right, down] =
             [view.side, view.turns, view.right, view.down].map(f64::from);
         // Back along the shift, the rotation and the flip. Rows grow downward, so that this is
-        // clockwise, and the film turns counter-clockwise.
+        // clockwise, and the image turns counter-clockwise.
         let centre = [(w as f64 - 1.0) / 2.0, (h as f64 - 1.0) / 2.0];
         let x = column as f64 - centre[0] - right * w as f64;
         let y = row as f64 - centre[1] - down * h as f64;
@@ -74,11 +76,11 @@ impl Warp {
     }
 }
 
-/// The film's value at a point (x, y) between pixel centres; 0 outside.
-fn bilinear(film: &[f64], [h, w]: [usize; 2], [x, y]: [f64; 2]) -> f64 {
+/// The image's value at a point (x, y) between pixel centres; 0 outside.
+fn bilinear(image: &[f64], [h, w]: [usize; 2], [x, y]: [f64; 2]) -> f64 {
     let pixel = |x: f64, y: f64| {
         let inside = x >= 0.0 && y >= 0.0 && x < w as f64 && y < h as f64;
-        if inside { film[y as usize * w + x as usize] } else { 0.0 }
+        if inside { image[y as usize * w + x as usize] } else { 0.0 }
     };
     let (left, top) = (x.floor(), y.floor());
     let (right, below) = (x - left, y - top);

@@ -1,4 +1,4 @@
-//! What is marked on a film, seen as the film is: masks and boxes.
+//! Masks and boxes in the view of their image.
 
 use super::Warp;
 use crate::{
@@ -16,8 +16,8 @@ params! { struct Boxes { samples: u32, boxes: u32, height: u32, width: u32 } }
 impl Warp {
     /// Records the masks of a batch in the view that [`Warp::forward`] shows in the same step.
     ///
-    /// Shapes: mask `[N, H·W]`, or `[N·H·W]` without padding between films → `[N, H, W, 1]`: at each pixel
-    /// the nearest one of the film, 0 outside.
+    /// Shapes: mask `[N, H·W]`, or `[N·H·W]` without padding between images → `[N, H, W, 1]`: at each pixel
+    /// the nearest one of the image, 0 outside.
     ///
     /// # Errors
     /// Shapes that do not fit, or more than the adapter binds at once.
@@ -47,9 +47,9 @@ impl Warp {
     /// Records the boxes of a batch in the view that [`Warp::forward`] shows in the same step: corners and
     /// classes.
     ///
-    /// Shapes: boxes `[N, G·5]` of x1 y1 x2 y2 class in pixels of films of H × W, a pixel reaching from its
+    /// Shapes: boxes `[N, G·5]` of x1 y1 x2 y2 class in pixels of images of H × W, a pixel reaching from its
     /// number to the next → corners `[N, G, 4]`, classes `[N, G]`. A rotated box becomes the upright one
-    /// around it, clipped to the film. What is then less than a pixel wide or high gets class −1; places of
+    /// around it, clipped to the image. What is then less than a pixel wide or high gets class −1; places of
     /// class −1 are zeros.
     ///
     /// # Errors

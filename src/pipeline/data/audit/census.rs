@@ -10,64 +10,65 @@ use serde::{Serialize, Serializer};
 use super::{AuditedFilm, parted};
 use crate::data::{Annotation, Dataset, Kind, Source};
 
-/// Least, middle and greatest.
+/// Spread of some numbers: least, middle and greatest.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Spread<T> {
-    /// Least.
+    /// Least number.
     pub least: T,
-    /// Half are below.
+    /// Median: half are below.
     pub median: T,
-    /// Greatest.
+    /// Greatest number.
     pub most: T,
 }
 
-/// A folder's path as JSON can have it, which is Unicode.
+/// Serializes a folder's path as JSON can have it, which is Unicode.
 fn root<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
 
-/// A data set in numbers.
+/// Statistics of a data set.
 #[derive(Debug, Clone, Serialize)]
 pub struct Census {
-    /// Its name.
+    /// Name of the data set.
     pub name: String,
-    /// Its folder.
+    /// Folder of the data set.
     #[serde(serialize_with = "root")]
     pub root: PathBuf,
-    /// What its films are annotated with.
+    /// Kind of its annotations.
     pub kind: Kind,
-    /// Films to learn from, to choose by and to report on.
+    /// Numbers of films to learn from, to choose by and to report on.
     pub parts: [usize; 3],
-    /// Patients in all of them.
+    /// Number of patients in all of them.
     pub patients: usize,
-    /// By what they are told, with the films of each way.
+    /// Evidence by which patients are told, with the films of each way.
     pub patients_told: String,
-    /// Films of each class, finding or kind of box, in each part; of a mask, films that have one.
+    /// Number of films of each class, finding or kind of box, in each part; of a mask, films that
+    /// have one.
     pub classes: Vec<(String, [usize; 3])>,
-    /// Films that its tables name and the disk lacks.
+    /// Number of films that its tables name and the disk lacks.
     pub missing: usize,
-    /// Films without a label or mask, left out.
+    /// Number of films without a label or mask, left out.
     pub unlabelled: usize,
     /// Width of the films, pixels.
     pub width: Option<Spread<usize>>,
     /// Height of the films, pixels.
     pub height: Option<Spread<usize>>,
-    /// Films by format and bits, such as `PNG, 8 bit grey`.
+    /// Number of films by format and bits, such as `PNG, 8 bit grey`.
     pub encodings: BTreeMap<String, usize>,
     /// Darkest and brightest pixel of any film, 0-255.
     pub range: [f64; 2],
-    /// Mean of all pixels, 0-255; none where no film can be read, as of what follows.
+    /// Mean of all pixels, 0-255; none where no film can be read, as the figures below.
     pub mean: Option<f64>,
     /// Standard deviation of all pixels.
     pub deviation: Option<f64>,
     /// Standard deviation of the films' means: the paper's 18.390 is of this order.
     pub deviation_of_means: Option<f64>,
-    /// The films' means: the 5th, 50th and 95th of a hundred.
+    /// Spread of the films' means: the 5th, 50th and 95th of a hundred.
     pub means: Option<Spread<f64>>,
 }
 
 impl Census {
-    /// Of a set whose readable films are `films`, and whose patients are `told` so.
+    /// The statistics of a set whose readable films are `films`, and whose patients are `told` so.
     pub(super) fn of(
         source: &Source,
         dataset: &Dataset,
@@ -119,7 +120,7 @@ impl Census {
     }
 }
 
-/// Films of each class in each part.
+/// Number of films of each class in each part.
 pub(in crate::data) fn classes(dataset: &Dataset) -> Vec<(String, [usize; 3])> {
     let parts = [&dataset.train, &dataset.val, &dataset.test];
     let has = |target: &Annotation, class: usize| match target {
@@ -143,7 +144,7 @@ fn average(values: &[f64], weights: &[f64]) -> f64 {
     sum / weights.iter().sum::<f64>()
 }
 
-/// The values at these shares of the sorted list.
+/// The values at three shares of the sorted list.
 fn spread<T: PartialOrd + Copy>(mut values: Vec<T>, shares: [f64; 3]) -> Option<Spread<T>> {
     values.sort_by(|a, b| a.partial_cmp(b).expect("no value is NaN"));
     let last = values.len().checked_sub(1)?;

@@ -10,19 +10,19 @@ use crate::data::film::{
     image::{Encoding, Misfit, with_bytes},
 };
 
-/// Side of the picture by which films are compared, pixels.
+/// Side of the picture by which films are compared, in pixels.
 const SIDE: usize = 32;
 /// Side of the picture that the hash is taken of.
 const HASHED: usize = 64;
 /// Words of a hash.
 const WORDS: usize = 4;
 
-/// A film in numbers.
+/// Statistics and hashes of one film.
 pub(in crate::data) struct Look {
     /// Width and height, pixels.
     pub size: [usize; 2],
     pub encoding: Encoding,
-    /// Of the pixels, 0-255.
+    /// Mean of the pixels, 0-255.
     pub mean: f64,
     pub deviation: f64,
     /// Darkest and brightest pixel.
@@ -36,7 +36,7 @@ pub(in crate::data) struct Look {
 }
 
 impl Look {
-    /// Bits by which the hashes differ.
+    /// Number of bits by which the hashes differ.
     pub fn distance(&self, other: &Self) -> u32 {
         self.likeness.iter().zip(&other.likeness).map(|(a, b)| (a ^ b).count_ones()).sum()
     }
@@ -60,7 +60,7 @@ impl Look {
     }
 }
 
-/// Decodes a film and looks at it.
+/// Decodes a film and computes its statistics and hashes.
 pub(in crate::data) fn look(path: &Path) -> Result<Look, Misfit> {
     with_bytes(path, looked)
 }

@@ -10,12 +10,13 @@ use rayon::prelude::*;
 use super::{AuditedFilm, Finding, Level, Readable, finding, short};
 use crate::data::{Annotation, Part};
 
-/// Bits of 256 that may differ between two encodings of one film; two films of one patient differ in more.
+/// Number of bits of 256 that may differ between two encodings of one film; two films of one patient
+/// differ in more.
 const BITS: u32 = 20;
 /// Least correlation of two encodings of one film at 32 × 32.
 const CORRELATION: f32 = 0.998;
 
-/// How two places hold the same film.
+/// Evidence that two places hold the same film.
 #[derive(Clone, Copy, PartialEq)]
 enum Same {
     Bytes,
@@ -38,7 +39,7 @@ pub(in crate::data) fn twice(entries: &[AuditedFilm], sets: &[Readable]) -> Vec<
             (judged(entries, sets, pair), paths)
         })
         .collect();
-    // Of what is said of two files for one purpose and for another, the worst.
+    // Two files may be found for one purpose and for another: only the worst finding stays.
     found.sort_by_key(|(finding, _)| finding.level);
     let mut said = HashSet::new();
     found.retain(|(_, paths)| said.insert(*paths));

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Annotation, Dataset, Kind, Part, Sample, Source, Split,
+    Annotation, Dataset, Kind, Part, Sample, Source, Split, UnreadLabels,
     dataset::{
         listing::{Flaw, Level},
         patient,
@@ -31,47 +31,50 @@ use census::classes;
 pub use census::{Census, Spread};
 use film::Look;
 
-/// Something that was found.
+/// Finding of an audit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// Level of the finding: how bad it is.
     pub level: Level,
-    /// What it is, in two or three words that do not change: `unreadable film`, `same film twice`.
+    /// Kind of the finding, in two or three words that do not change: `unreadable film`,
+    /// `same film twice`.
     pub what: &'static str,
-    /// The data set.
+    /// Name of the data set.
     pub set: String,
-    /// File, line, patient.
+    /// Place of the finding: file, line, patient.
     pub place: String,
-    /// What was expected and what was found, and one way to mend it.
+    /// Description of what was expected and what was found, and one way to mend it.
     pub problem: String,
     /// The other place, where a film is in two.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "other")]
     pub other: Option<PathBuf>,
 }
 
-/// The other film's path as JSON can have it, which is Unicode.
+/// Serializes the other film's path as JSON can have it, which is Unicode.
 fn other<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
-/// What an audit came to.
+/// Result of an audit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Audit {
-    /// The data sets that could be read.
+    /// Statistics of the data sets that could be read.
     pub sets: Vec<Census>,
-    /// What was found, worst first.
+    /// Findings, worst first.
     pub findings: Vec<Finding>,
-    /// All patients, whom findings may name: for whoever hands them on.
+    /// Patients, whom findings may name: for whoever hands them on.
     #[serde(skip)]
     pub patients: BTreeSet<String>,
 }
 
 /// A data set to be audited.
 pub struct Subject {
-    /// How it lies on disk.
+    /// Source that says how it lies on disk.
     pub source: Source,
     /// Whether stage 1 sees its films, all of them and without labels.
     pub pretraining: bool,
+    /// Labels that lie among its films and could not be read, where it was recognised.
+    pub unread: Vec<UnreadLabels>,
 }
 
 /// A film of a data set under audit.
@@ -84,7 +87,8 @@ struct AuditedFilm<'a> {
     cover: Cover,
 }
 
-/// Looks at every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in all.
+/// Audits every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in
+/// all.
 ///
 /// # Errors
 /// None of the data sets can be read, and why not the first.
@@ -145,12 +149,14 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
 /// A data set that can be read, and who asked for it.
 type Readable<'a> = (&'a Subject, Dataset);
 
-/// The data sets that can be read, where the patients of each come from, and what their readers found.
+/// Reads the data sets that can be read; gives them, where the patients of each come from, and what
+/// their readers found.
 fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec<Finding>)> {
     let (mut sets, mut origins, mut findings, mut first) =
         (Vec::new(), Vec::new(), Vec::new(), None);
     for subject in subjects {
         let name = subject.source.name.clone();
+        findings.extend(subject.unread.iter().map(|labels| unread(&subject.source, labels)));
         match subject.source.survey() {
             Ok((dataset, mut flaws)) => {
                 origins.push(patient::take_origin(&mut flaws));
@@ -171,8 +177,15 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec
     }
 }
 
-/// What the source's settings pass over without a word: films and masks that are not there (`partial`), and patients whom
-/// the set's own parts share (`split = "patient"` divides them again).
+/// Finding of labels that could not be read: an error, or a warning where the films have others.
+fn unread(source: &Source, labels: &UnreadLabels) -> Finding {
+    let level = if labels.beside_others { Level::Warning } else { Level::Error };
+    let problem = format!("expected labels that can be read, found {}", labels.why);
+    finding(level, "unread labels", &source.name, &source.name, problem)
+}
+
+/// Findings that the source's settings pass over without a word: films and masks that are not there (`partial`), and
+/// patients whom the set's own parts share (`split = "patient"` divides them again).
 fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
     let mut strict = Source { partial: false, ..source.clone() };
     if source.split == Split::Patient && source.splits.is_none() {
@@ -201,7 +214,7 @@ fn passed_over(source: &Source, known: &[Flaw]) -> Vec<Finding> {
     warned.collect()
 }
 
-/// Each file decoded once, side by side.
+/// Decodes each file once, side by side.
 fn looks<'a>(
     paths: impl Iterator<Item = &'a Path>,
     progress: &(dyn Fn(usize, usize) + Sync),
@@ -228,7 +241,7 @@ fn finding(
     Finding { level, what, set: set.into(), place: place.to_string(), problem, other: None }
 }
 
-/// What a reader refused.
+/// Finding for an error that a reader gave.
 fn refused(level: Level, set: &str, what: &'static str, error: &Error) -> Finding {
     match error.fault() {
         Some(Fault { place, expected, found, mend }) => {
@@ -273,10 +286,10 @@ fn annotated(sample: &Sample, size: [usize; 2]) -> Result<Cover, Misfit> {
     }
 }
 
-/// Films of a class in a part below which its figures say little.
+/// Number of films of a class in a part below which its figures say little.
 const FEW: usize = 5;
 
-/// The classes of which a part has few films.
+/// Finding on the classes of which a part has few films.
 fn rare(dataset: &Dataset) -> Option<Finding> {
     if !matches!(dataset.labels.kind, Kind::Classes | Kind::Multi | Kind::Boxes) {
         return None;
@@ -296,7 +309,8 @@ fn rare(dataset: &Dataset) -> Option<Finding> {
         .then(|| finding(Level::Warning, "rare class", &dataset.name, &dataset.name, problem))
 }
 
-/// Rows and films that are left out because nothing is said of them, and films of NIH's table that are not on disk.
+/// Findings of rows and films that are left out because nothing is said of them, and of films of NIH's table that
+/// are not on disk.
 fn left_out(source: &Source, dataset: &Dataset) -> Vec<Finding> {
     let said = |level, what, count: usize, words: &str| {
         let problem = format!("{count} {words}");

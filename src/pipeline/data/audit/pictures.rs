@@ -1,4 +1,4 @@
-//! Findings on the films of a set as pictures.
+//! Findings on the pictures of a set's films.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -11,7 +11,7 @@ const BLANK: f64 = 2.0;
 /// Grey of 255 that a film of a normal exposure exceeds somewhere.
 const DARK: f64 = 64.0;
 
-/// What is unusual about the readable films of a set.
+/// Findings on what is unusual about the readable films of a set.
 pub(in crate::data) fn of_films(set: &str, films: &[&AuditedFilm]) -> Vec<Finding> {
     let blank = |entry: &&&AuditedFilm| entry.look.deviation < BLANK && !is_dark(entry);
     let blank = films.iter().filter(blank);
@@ -23,7 +23,8 @@ pub(in crate::data) fn of_films(set: &str, films: &[&AuditedFilm]) -> Vec<Findin
     blank.chain(kinds.into_iter().flatten()).chain(odd(set, films)).collect()
 }
 
-/// Films with masks on which nothing is marked: without the finding, or without their outline.
+/// Finding of films with masks on which nothing is marked: without what masks mark, or without their
+/// outline.
 pub(in crate::data) fn unmarked(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     let about = (Level::Note, "empty masks");
     together(
@@ -117,7 +118,7 @@ fn dark(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     })
 }
 
-/// Films of another depth than most of their set.
+/// Finding of films of another depth than most of their set.
 fn depths(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     let deep = |entry: &AuditedFilm| entry.look.encoding.bits > 8;
     let count = films.iter().filter(|entry| deep(entry)).count();
@@ -138,7 +139,7 @@ fn depths(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     )
 }
 
-/// Films whose name says another format than their bytes.
+/// Finding of films whose name says another format than their bytes.
 fn names(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
     together(
         (Level::Note, "wrong file name"),

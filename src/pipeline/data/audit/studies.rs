@@ -1,5 +1,5 @@
-//! MURA's tables beside its folders. Labels are read from the names of folders alone, so that what the tables say otherwise
-//! is for an audit to name.
+//! Audit of MURA's tables, which lie beside its folders. Labels are read from the names of folders alone, so that what
+//! the tables say otherwise is for an audit to name.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,16 @@ use crate::{
     },
 };
 
-/// Studies and their labels: `MURA-v1.1/train/XR_HAND/patient00001/study1_positive/,1`.
+/// Name of the table of studies and their labels:
+/// `MURA-v1.1/train/XR_HAND/patient00001/study1_positive/,1`.
 const STUDIES: &str = "_labeled_studies.csv";
-/// Films: `MURA-v1.1/train/XR_HAND/patient00001/study1_positive/image1.png`.
+/// Name of the table of films: `MURA-v1.1/train/XR_HAND/patient00001/study1_positive/image1.png`.
 const FILMS: &str = "_image_paths.csv";
-/// What the folder of a study ends in, by its label in the table.
+/// Ends of the name of a study's folder, by its label in the table.
 const LABELS: [&str; 2] = ["_negative", "_positive"];
 
-/// What the tables of a source of endings, where there are any, say that its folders do not.
+/// Findings on the tables beside a source of endings, where there are any, that its folders
+/// contradict.
 pub(in crate::data) fn beside(source: &Source) -> Vec<Finding> {
     match source.format {
         Some(Format::Suffix) => {
@@ -70,9 +72,9 @@ fn compared(source: &Source) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// How bad a row is, what it is, and the problem.
+/// Fault of a row: how bad it is, what it is, and the problem.
 type RowFault = (Level, &'static str, String);
-/// What holds a row against the folders.
+/// Comparison of a row with the folders.
 type Compare = fn(root: &Path, cells: &[String]) -> Result<(), RowFault>;
 
 /// The place of a path that begins with the folder that the archive held: whatever that is called here, or beside it.
@@ -89,7 +91,8 @@ fn bare(folder: &Path) -> Option<String> {
     LABELS.iter().find_map(|word| name.strip_suffix(word).map(str::to_owned))
 }
 
-/// A study's folder. One that was given another label has not the name any more that the tables know.
+/// The folder of a study. One that was given another label has not the name any more that the tables
+/// know.
 fn found(folder: &Path) -> Option<PathBuf> {
     let named = |word: &&str| Some(folder.with_file_name(format!("{}{word}", bare(folder)?)));
     let others = LABELS.iter().filter_map(named);
@@ -122,7 +125,7 @@ fn study(root: &Path, cells: &[String]) -> Result<(), RowFault> {
     }
 }
 
-/// Sees that the film of a row is there.
+/// Checks that the film of a row is there.
 fn film(root: &Path, cells: &[String]) -> Result<(), RowFault> {
     let path = cells.first().map(String::as_str).unwrap_or_default();
     let study = |film: &Path| Some(found(film.parent()?)?.join(film.file_name()?));

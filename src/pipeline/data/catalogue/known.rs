@@ -248,9 +248,9 @@ pub const KNOWN: &[Known] = &[
     },
 ];
 
-/// The five findings of CheXpert's competition on frontal films, with LibAUC's mix of what is not
-/// certain (DAM, Yuan et al. 2021). The 234 films that radiologists read again are for test, as
-/// in the literature; validation comes out of the training films.
+/// Settings for the five findings of CheXpert's competition on frontal films, with LibAUC's mix of
+/// what is not certain (DAM, Yuan et al. 2021). The 234 films that radiologists read again are for
+/// test, as in the literature; validation comes out of the training films.
 fn chexpert(s: &mut Source) {
     let findings = [
         ("Cardiomegaly", Policy::Zeros),
@@ -269,8 +269,8 @@ fn chexpert(s: &mut Source) {
     s.blank_is_absent = true;
 }
 
-/// ieee8023's table, whose findings are paths (`Pneumonia/Viral/COVID-19`) or single words; those
-/// that say nothing (`todo`, `Unknown`) are left out.
+/// Settings for ieee8023's table, whose findings are paths (`Pneumonia/Viral/COVID-19`) or single
+/// words; those that say nothing (`todo`, `Unknown`) are left out.
 fn covid(s: &mut Source) {
     let other = [
         "Pneumonia",
@@ -301,7 +301,8 @@ fn covid(s: &mut Source) {
     s.positive = Some("COVID-19".into());
 }
 
-/// Shenzhen's and Montgomery's films, whose names end in 1 where there is tuberculosis.
+/// Settings for Shenzhen's and Montgomery's films, whose names end in 1 where there is
+/// tuberculosis.
 fn tuberculosis(s: &mut Source) {
     s.format = Some(Format::Suffix);
     s.images = "CXR_png".into();
@@ -318,7 +319,7 @@ fn fracatlas(s: &mut Source, shape: AnnotationShape) {
     s.shape = shape;
 }
 
-/// All films below `images`, without labels and in one part.
+/// Settings for all films below `images`, without labels and in one part.
 fn films(s: &mut Source, images: &str) {
     s.format = Some(Format::Folder);
     s.images = images.into();

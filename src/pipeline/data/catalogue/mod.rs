@@ -14,7 +14,7 @@ pub use known::KNOWN;
 pub struct Known {
     /// The name in configurations.
     pub name: &'static str,
-    /// What it is called where it is published.
+    /// Title under which it is published.
     pub title: &'static str,
     /// Files and folders by which it is told, whatever its own folder is called: paths in which `*` is any letters,
     /// `A|B` either of two. None: it is read by its layout.
@@ -23,29 +23,29 @@ pub struct Known {
     pub folders: &'static [&'static str],
     /// The data set of the paper whose place it takes; none where the paper has no such task.
     pub paper: Option<&'static str>,
-    /// In what it differs from the paper's; none where it is the paper's own.
+    /// Difference from the paper's data set; none where it is the paper's own.
     pub note: Option<Note>,
-    /// What it serves for, the main purpose first. Every set serves [`Purpose::Pretrain`] too.
+    /// Purposes that it serves, the main one first. Every set serves [`Purpose::Pretrain`] too.
     pub uses: &'static [Use],
 }
 
-/// In what a data set differs from the paper's, for tables.
+/// Difference of a data set from the paper's, for tables.
 #[derive(Debug, Clone, Copy)]
 pub struct Note {
     /// The words.
     pub text: &'static str,
-    /// Only if it was found in this of its folders.
+    /// Folder in which the set must lie for the note to hold; none for any.
     pub folder: Option<&'static str>,
 }
 
 /// One use of a data set.
 #[derive(Debug)]
 pub struct Use {
-    /// What for.
+    /// Purpose of the use.
     pub purpose: Purpose,
     /// The figure that the paper's tables give for such a task.
     pub metric: &'static str,
-    /// Fills in the keys of the source.
+    /// Function that fills in the keys of the source.
     settings: fn(&mut Source),
 }
 
@@ -66,14 +66,14 @@ impl Known {
         })
     }
 
-    /// In what the data set that lies in `root` differs from the paper's.
+    /// The difference from the paper's of the data set that lies in `root`.
     pub fn note(&self, root: &Path) -> Option<&'static str> {
         let holds = |note: &Note| note.folder.is_none_or(|folder| root.ends_with(folder));
         self.note.filter(holds).map(|note| note.text)
     }
 
-    /// How it serves for `purpose`; for none given, the main one. For pretraining a set that has
-    /// no use of that kind serves by its main one, whose labels pretraining does not see.
+    /// The use of the set for `purpose`; for none given, the main one. For pretraining a set that
+    /// has no use of that kind serves by its main one, whose labels pretraining does not see.
     ///
     /// # Errors
     /// [`Error::Config`] if it does not serve for that.
@@ -118,7 +118,7 @@ impl Roots {
                 format!("data set {}", known.name),
                 format!("its folder {}", known.folders.join(" or ")),
                 found,
-                "name the folder of the data sets in MTPRET_DATA, or this one under [roots]",
+                "name the folder of the data sets in MTPRET_DATA, or this one as the source's root",
             )
         })
     }
@@ -142,7 +142,7 @@ impl Source {
         Ok(())
     }
 
-    /// Takes from `other` what is at its default here.
+    /// Takes the keys from `other` that are at their default here.
     fn fill(&mut self, other: &Self) {
         fn take<T: PartialEq + Clone>(to: &mut T, from: &T, default: &T) {
             if to == default {

@@ -1,4 +1,4 @@
-//! Settings of a source that contradict one another.
+//! Check for settings of a source that contradict one another.
 
 use super::source::{AnnotationShape, Format, Source, path_column};
 use crate::{Error, Result, data::dataset::uncertain::Uncertain};

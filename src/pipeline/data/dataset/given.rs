@@ -18,21 +18,21 @@ use crate::{
     },
 };
 
-/// What is wrong where a given division has a film twice.
+/// Kind of flaw where a given division has a film twice.
 pub(in crate::data) const TWO_PARTS: &str = "film in two parts";
-/// What is wrong where part of a given division cannot be found.
+/// Kind of flaw where part of a given division cannot be found.
 pub(in crate::data) const UNFOUND: &str = "given division not found";
-/// What is odd where a given division passes films over.
+/// Kind of flaw where a given division passes films over.
 pub(in crate::data) const OUTSIDE: &str = "film outside the given division";
 
 /// A division by names: of films, or of their annotations.
 pub(in crate::data) struct Given {
     parts: HashMap<String, Part>,
-    /// Where it is said.
+    /// File or folder that says it.
     place: PathBuf,
-    /// Whether it says what to learn from, so that what it does not name is in no part.
+    /// Whether it says what to learn from, so that a film that it does not name is in no part.
     whole: bool,
-    /// What is wrong with it.
+    /// Flaws of the division.
     pub flaws: Vec<Flaw>,
 }
 
@@ -42,27 +42,28 @@ impl Given {
         Self { parts: HashMap::new(), place, whole: false, flaws: Vec::new() }
     }
 
-    /// The part of a name.
+    /// The part that a name has.
     pub(in crate::data) fn part(&self, name: &str) -> Option<Part> {
         self.parts.get(&composed(name)).copied()
     }
 
-    /// Whether what it does not name is in no part.
+    /// Whether a film that it does not name is in no part.
     pub(in crate::data) fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// Where it is said.
+    /// The file or folder that says the division.
     pub(in crate::data) fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Whether it says anything.
+    /// Whether the division names nothing.
     pub(in crate::data) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// Takes in what one list or folder names; what is in another part already stays there, and is counted.
+    /// Adds the names of one list or folder; a name that is in another part already stays there, and is
+    /// counted.
     fn add(&mut self, part: Part, names: impl IntoIterator<Item = String>) {
         let mut twice = Vec::new();
         for name in names {
@@ -179,7 +180,7 @@ fn names(path: &Path) -> Result<Vec<String>> {
     Ok(text.lines().map(name).filter(|name| !name.is_empty()).collect())
 }
 
-/// Says which names of the lists have no annotation.
+/// Adds a flaw for the names of the lists that have no annotation.
 pub(in crate::data) fn unmet(given: &mut Given, met: &HashSet<String>) {
     let mut absent: Vec<&String> = given.parts.keys().filter(|name| !met.contains(*name)).collect();
     absent.sort();
@@ -268,7 +269,8 @@ fn parts_of(path: &str) -> Vec<String> {
     path.components().filter_map(normal).filter(|name| !name.ends_with(':')).collect()
 }
 
-/// What there is below `root` of this path below `base`: as it is said, else by as much of its end as is there.
+/// The path below `root` that there is of this path below `base`: as it is said, else by as much of its end as
+/// is there.
 fn found(root: &Path, base: &[String], path: &[String]) -> Option<String> {
     let whole = [base, path].concat();
     let ends =

@@ -1,4 +1,4 @@
-//! What readers find: films, their parts, and what is wrong with them.
+//! Listings of data sets as readers find them: films, their parts, and what is wrong with them.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// To learn from.
+    /// Films to learn from.
     Train,
-    /// To choose by.
+    /// Films to choose by.
     Val,
-    /// To report on.
+    /// Films to report on.
     Test,
 }
 
@@ -56,40 +56,41 @@ pub(in crate::data) struct Row {
     pub sample: Sample,
     /// The part that the data set gives; `None` where it gives none.
     pub part: Option<Part>,
-    /// File, or table and line, for errors.
+    /// Place of the film, file, or table and line, for errors.
     pub place: Place,
 }
 
-/// What a reader found.
+/// Rows, labels and flaws that a reader found.
 pub(in crate::data) struct Listing {
     pub labels: Labels,
     pub rows: Vec<Row>,
     pub missing: usize,
     pub unlabelled: usize,
-    /// What is wrong with single films, rows or marks, which are left out.
+    /// Flaws of single films, rows or marks, which are left out.
     pub flaws: Vec<Flaw>,
 }
 
-/// How bad a finding is.
+/// Level of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Training would stop over it, or its figures would be false.
+    /// Finding over which training would stop, or by which its figures would be false.
     Error,
-    /// It may be meant, and figures may suffer.
+    /// Finding that may be meant, and by which figures may suffer.
     Warning,
-    /// Worth knowing.
+    /// Finding that is worth knowing.
     Note,
 }
 
-/// What is wrong with one film, row or mark, or what must be known of the set.
+/// Flaw of one film, row or mark, or what must be known of the set.
 #[derive(Debug)]
 pub struct Flaw {
-    /// What it is, in two or three words that do not change: `missing mask`, `patient in two parts`.
+    /// Kind of the flaw, in two or three words that do not change: `missing mask`,
+    /// `patient in two parts`.
     pub what: &'static str,
-    /// Whether reading stops over it.
+    /// Level of the flaw: whether reading stops over it.
     pub level: Level,
-    /// Where, and how to mend it.
+    /// Error that says where it is, and how to mend it.
     pub error: Error,
 }
 
@@ -106,7 +107,7 @@ impl Flaw {
         Self { what, level: Level::Note, error }
     }
 
-    /// Whether reading stops over it.
+    /// Whether reading stops over the flaw.
     pub(in crate::data) fn stops(&self) -> bool {
         self.level == Level::Error
     }

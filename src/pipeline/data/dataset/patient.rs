@@ -1,4 +1,4 @@
-//! Who a film is of: one rule for all data sets.
+//! Patients of films: one rule for all data sets.
 //!
 //! A film's patient is told by the column of a table; else by DICOM's PatientID; else by a known pattern of names; else by a
 //! folder that holds the films of one patient ([`super::patient_folders`]); else every film is a patient of its own. Numbers are
@@ -25,25 +25,26 @@ use crate::{
     },
 };
 
-/// By what a film's patient is told, the surest first.
+/// Evidence by which a film's patient is told, the surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::data) enum Told {
-    /// A table says it.
+    /// Column of a table.
     Column,
-    /// The header of the DICOM file says it.
+    /// Header of the DICOM file.
     Dicom,
-    /// The name says that it is of a patient (`person12_virus_3`, a folder `patient00007`), or the set is known to number so.
+    /// Name that says that it is of a patient (`person12_virus_3`, a folder `patient00007`), or name of a set that is
+    /// known to number patients so.
     Name,
-    /// The name looks like one that numbers patients.
+    /// Name that looks like one that numbers patients.
     Pattern,
-    /// A folder looks like one of a patient.
+    /// Folder that looks like one of a patient.
     Folder,
-    /// By nothing: each film counts as a patient of its own.
+    /// No evidence: each film counts as a patient of its own.
     Own,
 }
 
 impl Told {
-    /// Whether it may be wrong: then a person's own division is not refused for it.
+    /// Whether the evidence may be wrong: then a person's own division is not refused for it.
     pub(in crate::data) fn guessed(self) -> bool {
         self >= Self::Pattern
     }
@@ -104,7 +105,8 @@ pub(in crate::data) fn settle(
     told
 }
 
-/// What the table or the DICOM header says of a row. A film whose name says that it is a picture is asked last.
+/// The patient that the table or the DICOM header says of a row. A film whose name says that it is a picture is
+/// asked last.
 fn at_hand(source: &Source, row: &Row) -> Option<(Told, String)> {
     let (path, given) = (&row.sample.path, row.sample.patient.as_str());
     if !given.is_empty() {
@@ -215,7 +217,7 @@ fn one_spelling(found: &mut [Option<(Told, String)>]) {
     }
 }
 
-/// What films of which nothing is told are called: by their name where no other is called so, else by their path, so that
+/// The patients of films of which nothing is told: their name where no other is called so, else their path, so that
 /// `a/1.png` and `b/1.png` are two patients.
 fn own_names(source: &Source, rows: &[Row], found: &[Option<(Told, String)>]) -> Vec<String> {
     let top = source.films();
@@ -251,7 +253,7 @@ fn own_names(source: &Source, rows: &[Row], found: &[Option<(Told, String)>]) ->
     names.into_iter().enumerate().map(whole).collect()
 }
 
-/// Films of one patient that are more than half of a set are rarely of one patient.
+/// The flaw of a patient of more than half of a set's films: they are rarely of one patient.
 fn lopsided(rows: &[Row], told: &[Told]) -> Option<Flaw> {
     let mut films: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
@@ -295,15 +297,15 @@ const EXAMPLES: usize = 3;
 
 /// Films of a set below which its patients say little.
 const SEVERAL: usize = 10;
-/// What is odd where a patient's number is that of nobody.
+/// Kind of flaw where a patient's number is that of nobody.
 pub(in crate::data) const NOBODYS: &str = "patient that names nobody";
-/// What is odd where one patient has most films.
+/// Kind of flaw where one patient has most films.
 pub(in crate::data) const LOPSIDED: &str = "patient of most films";
 
-/// What the note is called that says where patients come from.
+/// Kind of the note that says where patients come from.
 pub(in crate::data) const ORIGIN: &str = "where patients come from";
 
-/// Where the patients of a set come from, as a note.
+/// The note that says where the patients of a set come from.
 pub(in crate::data) fn origin(source: &Source, rows: &[Row], told: &[Told]) -> Flaw {
     let mut by: BTreeMap<Told, (usize, Vec<&str>)> = BTreeMap::new();
     for (row, told) in rows.iter().zip(told) {
@@ -329,7 +331,7 @@ pub(in crate::data) fn origin(source: &Source, rows: &[Row], told: &[Told]) -> F
     Flaw::note(ORIGIN, error)
 }
 
-/// Takes the note of [`origin`] out of what is said of a set.
+/// Takes the note of [`origin`] out of the flaws of a set.
 pub(in crate::data) fn take_origin(flaws: &mut Vec<Flaw>) -> String {
     let at = flaws.iter().position(|flaw| flaw.what == ORIGIN);
     let note = at.map(|at| flaws.remove(at).error);

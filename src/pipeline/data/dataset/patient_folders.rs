@@ -11,13 +11,13 @@ use crate::{
     data::{Kind, Labels, Source, walk::composed},
 };
 
-/// Films of one patient at most, on average, where folders are called by words that mean patients, by other numbers, and by
-/// names without any number.
+/// Largest number of films of one patient, on average, where folders are called by words that mean patients, by other
+/// numbers, and by names without any number.
 const FILMS: [usize; 3] = [64, 24, 4];
-/// Folders at least of names without any number.
+/// Least number of folders of names without any number.
 const MANY: usize = 8;
 
-/// What the name of a folder of a patient begins with.
+/// Beginnings of the name of a patient's folder.
 const PATIENTS: [&str; 12] =
     ["patient", "person", "pat", "pt", "p", "subject", "subj", "sub", "case", "mrn", "pid", "id"];
 
@@ -30,20 +30,20 @@ const OTHERS: [&str; 44] = [
     "kl", "birads",
 ];
 
-/// How sure a name is that of a patient.
+/// Likeness of a name to that of a patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::data) enum Likeness {
-    /// It begins with a word for patients and a number: `P001`, `sub-07`.
+    /// Word for patients and a number: `P001`, `sub-07`.
     Patient,
-    /// It has a number: `0012`, `1.2.840.7`.
+    /// Number: `0012`, `1.2.840.7`.
     Number,
-    /// Any other.
+    /// Any other name.
     Word,
-    /// It says that it is something else: `batch3`, `2019`.
+    /// Name that says that it is something else: `batch3`, `2019`.
     Other,
 }
 
-/// How sure the name of a folder is that of a patient.
+/// The likeness of a folder's name to that of a patient.
 pub(in crate::data) fn likeness(name: &str) -> Likeness {
     let name = name.to_lowercase();
     if says_other(&name) || is_date(&name) {

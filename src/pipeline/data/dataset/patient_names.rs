@@ -1,4 +1,4 @@
-//! What names say of patients.
+//! Patients in the names of files and folders.
 
 use std::path::Path;
 
@@ -98,7 +98,7 @@ fn digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
-/// A number without what does not change it: `007.0` and `7` are both `7`.
+/// The number without zeros that do not change it: `007.0` and `7` are both `7`.
 pub(in crate::data) fn number(name: &str) -> Option<String> {
     let (sign, rest) = match name.strip_prefix('-') {
         Some(rest) => ("-", rest),

@@ -1,23 +1,23 @@
-//! What a data set is used for, and where data sets lie.
+//! Purposes of data sets, and the folders in which data sets lie.
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// What a data set is used for.
+/// Purpose of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
-    /// Classes or findings.
+    /// Classification: classes or findings.
     Classify,
-    /// Masks.
+    /// Segmentation: masks.
     Segment,
-    /// Boxes.
+    /// Detection: boxes.
     Detect,
-    /// Films alone, for pretraining.
+    /// Pretraining: films alone.
     Pretrain,
 }
 
-/// Where data sets lie: one by one, or side by side in a folder.
+/// Folders of data sets: one by one, or side by side in a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roots {
     /// The folder of a data set, by its name in the catalogue.

@@ -13,7 +13,7 @@ use crate::{
     data::{Kind, Labels, MaskValues, Purpose, dataset::uncertain::Uncertain},
 };
 
-/// How the films and labels of a data set lie on disk.
+/// Format of a data set: how its films and labels lie on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -47,7 +47,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// As it is written in a configuration.
+    /// The name as a configuration has it.
     pub(super) fn name(self) -> String {
         match self {
             Self::BoxCsv => "box_csv".into(),
@@ -57,7 +57,7 @@ impl Format {
     }
 }
 
-/// How the numbers of a run-length code count pixels, down the columns of the image.
+/// Convention by which the numbers of a run-length code count pixels, down the columns of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunLengths {
@@ -67,28 +67,29 @@ pub enum RunLengths {
     Absolute,
 }
 
-/// What is wanted of an annotation that holds boxes and outlines.
+/// Shape wanted of annotations that hold boxes and outlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnnotationShape {
     /// The boxes.
     #[default]
     Boxes,
-    /// A mask of what lies inside the outlines.
+    /// Masks of what lies inside the outlines.
     Mask,
 }
 
-/// How films are divided into training, validation and test.
+/// Division of films into training, validation and test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// As the folders, the split column or NIH's lists say, where a patient in two parts is an
-    /// error; a part that is not given is taken out of the training part, patient by patient.
+    /// The division that the folders, the split column or NIH's lists give, where a patient in two
+    /// parts is an error; a part that is not given is taken out of the training part, patient by
+    /// patient.
     #[default]
     Given,
-    /// By patient, whatever the data set says.
+    /// Division by patient, whatever the data set says.
     Patient,
-    /// As given, patients in two parts and all.
+    /// Given division, patients in two parts and all.
     Unchecked,
 }
 
@@ -96,16 +97,16 @@ pub enum Split {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Source {
-    /// A name for reports.
+    /// Name of the data set in reports.
     pub name: String,
     /// The name of a data set that the program knows ([`crate::data::KNOWN`]). Then every other key has
     /// the value that suits this data set wherever it is left at its default.
     #[serde(default)]
     pub known: Option<String>,
-    /// Beside `known`: what the data set is used for, where it serves several purposes.
+    /// Purpose that the data set is used for, beside `known`, where it serves several.
     #[serde(default)]
     pub task: Option<Purpose>,
-    /// How it lies on disk; needed without `known`.
+    /// Format of the data set; needed without `known`.
     #[serde(default)]
     pub format: Option<Format>,
     /// The folder of the data set, to which all other paths are relative; needed without `known`,
@@ -124,7 +125,7 @@ pub struct Source {
     pub val_table: Option<PathBuf>,
     /// `csv`, `box_csv`, `rle_csv`: a table like `table`, whose films are all for test.
     pub test_table: Option<PathBuf>,
-    /// `false` ignores all labels; of a folder then every film below the root is taken.
+    /// Whether labels are read; without them every film below the root of a `folder` is taken.
     #[serde(default = "yes")]
     pub labelled: bool,
     /// `csv`: the column of the films' paths, relative to `images`, or to its parent as in tables
@@ -155,7 +156,7 @@ pub struct Source {
     /// `rle_csv`: the column of run-length codes. Default: `EncodedPixels` and the like.
     #[serde(default)]
     pub rle_column: Option<String>,
-    /// `rle_csv`: how they count. Default: the one way that fits all of them.
+    /// `rle_csv`: the way in which they count. Default: the one way that fits all of them.
     #[serde(default)]
     pub rle: Option<RunLengths>,
     /// `box_csv`, `rle_csv`: width and height of the annotated images, pixels. Default: as the columns `image_width` and
@@ -193,12 +194,12 @@ pub struct Source {
     /// files hold them. Default: 255 (what is above 127) on 0, and masks of other values are refused.
     #[serde(default)]
     pub values: Option<MaskValues>,
-    /// Leave out, and count, films that a table or an annotation names and the disk lacks, and
-    /// films without a mask. Default: they are errors.
+    /// Whether to leave out, and count, films that a table or an annotation names and the disk
+    /// lacks, and films without a mask. Default: they are errors.
     #[serde(default)]
     pub partial: bool,
-    /// Of two classes, the one whose presence is called positive in all figures. Default: the
-    /// second in alphabetical order.
+    /// Class of two whose presence is called positive in all figures. Default: the second in
+    /// alphabetical order.
     pub positive: Option<String>,
     /// `csv`, `box_csv`, `rle_csv`: the column of patients; without it the patient is told by the file name.
     pub patient_column: Option<String>,
@@ -209,7 +210,7 @@ pub struct Source {
     /// them once.
     #[serde(default)]
     pub splits: Option<PathBuf>,
-    /// Who decides on training, validation and test.
+    /// Division into training, validation and test.
     #[serde(default)]
     pub split: Split,
     /// Share of the divided films that goes to validation where it is not given. Default 0.1.
@@ -218,15 +219,15 @@ pub struct Source {
     /// Share of the divided films that goes to test where it is not given. Default 0.2.
     #[serde(default = "test_share")]
     pub test_share: f64,
-    /// Share of the training part that is learned from, whole patients of each class: what a smaller share takes is part of a
-    /// larger one, and validation and test stay as they are. Default 1.
+    /// Share of the training part that is learned from, whole patients of each class: the films of a smaller share are
+    /// part of a larger one, and validation and test stay as they are. Default 1.
     #[serde(default = "train_share")]
     pub train_share: f64,
     /// Seed of the division by patient, and of [`Source::train_share`]. Default 0.
     #[serde(default)]
     pub seed: u64,
-    /// Not 0: only so many training films, as many of each class as can be, which are for validation and test
-    /// too. Whatever learns learns these by heart.
+    /// Number of training films if not 0, as many of each class as can be, which are for validation and test
+    /// too. Whatever learns should come to fit these without an error.
     #[serde(default)]
     pub overfit: usize,
 }

@@ -1,4 +1,4 @@
-//! Training, validation and test without a patient in two of them.
+//! Division into training, validation and test without a patient in two of them.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -15,10 +15,10 @@ use crate::{
     data::{Annotation, Dataset, Kind, Labels, Sample, Source, Split, walk::EXTENSIONS},
 };
 
-/// What is wrong where the parts share a patient.
+/// Kind of flaw where the parts share a patient.
 pub(in crate::data) const SHARED_PATIENT: &str = "patient in two parts";
 
-/// Divides a listing as [`Source::split`] says; gives all that is wrong with single films beside it.
+/// Divides a listing as [`Source::split`] says; gives the data set and the flaws of single films.
 pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Dataset, Vec<Flaw>)> {
     let Listing { labels, rows, missing, unlabelled, mut flaws } = listing;
     if rows.is_empty() {
@@ -78,7 +78,7 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
         }
     }
     if let Err(lack) = check_train(source, &dataset) {
-        // What is wrong with single films comes first: it may be why.
+        // Faults of single films come first: they may be why.
         let lopsided = flaws.iter().position(|flaw| flaw.what == patient::LOPSIDED);
         let lack = lopsided.map_or(lack, |at| flaws.remove(at).error);
         return Err(first_error(flaws).unwrap_or(lack));
@@ -135,7 +135,7 @@ fn spread(labels: &Labels, films: Vec<Sample>, count: usize) -> Vec<Sample> {
     ranked.into_iter().take(count).map(|(_, film)| film).collect()
 }
 
-/// Each film once; a second row of it is a flaw.
+/// Keeps each film once; a second row of it is a flaw.
 fn once(rows: Vec<Row>, flaws: &mut Vec<Flaw>) -> Vec<Row> {
     let mut first: HashMap<PathBuf, Place> = HashMap::new();
     let mut kept = Vec::new();
@@ -156,7 +156,7 @@ fn once(rows: Vec<Row>, flaws: &mut Vec<Flaw>) -> Vec<Row> {
     kept
 }
 
-/// A patient in two parts is a flaw, said once for each patient: an error, unless it is a guess whose films they are.
+/// Adds a flaw for each patient in two parts: an error, unless it is a guess whose films they are.
 fn check_patients(rows: &[Row], told: &[Told], flaws: &mut Vec<Flaw>) {
     let mut said = HashSet::new();
     let mut first: HashMap<&str, (&Row, Told)> = HashMap::new();

@@ -1,4 +1,4 @@
-//! A division of a data set in a file of its own, so that others can have the same.
+//! Division files: a division of a data set in a file of its own, so that others can have the same.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -114,10 +114,10 @@ pub fn needs_division(source: &Source) -> Result<()> {
     ))
 }
 
-/// What films are, told from their files alone: neither names nor places count, nor the order.
+/// Digest of films, told from their files alone: neither names nor places count, nor the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// How many.
+    /// Number of films.
     pub films: usize,
     /// BLAKE3 of the films' [`content_hash`]es, sorted, one a line.
     pub blake3: String,

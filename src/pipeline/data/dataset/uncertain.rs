@@ -1,18 +1,19 @@
-//! What a finding counts as where a reader was not certain (CheXpert's −1; Irvin et al. 2019, §3).
+//! Uncertain findings: what one counts as where a reader was not certain (CheXpert's −1; Irvin et
+//! al. 2019, §3).
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What −1 means.
+/// Meaning of −1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// Present (U-Ones).
+    /// Finding that is present (U-Ones).
     Ones,
-    /// Absent (U-Zeros).
+    /// Finding that is absent (U-Zeros).
     Zeros,
-    /// Not known: it is left out of loss and figures (U-Ignore).
+    /// Finding that is not known: it is left out of loss and figures (U-Ignore).
     Ignore,
     /// A class of its own beside present and absent (U-MultiClass), asked as two questions: where nobody was certain the
     /// finding itself is not known, and a label of its own (`Policy::asks`) says that. Irvin et al. ask both in one softmax of three;
@@ -26,7 +27,7 @@ impl Policy {
         self == Self::Multiclass
     }
 
-    /// The target.
+    /// The target that −1 becomes.
     pub(in crate::data) fn target(self) -> f32 {
         match self {
             Self::Ones => 1.0,
@@ -40,9 +41,9 @@ impl Policy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Uncertain {
-    /// The same for all.
+    /// One policy for all.
     All(Policy),
-    /// By finding; of another −1 is an error.
+    /// Policies by finding; −1 of another finding is an error.
     Each(BTreeMap<String, Policy>),
 }
 

@@ -1,14 +1,16 @@
-//! Memory that decoding takes, over all threads.
+//! Memory budget of decoding, over all threads.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// For the bytes of files that are being read.
+/// Budget of the bytes of files that are being read.
 pub(in crate::data) static FILES: MemoryBudget = MemoryBudget::new(512 << 20);
-/// For their pixels while they are decoded and resized: the largest film, or twenty usual ones at once. A share of [`FILES`] may
-/// be held while one of these is waited for, never the other way round, so that no two threads wait for each other.
+/// Budget of films' pixels while they are decoded and resized: the largest film, or twenty usual ones at once. A share
+/// of [`FILES`] may be held while one of these is waited for, never the other way round, so that no two threads wait
+/// for each other.
 pub(in crate::data) static PIXELS: MemoryBudget = MemoryBudget::new(2 << 30);
 
-/// Bytes that all threads share. A film that needs more than there are has them to itself.
+/// Budget of bytes that all threads share. A film that needs more than there are has them to
+/// itself.
 pub(in crate::data) struct MemoryBudget {
     most: usize,
     used: Mutex<usize>,
@@ -20,7 +22,7 @@ impl MemoryBudget {
         Self { most, used: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// So many bytes, once there are as many.
+    /// Takes so many bytes, once there are as many.
     pub fn take(&'static self, bytes: usize) -> Share {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |used: &mut usize| *used > 0 && *used + bytes > self.most;
@@ -30,7 +32,7 @@ impl MemoryBudget {
     }
 }
 
-/// A part of a budget, given back when it is dropped.
+/// Share of a budget, given back when it is dropped.
 pub(in crate::data) struct Share {
     of: &'static MemoryBudget,
     bytes: usize,

@@ -1,4 +1,4 @@
-//! An image file becomes a grey film on the 0-255 scale.
+//! Decoding of an image file to a grey film on the 0-255 scale.
 
 use std::{
     io::Cursor,
@@ -15,15 +15,18 @@ use zune_jpeg::JpegDecoder;
 
 use super::{
     dicom,
-    image::{Decoded, Encoding, Film, Greys, MAX_SIDE, Misfit, admit, fault_at, luma, with_bytes},
+    image::{
+        Decoded, Encoding, Film, Greys, MAX_SIDE, Misfit, admit, check_size, fault_at, luma,
+        with_bytes,
+    },
     orientation::Orientation,
     tiff,
 };
 use crate::Result;
 
-/// Bytes that a file's texts and profiles may take while it is decoded.
+/// Number of bytes that a file's texts and profiles may take while it is decoded.
 const ASIDE: u64 = 32 << 20;
-/// Bytes a pixel of the grey film, and of its copy where it is turned.
+/// Number of bytes a pixel of the grey film, and of its copy where it is turned.
 const FILM: usize = 8;
 
 /// Reads the image file `path` as a grey film.
@@ -40,7 +43,7 @@ pub fn decode(path: &Path) -> Result<Film> {
     decode_encoded(path).map(|(film, _)| film)
 }
 
-/// As [`decode`], with how the file holds its pixels.
+/// Decodes as [`decode`], and gives how the file holds its pixels.
 ///
 /// # Errors
 /// As [`decode`].
@@ -58,12 +61,12 @@ pub fn decode_bytes(bytes: &[u8], name: &Path) -> Result<Film> {
     examine(bytes).map(|decoded| decoded.film().0).map_err(|fault| fault_at(name, fault))
 }
 
-/// The film of a file, with its share of the memory for decoding.
+/// Reads the film of a file, with its share of the memory for decoding.
 pub(in crate::data) fn read(path: &Path) -> Result<Decoded, Misfit> {
     with_bytes(path, examine)
 }
 
-/// The film that the bytes of an image file hold, and how.
+/// Decodes the film that the bytes of an image file hold, with its encoding.
 pub(in crate::data) fn examine(bytes: &[u8]) -> Result<Decoded, Misfit> {
     // A decoder that panics on a damaged file must cost this film alone, not the run.
     let upright = || Ok(Orientation::of(bytes).upright(as_stored(bytes)?));
@@ -92,7 +95,8 @@ fn as_stored(bytes: &[u8]) -> Result<Decoded, Misfit> {
     }
 }
 
-/// What a decoder may take: `pixels` bytes for these and its own copy of them, and little beside.
+/// Limits of a decoder's memory: `pixels` bytes for these and its own copy of them, and little
+/// beside.
 fn limits(pixels: u64) -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE as u32);
@@ -104,7 +108,12 @@ fn limits(pixels: u64) -> Limits {
 fn png(bytes: &[u8]) -> Result<Decoded, Misfit> {
     // The header's fields are at fixed places: depth, and colour type 3 for a palette.
     let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
-    // What its limit counts is all but the pixels.
+    // The decoder says less of a side that is too long.
+    if let Some(&[a, b, c, d, e, f, g, h]) = bytes.get(16..24) {
+        let [width, height] = [[a, b, c, d], [e, f, g, h]].map(u32::from_be_bytes);
+        check_size(width as usize, height as usize)?;
+    }
+    // The decoder's limit counts all but the pixels.
     image_crate("PNG", palette, bytes, PngDecoder::with_limits(Cursor::new(bytes), limits(0)))
 }
 
@@ -160,7 +169,8 @@ fn jpeg(bytes: &[u8]) -> Result<Decoded, Misfit> {
     Ok(Decoded { size, greys, encoding, share })
 }
 
-/// A film by the image crate; `palette`: bits of a place in the palette, where there is one.
+/// Decodes a film by the image crate; `palette`: bits of a place in the palette, where there is
+/// one.
 fn image_crate<D: ImageDecoder>(
     format: &'static str,
     palette: Option<u16>,
@@ -182,7 +192,7 @@ fn image_crate<D: ImageDecoder>(
     Ok(Decoded { size, greys: grey(image)?, encoding, share })
 }
 
-/// What the image crate refuses: what it does not know is no damage.
+/// The misfit of what the image crate refuses: what it does not know is no damage.
 fn refused(error: ImageError) -> Misfit {
     match error {
         ImageError::Unsupported(what) => {
@@ -195,7 +205,7 @@ fn refused(error: ImageError) -> Misfit {
 }
 
 fn grey(image: DynamicImage) -> Result<Greys, Misfit> {
-    /// Any channel type and count: `scale` brings a channel to 0-255.
+    /// Greys of any channel type and count: `scale` brings a channel to 0-255.
     fn flat<T: Copy, const N: usize>(
         data: &[T],
         scale: impl Fn(T) -> f32,

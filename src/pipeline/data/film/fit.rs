@@ -1,18 +1,18 @@
-//! A film and its mask at the size of the network's input.
+//! Fitting of a film and its mask to the size of the network's input.
 
 use serde::{Deserialize, Serialize};
 
 use super::{decode::read, image::Misfit, mask::mask, pixels::Pixels, resize::fitted};
 use crate::data::{Annotation, Sample};
 
-/// How a film comes to the size of the input.
+/// Way in which a film comes to the size of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Both sides by themselves; the aspect is not kept.
+    /// Scaling of both sides by themselves; the aspect is not kept.
     #[default]
     Stretch,
-    /// Both sides by the same factor, the rest to the right or below filled with 0
+    /// Scaling of both sides by the same factor, the rest to the right or below filled with 0
     /// (torchvision's `GeneralizedRCNNTransform`, whose sizes are rounded down too).
     Letterbox,
 }
@@ -34,7 +34,7 @@ impl Fit {
 pub struct FittedFilm {
     /// Grey values of the whole input.
     pub pixels: Pixels,
-    /// 0 or 1 for each pixel of the input; empty where the film has no mask.
+    /// Mask: 0 or 1 for each pixel of the input; empty where the film has no mask.
     pub mask: Vec<u8>,
     /// Width and height of the part of the input that the film fills.
     pub extent: [usize; 2],
@@ -54,7 +54,7 @@ impl FittedFilm {
         fit: Fit,
         input: [usize; 2],
     ) -> Result<Self, Misfit> {
-        // Its share of the memory goes back before the mask asks for one.
+        // The film's share of the memory goes back before the mask asks for one.
         let (pixels, size, extent) = {
             let decoded = read(&sample.path)?;
             let extent = fit.extent(decoded.size, input);
@@ -74,7 +74,7 @@ impl FittedFilm {
         Ok(Self { pixels, mask, extent, size })
     }
 
-    /// Bytes of memory.
+    /// Number of bytes of memory.
     pub fn bytes(&self) -> usize {
         self.pixels.bytes() + self.mask.len()
     }

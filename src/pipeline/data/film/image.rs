@@ -1,55 +1,59 @@
-//! A grey film, how files hold it, and what reading one shares.
+//! Grey films, how files hold them, and what reading one shares.
 
 use std::{fmt, path::Path};
 
 use super::budget::{FILES, PIXELS, Share};
 use crate::Error;
 
-/// Pixels a side that are decoded at most.
+/// Largest number of pixels a side that are decoded.
 pub const MAX_SIDE: usize = 30_000;
 
-/// Pixels in all that are decoded at most; the largest X-ray detectors stay below a third of it. While it is decoded a film
-/// takes at most 16 bytes a pixel (DICOM of 16 bits; grey JPEG and PNG take 10), so 1.6 GB at this size; what would be
-/// larger, or says that it is, is refused by its header.
+/// Largest number of pixels in all that are decoded; the largest X-ray detectors stay below a third of it. While it is
+/// decoded a film takes at most 16 bytes a pixel (DICOM of 16 bits; grey JPEG and PNG take 10), so 1.6 GB at this size;
+/// what would be larger, or says that it is, is refused by its header.
 pub const MAX_PIXELS: usize = 100_000_000;
 
-/// Bytes that a file may have: those of the largest grey film, not compressed, and [`ASIDE`].
+/// Largest number of bytes of a file: those of the largest grey film, not compressed, and
+/// [`ASIDE`].
 const MAX_BYTES: usize = 2 * MAX_PIXELS + ASIDE;
 
-/// Bytes that a file may have beside its pixels: texts, profiles, thumbnails.
+/// Number of bytes that a file may have beside its pixels: texts, profiles, thumbnails.
 const ASIDE: usize = 64 << 20;
 
-/// Bytes of pixels that a byte of a file may become: deflate's 1032 are the most of all that are in use.
+/// Number of bytes of pixels that a byte of a file may become: deflate's 1032 are the most of all that
+/// are in use.
 const DENSEST: usize = 1100;
 
-/// Bytes of pixels for which a file need not be that long.
+/// Number of bytes of pixels for which a file need not be that long.
 const SMALL: usize = 1 << 20;
 
 /// A grey image, row by row from the top left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Film {
-    /// Pixels a row.
+    /// Number of pixels a row.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
-    /// `height * width` values in 0-255; 16-bit values are divided by 257 and keep their fraction.
+    /// Greys: `height * width` values in 0-255; 16-bit values are divided by 257 and keep their
+    /// fraction.
     pub pixels: Vec<f32>,
 }
 
-/// How an image file holds its pixels.
+/// Encoding of an image file's pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
-    /// `JPEG`, `PNG`, `TIFF`, `BMP` or `DICOM`.
+    /// Format of the file: `JPEG`, `PNG`, `TIFF`, `BMP` or `DICOM`.
     pub format: &'static str,
-    /// Bits of a number.
+    /// Number of bits of a number.
     pub bits: u16,
-    /// Numbers of a pixel: of a palette's colour, where there is one.
+    /// Number of channels: those of a palette's colour, where there is one.
     pub channels: u8,
-    /// A pixel is stored as its place in a palette, of [`Encoding::bits`] bits.
+    /// Whether a pixel is stored as its place in a palette, of [`Encoding::bits`] bits.
     pub palette: bool,
-    /// White is stored as 0 (DICOM's MONOCHROME1); the film is the right way round all the same.
+    /// Whether white is stored as 0 (DICOM's MONOCHROME1); the film is the right way round all the
+    /// same.
     pub inverted: bool,
-    /// What is odd about the file, of which the film was made all the same.
+    /// Oddities of the file, of which the film was made all the same.
     pub notes: Vec<String>,
 }
 
@@ -61,11 +65,11 @@ impl Encoding {
 
 /// The numbers of a film as they come from its file.
 pub(in crate::data) enum Greys {
-    /// Of at most 8 bits: 0 to 255.
+    /// Greys of at most 8 bits: 0 to 255.
     Bytes(Vec<u8>),
-    /// Of 16 bits: 0 to 65535.
+    /// Greys of 16 bits: 0 to 65535.
     Words(Vec<u16>),
-    /// Made of colours or by a window: 0 to 255, with fractions.
+    /// Greys made of colours or by a window: 0 to 255, with fractions.
     Made(Vec<f32>),
 }
 
@@ -77,7 +81,7 @@ impl Greys {
             Self::Made(greys) => greys.len(),
         }
     }
-    /// On 0–255.
+    /// The greys on 0–255.
     fn floats(self) -> Vec<f32> {
         match self {
             Self::Bytes(greys) => greys.into_iter().map(f32::from).collect(),
@@ -105,7 +109,7 @@ impl Decoded {
     }
 }
 
-/// What is wrong with a file, without its name; reads `expected {expected}, found {found}`.
+/// Fault of a file, without its name; reads `expected {expected}, found {found}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::data) struct Misfit {
     pub expected: String,
@@ -116,11 +120,11 @@ impl Misfit {
     pub(in crate::data) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self { expected: expected.into(), found: found.into() }
     }
-    /// Of a file that its decoder refuses.
+    /// The misfit of a file that its decoder refuses.
     pub(in crate::data) fn not_whole(what: &str, why: impl fmt::Display) -> Self {
         Self::new(format!("a whole {what}"), format!("one that its decoder refuses ({why})"))
     }
-    /// Of a file on which its decoder panics.
+    /// The misfit of a file on which its decoder panics.
     pub(in crate::data) fn damaged() -> Self {
         Self::new("a whole image", "data damaged beyond what the decoder can follow")
     }
@@ -141,7 +145,7 @@ pub(in crate::data) fn fault_at(path: &Path, misfit: Misfit) -> Error {
     )
 }
 
-/// What `of` makes of the bytes of an image file.
+/// Reads the bytes of an image file and gives what `of` makes of them.
 pub(in crate::data) fn with_bytes<T>(
     path: &Path,
     of: impl FnOnce(&[u8]) -> Result<T, Misfit>,
@@ -196,7 +200,7 @@ pub(in crate::data) fn check_size(width: usize, height: usize) -> Result<(), Mis
     Ok(())
 }
 
-/// ITU-R BT.601 luma.
+/// Luma of a colour by ITU-R BT.601.
 pub(in crate::data) fn luma([r, g, b]: [f32; 3]) -> f32 {
     // Grey must stay exactly grey, and the weights do not sum to 1 in f32.
     if r == g && g == b { r } else { 0.299 * r + 0.587 * g + 0.114 * b }

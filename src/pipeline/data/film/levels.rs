@@ -1,24 +1,25 @@
-//! How many values a mask has.
+//! Values of a mask, where it has more than two.
 
 use std::collections::BTreeMap;
 
 use crate::data::Film;
 
-/// Values of a mask beyond which they are shades, of a lossy encoding or of smooth edges, rather than marks.
+/// Number of values of a mask beyond which they are shades, of a lossy encoding or of smooth edges, rather
+/// than marks.
 const MARKS: usize = 32;
-/// Values that are counted.
+/// Largest number of values that are counted.
 const MOST: usize = 1 << 12;
 /// Grey by which shades are off black and white.
 const NEAR: f32 = 16.0;
 /// Share of the pixels that an area of one shade has at least, where a mask has shades.
 const AREA: f64 = 0.001;
-/// Values that are listed.
+/// Number of values that are listed.
 const LISTED: usize = 6;
 
 /// The values of areas in a mask, where they are more than two, in words; `lossy`: shades are its encoding's. Smooth edges have other values too, but no pixel of
 /// them has its like to the right, below and between the two.
 pub(super) fn levels(mask: &Film, lossy: bool) -> Option<String> {
-    // Of each value, its pixels, and those of them that lie in an area.
+    // For each value its pixels, and those of them that lie in an area.
     let mut values = BTreeMap::<u32, [usize; 2]>::new();
     let rows: Vec<&[f32]> = mask.pixels.chunks(mask.width).collect();
     for (y, row) in rows.iter().enumerate() {

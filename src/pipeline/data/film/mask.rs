@@ -1,4 +1,4 @@
-//! The foreground of a film at its own size.
+//! Masks: the foreground of a film at its own size.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,14 +16,14 @@ use crate::{
     data::{Annotation, Film, MaskValues, Sample},
 };
 
-/// Grey values above this are foreground.
+/// Grey value above which a pixel is foreground.
 const THRESHOLD: f32 = 127.0;
 /// Share of a mask's pixels that may be neither dark (below 64) nor bright (above 191): the
 /// anti-aliased edges of a mask stay below it, most photographs do not.
 const BETWEEN: f64 = 0.25;
-/// Values that a mask has at most where each has a meaning.
+/// Largest number of values of a mask of which each has a meaning.
 const MOST_VALUES: usize = 32;
-/// Values that an error lists.
+/// Number of values that an error lists.
 const LISTED: usize = 6;
 
 impl Sample {
@@ -128,7 +128,7 @@ fn add_file(
     Ok(())
 }
 
-/// What a grey of 0–255 is multiplied by to be the value that the file holds.
+/// Factor from a grey of 0–255 to the value that the file holds.
 fn stored(encoding: &Encoding) -> f32 {
     f32::from(u16::MAX >> (16 - encoding.bits.clamp(1, 16))) / 255.0
 }

@@ -1,4 +1,4 @@
-//! One film: decoded, turned upright, resized, and its mask.
+//! Films: one decoded, turned upright, resized, and its mask.
 
 mod budget;
 pub mod decode;

@@ -1,4 +1,4 @@
-//! How EXIF says that a picture is to be turned or mirrored before it is looked at (tag 274).
+//! EXIF's orientation (tag 274): how a picture is to be turned or mirrored before it is looked at.
 
 use std::{
     io::{BufRead, BufReader, Cursor, Seek},
@@ -13,12 +13,13 @@ use super::image::{Decoded, Greys};
 pub struct Orientation(u32);
 
 impl Orientation {
-    /// That of an image file: 1, upright as it is stored, where the file says nothing or cannot be read.
+    /// Reads the orientation of an image file: 1, upright as it is stored, where the file says nothing
+    /// or cannot be read.
     pub fn read(path: &Path) -> Self {
         std::fs::File::open(path).map_or(Self(1), |file| Self::within(BufReader::new(file)))
     }
 
-    /// That of the bytes of an image file.
+    /// Reads the orientation in the bytes of an image file.
     pub(in crate::data) fn of(bytes: &[u8]) -> Self {
         Self::within(Cursor::new(bytes))
     }
@@ -37,11 +38,12 @@ impl Orientation {
     }
 
     /// Width and height as they are stored, of a film of `size` upright, and the other way round.
-    pub fn turned(self, [width, height]: [usize; 2]) -> [usize; 2] {
+    pub fn upright_size(self, [width, height]: [usize; 2]) -> [usize; 2] {
         if self.0 >= 5 { [height, width] } else { [width, height] }
     }
 
-    /// Where the point `x y` of the upright film is stored; `right bottom` is the last point that is stored.
+    /// Place at which the point `x y` of the upright film is stored; `right bottom` is the last point that
+    /// is stored.
     fn stored<T: Copy + Sub<Output = T>>(self, [x, y]: [T; 2], [right, bottom]: [T; 2]) -> [T; 2] {
         match self.0 {
             2 => [right - x, y],
@@ -55,9 +57,9 @@ impl Orientation {
         }
     }
 
-    /// For each pixel of an upright film of `size`, row by row, its place among the stored pixels.
+    /// Place among the stored pixels of each pixel of an upright film of `size`, row by row.
     fn places(self, size: [usize; 2]) -> impl Iterator<Item = usize> {
-        let [width, height] = self.turned(size);
+        let [width, height] = self.upright_size(size);
         let pixels = (0..size[1]).flat_map(move |y| (0..size[0]).map(move |x| [x, y]));
         pixels.map(move |pixel| {
             let [x, y] = self.stored(pixel, [width - 1, height - 1]);
@@ -65,12 +67,12 @@ impl Orientation {
         })
     }
 
-    /// A film as it is looked at, from its stored pixels.
+    /// Turns a film from its stored pixels to how it is looked at.
     pub(in crate::data) fn upright(self, film: Decoded) -> Decoded {
         if self.0 == 1 {
             return film;
         }
-        let size = self.turned(film.size);
+        let size = self.upright_size(film.size);
         let greys = match &film.greys {
             Greys::Bytes(stored) => Greys::Bytes(self.upright_pixels(stored, size)),
             Greys::Words(stored) => Greys::Words(self.upright_pixels(stored, size)),
@@ -84,16 +86,16 @@ impl Orientation {
         self.places(size).map(|place| stored[place]).collect()
     }
 
-    /// A mask on the upright film of `size`, as it lies on the stored pixels.
+    /// The mask on the stored pixels of a mask on the upright film of `size`.
     pub fn stored_mask(self, mask: &[bool], size: [usize; 2]) -> Vec<bool> {
         let mut stored = vec![false; mask.len()];
         self.places(size).zip(mask).for_each(|(place, value)| stored[place] = *value);
         stored
     }
 
-    /// A box `x1 y1 x2 y2` on the upright film of `size`, as it lies on the stored pixels.
+    /// The box on the stored pixels of a box `x1 y1 x2 y2` on the upright film of `size`.
     pub fn stored_box(self, [x1, y1, x2, y2]: [f64; 4], size: [usize; 2]) -> [f64; 4] {
-        let last = self.turned(size).map(|side| side as f64);
+        let last = self.upright_size(size).map(|side| side as f64);
         let [[ax, ay], [bx, by]] = [[x1, y1], [x2, y2]].map(|corner| self.stored(corner, last));
         [ax.min(bx), ay.min(by), ax.max(bx), ay.max(by)]
     }
@@ -114,7 +116,7 @@ mod tests {
         };
         for orientation in (1..=8).map(Orientation) {
             let stored = orientation.stored_box(corners.map(|v| v as f64), size);
-            let expected = inside(stored.map(|v| v as usize), orientation.turned(size));
+            let expected = inside(stored.map(|v| v as usize), orientation.upright_size(size));
             assert_eq!(orientation.stored_mask(&inside(corners, size), size), expected);
         }
     }
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn a_film_and_its_mask_are_turned_in_opposite_ways() {
         for orientation in (1..=8).map(Orientation) {
-            let size = orientation.turned([3, 2]);
+            let size = orientation.upright_size([3, 2]);
             let upright = orientation.upright_pixels(&[0, 1, 2, 3, 4, 5], size);
             let mask: Vec<bool> = upright.iter().map(|v| *v > 2).collect();
             let stored = orientation.stored_mask(&mask, size);

@@ -7,21 +7,21 @@ use super::{
     resize::fitted,
 };
 
-/// Steps of a 16-bit grey to one of 8 bits, which makes black and white the same in both.
+/// Number of steps of a 16-bit grey to one of 8 bits, which makes black and white the same in both.
 const WORDS: f32 = 257.0;
 
 /// The grey values of a film, row by row from the top left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pixels {
-    /// Of a file of at most 8 bits: 0 to 255.
+    /// Greys of a file of at most 8 bits: 0 to 255.
     Bytes(Vec<u8>),
-    /// Of a deeper one: 0 to 65535.
+    /// Greys of a deeper file: 0 to 65535.
     Words(Vec<u16>),
 }
 
 impl Pixels {
-    /// A film at `extent` in the top left corner of an input of `input` pixels, rounded to the nearest that is held. It is the
-    /// only time that a film is rounded.
+    /// Resizes a film to `extent` in the top left corner of an input of `input` pixels, rounded to the nearest grey
+    /// that is held. It is the only time that a film is rounded.
     pub(in crate::data) fn fitted(film: &Decoded, extent: [usize; 2], input: [usize; 2]) -> Self {
         let deep = film.encoding.bits > 8;
         match &film.greys {
@@ -33,14 +33,14 @@ impl Pixels {
             Greys::Made(greys) => Self::Bytes(fitted(greys, film.size, extent, input, byte)),
         }
     }
-    /// As the device takes them.
+    /// The greys as the device takes them.
     pub fn grey(&self) -> Grey<'_> {
         match self {
             Self::Bytes(bytes) => Grey::Bytes(bytes),
             Self::Words(words) => Grey::Words(words),
         }
     }
-    /// Bytes of memory.
+    /// Number of bytes of memory.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),

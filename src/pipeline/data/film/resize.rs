@@ -1,18 +1,20 @@
-//! Resizing in f32, straight from the numbers of a file and without a rounding in between. Sums have a fixed order and no step
-//! of theirs is fused, so that a film is the same bits on every machine.
+//! Resizing of films in f32, straight from the numbers of a file and without a rounding in between. Sums have a fixed
+//! order and no step of theirs is fused, so that a film is the same bits on every machine.
 
 use crate::data::Film;
 
 impl Film {
-    /// The film at `width` x `height` pixels by bilinear convolution, whose triangle widens with
-    /// the reduction (PIL's `BILINEAR`, torchvision's `antialias=True`); the aspect is not kept.
+    /// Resizes the film to `width` x `height` pixels by bilinear convolution, whose triangle widens
+    /// with the reduction (PIL's `BILINEAR`, torchvision's `antialias=True`); the aspect is not
+    /// kept.
     pub fn resize(&self, width: usize, height: usize) -> Film {
         let pixels = resized(&self.pixels, [self.width, self.height], [width, height]);
         Film { width, height, pixels }
     }
 }
 
-/// Numbers of a film of `size` at `extent`, each once through `rounded`, in the top left corner of `input` zeros.
+/// Resizes numbers of a film of `size` to `extent`, each once through `rounded`, in the top left corner of
+/// `input` zeros.
 pub(super) fn fitted<T: Copy + Into<f32>, U: Copy + Default>(
     numbers: &[T],
     size: [usize; 2],
@@ -31,7 +33,8 @@ pub(super) fn fitted<T: Copy + Into<f32>, U: Copy + Default>(
     pixels
 }
 
-/// Numbers of a film of `from` pixels, width and height, at `to` pixels, as [`Film::resize`] has it.
+/// Resizes numbers of a film of `from` pixels, width and height, to `to` pixels, as [`Film::resize`]
+/// has it.
 fn resized<T: Copy + Into<f32>>(numbers: &[T], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
     if from == to {
         return numbers.iter().map(|v| (*v).into()).collect();
@@ -52,14 +55,14 @@ fn resized<T: Copy + Into<f32>>(numbers: &[T], from: [usize; 2], to: [usize; 2])
     out
 }
 
-/// What a pixel is made of along an axis: pixels from `first` on, with weights whose sum is 1.
+/// Taps of a pixel along an axis: pixels from `first` on, with weights whose sum is 1.
 struct Taps {
     first: usize,
     weights: Vec<f32>,
 }
 
-/// Those of each of `to` pixels made of `from`: a triangle around the pixel's centre that reaches as far as the next centre of
-/// the coarser of the two.
+/// The taps of each of `to` pixels made of `from`: a triangle around the pixel's centre that reaches as far as the next
+/// centre of the coarser of the two.
 fn taps(from: usize, to: usize) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
     let reach = scale.max(1.0);

@@ -1,4 +1,4 @@
-//! How large a film is, by its header.
+//! Size of a film, by its header.
 
 use std::{
     fs::File,
@@ -12,7 +12,7 @@ use zune_jpeg::JpegDecoder;
 use super::{decode::decode, dicom, orientation::Orientation};
 use crate::Result;
 
-/// Bytes in which headers end, but for few films, which are decoded whole.
+/// Number of bytes in which headers end, but for few films, which are decoded whole.
 const HEADER: u64 = 1 << 18;
 
 /// Width and height of a film as [`decode`] gives it.
@@ -41,5 +41,5 @@ fn told(start: &[u8]) -> Option<[usize; 2]> {
         let (width, height) = reader.into_dimensions().ok()?;
         [width as usize, height as usize]
     };
-    Some(Orientation::of(start).turned(stored))
+    Some(Orientation::of(start).upright_size(stored))
 }

@@ -1,27 +1,32 @@
-//! TIFF where the image crate's decoder falls short: several pages, palettes, LZW in tiles.
+//! TIFF files where the image crate's decoder falls short: several pages, palettes, LZW in tiles.
 
 use std::{borrow::Cow, collections::HashSet};
 
 use super::image::{Misfit, luma};
 
-/// Tags, in the order of their numbers.
+/// Tags of fields, in the order of their numbers.
 const SUBFILE: u16 = 254;
 const BITS: u16 = 258;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
+const CHANNELS: u16 = 277;
+const PLANES: u16 = 284;
 const COLOURS: u16 = 320;
+const TILE_WIDTH: u16 = 322;
 const TILE_LENGTHS: u16 = 325;
-/// LZW as [`COMPRESSION`].
+/// Value of [`PLANES`] for a plane for each channel.
+const APART: u64 = 2;
+/// Value of [`COMPRESSION`] for LZW.
 const LZW: u64 = 5;
-/// A palette and grey as [`PHOTOMETRIC`].
+/// Value of [`PHOTOMETRIC`] for a palette.
 const PALETTE: u64 = 3;
 const BLACK_IS_ZERO: u64 = 1;
 /// Bits of [`SUBFILE`] that say a page is a smaller copy of another, or its mask.
 const BESIDE: u64 = 0b101;
-/// Pages that are counted.
+/// Largest number of pages that are counted.
 const PAGES: usize = 1000;
-/// Bytes by which a tile is made longer. The decoder loses the last codes of a tile when its bytes end with them; its end code
-/// keeps it from reading on.
+/// Number of bytes by which a tile is made longer. The decoder loses the last codes of a tile when its bytes end with
+/// them; its end code keeps it from reading on.
 const LONGER: u64 = 16;
 
 /// A file that the image crate decodes.
@@ -31,13 +36,23 @@ pub(super) struct PreparedTiff<'a> {
     pub palette: Option<Vec<f32>>,
 }
 
-/// Makes ready a file of one page; other pages than smaller copies and masks are refused, since nobody says which is meant.
+/// Prepares a file of one page; other pages than smaller copies and masks are refused, since nobody says which is
+/// meant.
 pub(super) fn prepared(bytes: &[u8]) -> Result<PreparedTiff<'_>, Misfit> {
     let mut prepared = PreparedTiff { bytes: bytes.into(), palette: None };
     let Some((directory, pages)) = Directory::first(bytes) else { return Ok(prepared) };
     if pages > 1 {
         let found = format!("{pages}: save the page that is meant as a file");
         return Err(Misfit::new("one page in a TIFF", found));
+    }
+    if directory.number(PLANES) == Some(APART)
+        && directory.number(CHANNELS).unwrap_or(1) > 1
+        && directory.field(TILE_WIDTH).is_some()
+    {
+        // The decoder panics on them, though such a file is whole.
+        let expected = "the channels of a pixel side by side in the tiles of a TIFF";
+        let found = "each in tiles of its own (PlanarConfiguration 2): save the film in strips";
+        return Err(Misfit::new(expected, found));
     }
     if directory.number(COMPRESSION) == Some(LZW)
         && let Some(lengths) = directory.field(TILE_LENGTHS)
@@ -65,10 +80,10 @@ pub(super) fn prepared(bytes: &[u8]) -> Result<PreparedTiff<'_>, Misfit> {
 #[derive(Clone, Copy)]
 struct Field {
     tag: u16,
-    /// Bytes of a number.
+    /// Number of bytes of a number.
     width: usize,
     count: usize,
-    /// Where its numbers lie.
+    /// Place of its numbers.
     at: usize,
 }
 
@@ -81,7 +96,7 @@ struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
-    /// That of the first page, and the number of pages.
+    /// Reads the fields of the first page, and the number of pages.
     fn first(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let big_endian = bytes.starts_with(b"MM");
         let wide = number(bytes, 2, 2, big_endian)? == 43;

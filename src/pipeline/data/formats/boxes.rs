@@ -1,4 +1,4 @@
-//! What the readers of boxes share: classes, checks, and the films that annotations name.
+//! Parts that the readers of boxes share: classes, checks, and the films that annotations name.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,7 +12,7 @@ use crate::{
     data::{
         Annotation, AnnotationShape, Sample, Source,
         dataset::{
-            class::{Class, names},
+            class::{Class, class_of_word, meaning, names},
             listing::{Flaw, Part, Row},
         },
         walk::{composed, file_name, films_below, relative, stem},
@@ -20,11 +20,11 @@ use crate::{
     did_you_mean,
 };
 
-/// What boxes and outlines lie in.
+/// Frame that boxes and outlines lie in.
 #[derive(Clone, Copy)]
 pub(in crate::data) struct MarkFrame {
     sides: [f32; 2],
-    /// What rounding may carry over the edge.
+    /// Length that rounding may carry over the edge.
     slack: f32,
 }
 
@@ -32,17 +32,17 @@ impl MarkFrame {
     /// The film's sides as 1; a hundredth of a side is rounding.
     pub(in crate::data) const SHARES: Self = Self { sides: [1.0; 2], slack: 0.01 };
 
-    /// An image of so many pixels, one of which is rounding.
+    /// The frame of an image of so many pixels, one of which is rounding.
     pub(in crate::data) fn pixels(size: [usize; 2]) -> Self {
         Self { sides: size.map(|side| side as f32), slack: 1.0 }
     }
 
-    /// The pixels that `number` is as a side of an image.
+    /// The number of pixels that `number` is as a side of an image.
     pub(in crate::data) fn side(number: f64) -> Option<usize> {
         (number >= 1.0 && number.fract() == 0.0 && number < 1e9).then_some(number as usize)
     }
 
-    /// Whether a corner lies in it, or as near as rounding brings one.
+    /// Whether a corner lies in the frame, or as near as rounding brings one.
     fn holds(self, corner: [f32; 2]) -> bool {
         let within = |v: f32, side: f32| v >= -self.slack && v <= side + self.slack;
         within(corner[0], self.sides[0]) && within(corner[1], self.sides[1])
@@ -52,7 +52,7 @@ impl MarkFrame {
         [corner[0].clamp(0.0, self.sides[0]), corner[1].clamp(0.0, self.sides[1])]
     }
 
-    /// What is expected of `a box` or `an outline`.
+    /// Text of what is expected of `a box` or `an outline`.
     fn expected(self, what: &str) -> String {
         let [width, height] = self.sides;
         match self.slack < 1.0 {
@@ -65,7 +65,7 @@ impl MarkFrame {
 /// The classes of boxes: those of the source, or every name in the order in which it is met.
 pub(in crate::data) struct Classes<'a> {
     given: &'a [Class],
-    /// All of them so far.
+    /// Names of all classes so far.
     pub names: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Classes<'a> {
 
     /// The index of the class that `word` means.
     pub(in crate::data) fn index(&mut self, place: &Place, word: &str) -> Result<usize> {
-        if let Some(known) = self.given.iter().position(|class| class.any(|w| w == word)) {
+        if let Some(known) = class_of_word(self.given, word) {
             return Ok(known);
         }
         label(place, word)?;
@@ -93,14 +93,18 @@ impl<'a> Classes<'a> {
                 did_you_mean(word, &self.names),
             ));
         }
-        Ok(self.names.iter().position(|name| name == word).unwrap_or_else(|| {
+        let known = self.names.iter().position(|name| name == word).or_else(|| {
+            let meant = meaning(word);
+            self.names.iter().position(|name| meaning(name) == meant)
+        });
+        Ok(known.unwrap_or_else(|| {
             self.names.push(word.to_string());
             self.names.len() - 1
         }))
     }
 }
 
-/// Letters beyond which a word names no class.
+/// Number of letters beyond which a word names no class.
 const LONGEST: usize = 1000;
 
 /// Refuses a word that is too long to name a class.
@@ -113,7 +117,7 @@ pub(in crate::data) fn label(place: &Place, word: &str) -> Result<()> {
     Err(Error::data(place, expected, format!("{letters}"), "shorten it"))
 }
 
-/// `x1 y1 x2 y2` if it is a box in `frame`, clipped by what rounding carried over.
+/// Checks that `x1 y1 x2 y2` is a box in `frame`; gives it clipped by what rounding carried over.
 pub(in crate::data) fn checked(
     place: &Place,
     corners: [f32; 4],
@@ -142,7 +146,7 @@ pub(in crate::data) fn checked(
     Ok([left, top, right, bottom])
 }
 
-/// An outline `x y x y ...` if it is one in `frame`.
+/// Checks that `x y x y ...` is an outline in `frame`.
 pub(in crate::data) fn outline(
     place: &Place,
     numbers: &[f32],
@@ -181,6 +185,8 @@ pub(in crate::data) struct Films {
     folder: PathBuf,
     by_stem: HashMap<String, Vec<PathBuf>>,
     paths: HashSet<PathBuf>,
+    /// The films whose paths others write in other letters that look the same, by their composed paths.
+    composed: HashMap<String, PathBuf>,
 }
 
 impl Films {
@@ -190,7 +196,16 @@ impl Films {
         for path in &paths {
             by_stem.entry(composed(&stem(path))).or_default().push(path.clone());
         }
-        Ok(Self { folder, by_stem, paths: paths.into_iter().collect() })
+        let other = |path: &&PathBuf| path.to_str().is_some_and(|text| !text.is_ascii());
+        let alike = |path: &PathBuf| (composed(&path.to_string_lossy()), path.clone());
+        let composed = paths.iter().filter(other).map(alike).collect();
+        Ok(Self { folder, by_stem, paths: paths.into_iter().collect(), composed })
+    }
+
+    /// The film or file of this path, in whichever letters it is written on disk.
+    pub(in crate::data) fn at(&self, path: &Path) -> Option<PathBuf> {
+        let same = || self.composed.get(&composed(path.to_str()?)).cloned();
+        if self.holds(path) { Some(path.into()) } else { same() }
     }
 
     /// Whether there is a file of this path; of films this needs no look at the disk.
@@ -204,7 +219,8 @@ impl Films {
         self.find_near(place, name, None)
     }
 
-    /// As [`Films::find`], for annotations in the file `near`: of several films of one name the one that lies nearest.
+    /// Finds as [`Films::find`], for annotations in the file `near`: of several films of one name the one that lies
+    /// nearest.
     pub(in crate::data) fn find_near(
         &self,
         place: &Place,
@@ -226,8 +242,7 @@ impl Films {
         if beside.is_some() {
             return Ok(beside);
         }
-        let path = self.folder.join(&inside);
-        if self.holds(&path) {
+        if let Some(path) = self.at(&self.folder.join(&inside)) {
             return Ok(Some(path));
         }
         let bare = composed(&file_name(&inside));
@@ -290,8 +305,8 @@ pub(in crate::data) fn negatives(source: &Source, rows: &[Row]) -> Result<Vec<Ro
     Ok(free.map(|path| row(source, path, [1, 1], Marks::default())).collect())
 }
 
-/// Without classes of the source, puts the names found into alphabetical order, so that they do not
-/// depend on which file or row happens to come first.
+/// Puts the names found into alphabetical order where the source has no classes, so that they do
+/// not depend on which file or row happens to come first.
 pub(in crate::data) fn sort(names: &mut [String], rows: &mut [Row], source: &Source) {
     if !source.classes.is_empty() {
         return;
@@ -308,7 +323,7 @@ pub(in crate::data) fn sort(names: &mut [String], rows: &mut [Row], source: &Sou
     }
 }
 
-/// What is marked on one film.
+/// Marks on one film: boxes or outlines.
 #[derive(Default)]
 pub(in crate::data) struct Marks {
     pub boxes: Vec<crate::data::BoxLabel>,
@@ -316,13 +331,13 @@ pub(in crate::data) struct Marks {
 }
 
 impl Marks {
-    /// How many there are.
+    /// Number of marks.
     pub fn count(&self) -> usize {
         self.boxes.len() + self.polygons.len()
     }
 }
 
-/// A film and its marks in an image of `size`, as the source wants them.
+/// The row of a film and its marks in an image of `size`, as the source wants them.
 pub(in crate::data) fn row(source: &Source, path: PathBuf, size: [usize; 2], marks: Marks) -> Row {
     let target = match source.shape {
         AnnotationShape::Boxes => Annotation::Boxes { size, boxes: marks.boxes },

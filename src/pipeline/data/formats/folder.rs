@@ -1,4 +1,4 @@
-//! A folder per class.
+//! Reader of data sets with a folder per class.
 
 use std::path::{Path, PathBuf};
 
@@ -207,7 +207,7 @@ fn empty_class(folder: &Path) -> Error {
     )
 }
 
-/// A film of a class, or of none.
+/// The row of a film of a class, or of none.
 pub(in crate::data) fn row(path: PathBuf, part: Option<Part>, target: Vec<f32>) -> Row {
     let sample = Sample { patient: String::new(), target: target.into(), path };
     Row { place: Place::from(&sample.path), part, sample }

@@ -1,4 +1,4 @@
-//! How data sets lie on disk: readers of folders, tables, masks and boxes.
+//! Readers of data sets as they lie on disk: folders, tables, masks and boxes.
 
 pub mod boxes;
 pub mod coco;

@@ -1,4 +1,4 @@
-//! NIH ChestX-ray14 (Wang et al., CVPR 2017).
+//! Reader of NIH ChestX-ray14 (Wang et al., CVPR 2017).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,7 +36,7 @@ pub const NIH_LABELS: [&str; 14] = [
     "Hernia",
 ];
 
-/// The columns used, by place: the header has fewer names than rows have cells, for its
+/// Columns that are used, by place: the header has fewer names than rows have cells, for its
 /// `OriginalImage[Width,Height]` is not quoted.
 const COLUMNS: [(usize, &str); 3] = [(0, "Image Index"), (1, "Finding Labels"), (3, "Patient ID")];
 
@@ -142,7 +142,7 @@ fn findings(source: &Source) -> Result<Vec<String>> {
     })
 }
 
-/// 1 for each of `names` that the cell, `A|B|C` or `No Finding`, holds.
+/// The target of a cell, `A|B|C` or `No Finding`: 1 for each of `names` that it holds.
 fn target(place: &Place, cell: &str, names: &[String]) -> Result<Vec<f32>> {
     let found: Vec<&str> = cell.split('|').filter(|word| *word != "No Finding").collect();
     if let Some(odd) = found.iter().find(|word| !NIH_LABELS.contains(word)) {

@@ -1,5 +1,5 @@
-//! Indiana University's chest films (OpenI; Demner-Fushman et al. 2016), as NLM's archives (`ecgen-radiology/*.xml` and films)
-//! or as Kaggle's tables (`indiana_reports.csv`, `indiana_projections.csv`).
+//! Reader of Indiana University's chest films (OpenI; Demner-Fushman et al. 2016), as NLM's archives
+//! (`ecgen-radiology/*.xml` and films) or as Kaggle's tables (`indiana_reports.csv`, `indiana_projections.csv`).
 
 use std::{
     collections::HashMap,
@@ -19,11 +19,11 @@ use crate::{
     },
 };
 
-/// Classes, in their order.
+/// Names of the classes, in their order.
 const CLASSES: [&str; 2] = ["normal", "abnormal"];
 
-/// A report: its number, which stands for the patient, whether it finds anything (none where nobody indexed it), and the
-/// films it is of, each with the place that names it.
+/// Report of a study: its number, which stands for the patient, whether it finds anything (none where nobody indexed
+/// it), and the films it is of, each with the place that names it.
 struct Study {
     patient: String,
     abnormal: Option<bool>,

@@ -1,4 +1,4 @@
-//! A film and its mask, or masks, in image files.
+//! Reader of films and their masks in image files.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -141,10 +141,10 @@ fn folders(source: &Source) -> Result<Vec<Folder>> {
     Ok(found)
 }
 
-/// What `*` would stand for, where films lie in the folder but not in the one within it that `images` names.
+/// Kind of flaw where films lie in a folder but not in the one within it that `images` names.
 pub(in crate::data) const UNREAD_PART: &str = "part not read";
 
-/// Says which folders are called as a part and hold films elsewhere than `images` says.
+/// Flaws of folders that are called as a part and hold films elsewhere than `images` says.
 fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
     let mut flaws = Vec::new();
     let steps = steps(source);
@@ -195,8 +195,8 @@ fn mask_folders(source: &Source, stars: &[String]) -> Vec<PathBuf> {
     parents.filter(|folder| folder.is_dir()).collect()
 }
 
-/// One file for each pattern, or the pattern for which there is none. A film `a/1` has the mask `a/1`, or `1` where only one
-/// film is called so, without nnU-Net's channel where no film is called as what is left.
+/// Masks of a film, one file for each pattern, or the pattern for which there is none. A film `a/1` has the mask `a/1`,
+/// or `1` where only one film is called so, without nnU-Net's channel where no film is called as what is left.
 fn masks<'a>(
     source: &'a Source,
     film: &MaskedFilm,
@@ -280,7 +280,7 @@ fn check_orphans(
     Ok(())
 }
 
-/// The `{}` of `pattern` that gives `mask`.
+/// The stem that gives `mask` in place of `{}` of `pattern`.
 fn stem_by(folder: &Path, pattern: &Path, mask: &Path) -> Option<String> {
     let wanted = composed(&file_name(pattern));
     let (before, after) = wanted.split_once("{}").filter(|_| pattern.parent() == Some(folder))?;

@@ -1,4 +1,4 @@
-//! Films whose names, or the names of whose folders, end in their class.
+//! Reader of films whose names, or the names of whose folders, end in their class.
 
 use super::folder::{parts, row};
 use crate::{

@@ -1,7 +1,7 @@
-//! A table with a row per film and any columns.
+//! Reader of tables with a row per film and any columns.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     data::{
         Kind, Labels, Sample, Source,
         dataset::{
-            class::{class_of_cell, names},
+            class::{class_of_cell, meaning, names},
             given::by_folders,
             listing::{Flaw, Listing, Part, Row},
             uncertain::Policy,
@@ -116,18 +116,18 @@ fn film(
         )
     })?;
     let path = source.films().join(&inside);
-    if films.holds(&path) {
+    if let Some(path) = films.at(&path) {
         return Ok(path);
     }
     let below = source.films().join(inside.components().skip(1).collect::<PathBuf>());
-    if films.holds(&below) {
+    if let Some(below) = films.at(&below) {
         return Ok(below);
     }
     // Tables that number their films leave the extension out, and archives nest folders. A table of a part means the film there.
     Ok(films.find_near(place, cell, Some(table))?.unwrap_or(path))
 }
 
-/// The target of each row, `None` for a row without a class.
+/// Targets of the rows, `None` for a row without a class.
 type TargetRows = Vec<Result<Option<Vec<f32>>>>;
 
 /// The labels of a table and the target of each row.
@@ -154,7 +154,9 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, TargetRows)> {
     }
     check_uncertain(source)?;
     match (at.as_slice(), columns) {
-        ([column], [name]) if !holds_findings(source, table, *column) => {
+        ([column], [name])
+            if source.uncertain.of(name).is_none() && !holds_findings(source, table, *column) =>
+        {
             classes(source, table, name, *column)
         }
         _ => findings(source, table, &at, columns),
@@ -169,12 +171,12 @@ fn holds_findings(source: &Source, table: &Table, column: usize) -> bool {
     })
 }
 
-/// As [`finding`], with the words of the source that mean a blank.
+/// Reads a cell as [`finding`] does, with the words of the source that mean a blank.
 fn cell_finding(source: &Source, cell: &str) -> Option<f32> {
     if source.is_missing(cell) { Some(f32::NAN) } else { number(cell) }
 }
 
-/// Columns of findings.
+/// Reads labels and targets of columns of findings.
 fn findings(
     source: &Source,
     table: &Table,
@@ -221,7 +223,7 @@ fn not_found(table: &Table, line: u64, name: &str, cell: &str) -> Error {
     Error::data(table.place(line), expected, format!("{cell:?}"), mend)
 }
 
-/// Refuses a finding that is no label.
+/// Refuses a finding in `uncertain` that is no label.
 fn check_uncertain(source: &Source) -> Result<()> {
     let foreign = source.uncertain.findings().find(|name| !source.label_columns.contains(name));
     foreign.map_or(Ok(()), |name| {
@@ -234,7 +236,7 @@ fn check_uncertain(source: &Source) -> Result<()> {
     })
 }
 
-/// What pandas takes for a blank, in small letters.
+/// Words that pandas takes for a blank, in small letters.
 const MISSING: [&str; 16] = [
     "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a",
     "n.a.", "na", "null", "nan", "none", "nil",
@@ -252,17 +254,18 @@ impl Source {
     }
 }
 
-/// Blank, or what pandas writes for it.
+/// Whether a cell is blank, or what pandas writes for a blank.
 fn empty(cell: &str) -> bool {
     cell.is_empty() || cell.eq_ignore_ascii_case("nan")
 }
 
-/// Blank, or what pandas takes for it.
+/// Whether a cell is blank, or what pandas takes for a blank.
 fn blank(cell: &str) -> bool {
     cell.is_empty() || MISSING.contains(&cell.to_ascii_lowercase().as_str())
 }
 
-/// 0, 1, or NaN for a blank or what pandas takes for one; `None` for anything else.
+/// The finding of a cell: 0, 1, or NaN for a blank or what pandas takes for one; `None` for
+/// anything else.
 pub fn finding(cell: &str) -> Option<f32> {
     if blank(cell) { Some(f32::NAN) } else { number(cell) }
 }
@@ -274,7 +277,7 @@ fn number(cell: &str) -> Option<f32> {
 /// The word that says that there is no finding.
 const NO_FINDING: &str = "no finding";
 
-/// One column of several findings a cell, by name.
+/// Reads labels and targets of one column of several findings a cell, by name.
 fn words(
     source: &Source,
     table: &Table,
@@ -288,22 +291,29 @@ fn words(
             parts().filter(|w| !w.eq_ignore_ascii_case(NO_FINDING)).map(String::from).collect()
         })
     };
-    let mut names = BTreeSet::new();
+    // Words that mean the same are one finding, under the first of them in alphabetical order.
+    let mut words = BTreeSet::new();
     for (line, cells) in &table.rows {
         for word in parts(&cells[column]).unwrap_or_default() {
             label(&table.place(*line), &word)?;
-            names.insert(word);
+            words.insert(word);
         }
     }
+    let mut met = HashSet::new();
+    words.retain(|word| met.insert(meaning(word)));
+    let names: Vec<String> = words.into_iter().collect();
+    let meanings: Vec<String> = names.iter().map(|name| meaning(name)).collect();
     let target = |cells: &[String]| {
-        let found = parts(&cells[column])?;
-        Some(names.iter().map(|name| f32::from(u8::from(found.contains(name)))).collect())
+        let found: Vec<String> = parts(&cells[column])?.iter().map(|word| meaning(word)).collect();
+        let has = |name: &String| f32::from(u8::from(found.contains(name)));
+        Some(meanings.iter().map(has).collect())
     };
     let targets = table.rows.iter().map(|(_, cells)| Ok(target(cells))).collect();
-    Ok((Labels { kind: Kind::Multi, names: names.iter().cloned().collect() }, targets))
+    Ok((Labels { kind: Kind::Multi, names }, targets))
 }
 
-/// One column of words, sorted by name, or of whole numbers, sorted by value.
+/// Reads labels and targets of one column of words, sorted by name, or of whole numbers, sorted by
+/// value.
 fn classes(
     source: &Source,
     table: &Table,
@@ -311,7 +321,7 @@ fn classes(
     column: usize,
 ) -> Result<(Labels, TargetRows)> {
     let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
-    let number = |cell: &str| cell.parse::<i64>().ok();
+    let number = |cell: &str| meaning(cell).parse::<i64>().ok();
     let known = || cells().filter(|(_, cell)| !source.is_missing(cell));
     known().try_for_each(|(line, cell)| label(&table.place(*line), cell))?;
     let numbers = known().next().is_some_and(|(_, cell)| number(cell).is_some());
@@ -327,6 +337,14 @@ fn classes(
     let mut names: Vec<&str> = known().map(|(_, cell)| cell).collect();
     names.sort_by_key(|cell| (number(cell), *cell));
     names.dedup();
+    // Words that mean the same are one class, under the first of them.
+    let mut met = HashMap::new();
+    names.retain(|name| {
+        let class = met.len();
+        let first = !met.contains_key(&meaning(name));
+        met.entry(meaning(name)).or_insert(class);
+        first
+    });
     if let [only] = names.as_slice() {
         return Err(Error::data(
             table.place(1),
@@ -335,8 +353,10 @@ fn classes(
             "name another column, or none to take the films without labels",
         ));
     }
-    let target =
-        |cell: &str| names.iter().position(|name| *name == cell).map(|class| vec![class as f32]);
+    let target = |cell: &str| {
+        let said = !source.is_missing(cell);
+        said.then(|| met.get(&meaning(cell)).map(|class| vec![*class as f32]))?
+    };
     let targets = cells().map(|(_, cell)| Ok(target(cell))).collect();
     let names = names.iter().map(ToString::to_string).collect();
     Ok((Labels { kind: Kind::Classes, names }, targets))

@@ -1,4 +1,4 @@
-//! Pascal VOC XML: boxes.
+//! Reader of Pascal VOC's XML: boxes.
 
 use std::{
     collections::HashSet,
@@ -94,7 +94,7 @@ fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The film's name, the size of the annotated image, and its boxes.
+/// Reads the film's name, the size of the annotated image, and its boxes.
 fn image(path: &Path, classes: &mut Classes) -> Result<(String, [usize; 2], Marks)> {
     let mend = "see that the annotations exist and may be read";
     let text = text::xml::read(path, mend)?;
@@ -122,7 +122,7 @@ fn image(path: &Path, classes: &mut Classes) -> Result<(String, [usize; 2], Mark
     Ok((name, size, marks))
 }
 
-/// An element, with its place.
+/// Element with its place.
 #[derive(Clone, Copy)]
 struct Element<'a> {
     node: Node<'a, 'a>,

@@ -1,4 +1,5 @@
-//! YOLO text files: boxes or outlines in shares of the film's sides (<https://docs.ultralytics.com/datasets>).
+//! Reader of YOLO's text files: boxes or outlines in shares of the film's sides
+//! (<https://docs.ultralytics.com/datasets>).
 
 use std::{
     collections::BTreeMap,
@@ -204,9 +205,10 @@ pub(in crate::data) fn yaml(root: &Path) -> Option<PathBuf> {
     found.into_iter().next()
 }
 
-/// What the lines `class cx cy width height` and `class x y x y x y …` of a text file mark.
+/// Marks of the lines `class cx cy width height` and `class x y x y x y …` of a text file.
 fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> Result<Marks> {
-    let text = text::read(path, "see that it may be read")?;
+    let mend = "see that it may be read";
+    let text = text::read_at_most(path, text::LONGEST_OF_A_FILM, mend)?;
     let mut marks = Marks::default();
     for (line, words) in
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).enumerate()
@@ -219,7 +221,9 @@ fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> 
         let number =
             |word: &&str| word.parse::<f32>().map_err(|_| fault("a number", format!("{word:?}")));
         let numbers = numbers.iter().map(number).collect::<Result<Vec<f32>>>()?;
-        let name = match class.parse::<usize>().ok().map(|number| (number, named.get(&number))) {
+        // Some tools write all columns as fractions.
+        let whole = class.strip_suffix(".0").unwrap_or(class);
+        let name = match whole.parse::<usize>().ok().map(|number| (number, named.get(&number))) {
             Some((_, Some(name))) => name.clone(),
             Some((number, None)) if named.is_empty() => number.to_string(),
             _ => {
@@ -233,6 +237,10 @@ fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> 
             [x, y, w, h] => {
                 let [left, top] = [x - w / 2.0, y - h / 2.0];
                 rectangle(checked(&place, [left, top, left + w, top + h], MarkFrame::SHARES)?)
+            }
+            [_, _, _, _, confidence] => {
+                let found = format!("a fifth number, {confidence}, as predictions have it");
+                return Err(fault("a box of four numbers, or an outline", found));
             }
             _ => outline(&place, &numbers, MarkFrame::SHARES)?,
         };

@@ -1,4 +1,4 @@
-//! Films that enter a step together.
+//! Batches: films that enter a step together.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::data::{Annotation, FittedFilm, Sample, annotation::box_row};
 /// Films that enter a step together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// The step, counted from 0 over epochs.
+    /// Number of the step, counted from 0 over epochs.
     pub step: u64,
-    /// `step / epoch_len`.
+    /// Number of the epoch, `step / epoch_len`.
     pub epoch: u64,
-    /// The films' numbers among the loader's samples.
+    /// Numbers of the films among the loader's samples.
     pub indices: Vec<usize>,
     /// The films: [`super::LoaderOptions::batch`], or fewer in a last batch that is not full and, without
     /// shuffling, in a batch that lost bad films (then possibly none). With shuffling bad films make
     /// it fewer only where the samples hold fewer good ones than a batch.
     pub films: Vec<Arc<FittedFilm>>,
-    /// A row of [`super::Loader::row_len`] numbers for each film, one after the other: labels as the samples have
-    /// them; a mask as `height * width` numbers 0 or 1; boxes as `x1 y1 x2 y2 class` each, in
-    /// pixels of the input, where an unused place has class −1.
+    /// Targets, a row of [`super::Loader::row_len`] numbers for each film, one after the other: labels as the
+    /// samples have them; a mask as `height * width` numbers 0 or 1; boxes as `x1 y1 x2 y2 class` each, in pixels
+    /// of the input, where an unused place has class −1.
     pub targets: Vec<f32>,
     /// Width and height that each film fills of the input, pixels; less than the whole only in a
     /// [`crate::data::Fit::Letterbox`].
@@ -29,7 +29,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Of these films, by their numbers among `samples`, whose targets are rows of `row_len` numbers.
+    /// A batch of these films, by their numbers among `samples`, whose targets are rows of `row_len`
+    /// numbers.
     pub(super) fn new(
         [step, epoch]: [u64; 2],
         films: Vec<(usize, Arc<FittedFilm>)>,
@@ -52,13 +53,13 @@ impl Batch {
         let extents = films.iter().map(|film| film.extent.map(|side| side as f32)).collect();
         Self { step, epoch, indices, films, targets, extents }
     }
-    /// What a step's fields take: targets, extents, films.
+    /// Samples for a step's fields: targets, extents, films.
     pub fn fields(&self) -> [Samples<'_>; 3] {
         let films = self.films.iter().map(|film| film.pixels.grey());
         [
             Numbers(&self.targets),
             Numbers(self.extents.as_flattened()),
-            Samples::films(films.collect()),
+            Samples::images(films.collect()),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! Films in batches, decoded ahead of use.
+//! Loader: films in batches, decoded ahead of use.
 
 mod batch;
 mod order;
@@ -25,34 +25,35 @@ use order::permutation;
 use pack::PackedFilms;
 pub use pack::{PackSummary, PackedPart, pack};
 
-/// How a [`Loader`] serves its films.
+/// Options of a [`Loader`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderOptions {
-    /// Pixels a row, after resizing.
+    /// Number of pixels a row, after resizing.
     pub width: usize,
-    /// Rows, after resizing.
+    /// Number of rows, after resizing.
     pub height: usize,
-    /// How a film comes to that size.
+    /// Way in which a film comes to that size.
     pub fit: Fit,
-    /// Films a batch.
+    /// Number of films a batch.
     pub batch: usize,
     /// Seed of the order; with the epoch it is all that the order depends on.
     pub seed: u64,
-    /// A new order each epoch (training); otherwise the order given (evaluation).
+    /// Whether each epoch has a new order (training); otherwise the order given (evaluation).
     pub shuffle: bool,
-    /// Leave out the last batch of an epoch if it is not full.
+    /// Whether to leave out the last batch of an epoch if it is not full.
     pub drop_last: bool,
-    /// Threads that decode; 0 is one per processor.
+    /// Number of threads that decode; 0 is one per processor.
     pub threads: usize,
-    /// Memory for decoded and resized films, bytes.
+    /// Number of bytes of memory for decoded and resized films.
     pub cache_bytes: usize,
     /// A file that [`pack`] wrote, from which films are taken in place of decoding them.
     pub pack: Option<PathBuf>,
-    /// Batches that are made ready ahead of use.
+    /// Number of batches that are made ready ahead of use.
     pub prefetch: usize,
-    /// Films that may turn out bad before it is an error.
+    /// Number of films that may turn out bad before it is an error.
     pub max_bad: usize,
-    /// The step to begin at, counted over epochs, so that a run resumes with its next batch.
+    /// Number of the step to begin at, counted over epochs, so that a run resumes with its next
+    /// batch.
     pub start: u64,
 }
 
@@ -61,11 +62,11 @@ pub struct LoaderOptions {
 pub struct BadFilm {
     /// The file.
     pub path: PathBuf,
-    /// What was expected and what was found.
+    /// Description of what was expected and what was found.
     pub why: String,
 }
 
-/// Serves batches without end, epoch after epoch; [`Loader::epoch_len`] of them are one pass.
+/// Loader of batches without end, epoch after epoch; [`Loader::epoch_len`] of them are one pass.
 ///
 /// Batch `step` is a function of samples, size, seed and `step` alone, whatever the number of
 /// threads and wherever the loader began. A bad film is replaced, when shuffling, by the next good
@@ -153,13 +154,13 @@ impl Loader {
         Ok(made.batch)
     }
 
-    /// Batches an epoch.
+    /// Number of batches an epoch.
     pub fn epoch_len(&self) -> u64 {
         self.plan.epoch_len()
     }
 
-    /// Numbers in one row of [`Batch::targets`]; for boxes, five for each on the film that has most
-    /// of them.
+    /// Length of one row of [`Batch::targets`]; for boxes, five for each on the film
+    /// that has most of them.
     pub fn row_len(&self) -> usize {
         self.plan.row_len
     }
@@ -311,7 +312,7 @@ fn check(samples: &[Sample], options: &LoaderOptions) -> Result<()> {
     Ok(())
 }
 
-/// Targets of one kind, and labels of one length.
+/// Checks that targets are of one kind, and labels of one length.
 fn check_targets(samples: &[Sample], first: &Sample) -> Result<()> {
     let about = |sample: &Sample| match &sample.target {
         Annotation::Labels(labels) => format!("{} labels", labels.len()),

@@ -1,7 +1,7 @@
 //! The shuffled order of films in an epoch.
 
-/// A permutation of `0..n` that depends on `seed` and `epoch` alone: Fisher-Yates, fed by BLAKE3's
-/// output stream, so that it is the same on every machine and for ever.
+/// Shuffled order of `0..n` in an epoch, which depends on `seed` and `epoch` alone: Fisher-Yates,
+/// fed by BLAKE3's output stream, so that it is the same on every machine and for ever.
 pub(super) fn permutation(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut hasher = blake3::Hasher::new_derive_key("mtpret order of an epoch");
     hasher.update(&seed.to_le_bytes()).update(&epoch.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Films in one file, decoded and resized, so that a run need not decode them.
+//! Packs: films in one file, decoded and resized, so that a run need not decode them.
 //!
 //! ```text
 //! magic │ pixels and mask of film after film │ index: an entry a film │ entries: u64 │ digest of the index │ magic
@@ -24,30 +24,31 @@ use crate::{
     data::{Annotation, Fit, FittedFilm, Pixels, Sample, film::image::Misfit, walk::stamp},
 };
 
-/// Begins and ends a pack; its last byte is the number of the layout and of how films are resized.
+/// Mark that begins and ends a pack; its last byte is the number of the layout and of how films are
+/// resized.
 const MAGIC: &[u8; 16] = b"mtpret films \0\0\x01";
-/// Bytes behind the index: the number of its entries, its digest, the magic.
+/// Number of bytes behind the index: the number of its entries, its digest, the magic.
 const TAIL: u64 = 8 + 32 + 16;
-/// Films that are decoded side by side before they are written.
+/// Number of films that are decoded side by side before they are written.
 const CHUNK: usize = 64;
 const AGAIN: &str = "pack the films anew, or leave `data.pack` out";
 
-/// What [`Entry::kind`] says.
+/// Values of [`Entry::kind`].
 const BYTES: u32 = 0;
 const WORDS: u32 = 1;
 const BAD: u32 = 2;
 
-/// Where a film lies in the file, and how.
+/// Place of a film in the file, and its form.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Entry {
     key: [u8; 32],
-    /// Of the film's bytes.
+    /// Digest of the film's bytes.
     digest: [u8; 32],
     offset: u64,
-    /// Bytes of pixels, or of words about what is wrong with the film.
+    /// Number of bytes of pixels, or of words about what is wrong with the film.
     length: u64,
-    /// Bytes of the mask behind them.
+    /// Number of bytes of the mask behind the pixels.
     mask: u64,
     size: [u32; 2],
     extent: [u32; 2],
@@ -59,19 +60,19 @@ struct Entry {
 pub struct PackedPart {
     /// The films.
     pub samples: Vec<Sample>,
-    /// How a film comes to the input's size.
+    /// Way in which a film comes to the input's size.
     pub fit: Fit,
     /// Width and height of the input.
     pub input: [usize; 2],
 }
 
-/// What a pack came to.
+/// Result of packing.
 pub struct PackSummary {
-    /// Films in it, a film at two sizes being two.
+    /// Number of films in the pack, a film at two sizes being two.
     pub films: usize,
-    /// Those of them that cannot be read, which a run is told as if it had tried itself.
+    /// Packed films that cannot be read, which a run is told as if it had tried itself.
     pub bad: Vec<BadFilm>,
-    /// Bytes of the file.
+    /// Number of bytes of the file.
     pub bytes: u64,
 }
 
@@ -91,7 +92,7 @@ pub fn pack(
     let all: Vec<_> = all.filter(|(key, ..)| seen.insert(*key)).collect();
     let (mut entries, mut bad) = (Vec::new(), Vec::new());
     let mut end = MAGIC.len() as u64;
-    file::replace(to, |file| {
+    file::put(to, |file| {
         file.write_all(MAGIC)?;
         for chunk in all.chunks(CHUNK) {
             let read = |(key, part, sample): &([u8; 32], &PackedPart, &Sample)| {
@@ -118,7 +119,7 @@ pub fn pack(
     Ok(PackSummary { films: entries.len(), bad, bytes })
 }
 
-/// A film's entry, without its place, and its bytes.
+/// Encodes a film: its entry, without its place, and its bytes.
 fn encoded(key: [u8; 32], film: &Result<FittedFilm, Misfit>) -> (Entry, Vec<u8>) {
     let side = |sides: [usize; 2]| sides.map(|side| side as u32);
     let none = Entry { key, kind: BAD, ..Entry::zeroed() };
@@ -145,7 +146,7 @@ fn encoded(key: [u8; 32], film: &Result<FittedFilm, Misfit>) -> (Entry, Vec<u8>)
     (Entry { digest: *blake3::hash(&bytes).as_bytes(), ..entry }, bytes)
 }
 
-/// A digest of all that a film ready for a batch depends on.
+/// Key of an entry: a digest of all that a film ready for a batch depends on.
 fn key(sample: &Sample, fit: Fit, input: [usize; 2]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("mtpret packed film");
     let mut add = |text: String| {
@@ -177,7 +178,7 @@ pub(super) struct PackedFilms {
 }
 
 impl PackedFilms {
-    /// Those of all samples.
+    /// Opens the packed films of all samples.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Data`] if it is no whole pack or lacks a film as it is now.
@@ -218,7 +219,7 @@ impl PackedFilms {
             Err(Misfit::new(expected, "other bytes: the pack is damaged"))
         })
     }
-    /// What an entry says; none where the file does not hold what it did.
+    /// Decodes an entry; none where the file does not hold what it did.
     fn decoded(&self, entry: &Entry, pixels: usize) -> Option<Result<FittedFilm, Misfit>> {
         let most = self.file.metadata().ok()?.len();
         let length = entry.length.checked_add(entry.mask).filter(|length| *length <= most)?;
@@ -246,7 +247,7 @@ impl PackedFilms {
     }
 }
 
-/// The index of a pack; none where the file is no whole one.
+/// Reads the index of a pack; none where the file is no whole one.
 fn index(file: &File) -> io::Result<Option<Vec<Entry>>> {
     let whole = file.metadata()?.len();
     let Some(end) = whole.checked_sub(TAIL) else { return Ok(None) };

@@ -1,14 +1,14 @@
-//! Layouts of annotations in files: COCO, YOLO, Pascal VOC.
+//! Recognition of annotations in files: COCO, YOLO, Pascal VOC.
 
 use std::path::{Path, PathBuf};
 
 use super::{Format, Part, RecognisedSet, Result, Unread, below, files, source};
 use crate::data::{
-    formats::{text, yolo},
+    formats::{coco, text, yolo},
     walk::{file_name, films_below, list, stem},
 };
 
-/// Films that are looked at to tell whether texts lie beside films.
+/// Number of films that are looked at to tell whether texts lie beside films.
 const FILMS: usize = 200;
 
 /// Whether a folder has annotations in files of its own.
@@ -39,7 +39,7 @@ fn places(folders: &[PathBuf], names: &[&str]) -> Vec<PathBuf> {
         .collect()
 }
 
-/// COCO JSON in the folder, in those of its parts (Roboflow), or in `annotations` there.
+/// Recognises COCO JSON in the folder, in those of its parts (Roboflow), or in `annotations` there.
 pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let names = ["annotations", "annotation", "labels"];
     let places = places(&with_parts(folder), &names);
@@ -48,7 +48,10 @@ pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<Recognis
     for place in &places {
         for inner in with_parts(place) {
             for file in files(&inner, "json") {
-                let text = text::read(&file, "").unwrap_or_default();
+                let text = coco::text_of(&file).unwrap_or_else(|error| {
+                    unread.push(error.to_string());
+                    String::new()
+                });
                 let has = keys.map(|key| text.contains(key));
                 if has == [true; 3] && !files_of_sets.contains(&file) {
                     files_of_sets.push(file);
@@ -80,7 +83,8 @@ pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<Recognis
     Ok(Some(RecognisedSet { source, what }))
 }
 
-/// YOLO's texts in folders `labels`, or beside the films where a YAML file or a list says the classes.
+/// Recognises YOLO's texts in folders `labels`, or beside the films where a YAML file or a list says
+/// the classes.
 pub(super) fn yolo_texts(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let in_labels = with_parts(folder).iter().any(|place| {
         let labels = place.join("labels");
@@ -113,14 +117,14 @@ pub(super) fn yolo_texts(folder: &Path, unread: &mut Unread) -> Result<Option<Re
 
 /// Whether the first line of a text is a class and numbers.
 fn is_of_marks(path: &Path) -> bool {
-    let text =
-        if path.is_file() { text::read(path, "").unwrap_or_default() } else { String::new() };
+    let text = text::read_at_most(path, text::LONGEST_OF_A_FILM, "").unwrap_or_default();
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let words: Vec<&str> = line.split_whitespace().collect();
     words.len() >= 5 && words.iter().all(|word| word.parse::<f64>().is_ok())
 }
 
-/// Pascal VOC's XML in the folder or in `Annotations`, or so in the folders of its parts.
+/// Recognises Pascal VOC's XML in the folder or in `Annotations`, or so in the folders of its
+/// parts.
 pub(super) fn voc(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let mut broken = Vec::new();
     let mut is_voc = |place: &PathBuf| {

@@ -1,4 +1,4 @@
-//! A folder for each class.
+//! Recognition of a folder for each class.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -236,7 +236,8 @@ fn of_classes(folder: &Path, masked: bool, unread: &mut Unread) -> Result<Option
 
 /// Whether folders are of patients rather than of classes: they are called so, or by long numbers, and hold few films each.
 pub(super) fn are_patients(folders: &[PathBuf]) -> bool {
-    /// Digits of a number that counts patients rather than grades, and folders that are so called.
+    /// Number of digits of a number that counts patients rather than grades, and number of folders
+    /// that are so called.
     const LONG: (usize, usize) = (3, 4);
     let names: Vec<String> = folders.iter().map(|folder| file_name(folder)).collect();
     let called = names.iter().any(|name| likeness(name) == Likeness::Patient);
@@ -244,7 +245,7 @@ pub(super) fn are_patients(folders: &[PathBuf]) -> bool {
     (called || names.len() >= LONG.1 && names.iter().all(long)) && of_patients(folders)
 }
 
-/// What is said of folders of patients that hold folders of the same few names: they may be classes.
+/// Remark on folders of patients that hold folders of the same few names: they may be classes.
 fn classes_within(patients: &[PathBuf], names: &[String]) -> Option<String> {
     let within: Vec<String> = patients
         .iter()

@@ -1,4 +1,4 @@
-//! Films in one folder, masks in another.
+//! Recognition of films in one folder and masks in another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use crate::data::{
 
 /// Films that are looked at to tell how masks are named.
 const FILMS: usize = 100;
-/// Masks that are read to tell which values they hold.
+/// Number of masks that are read to tell which values they hold.
 const MASKS_READ: usize = 20;
 /// Pixels at which masks are looked at.
 const LOOKED_AT: [usize; 2] = [32, 32];
@@ -91,7 +91,7 @@ pub(super) struct Pair {
     pub star: Star,
 }
 
-/// What a `*` stands for in the paths of films and masks.
+/// Part of the paths of films and masks that a `*` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Star {
     /// Nothing: the paths are as they are.
@@ -136,7 +136,7 @@ fn part_of(name: &str) -> &str {
     &name[..end]
 }
 
-/// Where films and masks may lie side by side: the folder, and its part to learn from.
+/// Folders in which films and masks may lie side by side: the folder, and its part to learn from.
 fn tops(folder: &Path, inside: &[PathBuf]) -> Vec<(PathBuf, Star)> {
     let train = inside.iter().find(|inner| Part::of_folder(&file_name(inner)) == Some(Part::Train));
     let of_part = train.map(|train| (train.clone(), Star::Top));

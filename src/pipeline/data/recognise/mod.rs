@@ -1,4 +1,5 @@
-//! What lies in a folder: a data set that the program knows, or one of the usual layouts.
+//! Recognition of the data sets in a folder: one that the program knows, or one of the usual
+//! layouts.
 
 mod annotated;
 mod beside;
@@ -9,6 +10,7 @@ mod masks;
 mod nnunet;
 mod said;
 mod tables;
+mod words;
 
 use std::{
     fs,
@@ -37,37 +39,73 @@ use crate::{
 /// A data set that was recognised.
 #[derive(Debug, Clone)]
 pub struct RecognisedSet {
-    /// How to read it. Of a set that serves several purposes there is one for each.
+    /// Source that reads it. Of a set that serves several purposes there is one for each.
     pub source: Source,
-    /// What it is, in words.
+    /// Description of the set, in words.
     pub what: String,
 }
 
-/// Folders below the one given that are looked into, one in another.
+/// Labels that lie among the films of a set and could not be read.
+#[derive(Debug, Clone)]
+pub struct UnreadLabels {
+    /// Index of the set among those that were recognised, whose films are these or lie nearest.
+    pub set: usize,
+    /// Whether a set was recognised by other labels that lie beside them.
+    pub beside_others: bool,
+    /// Reason why they cannot be read, behind the layout that they were taken for.
+    pub why: String,
+}
+
+/// Number of folders below the one given that are looked into, one in another.
 const DEPTH: usize = 3;
 
-/// The data sets in `root` and below it, each of which can be read: known ones by the files that only they have, others by
-/// their layout (COCO, YOLO, VOC, films and masks, a table, a folder for each class), films alone otherwise. Of each is said by
-/// which evidence it is divided; labels that cannot be read are named.
+/// Recognises the data sets in `root` and below it, each of which can be read: known ones by the files that only they
+/// have, others by their layout (COCO, YOLO, VOC, films and masks, a table, a folder for each class), films alone
+/// otherwise. Of each is said by which evidence it is divided; labels that cannot be read are named.
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
-pub fn detect(root: &Path) -> Result<Vec<RecognisedSet>> {
-    let mut found = Vec::new();
-    let unread = search(root, DEPTH, &mut found)?;
-    if found.is_empty() && !films_below(root)?.is_empty() {
-        found.push(films_alone(root, &unread));
-    }
-    name_apart(&mut found);
-    Ok(found)
+pub fn recognise(root: &Path) -> Result<Vec<RecognisedSet>> {
+    recognise_all(root).map(|(found, _)| found)
 }
 
-/// What tells of labels that could not be read, and why not.
+/// As [`recognise`], with the labels that could not be read, each for itself.
+///
+/// # Errors
+/// As [`recognise`].
+pub fn recognise_all(root: &Path) -> Result<(Vec<RecognisedSet>, Vec<UnreadLabels>)> {
+    let (mut found, mut told) = (Vec::new(), Vec::new());
+    let unread = search(root, DEPTH, &mut found, &mut told)?;
+    if found.is_empty() && !films_below(root)?.is_empty() {
+        found.push(films_alone(root, &unread));
+        if unread.is_empty() && found[0].what != UNLABELLED {
+            // Files in no form that is read here may hold labels, or none.
+            told.extend(of_set(0, true, &vec![found[0].what.clone()]));
+        }
+        told.extend(of_set(0, false, &unread));
+    }
+    name_apart(&mut found);
+    Ok((found, told))
+}
+
+/// What could not be read, as of a set.
+fn of_set(set: usize, beside_others: bool, unread: &Unread) -> impl Iterator<Item = UnreadLabels> {
+    let mut whys = unread.clone();
+    whys.dedup();
+    whys.into_iter().map(move |why| UnreadLabels { set, beside_others, why })
+}
+
+/// Remarks on labels that could not be read, and why not.
 type Unread = Vec<String>;
 
 /// Looks at a folder and, where nothing is recognised in it, at the folders in it; gives what could not be read and nothing
 /// that was found tells of.
-fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<Unread> {
+fn search(
+    folder: &Path,
+    depth: usize,
+    found: &mut Vec<RecognisedSet>,
+    told: &mut Vec<UnreadLabels>,
+) -> Result<Unread> {
     if let Some(known) = known(folder) {
         found.extend(known);
         return Ok(Vec::new());
@@ -90,6 +128,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
         if matches!(one.source.format, Some(Format::Csv | Format::Folder | Format::Masks)) {
             one.what += &left::lists(folder);
         }
+        told.extend(of_set(found.len(), true, &unread));
         found.push(one);
         found.extend(more);
         return Ok(Vec::new());
@@ -99,7 +138,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
     if depth > 0 {
         for inner in &below {
             let count = found.len();
-            unread.extend(search(inner, depth - 1, found)?);
+            unread.extend(search(inner, depth - 1, found, told)?);
             if found.len() == count {
                 none.push(inner.clone());
             }
@@ -112,6 +151,7 @@ fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result
             false => String::new(),
         };
         found[before].what += &(together + &said::not_read(&unread) + &left::folders(&none));
+        told.extend(of_set(before, false, &unread));
         unread.clear();
     }
     Ok(unread)
@@ -199,7 +239,7 @@ fn entries(folder: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 /// The source if its films and labels can be found, by its own division or, where that leaves nothing to learn from or
-/// shares patients, by patient, with what that is for; what is wrong with single films is for an audit to say.
+/// shares patients, by patient, with a remark on that; what is wrong with single films is for an audit to say.
 fn readable(source: Source) -> Result<(Source, String), String> {
     let usable = |source: &Source| -> Result<(), String> {
         let mut located = source.clone();
@@ -229,10 +269,10 @@ fn readable(source: Source) -> Result<(Source, String), String> {
     }
 }
 
-/// What recognises a layout.
+/// Function that recognises a layout.
 type Layout = fn(&Path, &mut Unread) -> Result<Option<RecognisedSet>>;
 
-/// Layouts that files tell which only they have.
+/// Layouts that are told by files that only they have.
 const ANNOTATED: [Layout; 5] =
     [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, choice::labelled];
 
@@ -300,7 +340,10 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
-/// Films for pretraining: without labels, or with what could not be read.
+/// Words for films beside which nothing lies that may be a label.
+const UNLABELLED: &str = "films without labels, to pretrain";
+
+/// The set of films for pretraining: without labels, or with what could not be read.
 fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
     source.labelled = false;
@@ -317,7 +360,7 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let other = said::other_files(folder) + &left::pictures(folder);
     let silent = [&other, &among].into_iter().all(String::is_empty);
     let what = if unread.is_empty() && silent {
-        "films without labels, to pretrain".to_owned()
+        UNLABELLED.to_owned()
     } else {
         format!(
             "films to pretrain, whose labels are not read{}{other}{among}",

@@ -1,4 +1,4 @@
-//! What is said of a data set beside its kind: who divides it, by whom its films are, and what of it is not read.
+//! Remarks on a data set beside its kind: who divides it, by whom its films are, and what of it is not read.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ const LABELS: [&str; 19] = [
     "json", "jsonl", "xml", "txt", "xlsx", "xls", "ods", "parquet", "npy", "npz", "mat", "h5",
     "hdf5", "pkl", "yaml", "yml", "tfrecord", "nii", "gz",
 ];
-/// Words of files that say something else of a data set.
+/// Words in the names of files that say something else of a data set.
 const OTHERS: [&str; 7] =
     ["readme", "license", "licence", "citation", "changelog", "requirements", "datasheet"];
 
@@ -57,7 +57,8 @@ pub(super) fn one_line(text: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Who divides a source that can be read, and who its films are of where that is told; nothing where nobody does.
+/// Remark on who divides a source that can be read, and who its films are of where that is told; empty where
+/// nobody does.
 pub(super) fn division(source: &Source) -> String {
     let bare = Source { val_share: 0.0, test_share: 0.0, ..source.clone() };
     let mut said = String::new();
@@ -89,7 +90,7 @@ fn patients(dataset: &Dataset) -> usize {
     films.map(|film| film.patient.as_str()).collect::<std::collections::BTreeSet<_>>().len()
 }
 
-/// What says the parts of a source.
+/// Remark on what says the parts of a source.
 fn evidence(source: &Source) -> String {
     match source.format {
         Some(Format::Csv | Format::BoxCsv | Format::RleCsv) => match &source.split_column {
@@ -120,12 +121,13 @@ fn evidence(source: &Source) -> String {
     }
 }
 
-/// What could not be read, and why not.
+/// Remark on what could not be read, and why not.
 pub(super) fn not_read(unread: &Unread) -> String {
     unread.iter().map(|why| format!("; not by {why}")).collect()
 }
 
-/// Files in a folder, or in a folder of it, that may hold labels in a form that nothing here reads.
+/// Remark on files in a folder, or in a folder of it, that may hold labels in a form that nothing
+/// here reads.
 pub(super) fn other_files(folder: &Path) -> String {
     let inside = super::list(folder).map(|(folders, _)| folders).unwrap_or_default();
     let places = std::iter::once(folder.to_path_buf()).chain(inside);
@@ -135,7 +137,7 @@ pub(super) fn other_files(folder: &Path) -> String {
         .map(|path| super::below(folder, &path).display().to_string())
         .collect();
     names.sort();
-    /// Files that are named.
+    /// Number of files that are named.
     const NAMED: usize = 5;
     let more = names.len().saturating_sub(NAMED);
     let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");

@@ -1,30 +1,28 @@
-//! A table of films, whose columns are told by what is in them.
+//! Recognition of a table of films, whose columns are told by what is in them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
-use super::{RecognisedSet, Source, Table, below, class, said::one_line, source};
+use super::{
+    RecognisedSet, Source, Table, below,
+    said::one_line,
+    source,
+    words::{between, cells, may_be, spelt, truths, words_of},
+};
 use crate::{
     Result,
     data::{
         Class, Format, Policy, Uncertain,
-        dataset::listing::Part,
+        dataset::{class::meaning, listing::Part},
         formats::marks::{box_csv, rle_csv},
-        walk::file_name,
+        walk::{composed, file_name},
     },
 };
 
-/// Rows that are looked at to tell what a column holds.
+/// Number of rows that are looked at to tell what a column holds.
 const ROWS: usize = 50;
-/// Words beyond which a column is not one of classes, and beyond which it is not one of several findings a cell.
-const CLASSES: usize = 20;
-const FINDINGS: usize = 200;
-/// What separates several findings in a cell.
-const BETWEEN: [&str; 2] = ["|", ";"];
-/// Words that mean a blank to pandas, but in a column of one other word the absence of that.
-const ABSENT: [&str; 2] = ["none", "nil"];
 
 /// Words in the names of columns that name films of which a row tells a mark.
 const FILMS: [&str; 4] = ["image", "patientid", "file", "path"];
@@ -42,10 +40,10 @@ pub(super) fn marked(
         (None, Some(_)) => Format::RleCsv,
         (None, None) => return None,
     };
-    // Of a part of a set most films are missing.
+    // A part of a set may lack most films, so that one film that is there tells the column.
     let path_column = (0..table.header.len())
         .filter(|&c| FILMS.iter().any(|word| title(c).replace('_', "").contains(word)))
-        .find(|&c| cells(table, c).any(|cell| films.contains(last(cell))))?;
+        .find(|&c| cells(table, c).any(|cell| films.contains(&composed(last(cell)))))?;
     let mut source = source(folder, format);
     name_tables(&mut source, folder, files);
     source.path_column = table.header[path_column].clone();
@@ -148,11 +146,8 @@ pub(super) fn used(
 /// The names of all films below a folder, with extension and without.
 pub(super) fn films(folder: &Path) -> Result<HashSet<String>> {
     use crate::data::walk::{films_below, stem};
-    Ok(films_below(folder)?.iter().flat_map(|film| [file_name(film), stem(film)]).collect())
-}
-
-fn cells(table: &Table, column: usize) -> impl Iterator<Item = &str> {
-    table.rows.iter().filter_map(move |(_, cells)| Some(cells.get(column)?.as_str()))
+    let names = |film: &PathBuf| [file_name(film), stem(film)].map(|name| composed(&name));
+    Ok(films_below(folder)?.iter().flat_map(names).collect())
 }
 
 /// The last name of a path.
@@ -164,44 +159,65 @@ fn last(cell: &str) -> &str {
 fn names_films(table: &Table, column: usize, films: &HashSet<String>) -> bool {
     let first: Vec<&str> = cells(table, column).take(ROWS).map(last).collect();
     // Small numbers may be ages as well as names: every one of them must be a film.
-    let hits = first.iter().filter(|name| films.contains(**name)).count();
+    let hits = first.iter().filter(|name| films.contains(&composed(name))).count();
     !first.is_empty()
         && hits * 2 > first.len()
         && (hits == first.len() || first.iter().any(|n| n.contains('.')))
 }
 
-/// Fills in what the other columns mean, and says it.
+/// Fills in the meaning of the other columns, and says it.
 fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let title = |column: usize| table.header[column].to_lowercase();
     let others = || (0..table.header.len()).filter(|&c| c != path_column);
-    let named =
-        |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
-    let parts = |c: usize| cells(table, c).all(|cell| Part::named(cell).is_some());
-    // Under any other name it must say what to learn from.
-    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
-    source.split_column = named(&["split", "subset", "part", "fold"])
-        .filter(|&c| parts(c))
-        .or_else(|| others().find(|&c| parts(c) && cells(table, c).any(to_learn)))
-        .map(|c| table.header[c].clone());
-    source.patient_column = named(&["patient", "subject", "case"])
-        .filter(|&c| cells(table, c).all(|cell| !cell.is_empty()))
-        .map(|c| table.header[c].clone());
-    let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
-    let finding = |c: &usize| {
-        let known = |cell: &str| matches!(cell.parse::<f64>(), Ok(0.0 | 1.0 | -1.0));
-        said(*c).all(known) && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
+    let mut odd = String::new();
+    // A column is what most of its cells say; what the others say is told.
+    let mut owner = |words: &[&str], fits: &dyn Fn(&str) -> bool, expected: &str| {
+        let named = |c: &usize| words.iter().any(|word| title(*c).contains(word));
+        let most = |c: &usize| {
+            let fitting = cells(table, *c).filter(|cell| fits(cell)).count();
+            2 * fitting > table.rows.len()
+        };
+        let column = others().filter(named).find(most)?;
+        odd += &unlike(table, column, expected, fits);
+        Some(table.header[column].clone())
     };
-    let findings: Vec<usize> = others().filter(finding).collect();
+    let is_part = |cell: &str| Part::named(cell).is_some();
+    // Under any other name every cell must say a part, and some what to learn from.
+    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
+    let says_parts = |&c: &usize| cells(table, c).all(is_part) && cells(table, c).any(to_learn);
+    source.split_column = owner(&["split", "subset", "part", "fold"], &is_part, "no part")
+        .or_else(|| others().find(says_parts).map(|c| table.header[c].clone()));
+    let folds = others()
+        .filter(|&c| ["split", "subset", "fold"].iter().any(|word| title(c).contains(word)))
+        .find(|_| source.split_column.is_none());
+    let is_patient = |cell: &str| !cell.is_empty();
+    source.patient_column = owner(&["patient", "subject", "case"], &is_patient, "no patient");
+    let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
+    let known = |cell: &str| matches!(cell.parse::<f64>(), Ok(0.0 | 1.0 | -1.0));
+    let is_label = |c: usize| LABEL.iter().any(|word| title(c).contains(word));
+    let finding = |c: &usize| {
+        let (strange, all) = (said(*c).filter(|cell| !known(cell)).count(), said(*c).count());
+        // A column of labels may as well have a rare class.
+        let few = strange == 0 || !is_label(*c) && 4 * strange <= all && strange.pow(2) <= all;
+        few && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
+    };
+    let mut findings: Vec<usize> = others().filter(finding).collect();
+    for column in
+        findings.extract_if(.., |c| title(*c).split(|c: char| !c.is_alphanumeric()).any(is_part))
+    {
+        odd += &format!(
+            "; {} may say the parts, which are read from a column of train, val and test",
+            table.header[column]
+        );
+    }
     let uncertain = |c: &usize| cells(table, *c).any(|cell| cell.parse() == Ok(-1.0));
     let uncertain = findings.iter().any(uncertain);
     let free = |c: &usize| {
         let used = [&source.split_column, &source.patient_column];
-        used.iter().all(|name| name.as_ref() != Some(&table.header[*c]))
+        used.iter().all(|name| name.as_ref() != Some(&table.header[*c])) && folds != Some(*c)
     };
-    let labels: Vec<usize> = others()
-        .filter(|c| free(c) && !findings.contains(c))
-        .filter(|&c| LABEL.iter().any(|word| title(c).contains(word)))
-        .collect();
+    let labels: Vec<usize> =
+        others().filter(|c| free(c) && !findings.contains(c)).filter(|&c| is_label(c)).collect();
     let joined = labels.iter().find_map(|&c| Some((c, between(said(c))?)));
     let of_classes = labels
         .iter()
@@ -210,11 +226,7 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         .chain(others().filter(|&c| free(&c) && truths(said(c))))
         .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
-    let folds = named(&["split", "subset", "fold"]).filter(|_| source.split_column.is_none());
-    let folds = folds.map_or(String::new(), |c| {
-        format!("; the column {} says no train, val and test and divides nothing", table.header[c])
-    });
-    let said = match (joined, of_classes) {
+    let what = match (joined, of_classes) {
         (Some((column, separator)), _) => {
             source.label_columns = vec![table.header[column].clone()];
             source.label_separator = Some(separator.into());
@@ -224,8 +236,9 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
             source.label_columns = vec![table.header[column].clone()];
             let (classes, alike) = spelt(&words, cells(table, column));
             source.classes = classes;
+            let meant: Vec<String> = words.iter().map(|word| meaning(word)).collect();
             let unknown: Vec<&str> = cells(table, column)
-                .filter(|cell| !cell.is_empty() && !words.contains(cell))
+                .filter(|cell| !cell.is_empty() && !meant.contains(&meaning(cell)))
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect();
@@ -249,117 +262,37 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         }
         (None, None) => {
             source.label_columns = columns.iter().map(|&c| table.header[c].clone()).collect();
-            if uncertain {
+            let strange: String = columns
+                .iter()
+                .map(|c| {
+                    unlike(table, *c, "no finding", |cell| source.is_missing(cell) || known(cell))
+                })
+                .collect();
+            // A column alone with other words than those of findings would be one of classes.
+            if uncertain || !strange.is_empty() {
                 source.uncertain = Uncertain::All(Policy::Ignore);
             }
+            odd += &strange;
             format!("findings {}", source.label_columns.join(", "))
         }
     };
-    said + &folds
+    let folds = folds.map_or(String::new(), |c| {
+        format!("; the column {} says no train, val and test and divides nothing", table.header[c])
+    });
+    what + &odd + &folds
+}
+
+/// The first cell of a column that is not what it should be, and how many more there are; nothing where all are.
+fn unlike(table: &Table, column: usize, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    let mut odd = table.rows.iter().filter(|(_, cells)| !fits(&cells[column]));
+    let Some((line, cells)) = odd.next() else { return String::new() };
+    let (name, cell) = (&table.header[column], &cells[column]);
+    let more = match odd.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more such)"),
+    };
+    format!("; in line {line} {name} has {cell:?}, which is {what}{more}")
 }
 
 /// Words in the names of columns of labels.
 const LABEL: [&str; 7] = ["label", "class", "finding", "diag", "pathology", "category", "target"];
-/// Words in the names of columns of marks.
-const MARKS: [&str; 6] = ["box", "rle", "encodedpixels", "polygon", "segmentation", "contour"];
-/// Words of which a column of two says whether something is there.
-const TRUTHS: [[&str; 2]; 7] = [
-    ["false", "true"],
-    ["no", "yes"],
-    ["n", "y"],
-    ["neg", "pos"],
-    ["negative", "positive"],
-    ["absent", "present"],
-    ["abnormal", "normal"],
-];
-
-/// Whether the words of a column are two that say whether something is there.
-fn truths<'a>(said: impl Iterator<Item = &'a str>) -> bool {
-    let words: BTreeSet<String> = said.map(str::to_lowercase).collect();
-    TRUTHS.iter().any(|pair| words.iter().map(String::as_str).eq(pair.iter().copied()))
-}
-
-/// Classes of these words, of which those that only differ in capital letters are one, called as most cells call it; and what is
-/// said of these.
-fn spelt<'a>(words: &[&str], all: impl Iterator<Item = &'a str>) -> (Vec<Class>, String) {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    all.for_each(|cell| *times.entry(cell).or_default() += 1);
-    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    words.iter().for_each(|word| alike.entry(word.to_lowercase()).or_default().push(word));
-    let mut said = String::new();
-    let one = |mut words: Vec<&str>| {
-        words.sort_by_key(|word| std::cmp::Reverse(times.get(word).copied().unwrap_or(0)));
-        if let [_] = words[..] {
-            return class(words[0]);
-        }
-        said += &format!("; {} counts as {}", words[1..].join(", "), words[0]);
-        Class::new(words[0], &words)
-    };
-    let mut classes: Vec<Class> = alike.into_values().map(one).collect();
-    classes.sort_by(|a, b| a.name.cmp(&b.name));
-    (classes, said)
-}
-
-/// What a column may hold that is not read: classes under another name, or marks in another form.
-fn may_be(table: &Table, column: usize, labels: &[usize]) -> Option<String> {
-    let name = &table.header[column];
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    let filled = cells(table, column).filter(|cell| !cell.is_empty());
-    filled.for_each(|cell| *times.entry(cell).or_default() += 1);
-    if MARKS.iter().any(|word| name.to_lowercase().replace(['_', ' '], "").contains(word)) {
-        return (!times.is_empty())
-            .then(|| format!("the column {name} holds marks in no form that is read here"));
-    }
-    let listed = || times.keys().take(3).copied().collect::<Vec<_>>().join(", ");
-    if labels.contains(&column) {
-        return Some(match times.len() {
-            0 => format!("the column {name} is blank"),
-            1 => format!("the column {name} says {} of all films", listed()),
-            many => {
-                format!("the column {name} holds {many} words, more than classes are taken for")
-            }
-        });
-    }
-    // Measures have fractions, names and numbers of films no like.
-    let measure = |cell: &&str| cell.parse().is_ok_and(|number: f64| number.fract() != 0.0);
-    let few = (2..=CLASSES).contains(&times.len()) && 2 * times.len() <= table.rows.len();
-    (few && !times.keys().any(measure)).then(|| {
-        format!("the column {name} ({} …) may hold classes: name it by label_columns", listed())
-    })
-}
-
-/// The words of a column if they are a few classes.
-fn words_of<'a>(
-    said: impl Iterator<Item = &'a str>,
-    all: impl Iterator<Item = &'a str>,
-) -> Option<Vec<&'a str>> {
-    let sorted = |cells: &mut dyn Iterator<Item = &'a str>| {
-        let mut words: Vec<&str> = cells.collect();
-        words.sort_unstable();
-        words.dedup();
-        words
-    };
-    let mut words = sorted(&mut { said });
-    if words.len() == 1 {
-        // Of one word and `None`, that is its absence.
-        let absent = |cell: &&str| ABSENT.contains(&cell.to_lowercase().as_str());
-        words.extend(sorted(&mut all.filter(absent)));
-        words.sort_unstable();
-    }
-    let several = words.iter().map(|word| word.to_lowercase()).collect::<BTreeSet<_>>().len() > 1;
-    (several && words.len() <= CLASSES).then_some(words)
-}
-
-/// What separates several findings in the cells of a column: `|`, or what stands beside words that stand alone elsewhere too.
-fn between<'a>(said: impl Iterator<Item = &'a str>) -> Option<&'static str> {
-    let cells: HashSet<&str> = said.collect();
-    BETWEEN.into_iter().find(|separator| {
-        let mut met: BTreeMap<&str, usize> = BTreeMap::new();
-        let joined = cells.iter().filter(|cell| cell.contains(separator)).count();
-        cells.iter().flat_map(|cell| cell.split(separator)).for_each(|word| {
-            *met.entry(word.trim()).or_default() += 1;
-        });
-        let again = met.values().any(|count| *count > 1);
-        joined > 0 && met.len() <= FINDINGS && (*separator == "|" || again)
-    })
-}

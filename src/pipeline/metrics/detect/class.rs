@@ -2,12 +2,12 @@
 
 use super::{BoxPredictions, mean};
 
-/// IoU thresholds, .50:.05:.95.
+/// Number of IoU thresholds, .50:.05:.95.
 const THRESHOLDS: usize = 10;
-/// The places of .5 and .75 among them.
+/// Indices of .5 and .75 among them.
 const AT_50: usize = 0;
 const AT_75: usize = 5;
-/// Detections of a class on an image that count, those of the highest scores.
+/// Number of detections of a class on an image that count, those of the highest scores.
 const MOST: usize = 100;
 
 /// Threshold `i` with the bits of `numpy.linspace(.5, .95, 10)`.
@@ -31,7 +31,7 @@ pub fn bbox_iou(detection: [f64; 4], truth: [f64; 4], crowd: bool) -> f64 {
     both / if crowd { area(detection) } else { area(detection) + area(truth) - both }
 }
 
-/// Which box each detection finds, by its place in `truths`; detections of one class on one image by
+/// Index in `truths` of the box that each detection finds; detections of one class on one image by
 /// falling score, boxes with whether they are crowds.
 ///
 /// A detection takes the box of greatest IoU, at least `iou`, among those that none before it took,
@@ -76,16 +76,16 @@ fn greedy(overlaps: &[Vec<f64>], truths: &[([f64; 4], bool)], iou: f64) -> Vec<O
 struct RankedDetection {
     score: f64,
     image: usize,
-    /// Whether it finds a box.
+    /// Whether the detection finds a box.
     right: bool,
 }
 
-/// One class on all images, its detections matched at every threshold.
+/// Matches of one class on all images, at every threshold.
 pub(crate) struct ClassMatches {
-    /// Boxes to be found on each image.
+    /// Number of boxes to be found on each image.
     boxes: Vec<u64>,
-    /// For each threshold the detections by falling score, without those that find a crowd and
-    /// those below the last right one, which no precision depends on.
+    /// Detections for each threshold by falling score, without those that find a crowd and those
+    /// below the last right one, which no precision depends on.
     ranked: Vec<Vec<RankedDetection>>,
 }
 
@@ -122,7 +122,7 @@ impl ClassMatches {
         Self { boxes: truths.iter().map(single).collect(), ranked }
     }
 
-    /// How many boxes are to be found, image `i` counted `times[i]` times.
+    /// Number of boxes to be found, image `i` counted `times[i]` times.
     pub(crate) fn boxes(&self, times: &[u64]) -> u64 {
         self.boxes.iter().zip(times).map(|(boxes, times)| boxes * times).sum()
     }
@@ -173,12 +173,13 @@ impl Precision {
     }
 }
 
-/// Each recall that is reached, rising, and the best precision at that recall or a greater one.
+/// Curve of precision over recall: each recall that is reached, rising, and the best precision at
+/// that recall or a greater one.
 struct Curve(Vec<[f64; 2]>);
 
 impl Curve {
-    /// From detections by falling score. A copy of a detection ranks beside it, so that precision
-    /// rises from one copy of a right one to the next, and one point stands for all.
+    /// The curve of detections by falling score. A copy of a detection ranks beside it, so that
+    /// precision rises from one copy of a right one to the next, and one point stands for all.
     fn new(ranked: &[RankedDetection], boxes: u64, times: &[u64]) -> Self {
         let (mut right, mut wrong) = (0, 0);
         let mut points: Vec<[f64; 2]> = Vec::new();

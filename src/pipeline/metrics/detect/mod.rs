@@ -1,4 +1,4 @@
-//! Boxes of one detection task, measured as COCO and VOC do.
+//! Figures of one detection task, measured as COCO and VOC do.
 
 mod class;
 
@@ -14,7 +14,7 @@ use super::{
 use class::ClassMatches;
 use mtpret_engine::error::{Error, Result};
 
-/// A box that is there.
+/// True box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Truth {
     /// Number of the image.
@@ -23,7 +23,7 @@ pub struct Truth {
     pub class: usize,
     /// Left, top, width and height.
     pub bbox: [f64; 4],
-    /// Whether it stands for a crowd: it need not be found, and what finds it is not counted.
+    /// Whether the box stands for a crowd: it need not be found, and what finds it is not counted.
     pub crowd: bool,
 }
 
@@ -36,27 +36,27 @@ pub struct Detection {
     pub class: usize,
     /// Left, top, width and height.
     pub bbox: [f64; 4],
-    /// How sure the model is.
+    /// Score: how sure the model is.
     pub score: f64,
 }
 
-/// What a model finds on some images, and what there is.
+/// Detections of a model on some images, and the true boxes.
 #[derive(Debug, Clone, Copy)]
 pub struct BoxPredictions<'a> {
     /// Name of each class.
     pub names: &'a [String],
-    /// How many images there are, those without boxes too. Of equal scores those of the first
-    /// image count as higher; pycocotools has the images by rising id.
+    /// Number of images, those without boxes too. Of equal scores those of the first image count as
+    /// higher; pycocotools has the images by rising id.
     pub images: usize,
-    /// What there is.
+    /// True boxes.
     pub truths: &'a [Truth],
-    /// What the model finds.
+    /// Detections of the model.
     pub detections: &'a [Detection],
     /// The patient of each image, so that intervals resample patients.
     pub patients: Option<&'a [String]>,
 }
 
-/// A class and its `[recall, precision]`; none of a class without boxes.
+/// Curve of a class, its name and its `[recall, precision]`; none of a class without boxes.
 pub type ClassCurve = (String, Option<Vec<[f64; 2]>>);
 
 /// The figures of a class.
@@ -76,22 +76,22 @@ pub struct ClassAp<T> {
 /// that overlaps most among those that are free. Classes without a box are left out of the means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectMeasures<T> {
-    /// Mean over the classes and over IoU .50:.05:.95; `stats[0]` of `pycocotools.COCOeval`.
+    /// Mean AP over the classes and over IoU .50:.05:.95; `stats[0]` of `pycocotools.COCOeval`.
     pub ap: T,
-    /// Mean over the classes at IoU .5; `stats[1]`.
+    /// Mean AP over the classes at IoU .5; `stats[1]`.
     pub ap50: T,
-    /// Mean over the classes at IoU .75; `stats[2]`.
+    /// Mean AP over the classes at IoU .75; `stats[2]`.
     pub ap75: T,
-    /// Each class.
+    /// Figures of each class.
     pub per_class: PerLabel<ClassAp<T>>,
-    /// As `ap50` with the 11 recalls of VOC 2007 in place of 101.
+    /// Mean AP as `ap50` with the 11 recalls of VOC 2007 in place of 101.
     pub voc07_ap50: T,
-    /// As `ap50` with the area below the curve, as VOC from 2010 on.
+    /// Mean AP as `ap50` with the area below the curve, as VOC from 2010 on.
     pub voc10_ap50: T,
 }
 
 impl<T: Copy> DetectMeasures<T> {
-    /// From `ap` and `ap50` of each class, then the means in the order of the fields.
+    /// The measures from `ap` and `ap50` of each class, then the means in the order of the fields.
     fn from_values(names: &[String], values: Vec<T>) -> Self {
         let (classes, means) = values.split_at(2 * names.len());
         let classes = classes.as_chunks::<2>().0.iter().map(|&[ap, ap50]| ClassAp { ap, ap50 });
@@ -102,17 +102,18 @@ impl<T: Copy> DetectMeasures<T> {
     }
 }
 
-/// A detection task, measured.
+/// Scores of a detection task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectScores {
-    /// Images, with boxes or without.
+    /// Number of images, with boxes or without.
     pub images: usize,
-    /// Boxes of each class that are to be found.
+    /// Number of boxes of each class that are to be found.
     pub boxes: PerLabel<u64>,
-    /// Patients with boxes of each class; in no file, so that none are known of scores that were read.
+    /// Number of patients with boxes of each class; in no file, so that none are known of scores that
+    /// were read.
     #[serde(skip)]
     pub patients: Vec<u64>,
-    /// Boxes that the model found, rightly or not.
+    /// Number of boxes that the model found, rightly or not.
     pub detections: usize,
     /// The figures.
     #[serde(flatten)]
@@ -160,15 +161,15 @@ impl BoxPredictions<'_> {
         })
     }
 
-    /// Patients with boxes of a class.
+    /// Number of patients with boxes of a class.
     fn patients_with(&self, class: usize) -> u64 {
         let boxes = self.truths.iter().filter(|truth| truth.class == class && !truth.crowd);
         let images: std::collections::BTreeSet<usize> = boxes.map(|truth| truth.image).collect();
         patients(self.patients, images.into_iter())
     }
 
-    /// `[recall, precision]` of each class at IoU .5 by rising recall, a precision being the best one at that recall
-    /// or a greater one; none of a class without boxes.
+    /// Curves `[recall, precision]` of each class at IoU .5 by rising recall, a precision being the best one at that
+    /// recall or a greater one; none of a class without boxes.
     ///
     /// # Errors
     /// As [`BoxPredictions::scores`].

@@ -8,13 +8,13 @@ use mtpret_engine::{
 
 /// Side of the square anchor of each level, P2 to P6, in pixels.
 const SIDES: [f32; 5] = [32.0, 64.0, 128.0, 256.0, 512.0];
-/// Height over width of the anchors at a place.
+/// Ratios of height to width of the anchors at a place.
 const RATIOS: [f32; 3] = [0.5, 1.0, 2.0];
-/// Anchors at a place of a map.
+/// Number of anchors at a place of a map.
 pub const ANCHORS: usize = RATIOS.len();
 
-/// Anchors of an image of `size` (height, width) on all levels, each map half as large as the one before,
-/// rounded up.
+/// Number of anchors of an image of `size` (height, width) on all levels, each map half as large as the
+/// one before, rounded up.
 pub fn count(size: [usize; 2]) -> usize {
     let places = |level: u32| size.iter().map(|side| side.div_ceil(1 << level)).product::<usize>();
     ANCHORS * (2..7).map(places).sum::<usize>()
@@ -29,15 +29,15 @@ pub fn corners(level: usize, places: [usize; 2], size: [usize; 2]) -> Vec<f64> {
 
 /// The anchors of every level, on the device.
 pub struct Anchors {
-    /// Of each level, `[1, H·W·A, 4]`, by (y, x, anchor).
+    /// Anchors of each level, `[1, H·W·A, 4]`, by (y, x, anchor).
     pub levels: [Tensor; 5],
-    /// Those of all levels one after the other, `[1, A, 4]`.
+    /// Anchors of all levels one after the other, `[1, A, 4]`.
     pub all: Tensor,
 }
 
 impl Anchors {
-    /// For maps of `[H, W]` places each, of an image of `size` (height, width), as torchvision's
-    /// `AnchorGenerator`.
+    /// Uploads the anchors for maps of `[H, W]` places each, of an image of `size` (height, width),
+    /// as torchvision's `AnchorGenerator`.
     ///
     /// # Errors
     /// Too little device memory.
@@ -53,7 +53,7 @@ impl Anchors {
     }
 }
 
-/// As [`corners`], of anchors whose square one has this side.
+/// Corners as [`corners`] gives them, of anchors whose square one has this side.
 fn of_map(side: f32, [h, w]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f64> {
     let shapes = RATIOS.map(|ratio| {
         let (tall, wide) = (side * ratio.sqrt(), side * (1.0 / ratio.sqrt()));

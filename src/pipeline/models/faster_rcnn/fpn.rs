@@ -13,10 +13,11 @@ use mtpret_engine::{
     tensor::{Init, Scope},
 };
 
-/// Channels of every map of the pyramid.
+/// Number of channels of every map of the pyramid.
 pub const CHANNELS: usize = 256;
 
-/// C2 … C5 → P2 … P6: 1 × 1 convolutions, sums from the top down, 3 × 3 convolutions.
+/// Feature pyramid, C2 … C5 → P2 … P6: 1 × 1 convolutions, sums from the top down, 3 × 3
+/// convolutions.
 pub struct Pyramid {
     inner: [Conv2d; 4],
     layer: [Conv2d; 4],
@@ -36,7 +37,8 @@ impl Pyramid {
         let layer = |i: usize| conv("layer_blocks", i, CHANNELS, 3);
         Self { inner: std::array::from_fn(inner), layer: std::array::from_fn(layer) }
     }
-    /// `[N, H, W, C]` of four levels → `[N, H, W, 256]` of five; P6 is every second place of P5.
+    /// Computes `[N, H, W, C]` of four levels → `[N, H, W, 256]` of five; P6 is every second place
+    /// of P5.
     ///
     /// # Errors
     /// Maps of other channels.

@@ -32,7 +32,7 @@ pub struct FasterRcnn {
 }
 
 impl FasterRcnn {
-    /// What its losses are called, in their order.
+    /// Names of the losses, in their order.
     pub const LOSSES: [&'static str; 4] = ["objectness", "rpn_box", "class", "box"];
     /// Declares `backbone.fpn`, `rpn` and `roi_heads` in `scope`. `classes` counts the background.
     pub fn new(
@@ -49,7 +49,8 @@ impl FasterRcnn {
             options,
         }
     }
-    /// The losses of objectness, of proposals, of classes and of boxes, each `[1]`, of images `[N, H, W, 3]`. Films without boxes are background; their boxes teach nothing.
+    /// Computes the losses of objectness, of proposals, of classes and of boxes, each `[1]`, of images `[N, H, W, 3]`.
+    /// Films without boxes are background; their boxes teach nothing.
     ///
     /// # Errors
     /// Shapes that do not fit, or a request beyond the adapter's limits.
@@ -78,7 +79,7 @@ impl FasterRcnn {
             self.roi_heads.losses(tape, &pyramid, candidates, truth, size, step)?;
         Ok([objectness, rpn_box, class, boxes])
     }
-    /// Detections in images `[N, H, W, 3]` that films of these extents `[N, 2]` fill.
+    /// Computes the detections in images `[N, H, W, 3]` that films of these extents `[N, 2]` fill.
     ///
     /// # Errors
     /// A request beyond the adapter's limits.

@@ -1,4 +1,4 @@
-//! The box head: what a proposal is, and where exactly.
+//! Box head: the class of a proposal, and its exact box.
 
 use super::{Boxes, Detections, FasterRcnnOptions, fpn::CHANNELS};
 use crate::Result;
@@ -28,28 +28,28 @@ use mtpret_engine::{
     tensor::{Array, Scope, Tensor},
 };
 
-/// Which proposals stand for a true box.
+/// Matcher of proposals to true boxes.
 const MATCH: MatchBoxes = MatchBoxes { high: 0.5, low: 0.5, low_quality: false };
-/// How deltas move a proposal.
+/// Coder of deltas that move a proposal.
 pub const CODER: BoxCoder = BoxCoder { weights: [10.0, 10.0, 5.0, 5.0] };
-/// Detections that are kept at all: by their score, and by their sides in pixels.
+/// Filter of detections that are kept at all: by their score, and by their sides in pixels.
 pub const DETECTED: ClipBoxes = ClipBoxes { least_score: 0.05, least_side: 1e-2 };
-/// Which detections of a class are one too many.
+/// Suppression of detections of a class that are one too many.
 pub const NMS: Nms = Nms { threshold: 0.5 };
-/// Detections of an image.
+/// Number of detections of an image.
 pub const MOST: usize = 100;
-/// Bins of a proposal's features along each axis.
+/// Number of bins of a proposal's features along each axis.
 pub const BINS: usize = 7;
 /// Width of the two hidden layers.
 const HIDDEN: usize = 1024;
 
-/// Two hidden layers on a proposal's features, then a class and, for each class, a box.
+/// Box head: two hidden layers on a proposal's features, then a class and, for each class, a box.
 pub struct RoiHeads {
     fc6: Linear,
     fc7: Linear,
     cls_score: Linear,
     bbox_pred: Linear,
-    /// Classes with the background, which is 0.
+    /// Number of classes with the background, which is 0.
     classes: usize,
     options: FasterRcnnOptions,
 }
@@ -67,8 +67,8 @@ impl RoiHeads {
             options,
         }
     }
-    /// Class logits `[N·S, C]` and deltas `[N·S, C, 4]` of boxes `[N, S, 4]`, each read from the map
-    /// of its size.
+    /// Computes class logits `[N·S, C]` and deltas `[N·S, C, 4]` of boxes `[N, S, 4]`, each read
+    /// from the map of its size.
     fn forward(
         &self,
         tape: &Tape,
@@ -89,8 +89,8 @@ impl RoiHeads {
         let deltas = tape.reshape(&deltas, &[rows, self.classes, 4]);
         Ok([self.cls_score.forward(tape, &x)?, deltas])
     }
-    /// The losses of classes and of boxes, each `[1]`, on `given` boxes `[N, R, 4]`, or on boxes drawn
-    /// of `proposals` and true boxes together.
+    /// Computes the losses of classes and of boxes, each `[1]`, on `given` boxes `[N, R, 4]`, or on
+    /// boxes drawn of `proposals` and true boxes together.
     ///
     /// # Errors
     /// True boxes of another number of images, or a request beyond the adapter's limits.
@@ -127,7 +127,7 @@ impl RoiHeads {
         let [logits, deltas] = self.forward(tape, pyramid, &rois, size)?;
         let labels = tape.input(&labelled.labels);
         let class = tape.apply(CrossEntropy, [&logits, &labels])?;
-        // Of every box the deltas of its own class.
+        // The deltas of every box's own class.
         let deltas = tape.apply(Gather, [&deltas, &labels])?;
         let targets = tape.input(&targets.reshape(&deltas.value.shape));
         let weights = tape.input(&labelled.weights);
@@ -135,7 +135,8 @@ impl RoiHeads {
         let deltas = tape.apply(smooth, [&deltas, &targets, &weights])?;
         Ok([class, deltas])
     }
-    /// What `proposals` `[N, P, 4]` (P a multiple of 4) hold, on films of these extents.
+    /// Computes the detections of `proposals` `[N, P, 4]` (P a multiple of 4), on films of these
+    /// extents.
     ///
     /// # Errors
     /// A request beyond the adapter's limits.
@@ -178,7 +179,8 @@ impl RoiHeads {
     }
 }
 
-/// From which of four maps of these heights a box of an image of this `height` is read, and how.
+/// Assignment of boxes of an image of this `height` to four maps of these heights, and the RoIAlign
+/// that reads them.
 pub fn reading(
     options: &FasterRcnnOptions,
     heights: [usize; 4],
@@ -197,7 +199,7 @@ pub fn reading(
 
 /// The boxes that the head learns from.
 pub enum Candidates {
-    /// Boxes `[N, R, 4]`, all of them; zeros where there is none.
+    /// Given boxes `[N, R, 4]`, all of them; zeros where there is none.
     Given(Tensor),
     /// Proposals `[N, P, 4]`, to be drawn from together with the true boxes.
     Proposed(Tensor),

@@ -1,4 +1,4 @@
-//! Region proposal network (Ren et al. 2015): which anchors hold something, and where it lies.
+//! Region proposal network (Ren et al. 2015): the anchors that hold something, and where it lies.
 
 use super::{
     Boxes, FasterRcnnOptions,
@@ -29,27 +29,27 @@ use mtpret_engine::{
     tensor::{Init, Scope, Tensor},
 };
 
-/// Which anchors stand for a true box.
+/// Matcher of anchors to true boxes.
 const MATCH: MatchBoxes = MatchBoxes { high: 0.7, low: 0.3, low_quality: true };
-/// The anchors of an image to learn from.
+/// Sampler of an image's anchors to learn from.
 const SAMPLE: SampleBoxes = SampleBoxes { size: 256, positives: 128, stream: 0 };
-/// How deltas move an anchor.
+/// Coder of deltas that move an anchor.
 pub const CODER: BoxCoder = BoxCoder { weights: [1.0; 4] };
-/// Which proposals of a level are one too many.
+/// Suppression of proposals of a level that are one too many.
 pub const NMS: Nms = Nms { threshold: 0.7 };
 
-/// The head that all levels share.
+/// Head of the region proposal network, which all levels share.
 pub struct Rpn {
     conv: Conv2d,
     cls_logits: Conv2d,
     bbox_pred: Conv2d,
 }
 
-/// What the head says of every anchor, level by level.
+/// Scores and deltas of every anchor, level by level.
 pub struct Scored {
-    /// How likely an anchor holds something, `[N, H, W, A]`.
+    /// Logits of an anchor that holds something, `[N, H, W, A]`.
     logits: [Var; 5],
-    /// From the anchor to the box, `[N, H, W, 4·A]`.
+    /// Deltas from the anchor to the box, `[N, H, W, 4·A]`.
     deltas: [Var; 5],
     anchors: Anchors,
 }
@@ -87,7 +87,8 @@ impl Rpn {
 }
 
 impl Scored {
-    /// The losses of objectness and of boxes, each `[1]`, on `given` anchors or on such as are drawn.
+    /// Computes the losses of objectness and of boxes, each `[1]`, on `given` anchors or on such as
+    /// are drawn.
     ///
     /// # Errors
     /// True boxes of another number of images.
@@ -126,7 +127,8 @@ impl Scored {
         let boxes = tape.apply(SmoothL1 { beta }, [&deltas, &targets, &weights])?;
         Ok([objectness, boxes])
     }
-    /// The best boxes `[N, P, 4]` within the films, at most `most`; zeros where there are fewer.
+    /// Selects the best boxes `[N, P, 4]` within the films, at most `most`; zeros where there are
+    /// fewer.
     ///
     /// Of every level the `per_level` anchors with the highest logits are moved by their deltas and
     /// clipped, and what overlaps a better one of its level is dropped.

@@ -101,7 +101,7 @@ pub fn parse<T: Stage>(text: &str, place: impl Into<Place>, overrides: &[String]
 /// # Errors
 /// A value that TOML cannot express: a path that is not UTF-8, an integer above `i64::MAX`.
 pub fn resolved<T: Serialize>(value: &T) -> Result<String> {
-    toml::to_string(value).map_err(|fault| inexpressible("config.resolved.toml", &fault))
+    toml::to_string(value).map_err(|fault| inexpressible(RESOLVED, &fault))
 }
 
 fn inexpressible(place: &str, fault: &dyn fmt::Display) -> Error {
@@ -147,6 +147,9 @@ pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> R
     }
     fault.map_or(Ok(latest), |(_, fault)| Err(fault))
 }
+
+/// The file of a run that holds its whole configuration.
+pub const RESOLVED: &str = "config.resolved.toml";
 
 /// Keys of paths.
 const PATHS: [&str; 11] = [
@@ -214,19 +217,28 @@ fn read(path: &Path) -> Result<Cow<'static, str>> {
         Ok(text) => Ok(text.into()),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
             let embedded = path.to_str().and_then(builtin).map(Cow::from);
-            embedded.ok_or_else(|| {
-                let names = BUILTIN.map(|(name, _)| name).join(", ");
-                Error::io(path, fault, format!("name a file, or an embedded one: {names}"))
+            embedded.ok_or_else(|| match path.file_name().is_some_and(|name| name == RESOLVED) {
+                true => Error::io(path, fault, "name the folder of a run"),
+                false => {
+                    let names = BUILTIN.map(|(name, _)| name).join(", ");
+                    Error::io(path, fault, format!("name a file, or an embedded one: {names}"))
+                }
             })
         }
         Err(fault) => Err(Error::io(path, fault, "name a readable UTF-8 text file")),
     }
 }
 
-/// The fault that serde found, with the line where `text` is given.
+/// The fault that serde found, with the line and its key where `text` is given.
 fn explain(fault: &toml::de::Error, place: &Place, text: Option<&str>) -> Error {
     let place = match text.zip(fault.span()) {
-        Some((text, span)) => on_line(place, line(text, span.start)),
+        Some((text, span)) => {
+            let before = text.get(..span.start).and_then(|before| before.rsplit('\n').next());
+            let key = before.and_then(|start| start.rsplit_once('=')).map(|(key, _)| key.trim());
+            let place = on_line(place, line(text, span.start));
+            key.filter(|_| place.item.is_none())
+                .map_or(place.clone(), |key| place.clone().item(key))
+        }
         None => place.clone(),
     };
     let message = fault.message();
@@ -276,6 +288,11 @@ fn expectation(message: &str) -> [String; 2] {
     };
     let kind = ["invalid type: ", "invalid value: "];
     let found = kind.iter().find_map(|kind| found.strip_prefix(kind)).unwrap_or(found);
+    let expected = match expected {
+        "usize" | "u64" | "u32" | "i64" => "a whole number",
+        "f64" | "f32" => "a number",
+        other => other,
+    };
     [expected.to_owned(), found.to_owned()]
 }
 
@@ -283,8 +300,12 @@ fn expectation(message: &str) -> [String; 2] {
 fn locate(error: Error, place: &Place, text: &str, overrides: &[String]) -> Error {
     let Error::Config(mut fault) = error else { return error };
     let key = fault.place.item.take().unwrap_or_default();
+    // A fault may lie within what an override gave as a whole: `tasks.0` of `tasks=["x"]`.
+    let within = |name: &str| {
+        key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     let sets_key =
-        |pair: &&String| pair.split_once('=').is_some_and(|(name, _)| name.trim() == key);
+        |pair: &&String| pair.split_once('=').is_some_and(|(name, _)| within(name.trim()));
     fault.place = match overrides.iter().rev().find(sets_key) {
         Some(pair) => format!("override {pair}").into(),
         None => {

@@ -37,7 +37,7 @@ const BATCHES: u64 = 2;
 pub struct DryRun {
     /// The stage or the task.
     pub name: String,
-    /// FirstBatches of an epoch.
+    /// Films of an epoch.
     pub films: usize,
     /// Steps of an epoch, or of a visit.
     pub steps: u64,
@@ -255,7 +255,7 @@ pub fn multitask(gpu: &Device, config: &Multitask) -> Result<Vec<DryRun>> {
         let (visit, rounds) = (config.visit.steps(films.epoch), config.rounds as u64);
         let epochs = films.epochs(gpu, step_seconds(stepper, &films.batches)?);
         let [decoded, kept] = epochs.map(|seconds| seconds / films.epoch as f64);
-        // FirstBatches are decoded in the first epoch, which may take several visits or end within the first.
+        // Films are decoded in the first epoch, which may take several visits or end within the first.
         let seconds = |steps: u64| {
             let fresh = steps.min(films.epoch);
             fresh as f64 * decoded + (steps - fresh) as f64 * kept

@@ -1,8 +1,9 @@
-//! What comes of runs: predictions, pages, bundles, weights.
+//! Results of runs: predictions, pages, bundles, weights.
 
 mod bundle;
 pub mod chromium;
 mod explain;
+mod outputs;
 mod pages;
 mod predict;
 mod runs;

@@ -1,4 +1,4 @@
-//! What a run began with, and a folder that two would write to.
+//! Settings that a run began with, and a folder that two would write to.
 
 use crate::commands::{PROGRAM, Place, Running, ended, refused, succeeded};
 use mtpret_engine::{

@@ -1,4 +1,4 @@
-//! `--dry-run`: what a stage will take, before it does.
+//! `--dry-run`: the estimate of what a stage will take, before it does.
 
 use crate::commands::{Place, succeeded, training::kinds};
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};

@@ -1,4 +1,4 @@
-//! What goes wrong in practice, and what is said about it.
+//! Faults that happen in practice, and what is said about them.
 
 use crate::commands::{Place, Running, is_whole, refused, succeeded};
 use safetensors::{Dtype, tensor::TensorView};

@@ -1,3 +1,5 @@
+//! Decoding of image files: grey values, formats told by content, damage refused; and resizing.
+
 use std::{io::Cursor, path::Path};
 
 use crate::films::{data_error, film, sample_jpeg};

@@ -1,3 +1,5 @@
+//! Real films and data sets, where the machine has them.
+
 use std::path::{Path, PathBuf};
 
 use crate::films::{data_error, real, shared_patients};

@@ -1,4 +1,4 @@
-//! What grey DICOM films are shown as, on every combination of what their headers say, held to PS3.3 written out in f64 here.
+//! Greys that DICOM films are shown as, on every combination of what their headers say, held to PS3.3 written out in f64 here.
 
 use dicom_core::{DataElement, PrimitiveValue, VR, value::DataSetSequence};
 use dicom_dictionary_std::tags;

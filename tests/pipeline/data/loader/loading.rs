@@ -1,3 +1,5 @@
+//! Batches of the loader: their films, their order, and what it does with bad films.
+
 use std::path::Path;
 
 use crate::films::film;

@@ -4,3 +4,4 @@ mod cells;
 mod encodings;
 mod kaggle;
 mod named;
+mod odd;

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{Error, Result, commands::watch};
 use mtpret_engine::{
+    autotune::matrices,
     file,
     gpu::{copy_gbps, fma_gflops},
 };
@@ -102,6 +103,8 @@ pub(super) fn run(args: &Args, out: &Path) -> Result<()> {
     let begun = Instant::now();
     fs::create_dir_all(out).map_err(|e| Error::io(out, e, "name another folder"))?;
     let device = args.device.open()?;
+    // Some of the steps are in f16, whatever was asked for.
+    matrices::prove(&device, true)?;
     let info = device.info().clone();
     let ceiling = Ceiling { gflops: fma_gflops(&device)?, gbps: copy_gbps(&device)? };
     let mut results = AdapterFigures {

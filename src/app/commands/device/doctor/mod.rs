@@ -4,16 +4,16 @@ mod judge;
 mod page;
 
 use self::judge::judge;
-use super::problems::random;
-use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Discretion};
+use crate::{Error, Result, commands::options::AdapterArgs, report::discretion::Discretion};
 use mtpret_engine::{
     file,
     gpu::{
-        DeviceOptions, Gpu, Matrices, Recording, Variant, adapters, compiler, copy_gbps,
-        fma_gflops, lists_matrices, time,
+        DeviceOptions, Gpu, Matrices, MatrixUnits, Recording, Variant, adapters, compiler,
+        copy_gbps, fma_gflops, time,
     },
     ops::{Op, SUITES, conv2d::Conv2d, linear::Linear},
 };
+use mtpret_pipeline::train::estimate::kernels::random;
 use serde::Serialize;
 use std::{io::Write, path::PathBuf};
 
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: AdapterArgs,
 }
 
 /// Seeds of a case's inputs with the driver's checks off and on.
@@ -75,7 +75,8 @@ struct Limits {
     immediate_bytes: u32,
 }
 
-/// What the adapter offers; the engine uses immediates and, where there are any, subgroups and, if asked to, matrices.
+/// What the adapter offers; the engine uses immediates and, where there are any, subgroups and matrices, those of f16 for features
+/// of f16.
 #[derive(Serialize)]
 struct Features {
     immediates: bool,
@@ -84,8 +85,8 @@ struct Features {
     subgroup_max: u32,
     f16: bool,
     timestamps: bool,
-    /// 8 × 8 of f32, by 32 lanes.
-    matrices: bool,
+    /// Which a subgroup multiplies at once, `16 × 16 of f16`.
+    matrices: String,
 }
 
 #[derive(Serialize)]
@@ -165,7 +166,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let Some(file) = &args.html {
         let page = page::page(&found).discreet(&Discretion::new(false)).to_html();
-        file::replace(file, |f| f.write_all(page.as_bytes()))?;
+        file::put(file, |f| f.write_all(page.as_bytes()))?;
     }
     verdict(&found)
 }
@@ -209,7 +210,7 @@ fn describe(number: usize, adapter: &wgpu::Adapter) -> Adapter {
             subgroup_max: info.subgroup_max_size,
             f16: offers(wgpu::Features::SHADER_F16),
             timestamps: offers(wgpu::Features::TIMESTAMP_QUERY),
-            matrices: lists_matrices(adapter),
+            matrices: MatrixUnits::listed(adapter).to_string(),
         },
         health: None,
         refused: None,
@@ -226,7 +227,7 @@ fn heading(a: &Adapter) -> String {
     let mut text = format!(
         "{:<2} {}\n   {} · {} {} · {}\n   limits     buffer {} MiB, binding {} MiB, {} storage buffers, \
          workgroup {} KiB and {} invocations, immediates {} bytes\n   features   immediates {}, \
-         subgroups {subgroups}, 8 × 8 matrices {}; not used: f16 {}, timestamps {}\n",
+         subgroups {subgroups}, matrices {}, f16 {}, timestamps {}\n",
         a.number,
         a.name,
         a.backend,
@@ -240,7 +241,7 @@ fn heading(a: &Adapter) -> String {
         l.workgroup_invocations,
         l.immediate_bytes,
         yes(f.immediates),
-        yes(f.matrices),
+        f.matrices,
         yes(f.f16),
         yes(f.timestamps)
     );

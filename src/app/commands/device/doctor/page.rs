@@ -100,7 +100,8 @@ fn about(adapter: &Adapter) -> Vec<Block> {
             pair("workgroups along an axis", l.workgroups_per_dimension.to_string()),
             pair("immediates", format!("{}, {} bytes", yes(f.immediates), l.immediate_bytes)),
             pair("subgroups", subgroups),
-            pair("f16 in kernels", format!("{}, not used", yes(f.f16))),
+            pair("f16 in kernels", yes(f.f16)),
+            pair("matrices that a subgroup multiplies at once", f.matrices.as_str()),
             pair("clock for kernels", yes(f.timestamps)),
         ]),
     ]

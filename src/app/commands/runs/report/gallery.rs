@@ -1,4 +1,4 @@
-//! FilmTable that a run fares best and worst on, with what it sees in them.
+//! Films that a run fares best and worst on, with what it sees in them.
 
 use super::{predicted::Predicted, record::Finished};
 use crate::{

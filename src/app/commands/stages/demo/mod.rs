@@ -56,7 +56,7 @@ pub struct Args {
     /// Folder of the run [default: the first free of runs/demo, runs/demo-2, …].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Go on with a demo that was interrupted.
+    /// Resume a demo that was interrupted.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "run"])]
     resume: Option<PathBuf>,
     /// Go on although films, settings or the machine are not what the demo began with; what differs is said.
@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
     let settings = args.settings.overrides();
     let watch = Console::new(args.settings.json);
     watch.listen()?;
-    let gpu = args.settings.device.open()?;
+    let gpu = args.settings.device.open_for_training()?;
     let (mut config, run) = match &args.resume {
         Some(folder) => {
             let config = config::load(&folder.join("config.resolved.toml"), &settings)?;
@@ -322,6 +322,7 @@ fn pictures(config: &Demo, run: &Run, device: &DeviceArgs) -> Result<Pictures> {
             random: false,
             cell: 240,
             output: Some(run.folder.join(format!("explain-{}", legal(task)))),
+            with_ids: false,
             device: device.clone(),
         })
     };

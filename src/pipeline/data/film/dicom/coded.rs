@@ -2,14 +2,17 @@
 
 use crate::data::film::image::Misfit;
 
-/// Tiles that a JPEG 2000 stream may have: each takes kilobytes before a pixel of it is decoded.
+/// Largest number of tiles of a JPEG 2000 stream: each takes kilobytes before a pixel of it is
+/// decoded.
 const TILES: usize = 16_384;
-/// Pixels of the smallest block that JPEG 2000 codes at once, of a picture that is not small.
+/// Number of pixels of the smallest block that JPEG 2000 codes at once, of a picture that is not
+/// small.
 const BLOCK: u32 = 8;
-/// Pixels up to which a picture is small.
+/// Number of pixels up to which a picture is small.
 const SMALL: usize = 1 << 20;
 
-/// What a JPEG, JPEG-LS or JPEG 2000 stream says of itself before anything is decoded.
+/// Header of a JPEG, JPEG-LS or JPEG 2000 stream: what it says of itself before anything is
+/// decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::data) struct Coded {
     pub width: usize,
@@ -17,14 +20,16 @@ pub(in crate::data) struct Coded {
     pub channels: usize,
     /// Bits of a number.
     pub precision: u32,
-    /// By cosines: a decoder makes RGB of its three channels; any other keeps what they are.
+    /// Whether it is coded by cosines: a decoder makes RGB of its three channels; any other keeps
+    /// what they are.
     pub cosine: bool,
-    /// All scans lie in memory at once.
+    /// Whether all scans lie in memory at once.
     pub progressive: bool,
 }
 
 impl Coded {
-    /// That of a stream: one larger than its DICOM header would be decoded into memory that nobody agreed to.
+    /// Reads the header of a stream: one larger than its DICOM header would be decoded into memory that
+    /// nobody agreed to.
     pub fn of(stream: &[u8]) -> Option<Self> {
         let byte = |at: usize| stream.get(at).copied().map(usize::from);
         let short = |at: usize| Some(byte(at)? << 8 | byte(at + 1)?);
@@ -76,7 +81,7 @@ fn long(stream: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_be_bytes(stream.get(at..at + 4)?.try_into().ok()?) as usize)
 }
 
-/// Where JPEG 2000's code stream begins, which may lie in boxes (JP2).
+/// The code stream of JPEG 2000 in a stream, where it may lie in boxes (JP2).
 fn code_stream(stream: &[u8]) -> Option<&[u8]> {
     const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
     if stream.starts_with(&START) {

@@ -1,5 +1,5 @@
 //! The elements of a DICOM data set where they lie in the file: nothing is copied, and no length is believed before it ends
-//! within the bytes at hand. ElementMap that no film needs are passed over.
+//! within the bytes at hand. Elements that no film needs are passed over.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use dicom_dictionary_std::tags;
 
 use crate::data::film::image::Misfit;
 
-/// ElementValue representations whose length has two bytes; all others, and those yet to come, have four (PS3.5 7.1.2).
+/// Value representations whose length has two bytes; all others, and those yet to come, have four (PS3.5 7.1.2).
 const SHORT: [&[u8; 2]; 21] = [
     b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN",
     b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
 ];
-/// Those whose length has four.
+/// Value representations whose length has four bytes.
 const LONG: [&[u8; 2]; 13] =
     [b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"];
-/// Those that are text.
+/// Value representations that are text.
 const TEXT: [&[u8; 2]; 9] = [b"CS", b"DS", b"IS", b"LO", b"LT", b"SH", b"ST", b"UC", b"UT"];
 /// Sequences that say how a film is shown.
 const SEQUENCES: [Tag; 6] = [
@@ -54,18 +54,18 @@ const KEPT: [Tag; 24] = [
     tags::PRESENTATION_LUT_SHAPE,
     tags::PIXEL_DATA,
 ];
-/// Items of sequences, and what ends one and all of them.
+/// Tags of a sequence's items, and of what ends one and all of them.
 const ITEM: Tag = Tag(0xfffe, 0xe000);
 const END_OF_ITEM: Tag = Tag(0xfffe, 0xe00d);
 const END_OF_SEQUENCE: Tag = Tag(0xfffe, 0xe0dd);
 /// A length that is told by a delimiter.
 const UNDEFINED: u32 = u32::MAX;
-/// Sequences in one another; real films have three or four.
+/// Largest depth of sequences in one another; real films have three or four.
 const DEPTH: usize = 64;
-/// Pieces that the pixels of one film may come in.
+/// Largest number of pieces that the pixels of one film may come in.
 const FRAGMENTS: usize = 1 << 20;
 
-/// What an element holds.
+/// Value of an element.
 #[derive(Debug, Clone)]
 pub(super) enum ElementValue<'a> {
     Bytes(&'a [u8]),
@@ -82,14 +82,14 @@ pub(super) struct DicomElement<'a> {
     pub value: ElementValue<'a>,
 }
 
-/// ElementMap of a data set or an item that matter here.
+/// The elements of a data set or an item that matter here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ElementMap<'a> {
     by_tag: BTreeMap<Tag, DicomElement<'a>>,
     big_endian: bool,
 }
 
-/// How a data set is written.
+/// Encoding of a data set's elements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Encoded {
     pub implicit: bool,
@@ -97,14 +97,14 @@ pub(super) struct Encoded {
 }
 
 impl<'a> ElementMap<'a> {
-    /// Those of the data set that `bytes` begin with, up to `last`, behind which nothing is looked at. Whether elements have
-    /// value representations is told by the first of them, since headers are known to lie.
+    /// Reads the elements of the data set that `bytes` begin with, up to `last`, behind which nothing is looked at.
+    /// Whether elements have value representations is told by the first of them, since headers are known to lie.
     pub fn read(bytes: &'a [u8], encoded: Encoded, last: Tag) -> Result<Self, Misfit> {
         let mut walk = Walk { bytes, at: 0, big_endian: encoded.big_endian };
         walk.elements(bytes.len(), encoded.implicit, 0, last)
     }
 
-    /// Those of group 2, which begin at `start`, and where they end.
+    /// Reads the elements of group 2, which begin at `start`; gives them and where they end.
     pub fn header(bytes: &'a [u8], start: usize) -> Result<(Self, usize), Misfit> {
         let mut walk = Walk { bytes, at: start, big_endian: false };
         let mut header = Self::default();
@@ -242,7 +242,7 @@ impl<'a> Walk<'a> {
         !known && (believed || !vr.iter().all(u8::is_ascii_uppercase))
     }
 
-    /// The elements from here to `end`, to a delimiter of items or to `last`.
+    /// Reads the elements from here to `end`, to a delimiter of items or to `last`.
     fn elements(
         &mut self,
         end: usize,
@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
         Ok(ElementHeader { tag, vr: vr.unwrap_or(*b"  "), length })
     }
 
-    /// The element here, if it is one that matters.
+    /// Reads the element here, if it is one that matters.
     fn element(
         &mut self,
         end: usize,
@@ -324,14 +324,14 @@ impl<'a> Walk<'a> {
         Ok(value)
     }
 
-    /// Where what is `length` bytes long and begins here ends.
+    /// Place where `length` bytes that begin here end.
     fn inside(&mut self, length: u32, end: usize) -> Result<usize, Misfit> {
         let begin = self.at;
         self.take(length, end)?;
         Ok(std::mem::replace(&mut self.at, begin))
     }
 
-    /// The first item of the sequence that begins here.
+    /// Reads the first item of the sequence that begins here.
     fn sequence(
         &mut self,
         length: u32,
@@ -368,7 +368,7 @@ impl<'a> Walk<'a> {
         Ok(first)
     }
 
-    /// The pieces of compressed pixels from here to their delimiter.
+    /// Reads the pieces of compressed pixels from here to their delimiter.
     fn fragments(&mut self, end: usize) -> Result<Vec<&'a [u8]>, Misfit> {
         let mut fragments = Vec::new();
         loop {
@@ -387,7 +387,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Behind every element.
+/// Tag behind that of every element.
 const LAST: Tag = Tag(u16::MAX, u16::MAX);
 
 fn cut() -> Misfit {

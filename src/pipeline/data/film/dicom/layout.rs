@@ -1,4 +1,4 @@
-//! How the numbers of a DICOM film lie in its words (PS3.3 C.7.6.3).
+//! Layout of a DICOM film's numbers in its words (PS3.3 C.7.6.3).
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 use super::elements::ElementMap;
 use crate::data::film::image::{Misfit, check_size};
 
-/// What the channels of a pixel are.
+/// Colour space of a pixel's channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
     Grey,
@@ -21,16 +21,16 @@ pub(super) struct PixelLayout {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
-    /// Bits of a word: 8 or 16.
+    /// Number of bits of a word: 8 or 16.
     pub allocated: u32,
-    /// Bits of a word that are its number's.
+    /// Number of a word's bits that are its number's.
     pub stored: u32,
-    /// The highest of them, counted from 0.
+    /// Highest of these bits, counted from 0.
     pub high: u32,
     pub signed: bool,
-    /// One channel after the other.
+    /// Whether one channel comes after the other.
     pub planar: bool,
-    /// `MONOCHROME1`, `RGB`.
+    /// Photometric interpretation, such as `MONOCHROME1`, `RGB`.
     pub interpretation: String,
 }
 
@@ -89,7 +89,8 @@ impl PixelLayout {
         self.width * self.height
     }
 
-    /// What its channels are; `coded`: as a decoder of another space than the header's may have left them.
+    /// The colour space of its channels; `coded`: as a decoder of another space than the header's may have
+    /// left them.
     pub fn colour(&self, coded: bool) -> Result<Colour, Misfit> {
         match (self.interpretation.as_str(), self.channels) {
             ("MONOCHROME1" | "MONOCHROME2", 1) => Ok(Colour::Grey),
@@ -110,7 +111,7 @@ fn without(name: &str) -> Misfit {
     Misfit::new("an image", format!("a DICOM object without {name}"))
 }
 
-/// A number that no film can do without.
+/// The number of an element that no film can do without.
 fn needed(elements: &ElementMap, tag: Tag, name: &str) -> Result<u32, Misfit> {
     let number = elements.whole(tag, name)?.ok_or_else(|| without(name))?;
     let misfit = |_| Misfit::new(format!("a number as {name}"), number.to_string());

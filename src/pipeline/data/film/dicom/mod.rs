@@ -1,4 +1,5 @@
-//! DICOM: the one frame of a radiograph, as it is stored and as it is meant to be seen (PS3.3 C.7.6.3, C.11).
+//! DICOM films: the one frame of a radiograph, as it is stored and as it is meant to be seen (PS3.3 C.7.6.3,
+//! C.11).
 
 mod coded;
 mod elements;
@@ -29,25 +30,26 @@ use object::DicomFile;
 use view::GreyView;
 use words::Words;
 
-/// Bytes a pixel that decoding takes: the stream, its decoder's numbers, the words, the film, and that once more if it is turned.
+/// Number of bytes a pixel that decoding takes: the stream, its decoder's numbers, the words, the film, and that once
+/// more if it is turned.
 const NEEDED: usize = 16;
 
 /// The pixels of a DICOM file as they are stored, before anything is done for the eye.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// Pixels a row.
+    /// Number of pixels a row.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
-    /// Numbers of a pixel: 1 of grey, 3 of colour.
+    /// Number of channels: 1 of grey, 3 of colour.
     pub channels: usize,
     /// `height * width * channels` numbers, those of a pixel together; bits that are not stored are cut off, signs extended.
     pub samples: Vec<i32>,
-    /// `MONOCHROME1` (white is 0), `MONOCHROME2`, `RGB` or `YBR_FULL`.
+    /// Photometric interpretation: `MONOCHROME1` (white is 0), `MONOCHROME2`, `RGB` or `YBR_FULL`.
     pub interpretation: String,
     /// The UID of the transfer syntax.
     pub transfer_syntax: String,
-    /// Bits of a number.
+    /// Number of bits of a number.
     pub bits: u16,
 }
 
@@ -82,7 +84,7 @@ pub(in crate::data) fn patient(path: &Path) -> Option<String> {
     (!id.is_empty()).then(|| id.to_string())
 }
 
-/// Width and height that the first bytes of a file tell.
+/// Width and height in the header, from the first bytes of a file.
 pub(in crate::data) fn size(start: &[u8]) -> Option<[usize; 2]> {
     object::size(start)
 }
@@ -93,7 +95,7 @@ impl Stored {
         words::name(&self.transfer_syntax)
     }
 
-    /// The pixels of a DICOM file.
+    /// Reads the pixels of a DICOM file.
     ///
     /// # Errors
     /// [`crate::Error::Data`] if it is no DICOM, damaged, or encoded in a way that no library here decodes.
@@ -114,7 +116,8 @@ struct Opened<'a> {
     share: Share,
 }
 
-/// What `of` makes of a file's pixels, which are decoded once their size is known to be harmless.
+/// Decodes a file's pixels, once their size is known to be harmless, and gives what `of` makes of
+/// them.
 fn open<T>(bytes: &[u8], of: impl FnOnce(Opened) -> Result<T, Misfit>) -> Result<T, Misfit> {
     let file = DicomFile::open(bytes)?;
     let elements = file.elements()?;
@@ -127,7 +130,7 @@ fn open<T>(bytes: &[u8], of: impl FnOnce(Opened) -> Result<T, Misfit>) -> Result
     of(Opened { elements, layout, words, syntax, share })
 }
 
-/// A DICOM file as a grey film on 0-255, with 0 black, as [`GreyView`] says.
+/// Decodes a DICOM file to a grey film on 0-255, with 0 black, as [`GreyView`] says.
 pub(in crate::data) fn film(bytes: &[u8]) -> Result<Decoded, Misfit> {
     open(bytes, |Opened { elements, layout, words, share, .. }| {
         let PixelLayout { width, height, .. } = layout;

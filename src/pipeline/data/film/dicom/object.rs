@@ -1,4 +1,4 @@
-//! A DICOM file: its transfer syntax and its elements, with or without preamble and header.
+//! DICOM files: the transfer syntax and the elements of one, with or without preamble and header.
 
 use std::{borrow::Cow, io::Read};
 
@@ -14,22 +14,23 @@ use super::{
 };
 use crate::data::film::image::Misfit;
 
-/// Little endian with value representations, nothing compressed.
+/// Transfer syntax: little endian with value representations, nothing compressed.
 pub(super) const PLAIN: &str = "1.2.840.10008.1.2.1";
-/// The same without value representations.
+/// Transfer syntax: little endian without value representations.
 const IMPLICIT: &str = "1.2.840.10008.1.2";
-/// High bytes first.
+/// Transfer syntax: high bytes first.
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
-/// [`PLAIN`] behind zlib's deflate.
+/// Transfer syntax: [`PLAIN`] behind zlib's deflate.
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
-/// Bytes that a deflated file may grow to: those of the largest film with 16 bits a pixel, and its words.
+/// Number of bytes that a deflated file may grow to: those of the largest film with 16 bits a pixel, and
+/// its words.
 const INFLATED: usize = 2 * crate::data::MAX_PIXELS + (16 << 20);
-/// Where the elements begin: after a preamble and the mark.
+/// Place where the elements begin: after a preamble and the mark.
 const START: usize = 132;
-/// Bytes among which a patient's number is sought.
+/// Number of bytes among which a patient's number is sought.
 const SOUGHT: u64 = 1 << 16;
 
-/// A file's header, and its data set, inflated.
+/// Header of a file, and its data set, inflated.
 pub(super) struct DicomFile<'a> {
     pub transfer_syntax: String,
     data: Cow<'a, [u8]>,
@@ -37,7 +38,7 @@ pub(super) struct DicomFile<'a> {
 }
 
 impl<'a> DicomFile<'a> {
-    /// That of a file's bytes.
+    /// Opens a file's bytes.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Misfit> {
         let marked = is_marked(bytes);
         let (header, end) = ElementMap::header(bytes, if marked { START } else { 0 })?;
@@ -54,7 +55,7 @@ impl<'a> DicomFile<'a> {
         Ok(Self { transfer_syntax, data, marked })
     }
 
-    /// Bytes of the data set.
+    /// Number of bytes of the data set.
     pub fn length(&self) -> usize {
         self.data.len()
     }
@@ -64,7 +65,7 @@ impl<'a> DicomFile<'a> {
         self.transfer_syntax == BIG_ENDIAN
     }
 
-    /// What the data set says of the film, and its pixels.
+    /// Reads the elements of the data set that tell of the film, and its pixels.
     pub fn elements(&self) -> Result<ElementMap<'_>, Misfit> {
         let encoded = self.encoded();
         let elements = ElementMap::read(&self.data, encoded, tags::PIXEL_DATA);
@@ -99,7 +100,8 @@ pub(super) fn size(start: &[u8]) -> Option<[usize; 2]> {
     })
 }
 
-/// What `of` makes of the elements up to `last` in a file of which `start` are the first bytes.
+/// Gives what `of` makes of the elements up to `last` in a file of which `start` are the first
+/// bytes.
 fn among<T>(start: &[u8], last: Tag, of: impl FnOnce(&ElementMap) -> Option<T>) -> Option<T> {
     let (header, end) = ElementMap::header(start, if is_marked(start) { START } else { 0 }).ok()?;
     let syntax = header.text(tags::TRANSFER_SYNTAX_UID).unwrap_or(PLAIN.into());

@@ -1,11 +1,12 @@
-//! RLE: bytes of one weight of one channel after another, each packed by runs (PS3.5 G).
+//! RLE decoding (PS3.5 G): bytes of one weight of one channel after another, each packed by runs.
 
 use crate::data::film::image::Misfit;
 
-/// Bytes of the table of segments.
+/// Number of bytes of the table of segments.
 const TABLE: usize = 64;
 
-/// The channels one after the other, low bytes first, of a frame that is packed in `fragment`: `bytes` of a number each.
+/// Unpacks the channels one after the other, low bytes first, of a frame that is packed in `fragment`: `bytes` of a
+/// number each.
 pub(super) fn unpacked(
     fragment: &[u8],
     pixels: usize,
@@ -33,7 +34,7 @@ pub(super) fn unpacked(
     Ok(data)
 }
 
-/// Fills every `step`-th byte of `plane`.
+/// Fills every `step`-th byte of `plane` from packed runs.
 fn unpack(packed: &[u8], plane: &mut [u8], step: usize) -> Result<(), Misfit> {
     let mut places = plane.iter_mut().step_by(step);
     let mut at = 0;

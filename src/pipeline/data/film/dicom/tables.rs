@@ -5,13 +5,13 @@ use dicom_dictionary_std::tags;
 use super::elements::ElementMap;
 use crate::data::film::image::Misfit;
 
-/// Entries of a table whose descriptor has no room for their number.
+/// Number of entries of a table whose descriptor has no room for it.
 const MOST: usize = 1 << 16;
-/// How much brighter than its brightest entry a table's white may be: a brightest entry that leaves two bits or more free
-/// belongs to a table that says more bits than it has, as some devices do.
+/// Factor by which a table's white may be brighter than its brightest entry: a brightest entry that leaves two bits or
+/// more free belongs to a table that says more bits than it has, as some devices do.
 const FAINT: u32 = 4;
 
-/// A table from numbers to numbers.
+/// Look-up table from numbers to numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LookupTable {
     first: i64,
@@ -20,7 +20,8 @@ pub(super) struct LookupTable {
 }
 
 impl LookupTable {
-    /// That of the item of a sequence; `signed`: the numbers that are looked up may be below 0.
+    /// Reads the table of a sequence's item; `signed`: the numbers that are looked up may be below
+    /// 0.
     pub fn read(item: &ElementMap, name: &str, signed: bool) -> Result<Self, Misfit> {
         let of = |what: &str| format!("{what} of its {name}");
         let descriptor = item.words(tags::LUT_DESCRIPTOR).unwrap_or_default();
@@ -63,8 +64,8 @@ impl LookupTable {
         self.entries[(at.max(0.0) as usize).min(self.entries.len() - 1)].into()
     }
 
-    /// Bits of an entry, and whether they are other than the table says: fewer than its brightest entry needs, or so many more
-    /// that it would be nearly black.
+    /// Number of bits of an entry, and whether they are other than the table says: fewer than its brightest entry
+    /// needs, or so many more that it would be nearly black.
     pub fn depth(&self) -> (u32, bool) {
         let brightest = u32::from(self.entries.iter().copied().max().unwrap_or(0));
         let white = (1u32 << self.bits) - 1;

@@ -1,4 +1,4 @@
-//! What a DICOM film is shown as.
+//! View of a DICOM film: the greys that its words are shown as.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use super::{elements::ElementMap, tables::LookupTable, words::Words};
 use crate::data::film::image::Misfit;
 
-/// White.
+/// Grey of white.
 const WHITE: f64 = 255.0;
 
 /// The way of a grey film's words to what is seen (PS3.3 C.7.6.3, C.11):
@@ -26,7 +26,7 @@ pub(super) struct GreyView {
     padding: Option<Padding>,
     voi: Voi,
     pub inverted: bool,
-    /// What is odd about it, for people.
+    /// Oddities of the film, for people.
     pub notes: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl Modality {
     }
 }
 
-/// Numbers that fill a film up where nothing was exposed.
+/// Padding: numbers that fill a film up where nothing was exposed.
 struct Padding {
     low: i64,
     high: i64,
@@ -75,7 +75,7 @@ impl Padding {
             return Ok(None);
         };
         let limit = number(tags::PIXEL_PADDING_RANGE_LIMIT, "PixelPaddingRangeLimit")?;
-        // Its representation is as often that of the pixels as it is not.
+        // The padding's representation is as often that of the pixels as it is not.
         let own = |number: i64| match words.signed {
             true => i64::from(number as i16),
             false => i64::from(number as u16),
@@ -105,7 +105,7 @@ enum Function {
 }
 
 impl Voi {
-    /// That of a table or a window; none where there is neither.
+    /// Reads the transformation of a table or a window; none where there is neither.
     fn of(
         elements: &ElementMap,
         signed: bool,
@@ -144,7 +144,7 @@ impl Voi {
     }
 }
 
-/// From black to white around `middle`.
+/// Grey of a linear window, from black to white around `middle`.
 fn ramp(x: f64, middle: f64, width: f64) -> f64 {
     match x {
         x if x <= middle - width / 2.0 => 0.0,
@@ -153,7 +153,7 @@ fn ramp(x: f64, middle: f64, width: f64) -> f64 {
     }
 }
 
-/// The first window; what is odd about one that cannot be used.
+/// The first window; an error where it cannot be used.
 fn window(elements: &ElementMap) -> Result<Option<Voi>, String> {
     const INSTEAD: &str = "the film is shown from its darkest to its brightest pixel";
     let without = |why: &dyn Display| format!("its window is left out: {why}; {INSTEAD}");
@@ -179,7 +179,8 @@ fn window(elements: &ElementMap) -> Result<Option<Voi>, String> {
     }
 }
 
-/// Where `wanted` is said: at the top, else in the groups that all frames or the first have (PS3.3 C.7.6.16).
+/// The elements that hold `wanted`: those at the top, else those of the groups that all frames or the first
+/// have (PS3.3 C.7.6.16).
 fn grouped<'e, 'a>(elements: &'e ElementMap<'a>, group: Tag, wanted: Tag) -> &'e ElementMap<'a> {
     const GROUPS: [Tag; 2] =
         [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE];
@@ -209,7 +210,7 @@ impl GreyView {
         Ok(view)
     }
 
-    /// From the darkest to the brightest pixel.
+    /// The window from the darkest to the brightest pixel.
     fn range(&self, words: &Words) -> Voi {
         let seen = words.seen();
         let values = seen.iter().enumerate().filter(|(_, seen)| **seen).filter_map(|(word, _)| {
@@ -225,7 +226,7 @@ impl GreyView {
         self.padding.as_ref().is_some_and(|padding| padding.holds(word, number))
     }
 
-    /// What a word is seen as, 0 to 255.
+    /// Grey of a word, 0 to 255.
     pub fn grey(&self, word: u16, number: i32) -> f32 {
         if self.is_padding(word, number) {
             return 0.0;

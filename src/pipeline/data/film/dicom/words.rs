@@ -21,31 +21,31 @@ use crate::data::film::image::Misfit;
 
 /// Transfer syntaxes whose pixels are JPEG-LS, lossless and near-lossless.
 const JPEG_LS: [&str; 2] = ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"];
-/// That whose pixels are packed by runs.
+/// Transfer syntax whose pixels are packed by runs.
 const RLE: &str = "1.2.840.10008.1.2.5";
-/// That whose pixels lie in pieces without being compressed.
+/// Transfer syntax whose pixels lie in pieces without being compressed.
 const PIECES: &str = "1.2.840.10008.1.2.1.98";
 
 /// The words of a film, channel beside channel or one after the other.
 pub(super) struct Words<'a> {
     data: Cow<'a, [u8]>,
     big_endian: bool,
-    /// A word has two bytes.
+    /// Whether a word has two bytes.
     wide: bool,
-    /// Channels lie one after the other.
+    /// Whether channels lie one after the other.
     planar: bool,
-    /// Bits below a number's lowest.
+    /// Number of bits below a number's lowest.
     shift: u32,
     pixels: usize,
     channels: usize,
-    /// Bits of a number.
+    /// Number of bits of a number.
     pub stored: u32,
     pub signed: bool,
     pub colour: Colour,
 }
 
 impl<'a> Words<'a> {
-    /// Those of the elements' pixels.
+    /// Decodes the words of the elements' pixels.
     pub fn of(
         elements: &ElementMap<'a>,
         layout: &PixelLayout,
@@ -97,7 +97,7 @@ impl<'a> Words<'a> {
         if self.signed { [-count / 2, count / 2 - 1] } else { [0, count - 1] }
     }
 
-    /// Of each word, whether a pixel of the first channel has it.
+    /// For each word, whether a pixel of the first channel has it.
     pub fn seen(&self) -> Vec<bool> {
         let mut seen = vec![false; 1 << 16];
         (0..self.pixels).for_each(|pixel| seen[usize::from(self.word(pixel, 0))] = true);
@@ -112,7 +112,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Words that are not compressed.
+/// Reads words that are not compressed.
 fn native<'a>(
     data: &'a [u8],
     vr: &[u8; 2],
@@ -163,7 +163,7 @@ fn compressed(
         return Ok(Words { planar: true, shift, ..words });
     }
     let coded = said(&stream, layout)?;
-    // Its decoder makes RGB of cosines, whatever they were.
+    // The stream's decoder makes RGB of cosines, whatever they were.
     let colour = match layout.colour(true)? {
         Colour::Luma if coded.cosine => Colour::Rgb,
         colour => colour,
@@ -182,7 +182,7 @@ fn compressed(
     Ok(Words { planar: false, shift, ..words })
 }
 
-/// What a compressed stream says, which is what the header says.
+/// The header of a compressed stream, which must agree with the film's.
 fn said(stream: &[u8], layout: &PixelLayout) -> Result<Coded, Misfit> {
     let coded = Coded::of(stream)
         .ok_or_else(|| Misfit::not_whole("DICOM file", "its compressed pixels say no size"))?;
@@ -214,7 +214,7 @@ fn jpeg_ls(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, Misfit> {
     Ok(samples.iter().flat_map(|v| v.to_le_bytes()).collect())
 }
 
-/// Decodes what dicom-rs has a decoder for.
+/// Decodes a stream that dicom-rs has a decoder for.
 fn decoded(frame: &CodedFrame) -> Result<Vec<u8>, Misfit> {
     let refused = |why: String| {
         let found = format!("{} that is not ({why})", name(frame.syntax));
@@ -235,7 +235,7 @@ pub(super) fn name(uid: &str) -> &str {
     TransferSyntaxRegistry.get(uid).map_or(uid, |known| known.name())
 }
 
-/// An error and its causes, which dicom-rs keeps apart.
+/// Text of an error and its causes, which dicom-rs keeps apart.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
     let mut said: Vec<String> = causes.collect();
@@ -243,11 +243,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     said.join(": ")
 }
 
-/// The one frame of a film, for dicom-rs's decoders.
+/// Frame of a film for dicom-rs's decoders.
 struct CodedFrame<'a> {
     stream: Vec<u8>,
     layout: &'a PixelLayout,
-    /// Bits of a word of what is decoded.
+    /// Number of bits of a word that is decoded.
     bits: u16,
     syntax: &'a str,
 }

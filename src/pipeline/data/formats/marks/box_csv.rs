@@ -1,5 +1,5 @@
-//! Boxes in the columns of a table, several rows a film (VinDr-CXR's `x_min,y_min,x_max,y_max`, RSNA's
-//! `x,y,width,height,Target`).
+//! Reader of boxes in the columns of a table, several rows a film (VinDr-CXR's
+//! `x_min,y_min,x_max,y_max`, RSNA's `x,y,width,height,Target`).
 
 use super::MarkTable;
 use crate::{
@@ -28,7 +28,7 @@ const KNOWN: [[&str; 4]; 6] = [
 const NOTHING: [&str; 9] =
     ["", "0", "0.0", "no finding", "no_finding", "normal", "negative", "none", "false"];
 
-/// The columns of boxes in a table that has any.
+/// Indices of the columns of boxes in a table that has any.
 pub(in crate::data) fn columns(table: &Table) -> Option<[usize; 4]> {
     let at = |name: &&str| table.header.iter().position(|c| c.eq_ignore_ascii_case(name));
     KNOWN.iter().find_map(|names| {
@@ -112,7 +112,7 @@ fn names_it(source: &Source, word: &str) -> bool {
     source.classes.iter().any(|class| class.any(|known| known == word))
 }
 
-/// The columns of the boxes: those of the source, else those that are usually called so.
+/// Indices of the columns of boxes: those of the source, else those that are usually called so.
 fn given(source: &Source, table: &Table) -> Result<Vec<usize>> {
     let wrong = |found: String| {
         Error::config(

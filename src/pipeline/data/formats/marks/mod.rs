@@ -28,11 +28,11 @@ use crate::{
 
 pub(in crate::data) use super::boxes::Marks;
 
-/// Columns that say the sides of the annotated image, where the source does not.
+/// Names of columns that say the sides of the annotated image, where the source does not.
 const SIDES: [[&str; 2]; 3] =
     [["image_width", "image_height"], ["img_width", "img_height"], ["width", "height"]];
 
-/// Columns that say who marked a film.
+/// Names of columns that say who marked a film.
 const READERS: [&str; 5] = ["rad_id", "reader", "reader_id", "annotator", "radiologist"];
 
 /// A table of marks, the column of its films, and those of the sides of their images.
@@ -50,19 +50,19 @@ struct MarkTable<'a> {
     whole: Option<Part>,
 }
 
-/// A film that the table names, and what is on it.
+/// Film that the table names, and the marks on it.
 struct Found {
     place: Place,
-    /// None where it is not there or its size is not known.
+    /// Path and size of the film; none where it is not there or its size is not known.
     film: Option<(PathBuf, [usize; 2])>,
-    /// The patient and the part that its rows say.
+    /// Patient and part that its rows say.
     owner: Option<(String, Option<Part>)>,
-    /// Who marked something on it.
+    /// Readers who marked something on it.
     readers: HashSet<String>,
     marks: Marks,
 }
 
-/// Several people marked one film.
+/// Kind of flaw where several people marked one film.
 pub(in crate::data) const SEVERAL_READERS: &str = "several readers of a film";
 
 impl<'a> MarkTable<'a> {
@@ -197,8 +197,8 @@ impl<'a> MarkTable<'a> {
         self.flaws.extend(reader.and_then(|column| self.several_readers(column)));
     }
 
-    /// Says that films were marked by several people each (VinDr-CXR's training part, by three), whose marks of one finding stand
-    /// beside one another.
+    /// The flaw of films that were marked by several people each (VinDr-CXR's training part, by three), whose marks of
+    /// one finding stand beside one another.
     fn several_readers(&self, column: usize) -> Option<Flaw> {
         let shared = self.found.iter().filter(|found| found.readers.len() > 1).count();
         let name = &self.table.header[column];

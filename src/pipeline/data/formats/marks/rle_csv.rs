@@ -1,4 +1,5 @@
-//! Masks as run-length codes in a column of a table, several rows a film (SIIM-ACR pneumothorax, and Kaggle's usual code).
+//! Reader of masks as run-length codes in a column of a table, several rows a film (SIIM-ACR pneumothorax, and Kaggle's
+//! usual code).
 //!
 //! Both count pixels down the columns of the image. SIIM's pairs are `gap length`, from the end of the run before and from 0;
 //! the usual ones `start length`, from the image's first pixel, which is 1.
@@ -13,7 +14,7 @@ use crate::{
     },
 };
 
-/// Names of the column, in small letters.
+/// Names of the column of codes, in small letters.
 const KNOWN: [&str; 5] = ["encodedpixels", "encoded_pixels", "rle", "rle_mask", "segmentation"];
 
 /// The column of codes in a table that has one.

@@ -1,4 +1,4 @@
-//! XML in the encoding that it declares, without entities of its own.
+//! XML files in the encoding that they declare, without entities of their own.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use mtpret_engine::error::Place;
 use roxmltree::{Document, ParsingOptions};
 
-use super::{MOST_BYTES, SAVE, bytes, decode};
+use super::{LONGEST_OF_A_FILM, SAVE, bytes, decode};
 use crate::{Error, Result};
 
-/// Bytes in which the declaration of a file must end.
+/// Number of bytes in which the declaration of a file must end.
 const DECLARATION: usize = 200;
 
 /// The text of an XML file, by its byte-order mark or the encoding that it declares.
@@ -17,7 +17,7 @@ const DECLARATION: usize = 200;
 /// # Errors
 /// As [`super::read`].
 pub(in crate::data) fn read(path: &Path, mend: &str) -> Result<String> {
-    let bytes = bytes(path, MOST_BYTES, mend)?;
+    let bytes = bytes(path, LONGEST_OF_A_FILM, mend)?;
     let declared = declared(path, &bytes)?;
     decode(path, bytes, declared)
 }
@@ -55,7 +55,7 @@ fn declared(path: &Path, bytes: &[u8]) -> Result<Option<&'static Encoding>> {
     let mut quoted = after.split(['"', '\'']);
     let label = quoted.nth(1).unwrap_or_default();
     match Encoding::for_label(label.as_bytes()) {
-        // What says so in bytes of eight bits was saved anew by a program that left the word as it was.
+        // A text of 8-bit units that claims UTF-16 was saved anew by a program that left the word as it was.
         Some(wide) if [UTF_16LE, UTF_16BE].contains(&wide) => Ok(None),
         // ASCII is UTF-8; the web's rule, which takes it for Windows-1252, would guess.
         Some(_) if label.to_ascii_lowercase().ends_with("ascii") => Ok(None),

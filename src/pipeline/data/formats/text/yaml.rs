@@ -1,4 +1,4 @@
-//! YAML of bounded size, depth and aliases.
+//! YAML files of bounded size, depth and aliases.
 
 use std::{collections::HashMap, path::Path};
 
@@ -8,13 +8,13 @@ use yaml_rust2::{Event, Yaml, YamlLoader, parser::Parser, scanner::ScanError};
 use super::read_at_most;
 use crate::{Error, Result};
 
-/// Bytes and depth beyond which no description of a data set goes.
+/// Largest number of bytes, and depth, of a description of a data set.
 const MOST_BYTES: u64 = 1 << 20;
 const MOST_DEPTH: usize = 64;
-/// Bytes of memory that it may take. Every alias counts what it stands for: a text of a thousand letters can mean a billion
-/// values.
+/// Largest number of bytes of memory that it may take. Every alias counts what it stands for: a text of a thousand
+/// letters can mean a billion values.
 const MOST_MEMORY: u64 = 8 << 20;
-/// Bytes that a value takes beside its letters.
+/// Number of bytes that a value takes beside its letters.
 const VALUE: u64 = 64;
 
 /// The first document of a YAML file; `Yaml::BadValue` of an empty one.

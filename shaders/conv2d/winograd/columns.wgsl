@@ -10,7 +10,7 @@
 
 #import grid
 #import quads
-#import conv2d/winograd_params
+#import conv2d/winograd/params
 
 @group(0) @binding(0) var<storage, read> matrix: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<Quad>;

@@ -1,11 +1,11 @@
-// The transform of winograd.wgsl with a thread a tile and channel: y = T · x · Tᵀ
+// The transform of columns.wgsl with a thread a tile and channel: y = T · x · Tᵀ
 //
 // x, y and matrix T as there. Neighbouring threads have neighbouring channels, so that all lanes of a subgroup of any width compute,
 // and read and write memory in one piece. A row of x is multiplied by T as it comes and added to the sums that it belongs to: a
 // thread holds OUT · OUT + IN + OUT numbers.
 
 #import grid
-#import conv2d/winograd_params
+#import conv2d/winograd/params
 
 @group(0) @binding(0) var<storage, read> matrix: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;

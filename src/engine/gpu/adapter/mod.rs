@@ -1,5 +1,9 @@
 //! Finding an adapter and saying what it can do.
 
+mod matrices;
+
+pub use matrices::{Matrices, MatrixUnits};
+
 use crate::{Error, Result};
 use std::{path::PathBuf, sync::OnceLock};
 
@@ -7,10 +11,10 @@ use std::{path::PathBuf, sync::OnceLock};
 pub const ADAPTER: &str = "adapter";
 const ANOTHER: &str = "update its driver or name another adapter";
 
-/// Which adapter to open: a number of `mtpret doctor`'s list or a part of its name.
+/// How an adapter is opened, and what its kernels may use.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceOptions {
-    /// `None`: the most powerful one.
+    /// A number of [`adapters`](super::adapters)' list or a part of a name; `None`: the most powerful one.
     pub adapter: Option<String>,
     /// Keep the driver's bounds and loop checks in the kernels (slower; same results).
     pub checked: bool,
@@ -38,18 +42,6 @@ pub struct DeviceOptions {
     pub note: Option<fn(&str)>,
 }
 
-/// Kernels that multiply 8 × 8 matrices of f32 which 32 lanes, a subgroup, hold together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Matrices {
-    /// None.
-    #[default]
-    Unused,
-    /// Where the adapter [lists](lists_matrices) such matrices; wgpu calls them experimental.
-    Listed,
-    /// On any adapter, each lane with its own numbers (`shaders/shared/matrices/matrices_by_hand.wgsl`): for tests.
-    ByHand,
-}
-
 /// Makes of a kernel of this name another one that a compiler may make of it, or leaves it as it is; an error is the
 /// compiler's refusal.
 pub type Rewrite = fn(name: &str, wgsl: &str) -> Result<Option<naga::Module>, String>;
@@ -69,8 +61,8 @@ pub struct Caps {
     pub quads64: bool,
     /// Kernels round to f16 by integers (`shaders/shared/memory/halves_by_bits.wgsl`).
     pub halves_by_bits: bool,
-    /// As was asked for, but `Listed` only where they are.
-    pub matrices: Matrices,
+    /// Matrices that a subgroup multiplies at once, of those that were asked for.
+    pub matrices: MatrixUnits,
     /// Bytes of the device's own memory, where the driver says so; of a driver on the CPU, those of the machine.
     pub memory: Option<u64>,
     /// What the device was opened with.
@@ -83,23 +75,11 @@ impl Caps {
         match name {
             "halves" if self.halves_by_bits => "halves_by_bits",
             "quads" if self.quads64 => "quads64",
-            "matrices" if self.matrices == Matrices::ByHand => "matrices_by_hand",
+            "f16_matrices" => self.matrices.import(true),
+            "f32_matrices" => self.matrices.import(false),
             name => name,
         }
     }
-}
-
-/// Whether an adapter multiplies 8 × 8 matrices of f32 that 32 lanes hold together. Metal's always do.
-pub fn lists_matrices(adapter: &wgpu::Adapter) -> bool {
-    let needs = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
-    let info = adapter.get_info();
-    let lanes = [info.subgroup_min_size, info.subgroup_max_size];
-    adapter.features().contains(needs)
-        && (info.backend == wgpu::Backend::Metal || lanes == [32; 2])
-        && adapter.cooperative_matrix_properties().iter().any(|m| {
-            [m.m_size, m.n_size, m.k_size] == [8; 3]
-                && [m.ab_type, m.cr_type] == [wgpu::CooperativeScalarType::F32; 2]
-        })
 }
 
 /// All adapters of all backends: the most powerful kind first, of one kind that with most memory, in whole GiB; a stable order.
@@ -231,19 +211,16 @@ pub fn open(
     let mut limits = adapter.limits();
     // 128 bytes of immediates is what every backend has; more would tempt kernels away from it.
     limits.max_immediate_size = limits.max_immediate_size.min(128);
-    let matrices = match options.matrices {
-        Matrices::Listed if !lists_matrices(adapter) => Matrices::Unused,
-        asked => asked,
-    };
-    let mut optional = wgpu::Features::SUBGROUP
+    let matrices = MatrixUnits::taken(adapter, options.matrices);
+    let optional = matrices.features()
+        | wgpu::Features::SUBGROUP
         | wgpu::Features::SHADER_INT64
         | wgpu::Features::PIPELINE_CACHE
         | wgpu::Features::TIMESTAMP_QUERY;
     let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
-    if matrices == Matrices::Listed {
-        optional |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-        // SAFETY: kernels use the feature through `shaders/shared/matrices/matrices.wgsl` alone, on workgroup memory within its
-        // bounds; whoever asked for it accepts that wgpu's part of it may be faulty, and `mtpret doctor` checks it.
+    if matrices.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+        // SAFETY: kernels use the feature through `shaders/shared/matrices/cooperative.wgsl` alone, on workgroup memory within
+        // its bounds. wgpu's part of it may be faulty: `autotune::matrices` finds out before a run takes such a kernel.
         experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
     }
     let wanted = wgpu::Features::IMMEDIATES | (offered & optional);

@@ -230,6 +230,12 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         .chain(others().filter(|&c| free(&c) && truths(said(c))))
         .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
+    let named =
+        |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
+    let folds = named(&["split", "subset", "fold"]).filter(|_| source.split_column.is_none());
+    let folds = folds.map_or(String::new(), |c| {
+        format!("; the column {} says no train, val and test and divides nothing", table.header[c])
+    });
     let what = match (joined, of_classes) {
         (Some((column, separator)), _) => {
             source.label_columns = vec![table.header[column].clone()];
@@ -280,7 +286,7 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
             format!("findings {}", source.label_columns.join(", "))
         }
     };
-    what + &odd
+    what + &folds + &odd
 }
 
 /// The first cell of a column that is not what it should be, and how many more there are; nothing where all are.

@@ -1,20 +1,20 @@
 //! Every op on a ResNet-18's shapes, in every variant: a launch and the wait for it.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mtpret::commands::device::problems;
 use mtpret_engine::gpu::{DeviceOptions, Gpu, Program, Recording};
+use mtpret_pipeline::train::estimate;
 use std::time::Duration;
 
 fn kernels(criterion: &mut Criterion) {
     let gpu = Gpu::open(DeviceOptions::default()).expect("an adapter");
-    for problem in problems::kernels(&gpu).expect("memory for the tensors") {
-        let mut group = criterion.benchmark_group(format!("{} {}", problem.op, problem.pass));
-        for variant in problem.variants(&gpu).expect("a problem is recorded") {
+    for kernel in estimate::kernels::resnet18(&gpu).expect("memory for the tensors") {
+        let mut group = criterion.benchmark_group(format!("{} {}", kernel.op, kernel.pass));
+        for variant in kernel.variants(&gpu).expect("a kernel is recorded") {
             let mut rec = Recording::new(&gpu);
             rec.variant = Some(variant);
-            (problem.record)(&rec).expect("a problem is recorded");
+            (kernel.record)(&rec).expect("a kernel is recorded");
             let program = Program::new(rec).expect("its kernels compile");
-            group.bench_function(format!("{} {variant}", problem.shape), |bencher| {
+            group.bench_function(format!("{} {variant}", kernel.shape), |bencher| {
                 bencher.iter(|| {
                     program.run();
                     gpu.wait().expect("the device answers");

@@ -57,6 +57,14 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// As [`shown`], on one line: a name with the end of a line in it would say the next one in the program's name.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    match text.contains('\n') {
+        true => Cow::Owned(shown(text).replace('\n', "\\x0a")),
+        false => shown(text),
+    }
+}
+
 /// Prints a table of data to standard output: to the letter, unless that is a terminal.
 pub(crate) fn data(text: &str) {
     match io::stdout().is_terminal() {
@@ -117,13 +125,14 @@ macro_rules! eprintln {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::shown;
+    use super::{line, shown};
 
     #[test]
     fn nothing_steers_a_terminal_and_json_stays_the_same() {
         assert_eq!(shown("Lunge ä 胸部\n\tx"), "Lunge ä 胸部\n\tx");
         assert_eq!(shown("a\u{1b}[31m\u{7}\r\0"), "a\\x1b[31m\\x07\\x0d\\x00");
         assert_eq!(shown("\u{7f}\u{9b}\u{202e}"), "\\u007f\\u009b\\u202e");
+        assert_eq!(line("films/b\nwarning: forged.png"), "films/b\\x0awarning: forged.png");
         let value = serde_json::json!({ "film": "a\u{1b}\u{9b}\u{202e}\n" });
         let back: serde_json::Value = serde_json::from_str(&shown(&value.to_string())).unwrap();
         assert_eq!(back, value);

@@ -2,9 +2,9 @@
 
 use crate::{Error, Result};
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter},
-    path::Path,
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
 };
 use tempfile::{NamedTempFile, TempPath};
 
@@ -36,6 +36,71 @@ pub fn replace(
     replaced(path, Readers::All, write)
 }
 
+/// Writes a file that a person named. As [`replace`], but a link there is theirs and is followed to the file behind it; and what
+/// is no file that could be replaced, such as a pipe, a device or `/dev/stdout`, is written into.
+///
+/// # Errors
+/// As [`replace`].
+pub fn put(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+    if !written_into(path) {
+        let path = target(path);
+        // What others may not read is not shown to them by a second writing.
+        let readers = if is_private(&path) { Readers::Owner } else { Readers::All };
+        return replaced(&path, readers, write);
+    }
+    // What the shell has sent to the same place before stays there.
+    let fill = || {
+        let mut file = BufWriter::new(File::options().append(true).open(path)?);
+        write(&mut file)?;
+        file.flush()
+    };
+    fill().map_err(|fault| Error::io(path, fault, "name a file, or something that takes bytes"))
+}
+
+/// Path of the file that a person means: the end of a link, where it leads to something.
+pub fn target(path: &Path) -> PathBuf {
+    let link = path.is_symlink();
+    link.then(|| path.canonicalize().ok()).flatten().unwrap_or_else(|| path.to_owned())
+}
+
+/// Opens a file of the program's own, which is no link: one that was planted under a name that can be foretold would lead to
+/// another's file.
+///
+/// # Errors
+/// There is a link, or what the system says.
+pub fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW);
+    let opened = options.open(path);
+    match path.is_symlink() {
+        true => Err(io::Error::other("there is a link, which is not followed: remove it")),
+        false => opened,
+    }
+}
+
+/// Whether there is a file that its owner alone may read.
+fn is_private(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 == 0)
+    }
+    #[cfg(not(unix))]
+    false
+}
+
+/// Whether a path leads to no file that could be replaced: to a pipe or a device, or by a name that the system has for what is
+/// open already.
+fn written_into(path: &Path) -> bool {
+    let open = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    fs::metadata(path).is_ok_and(|about| open && !about.is_dir() || special(&about))
+}
+
+/// Whether something is neither a file nor a folder nor a link.
+fn special(about: &fs::Metadata) -> bool {
+    !about.is_file() && !about.is_dir() && !about.is_symlink()
+}
+
 /// Replaces as [`replace`], and only the owner may read the file, where the system knows owners: for what names
 /// patients.
 ///
@@ -53,6 +118,10 @@ fn replaced(
     readers: Readers,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|about| special(&about)) {
+        let fault = io::Error::other("there is a device or a pipe, which no file replaces");
+        return Err(Error::io(path, fault, "name a file"));
+    }
     let fill = || -> io::Result<()> {
         let (file, part) = part(path, readers)?;
         let mut file = BufWriter::new(file);
@@ -147,8 +216,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::{
-        io::Write,
-        os::unix::fs::{PermissionsExt, symlink},
+        io::Read,
+        os::unix::fs::{FileTypeExt, PermissionsExt, symlink},
+        process::Command,
     };
 
     fn names(folder: &Path) -> Vec<String> {
@@ -179,6 +249,63 @@ mod tests {
         assert!(!at("new").is_symlink());
         // Another name each time.
         assert!(seen.len() == 2 && seen[0] != seen[1], "{seen:?}");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_an_own_file_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("theirs"), "theirs").unwrap();
+        symlink(at("theirs"), at("own")).unwrap();
+        symlink(at("nothing"), at("new")).unwrap();
+        for name in ["own", "new"] {
+            let mut options = OpenOptions::new();
+            let fault = open_own(options.create(true).append(true), &at(name)).unwrap_err();
+            assert!(fault.to_string().contains("a link, which is not followed"), "{fault}");
+        }
+        assert_eq!(fs::read(at("theirs")).unwrap(), b"theirs");
+        assert!(!at("nothing").exists());
+        open_own(OpenOptions::new().create(true).append(true), &at("fresh")).unwrap();
+    }
+
+    #[test]
+    fn a_person_s_link_is_followed_and_a_pipe_is_written_into() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::create_dir(at("far")).unwrap();
+        fs::write(at("far/own"), "old").unwrap();
+        symlink("far/own", at("link")).unwrap();
+        put(&at("link"), |file| file.write_all(b"new")).unwrap();
+        assert!(at("link").is_symlink() && names(&at("far")) == ["own"]);
+        assert_eq!(fs::read(at("far/own")).unwrap(), b"new");
+        // A link to nothing is replaced.
+        symlink("nowhere", at("lost")).unwrap();
+        put(&at("lost"), |file| file.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(at("lost")).unwrap(), b"new");
+
+        assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        symlink(at("pipe"), at("to-pipe")).unwrap();
+        for name in ["pipe", "to-pipe"] {
+            let pipe = at("pipe");
+            let reader = std::thread::spawn(move || {
+                let mut text = String::new();
+                File::open(pipe).unwrap().read_to_string(&mut text).unwrap();
+                text
+            });
+            put(&at(name), |file| file.write_all(b"through")).unwrap();
+            assert_eq!(reader.join().unwrap(), "through");
+        }
+        let refused = replace(&at("pipe"), |file| file.write_all(b"a")).unwrap_err().to_string();
+        assert!(refused.contains("a device or a pipe"), "{refused}");
+        assert!(fs::symlink_metadata(at("pipe")).unwrap().file_type().is_fifo());
+        put(Path::new("/dev/null"), |file| file.write_all(b"gone")).unwrap();
+        assert!(special(&fs::metadata("/dev/null").unwrap()));
+        // What is open already is added to.
+        fs::write(at("open"), "first, ").unwrap();
+        let open = File::options().append(true).open(at("open")).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+        put(Path::new(&format!("/dev/fd/{number}")), |file| file.write_all(b"second")).unwrap();
+        assert_eq!(fs::read(at("open")).unwrap(), b"first, second");
     }
 
     #[test]
@@ -215,6 +342,10 @@ mod tests {
         File::create(at("usual")).unwrap();
         replace(&at("open"), |file| file.write_all(b"a")).unwrap();
         replace_private(&at("private"), |file| file.write_all(b"a")).unwrap();
+        assert_eq!((mode("open"), mode("private")), (mode("usual"), 0o600));
+        for name in ["open", "private"] {
+            put(&at(name), |file| file.write_all(b"b")).unwrap();
+        }
         assert_eq!((mode("open"), mode("private")), (mode("usual"), 0o600));
     }
 }

@@ -1,9 +1,5 @@
 //! One step for checks and for training: `run-steps` and the stages record the same launches.
 
-use mtpret::commands::external::{
-    network::{Batch, NetworkSettings, Norm, Preset, Subject},
-    run_steps::OnViews,
-};
 use mtpret_engine::{
     gpu::{Command, DeviceOptions, Gpu},
     step::{StepOptions, Stepper, Trainable},
@@ -11,14 +7,18 @@ use mtpret_engine::{
 };
 use mtpret_pipeline::{
     data::{Dataset, Fit, Kind, Labels, Source},
-    models::{Depth, Projection},
+    models::{
+        Depth, Projection,
+        catalogue::{Architecture, HeadOptions},
+        deeplab::DeepLabOptions,
+    },
     train::{
         Device,
         config::{
             Augment, Data, Detect as Boxes, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim,
-            Preset as Numbers, Segment as Masks,
+            Preset, Segment as Masks,
         },
-        schedule::Schedule,
+        on_tensors::{LoadOptions, LoadedNetwork, NamedArrays, OnViews},
         stages::moco::{Contrast, MocoModel, MocoStep},
         step::optimizer::Update,
         tasks::{
@@ -53,17 +53,7 @@ fn data() -> Data {
 }
 
 fn update() -> Update {
-    let optim = Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 1e-4,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-        lars: None,
-    };
-    Update::new(&optim, None)
+    Update::new(&Optim { weight_decay: 1e-4, ..Optim::constant(0.01) }, None)
 }
 
 /// A data set of one kind without films.
@@ -99,19 +89,17 @@ fn hold(name: &str, task: &dyn Task, target: usize, targets: &[(&'static str, Ve
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("w.safetensors");
     weights::save(&file, model.network(&device, 0).unwrap(), Default::default()).unwrap();
-    let settings = NetworkSettings {
-        output_stride: 16,
-        rates: None,
-        preset: Preset::Torchvision,
-        det_bn: Norm::Train,
-        dropout: 0.5,
-    };
+    let deeplab = DeepLabOptions { dropout: 0.5, ..Preset::Torchvision.deeplab(16) };
+    let heads = HeadOptions { deeplab, faster_rcnn: Preset::Torchvision.faster_rcnn() };
+    let options = LoadOptions { heads, norm: DetectorNorm::Train, anchored: false };
     let found = weights::open(&file).unwrap();
-    let subject = Subject::new(&device, name, &settings, None, &found, false).unwrap();
+    let architecture = Architecture::named(name).unwrap();
+    let outputs = found.outputs(architecture).unwrap();
+    let loaded = LoadedNetwork::new(&device, architecture, outputs, &options, &found).unwrap();
     let shapes = [("x", vec![BATCH, SIDE, SIDE, 3])].into_iter().chain(targets.iter().cloned());
-    let batch: Batch = shapes.map(|(name, shape)| (name, Array::zeros(&shape))).collect();
-    let optimizer = update.optimizer(&subject.train.network.weights.layout, 0, false);
-    let checked = launches(&device, &subject.on(&batch, optimizer));
+    let batch: NamedArrays = shapes.map(|(name, shape)| (name, Array::zeros(&shape))).collect();
+    let optimizer = update.optimizer(&loaded.train.network.weights.layout, 0, false);
+    let checked = launches(&device, &loaded.on(&batch, optimizer));
 
     assert!(trained.len() > 100, "{} launches", trained.len());
     for (at, (trained, checked)) in trained.iter().zip(&checked).enumerate() {
@@ -135,7 +123,7 @@ fn fine_tuning_of_masks_is_what_run_steps_runs() {
         width: SIDE,
         height: SIDE,
         batch: BATCH,
-        preset: Numbers::Torchvision,
+        preset: Preset::Torchvision,
         output_stride: 16,
         aux: false,
         smooth: 1.0,
@@ -154,7 +142,7 @@ fn fine_tuning_of_boxes_is_what_run_steps_runs() {
         width: SIDE,
         height: SIDE,
         batch: BATCH,
-        preset: Numbers::Torchvision,
+        preset: Preset::Torchvision,
         norm: DetectorNorm::Train,
         fit: Fit::Stretch,
         proposals: [2000, 1000],

@@ -11,7 +11,7 @@ use mtpret_pipeline::{
     train::config::{self, Finetune},
     weights::{
         self,
-        checkpoint::{HostTensor, Tensors},
+        checkpoint::{HostTensor, Metadata, Tensors},
     },
 };
 use safetensors::{Dtype, tensor::TensorView};
@@ -28,7 +28,7 @@ pub enum Outcome {
     Refused,
 }
 
-type Reader = Box<dyn Fn(&[u8]) -> Outcome>;
+pub type Reader = Box<dyn Fn(&[u8]) -> Outcome>;
 
 /// A format, whole files of it, and how an input is read.
 pub struct Format {
@@ -64,11 +64,11 @@ impl Format {
     }
 }
 
-fn binary(name: &'static str, seeds: Vec<Vec<u8>>, read: Reader) -> Format {
+pub fn binary(name: &'static str, seeds: Vec<Vec<u8>>, read: Reader) -> Format {
     Format { name, seeds, read, is_text: false, mend: |_| {} }
 }
 
-fn text(name: &'static str, seeds: &[&str], read: Reader) -> Format {
+pub fn text(name: &'static str, seeds: &[&str], read: Reader) -> Format {
     let seeds = seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect();
     Format { name, seeds, read, is_text: true, mend: |_| {} }
 }
@@ -182,8 +182,16 @@ fn saved(ending: &str) -> Vec<Vec<u8>> {
     }
 }
 
+/// Weights of this program with words beside them.
+pub fn saved_with(ending: &str, words: Metadata) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("weights.{ending}"));
+    weights::save(&path, tensors(), words).unwrap();
+    fs::read(&path).unwrap()
+}
+
 /// A data set of two films whose file `place` is the input: read as `source`, and recognised.
-fn set(place: &'static str, source: fn(&Path) -> Source) -> Reader {
+pub fn set(place: &'static str, source: fn(&Path) -> Source) -> Reader {
     let folder: TempDir = tempfile::tempdir().unwrap();
     for film in ["films/a.png", "films/b.png", "images/a.png", "images/b.png"] {
         let path = folder.path().join(film);
@@ -203,7 +211,7 @@ fn set(place: &'static str, source: fn(&Path) -> Source) -> Reader {
         let path = folder.path().join(place);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
-        let _ = data::detect(folder.path());
+        let _ = data::recognise(folder.path());
         let read = source(folder.path()).read();
         if place != "data.yaml" && !place.starts_with("labels") {
             fs::remove_file(&path).unwrap();
@@ -215,7 +223,7 @@ fn set(place: &'static str, source: fn(&Path) -> Source) -> Reader {
     })
 }
 
-fn annotated(root: &Path, layout: Layout, annotations: &str, shape: AnnotationShape) -> Source {
+pub fn annotated(root: &Path, layout: Layout, annotations: &str, shape: AnnotationShape) -> Source {
     Source {
         annotations: vec![annotations.into()],
         images: "films".into(),
@@ -256,7 +264,7 @@ pub fn all() -> Vec<Format> {
             Err(_) => Outcome::Refused,
         }
     });
-    vec![
+    let own = vec![
         binary("jpeg", vec![crate::films::sample_jpeg()], film("film.jpg")),
         Format {
             mend: mend_png,
@@ -312,5 +320,6 @@ pub fn all() -> Vec<Format> {
             set("table.csv", csv),
         ),
         text("toml", &[config], parse),
-    ]
+    ];
+    own.into_iter().chain(crate::lists::all()).chain(crate::kept::all()).collect()
 }

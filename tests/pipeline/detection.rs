@@ -14,7 +14,7 @@ use mtpret_pipeline::{
         faster_rcnn::{Boxes, FasterRcnnOptions},
         head,
     },
-    train::{config::Optim, schedule::Schedule, step::optimizer::Update},
+    train::{config::Optim, step::optimizer::Update},
 };
 
 use std::rc::Rc;
@@ -71,16 +71,7 @@ impl Detector {
 }
 
 fn optim() -> Optim {
-    Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 0.1,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-        lars: None,
-    }
+    Optim { weight_decay: 0.1, ..Optim::constant(0.01) }
 }
 
 /// True boxes of two films: as many as there are classes; the corners of unused places are no box.

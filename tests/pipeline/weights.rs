@@ -116,6 +116,14 @@ fn a_file_that_holds_no_weights_is_an_error() {
     let path = folder.path().join("notes.pth");
     fs::write(&path, "these are not weights").unwrap();
     weights_fault(&path, weights::load(&path), &["weights saved by PyTorch"]);
+    // A state dict of NumPy's arrays as protocol 5 of pickle writes it, as far as the first of them.
+    let path = folder.path().join("arrays.pkl");
+    let array = [
+        &b"\x80\x05}\x94(\x8c\x0cconv1.weight\x94\x8c\x13numpy._core.numeric\x94"[..],
+        b"\x8c\x0b_frombuffer\x94\x93\x94(.",
+    ];
+    fs::write(&path, array.concat()).unwrap();
+    weights_fault(&path, weights::load(&path), &["found NumPy arrays", "torch.from_numpy"]);
     let path = folder.path().join("empty.safetensors");
     write(&path, &Tensors::new(), &Metadata::new()).unwrap();
     weights_fault(&path, weights::load(&path), &["found no tensor"]);
@@ -257,6 +265,16 @@ fn weights_fit_the_network_or_the_first_misfit_is_named() {
     };
     weights_fault(&path, fit(extend, strict), &[": fc.weight:", "expected no tensor"]);
     assert_eq!(fit(extend, Unexpected::Drop).unwrap().len(), 6);
+    let huge = |tensors: &mut Tensors| {
+        tensors.insert("bn1.weight".into(), HostTensor::f32([2], vec![1.0, -1e30]));
+    };
+    let told = [": bn1.weight:", "numbers whose squares f32 can hold", "found 1e30"];
+    weights_fault(&path, fit(huge, strict), &told);
+    let negative = |tensors: &mut Tensors| {
+        tensors.insert("bn1.running_var".into(), HostTensor::f32([2], vec![1.0, -0.5]));
+    };
+    let told = [": bn1.running_var:", "expected variances, 0 or more", "found -0.5"];
+    weights_fault(&path, fit(negative, strict), &told);
     let rename = |tensors: &mut Tensors| {
         let bias = tensors.remove("bn1.bias").unwrap();
         tensors.insert("bn1.bais".into(), bias);

@@ -1,10 +1,11 @@
 //! The command-line interface: its subcommands, and how an error ends the program.
 
 mod data;
-pub mod device;
-pub mod external;
-pub mod inference;
-pub mod networks;
+mod device;
+mod external;
+mod faults;
+mod inference;
+mod networks;
 mod options;
 mod runs;
 mod shell;
@@ -13,7 +14,7 @@ mod stages;
 mod trained;
 mod watch;
 
-use crate::{Error, Place, Result, print};
+use crate::{Result, print};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use device::{bench, doctor, tune};
 use external::{run_model, run_op, run_steps};
@@ -21,7 +22,7 @@ use inference::{evaluate, explain, predict, score};
 use networks::{bundle, convert, export, inspect};
 use runs::report;
 use stages::{demo, init, reproduce};
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 /// MTPret on any GPU: pretrain one backbone on X-ray films, then fine-tune it for many tasks.
 ///
@@ -69,11 +70,13 @@ pub fn main() -> ExitCode {
     let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let outcome = run(command).and_then(|()| print::refusal().map_or(Ok(()), Err));
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    eprintln!("mtpret: {error}");
-    if let Some(line) = hint(&error, matches.subcommand_name().unwrap_or_default()) {
+    eprintln!("mtpret: {}", print::line(&error.to_string()));
+    let cli = Cli::command();
+    let subcommand = matches.subcommand_name().and_then(|name| cli.find_subcommand(name));
+    if let Some(line) = subcommand.and_then(|subcommand| faults::hint(&error, subcommand)) {
         eprintln!("{line}");
     }
-    ExitCode::from(exit_code(&error))
+    ExitCode::from(faults::exit_code(&error))
 }
 
 fn run(command: Command) -> Result<()> {
@@ -107,80 +110,4 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Man(args) => shell::man(&args, Cli::command()),
     }
-}
-
-/// The flag that helps after an error, if the subcommand has it. Errors themselves speak of settings: only the program has
-/// flags.
-fn hint(error: &Error, subcommand: &str) -> Option<String> {
-    let cli = Cli::command();
-    let subcommand = cli.find_subcommand(subcommand)?;
-    let has =
-        |flag: &str| subcommand.get_arguments().any(|argument| argument.get_long() == Some(flag));
-    let memory = "--memory MIB says what a training step may take";
-    Some(match error {
-        Error::Interrupted(folder) if has("resume") => {
-            format!("go on with --resume {}", folder.display())
-        }
-        Error::Changed(_) if has("accept-changes") => {
-            "--accept-changes, beside --resume, goes on with it as it is now".into()
-        }
-        Error::Memory(_) if has("resume") => {
-            format!("{memory}, --set data.batch=N how many films it learns from")
-        }
-        Error::Memory(_) if has("batch") => format!("{memory}, --batch N of how many films it is"),
-        Error::Lost(_) if has("reopen") => {
-            "go on with --resume RUN, and with --reopen N the adapter is opened again by itself"
-                .into()
-        }
-        // Of a known set that lies nowhere.
-        Error::Data(fault)
-            if has("data")
-                && fault.place.file.is_none()
-                && fault.expected.starts_with("its folder ") =>
-        {
-            "--data DIR names a folder that holds data sets side by side".into()
-        }
-        Error::Adapter(_) if has("adapter") => {
-            "--adapter N|NAME takes another of those that `mtpret doctor` lists and tests".into()
-        }
-        _ => return None,
-    })
-}
-
-/// The exit code of the program when it ends with this error.
-fn exit_code(error: &Error) -> u8 {
-    match error {
-        Error::Request(_) => 2,
-        Error::Interrupted(_) => 130,
-        _ => 1,
-    }
-}
-
-/// The fault of what was asked for, as a malformed request.
-fn posed(error: Error) -> Error {
-    match error {
-        Error::Config(fault) | Error::Data(fault) | Error::Weights(fault) => Error::Request(fault),
-        Error::Shape { op, expected, found } => {
-            Error::request(op, expected, found, "pose tensors that fit")
-        }
-        other => other,
-    }
-}
-
-/// A file that was asked for and cannot be read, as a malformed request.
-fn unread(error: Error) -> Error {
-    match error {
-        Error::Io { path, source, mend } => {
-            Error::request(&path, "a file that can be read", source.to_string(), mend)
-        }
-        other => other,
-    }
-}
-
-/// A file that is no configuration, with the line.
-fn not_a_configuration(file: &Path, text: &str, fault: &toml::de::Error, mend: &str) -> Error {
-    let before = fault.span().map_or(0, |span| span.start);
-    let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count() as u64;
-    let found = fault.message().trim().replace('\n', " ");
-    Error::config(Place::from(file).line(line), "a configuration in TOML", found, mend)
 }

@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use super::watch;
+use super::{signals, watch};
 use crate::{Error, Result};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use mtpret_engine::{
@@ -122,11 +122,47 @@ pub(in crate::commands) fn size(text: &str) -> std::result::Result<[usize; 2], S
 
 /// Which adapter to run on.
 #[derive(clap::Args, Clone, Debug)]
-pub struct DeviceArgs {
+pub struct AdapterArgs {
     /// The adapter's number or a part of its name, as `mtpret doctor` lists them
     /// [default: the most powerful].
     #[arg(long, value_name = "N|NAME")]
     pub adapter: Option<String>,
+}
+
+impl AdapterArgs {
+    /// Opens the adapter; measured kernels are not taken.
+    ///
+    /// # Errors
+    /// There is none, none of that name, or one that a limit of the system would end.
+    pub fn open(&self) -> Result<Gpu> {
+        let gpu = Gpu::open(DeviceOptions {
+            adapter: self.adapter.clone(),
+            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
+            cache: folder(),
+            matrices: Matrices::Listed,
+            progress: Some(watch::progress as Progress),
+            note: Some(|line| eprintln!("{line}")),
+            ..DeviceOptions::default()
+        })?;
+        if let Some(most) = signals::largest_file().filter(|most| *most < ENOUGH)
+            && gpu.caps().software
+        {
+            // Past the limit the system ends the program at the first access, without a word.
+            let expected = "no limit to the size of files, in which this driver keeps its memory";
+            let mend = "lift it with `ulimit -f unlimited`, or take an adapter that is a GPU";
+            let found = format!("one of {most} bytes");
+            return Err(Error::adapter(gpu.info().name.as_str(), expected, found, mend));
+        }
+        Ok(gpu)
+    }
+}
+
+/// Which adapter to run on, and how its memory and kernels are used.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// The adapter.
+    #[command(flatten)]
+    pub adapter: AdapterArgs,
     /// MiB of device memory that a training step keeps to, weights included: it computes cheap tensors twice,
     /// and cuts batches where it must [default: what the adapter has].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 24))]
@@ -158,7 +194,7 @@ impl DeviceArgs {
     }
     /// The options that were given, as words for a command line.
     pub fn describe(&self) -> String {
-        let adapter = self.adapter.iter().map(|name| format!(" --adapter {name:?}"));
+        let adapter = self.adapter.adapter.iter().map(|name| format!(" --adapter {name:?}"));
         let memory = self.memory.iter().map(|mib| format!(" --memory {mib}"));
         let half = (self.precision == Precision::F16).then(|| " --precision f16".to_owned());
         let tune = self.tune.then(|| " --tune".to_owned());
@@ -201,16 +237,7 @@ impl DeviceArgs {
     /// # Errors
     /// As [`DeviceArgs::open`].
     pub fn open_for_programs(&self) -> Result<Device> {
-        let options = DeviceOptions {
-            adapter: self.adapter.clone(),
-            checked: std::env::var_os("MTPRET_CHECKED").is_some_and(|v| v == "1"),
-            cache: folder(),
-            matrices: Matrices::Listed,
-            progress: Some(watch::progress as Progress),
-            note: Some(|line| eprintln!("{line}")),
-            ..DeviceOptions::default()
-        };
-        let gpu = Gpu::open(options)?;
+        let gpu = self.adapter.open()?;
         cache::load(&gpu)?;
         let half = self.precision == Precision::F16;
         matrices::prove(&gpu, half || self.tune)?;
@@ -222,6 +249,9 @@ impl DeviceArgs {
         Ok(Device { gpu, step })
     }
 }
+
+/// Bytes of a file that are as good as no limit.
+const ENOUGH: u64 = 1 << 40;
 
 /// The folder for what is kept between runs: `MTPRET_CACHE`, else `mtpret` in the system's own cache folder. None where
 /// the variable is set to nothing.

@@ -17,7 +17,7 @@ pub(in crate::commands) fn stop() -> bool {
     STOP.load(Ordering::SeqCst)
 }
 
-pub(in crate::commands) use system::{listen, survive};
+pub(in crate::commands) use system::{largest_file, listen, survive};
 
 #[cfg(unix)]
 mod system {
@@ -28,6 +28,15 @@ mod system {
     pub(in crate::commands) fn survive() {
         // SAFETY: to ignore a signal installs no code.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
+
+    /// Bytes that the system lets a file of this process have; none without a limit.
+    pub(in crate::commands) fn largest_file() -> Option<u64> {
+        let mut limit =
+            libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the call writes to the one place that it is given.
+        let asked = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+        (asked == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
     }
 
     /// Lets Ctrl-C, SIGTERM and SIGHUP ask the run to stop. Who started the program with SIGHUP ignored, as `nohup` does, wants
@@ -69,6 +78,11 @@ mod system {
 
     /// Nothing here ends a program without a word.
     pub(in crate::commands) fn survive() {}
+
+    /// There is no such limit.
+    pub(in crate::commands) fn largest_file() -> Option<u64> {
+        None
+    }
 
     /// Lets Ctrl-C ask the run to stop. A second Ctrl-C ends it at once. Windows ends a program whose window is closed without
     /// waiting for it: what the last checkpoint holds is kept.

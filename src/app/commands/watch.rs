@@ -104,8 +104,8 @@ impl Watch for Console {
     }
     fn note(&self, line: &str) {
         match &self.bar {
-            Some(bar) if !bar.borrow().is_hidden() => bar.borrow().println(print::shown(line)),
-            _ => eprintln!("{line}"),
+            Some(bar) if !bar.borrow().is_hidden() => bar.borrow().println(print::line(line)),
+            _ => eprintln!("{}", print::line(line)),
         }
     }
     fn interrupted(&self) -> bool {

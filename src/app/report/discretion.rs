@@ -2,31 +2,45 @@
 //! patients are.
 
 use sha2::{Digest, Sha256};
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    path::Path,
+};
 
 /// Number of digits of a patient's digest.
 const DIGITS: usize = 8;
 /// Number of digits from which on a number is a patient's wherever it stands; shorter ones are numbers of other
 /// things too.
 const LONG: usize = 6;
+/// Letters of a file's ending, which stays.
+const LONGEST_ENDING: usize = 5;
 /// Words after which a patient is named.
 const NAMING: [&str; 3] = ["patient", "patients", "PatientID"];
 
 /// Filter that takes paths of this machine and patients out of text: below a known folder a path is relative to it, any
-/// other is its last name; a patient is a digest, the same one on every page.
+/// other is its last name; a patient is a digest, the same one all over a page and another on the next, so that nobody
+/// can look it up.
 pub struct Discretion {
     /// Whether all is left as it is.
     open: bool,
     /// Absolute folders and the text that stands for each, the longest first.
     folders: Vec<(String, String)>,
     patients: HashSet<String>,
+    /// Number that the digests of this page alone are made with.
+    salt: u64,
 }
 
 impl Discretion {
     /// A filter that knows the working folder; with `open`, it leaves paths and patients as they
     /// are.
     pub fn new(open: bool) -> Self {
-        let mut made = Self { open, folders: Vec::new(), patients: HashSet::new() };
+        let mut made = Self {
+            open,
+            folders: Vec::new(),
+            patients: HashSet::new(),
+            salt: RandomState::new().hash_one(0),
+        };
         if let Ok(here) = std::env::current_dir() {
             made.known(&here, ".");
         }
@@ -65,7 +79,7 @@ impl Discretion {
     /// The text of a place, which may be a patient's bare name.
     pub fn place(&self, place: &str) -> String {
         match !self.open && self.patients.contains(place) {
-            true => digest(place),
+            true => self.digest(place),
             false => self.text(place),
         }
     }
@@ -97,13 +111,49 @@ impl Discretion {
         }
         text
     }
-    /// Replaces patients by digests. A file's name stays, whatever it is made of.
+    /// Path of a film, which is a name and no text, below the folder that it was found in.
+    pub fn film(&self, path: &Path) -> String {
+        if self.open || path.is_relative() && !path.starts_with("..") {
+            return path.display().to_string();
+        }
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let mut below = self.folders.iter().filter_map(|(root, _)| whole.strip_prefix(root).ok());
+        let below = below.find(|below| !below.as_os_str().is_empty());
+        let name = || Path::new(path.file_name().unwrap_or_default());
+        below.unwrap_or_else(name).display().to_string()
+    }
+    /// Whether a patient's name is a part of a word, as it is of many a film's name.
+    fn tells(&self, word: &str) -> bool {
+        let edges = || word.match_indices(parts_words).map(|(at, _)| at);
+        let starts = std::iter::once(0).chain(edges().map(|at| at + 1));
+        let mut parts = starts.flat_map(|start| {
+            let ends = edges().chain([word.len()]).filter(move |end| *end > start);
+            ends.map(move |end| &word[start..end])
+        });
+        parts.any(|part| self.patients.contains(part) && unmistakable(part))
+    }
+    /// Name for a film whose own tells of a patient: a digest, and its ending.
+    fn nameless(&self, word: &str) -> String {
+        match word.rsplit_once('.') {
+            Some((name, ending)) if ending.len() <= LONGEST_ENDING => {
+                format!("{}.{ending}", self.digest(name))
+            }
+            _ => self.digest(word),
+        }
+    }
+    /// Name of a patient on the page.
+    pub fn digest(&self, patient: &str) -> String {
+        let hash = Sha256::new().chain_update(self.salt.to_le_bytes()).chain_update(patient);
+        let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("#{}", &digits[..DIGITS])
+    }
+    /// Replaces patients by digests, and so the names of files that have an unmistakable one in them.
     fn without_patients(&self, text: &str) -> String {
         if self.patients.is_empty() {
             return text.to_owned();
         }
         if self.patients.contains(text.trim()) && unmistakable(text.trim()) {
-            return digest(text.trim());
+            return self.digest(text.trim());
         }
         let mut text = text.to_owned();
         // Names of several words, which are no single one of the text's.
@@ -112,7 +162,7 @@ impl Discretion {
             if !text.contains(name.as_str()) {
                 continue;
             }
-            text = text.replace(name.as_str(), &digest(name));
+            text = text.replace(name.as_str(), &self.digest(name));
         }
         let mut out = String::with_capacity(text.len());
         let (mut at, mut before) = (0, "");
@@ -134,7 +184,8 @@ impl Discretion {
                 || around[0].is_some_and(|c| matches!(c, '/' | '\\' | '"' | '\'' | '`'))
                 || around[1].is_some_and(|c| matches!(c, '/' | '\\'));
             match self.patients.contains(word) && (telling || unmistakable(word)) {
-                true => out += &digest(word),
+                true => out += &self.digest(word),
+                false if self.tells(word) => out += &self.nameless(word),
                 false => out += word,
             }
             before = word;
@@ -159,11 +210,9 @@ fn enumerated(before: &str, after: &str) -> bool {
     open && close
 }
 
-/// Name of a patient on a page: a digest.
-pub fn digest(patient: &str) -> String {
-    let hash = Sha256::digest(patient.as_bytes());
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("#{}", &digits[..DIGITS])
+/// Whether a letter parts a name.
+fn parts_words(c: char) -> bool {
+    matches!(c, '_' | '-' | '.' | '^')
 }
 
 fn in_word(c: char) -> bool {
@@ -284,11 +333,38 @@ mod tests {
             ("20240815", "of 20240815 here"),
         ] {
             let shown = discretion.text(text);
-            assert_eq!(shown, text.replace(patient, &digest(patient)));
+            assert_eq!(shown, text.replace(patient, &discretion.digest(patient)));
             assert!(!shown.contains("Jane") && shown.contains('#'), "{shown}");
         }
-        for text in ["7", "7 films", "the class normal", "a/P-0815.png", "7.5 %"] {
+        for text in ["7", "7 films", "the class normal", "a/film-7.png", "7.5 %", "P-08150.png"] {
             assert_eq!(discretion.text(text), text);
         }
+        // A film's name that has a patient's in it is a digest as a whole, whoever else it names.
+        for text in ["a/P-0815.png", "a/x_P-0815_Mueller.png", "DOE^JANE.2.png"] {
+            let shown = discretion.text(text);
+            assert!(shown.contains('#') && shown.ends_with(".png"), "{shown}");
+            assert!(
+                ["0815", "JANE", "Mueller"].iter().all(|name| !shown.contains(name)),
+                "{shown}"
+            );
+        }
+        let other = Discretion::new(false);
+        assert_ne!(discretion.digest("P-0815"), other.digest("P-0815"), "it can be looked up");
+    }
+
+    #[test]
+    fn a_films_path_is_relative_to_where_it_was_found() {
+        let mut discretion = Discretion::new(false);
+        discretion.folder(Path::new("/srv/al ice/films"));
+        discretion.folder(Path::new("../films"));
+        for (path, shown) in [
+            ("/srv/al ice/films/a /b.png", "a /b.png"),
+            ("/srv/other/b.png", "b.png"),
+            ("../films/a/b.png", "a/b.png"),
+            ("films/a.png", "films/a.png"),
+        ] {
+            assert_eq!(discretion.film(Path::new(path)), shown);
+        }
+        assert_eq!(Discretion::new(true).film(Path::new("/home/bob/x")), "/home/bob/x");
     }
 }

@@ -40,9 +40,9 @@ pub use film::{
 pub use formats::nih::NIH_LABELS;
 pub use formats::{csv_table::Table, table::finding};
 pub use loader::{BadFilm, Batch, Loader, LoaderOptions, PackSummary, PackedPart, pack};
-pub use recognise::{RecognisedSet, detect};
+pub use recognise::{RecognisedSet, UnreadLabels, recognise, recognise_all};
 pub use sample::unpack;
-pub use walk::{films_below, stamp};
+pub use walk::{films_below, stamp, written};
 
 /// Kind of a label vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,18 @@ impl Dataset {
         let shared = [(&train, &val), (&train, &test), (&val, &test)];
         let shared = shared.into_iter().flat_map(|(one, other)| one.intersection(other).copied());
         shared.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Refuses annotations that are not of `kind`, which are called so.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with their kind.
+    pub fn annotated(&self, kind: Kind, called: &str) -> Result<()> {
+        if self.labels.kind == kind {
+            return Ok(());
+        }
+        let found = format!("{:?}", self.labels.kind);
+        Err(Error::data(&*self.name, called, found, format!("name a source with {called}")))
     }
 
     /// Refuses a part (`val`, `test`) without films.

@@ -18,6 +18,15 @@ pub fn meant(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| risky(rest)).unwrap_or(cell)
 }
 
+/// Rows as a table in CSV, inert in a spreadsheet.
+pub fn table(rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let cells = rows.map(|row| row.into_iter().map(|cell| inert(&cell)).collect::<Vec<_>>());
+    cells.for_each(|row| table.write_record(row).expect("memory takes every row"));
+    let bytes = table.into_inner().expect("memory is flushed");
+    String::from_utf8(bytes).expect("rows are UTF-8")
+}
+
 /// Whether text begins like a formula, or like one that has its apostrophe already.
 fn risky(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(BEGINNINGS)

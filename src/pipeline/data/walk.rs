@@ -51,10 +51,11 @@ fn entries(folder: &Path) -> Result<Entries> {
         if name.starts_with('.') || CLUTTER.contains(&name.as_str()) {
             continue;
         }
-        // The folder's own list tells what an entry is; only a link must be followed to know.
+        // The folder's own list tells what an entry is; only a link must be followed to know. A pipe would be waited for.
+        let is_file = kind.is_file() || kind.is_symlink() && path.is_file();
         if kind.is_dir() || kind.is_symlink() && path.is_dir() {
             folders.push((path, kind.is_symlink()));
-        } else if is_film(&path) {
+        } else if is_file && is_film(&path) {
             films.push(path);
         }
     }
@@ -99,6 +100,76 @@ fn is_film(path: &Path) -> bool {
     }
 }
 
+/// Words in the names of folders that hold masks, and of masks that lie beside their films.
+const MASKS: [&str; 7] =
+    ["mask", "label", "annotation", "segmentation", "groundtruth", "ground_truth", "seg"];
+/// Whole names of such folders.
+const CALLED: [&str; 5] = ["gt", "segs", "manual", "targets", "seg"];
+/// What stands between the words of a name.
+const BETWEEN: [char; 4] = ['_', '-', ' ', '.'];
+
+/// Whether a folder is called as one of masks.
+pub(in crate::data) fn holds_masks(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let bare = name.strip_suffix("tr").or_else(|| name.strip_suffix("ts")).unwrap_or(&name);
+    let called = [name.as_str(), bare].into_iter().any(|name| CALLED.contains(&name));
+    // `seg` alone is part of many words.
+    called || MASKS[..MASKS.len() - 1].iter().any(|word| name.contains(word))
+}
+
+/// The name of the film whose mask is called so, of those that `is_film` knows: `f0` of `f0_mask`, `f0_lung-seg_1` or
+/// `mask_f0`.
+pub(in crate::data) fn masked(stem: &str, is_film: impl Fn(&str) -> bool) -> Option<&str> {
+    let says = |rest: &str| {
+        let rest = rest.to_lowercase();
+        let word = |word: &str| word.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let mut words = rest.split(BETWEEN).map(word);
+        words.any(|word| {
+            let one = word.strip_suffix('s').unwrap_or(&word);
+            MASKS.contains(&one) || one == "gt" || one.ends_with("mask")
+        })
+    };
+    let cuts = || stem.match_indices(BETWEEN).map(|(at, _)| (&stem[..at], &stem[at + 1..]));
+    let behind = cuts().filter(|(_, rest)| says(rest)).map(|(film, _)| film);
+    let before = cuts().filter(|(rest, _)| says(rest)).map(|(_, film)| film);
+    // The longest name: `f0_1_mask` is of `f0_1` where there is one.
+    let mut names: Vec<&str> = behind.chain(before).filter(|name| !name.is_empty()).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.into_iter().find(|name| is_film(name))
+}
+
+/// Films without the masks that lie among them, and these: images that are called as another in their folder and a word for
+/// masks (`f0_mask` beside `f0`), and those in folders below `top` that are so called and hold images of the films' names.
+pub(in crate::data) fn without_masks(
+    top: &Path,
+    films: Vec<PathBuf>,
+) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let in_folder = |film: &PathBuf| {
+        let inside = film.strip_prefix(top).unwrap_or(film).parent().unwrap_or(Path::new(""));
+        inside.components().any(|part| holds_masks(&part.as_os_str().to_string_lossy()))
+    };
+    let of_folders: Vec<bool> = films.iter().map(in_folder).collect();
+    let outside = films.iter().zip(&of_folders).filter(|(_, inside)| !**inside);
+    let (mut stems, mut beside) = (HashSet::new(), HashSet::new());
+    for (film, _) in outside {
+        stems.insert(composed(&stem(film)));
+        beside.insert((film.parent().unwrap_or(top).to_owned(), composed(&stem(film))));
+    }
+    let is_mask = |film: &PathBuf, inside: bool| {
+        let own = composed(&stem(film));
+        if inside {
+            return stems.contains(&own) || masked(&own, |name| stems.contains(name)).is_some();
+        }
+        let folder = film.parent().unwrap_or(top);
+        masked(&own, |name| beside.contains(&(folder.to_owned(), name.to_owned()))).is_some()
+    };
+    let mut apart = (Vec::new(), Vec::new());
+    for (film, inside) in films.into_iter().zip(of_folders) {
+        if is_mask(&film, inside) { apart.1.push(film) } else { apart.0.push(film) }
+    }
+    apart
+}
+
 /// The last part of a path as text.
 pub(in crate::data) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -141,6 +212,13 @@ pub(in crate::data) fn relative(cell: &str) -> Option<PathBuf> {
 /// A file's size and time of change; `gone` where there is none.
 pub fn stamp(file: &Path) -> String {
     fs::metadata(file).map_or("gone".into(), |file| format!("{} {}", file.len(), changed(&file)))
+}
+
+/// When a file's bytes were last written; a copy may keep it.
+pub fn written(file: &Path) -> String {
+    let written = fs::metadata(file).and_then(|file| file.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or("unknown".into(), |t| format!("{}.{:09}", t.as_secs(), t.subsec_nanos()))
 }
 
 /// When a file was last changed, which on Unix its renaming is too.

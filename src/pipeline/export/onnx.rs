@@ -64,8 +64,8 @@ pub fn features(path: &Path) -> Result<ModelProto> {
     let x = film(&graph, Extent::Free("N"), free, [number("mean"), number("std")]);
     let [.., c5] = resnet(&graph, "", depth, &x, |_, _| None);
     let channels = Extent::Fixed(depth.features());
-    let meaning = "the mean of each feature over the film";
-    graph.output("features", &pooled(&graph, &c5), FLOAT, &[Extent::Free("N"), channels], meaning);
+    let doc = "the mean of each feature over the film";
+    graph.output("features", &pooled(&graph, &c5), FLOAT, &[Extent::Free("N"), channels], doc);
     let shape = [Extent::Free("N"), channels, Extent::Free("rows"), Extent::Free("columns")];
     graph.output("map", &c5, FLOAT, &shape, "features of every 32 x 32 pixels");
     Ok(model(graph.finish("backbone"), metadata))

@@ -7,6 +7,7 @@
 mod bootstrap;
 mod calibration;
 mod detect;
+pub mod files;
 mod precision;
 mod probe;
 mod roc;

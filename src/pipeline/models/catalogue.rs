@@ -90,6 +90,13 @@ impl HeadKind {
             Self::FasterRcnn => "roi_heads.box_predictor.cls_score.weight",
         }
     }
+    /// Least number of outputs with which the network tells anything apart; of Faster R-CNN with the background.
+    pub const fn least_outputs(self) -> usize {
+        match self {
+            Self::Classifier | Self::DeepLab => 1,
+            Self::FasterRcnn => 2,
+        }
+    }
     /// Number of outputs of torchvision's own network; of Faster R-CNN with the background.
     pub const fn outputs(self) -> usize {
         match self {
@@ -100,16 +107,35 @@ impl HeadKind {
     }
 }
 
+/// The backbone of that name.
+///
+/// # Errors
+/// [`Error::Request`] with all names, if there is none.
+pub fn backbone(name: &str) -> Result<Depth> {
+    Ok(named(name, backbones())?.depth)
+}
+
+/// The networks that are a backbone and one layer.
+pub fn backbones() -> impl Iterator<Item = Architecture> + Clone {
+    ALL.into_iter().filter(|known| known.kind == HeadKind::Classifier)
+}
+
+/// The network of that name among some.
+fn named(name: &str, among: impl Iterator<Item = Architecture> + Clone) -> Result<Architecture> {
+    among.clone().find(|known| known.name == name).ok_or_else(|| {
+        let names: Vec<_> = among.map(|known| known.name).collect();
+        let (expected, found) = (format!("one of {}", names.join(", ")), format!("`{name}`"));
+        Error::request("network", expected, found, "name one of them")
+    })
+}
+
 impl Architecture {
     /// The network of that name.
     ///
     /// # Errors
     /// [`Error::Request`] with all names, if there is none.
     pub fn named(name: &str) -> Result<Self> {
-        ALL.into_iter().find(|known| known.name == name).ok_or_else(|| {
-            let expected = format!("one of {}", ALL.map(|known| known.name).join(", "));
-            Error::request("network", expected, format!("`{name}`"), "name one of them")
-        })
+        named(name, ALL.into_iter())
     }
     /// Declares the network's tensors, under torchvision's names.
     pub fn declare(self, root: &Scope, outputs: usize, options: &HeadOptions) -> Network {

@@ -92,22 +92,15 @@ impl<'w> Graph<'w> {
         output
     }
     /// Adds an input of f32.
-    pub fn input(&self, name: &str, shape: &[Extent], meaning: &str) -> Value {
-        let input = value_info(name, FLOAT, shape, meaning);
+    pub fn input(&self, name: &str, shape: &[Extent], doc: &str) -> Value {
+        let input = value_info(name, FLOAT, shape, doc);
         self.parts.borrow_mut().input.push(input);
         Value(name.into())
     }
     /// Adds `value` as an output.
-    pub fn output(
-        &self,
-        name: &str,
-        value: &Value,
-        elements: i32,
-        shape: &[Extent],
-        meaning: &str,
-    ) {
+    pub fn output(&self, name: &str, value: &Value, elements: i32, shape: &[Extent], doc: &str) {
         let [_] = self.named(name, "Identity", [value], []);
-        let output = value_info(name, elements, shape, meaning);
+        let output = value_info(name, elements, shape, doc);
         self.parts.borrow_mut().output.push(output);
     }
     /// Adds a weight under its name in the file.
@@ -237,13 +230,13 @@ impl<'w> Graph<'w> {
     }
 }
 
-fn value_info(name: &str, elements: i32, shape: &[Extent], meaning: &str) -> ValueInfo {
+fn value_info(name: &str, elements: i32, shape: &[Extent], doc: &str) -> ValueInfo {
     let dimension = |extent: &Extent| match *extent {
         Extent::Fixed(value) => Dimension { value: Some(value as i64), name: None },
         Extent::Free(name) => Dimension { value: None, name: Some(name.into()) },
     };
     let shape = Some(TensorShape { dim: shape.iter().map(dimension).collect() });
     let tensor = Some(TensorType { elements, shape });
-    let doc_string = meaning.into();
+    let doc_string = doc.into();
     ValueInfo { name: name.into(), of: Some(Type { tensor }), doc_string }
 }

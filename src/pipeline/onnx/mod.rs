@@ -31,14 +31,14 @@ pub fn film(
     [height, width]: [Extent; 2],
     [mean, std]: [f64; 2],
 ) -> Value {
-    let meaning = "grey levels from 0 to 255, at the network's size, not normalised";
-    let x = graph.input("image", &[n, Extent::Fixed(1), height, width], meaning);
+    let doc = "grey levels from 0 to 255, at the network's size, not normalised";
+    let x = graph.input("image", &[n, Extent::Fixed(1), height, width], doc);
     let x = graph.node("Sub", [&x, &graph.float(mean as f32)], []);
     let x = graph.node("Div", [&x, &graph.float(std as f32)], []);
     graph.concat([&x, &x, &x], 1)
 }
 
-/// Packs a finished graph into a file's content, with words on its use beside it.
+/// Packs a finished graph into a file's content, with metadata on its use beside it.
 pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
     let program = concat!("mtpret ", env!("CARGO_PKG_VERSION"));
     let own = [("notice", NOTICE), ("program", program)];
@@ -61,6 +61,6 @@ pub fn model(graph: proto::GraphOf, metadata: Metadata) -> ModelProto {
 /// The disk is full or the folder is not writable.
 pub fn write(path: &Path, model: &ModelProto) -> Result<u64> {
     let bytes = model.encode_to_vec();
-    file::replace(path, |file| file.write_all(&bytes))?;
+    file::put(path, |file| file.write_all(&bytes))?;
     Ok(bytes.len() as u64)
 }

@@ -11,6 +11,7 @@ pub mod config;
 mod device;
 pub mod estimate;
 pub mod file_name;
+pub mod on_tensors;
 pub mod reproduce;
 pub mod run;
 pub mod schedule;

@@ -18,7 +18,7 @@ use std::{
 /// The name of the newest checkpoint in a run folder.
 pub const FILE: &str = "checkpoint.safetensors";
 
-/// Prefix of the keys of a run's own words: films, settings and places, which go no further than its checkpoint.
+/// Prefix of the keys of a run's own metadata: films, settings and places, which go no further than its checkpoint.
 pub(crate) const BEGUN: &str = "begun.";
 
 const MAX_HEADER: u64 = 16 << 20;
@@ -153,7 +153,7 @@ pub fn read_some(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Tensors> 
     Ok(elements(path, file, &header, wanted)?.0)
 }
 
-/// Reads the elements behind a header, and its words without the checksum.
+/// Reads the elements behind a header, and its metadata without the checksum.
 fn elements(
     path: &Path,
     mut file: File,
@@ -227,15 +227,15 @@ pub fn infos(path: &Path) -> Result<Infos> {
 }
 
 fn metadata_in(header: &Header) -> Metadata {
-    let words = header.metadata().clone().unwrap_or_default().into_iter();
-    words.filter(|(key, _)| key != WRITER).collect()
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter();
+    metadata.filter(|(key, _)| key != WRITER).collect()
 }
 
 /// Whether a file without a checksum says that this program wrote it, which never leaves one out.
 fn lost_checksum(header: &Header) -> bool {
-    let Some(words) = header.metadata() else { return false };
-    let older = OLDER.iter().any(|keys| keys.iter().all(|key| words.contains_key(*key)));
-    !words.contains_key(CHECKSUM) && (words.contains_key(WRITER) || older)
+    let Some(metadata) = header.metadata() else { return false };
+    let older = OLDER.iter().any(|keys| keys.iter().all(|key| metadata.contains_key(*key)));
+    !metadata.contains_key(CHECKSUM) && (metadata.contains_key(WRITER) || older)
 }
 
 fn unreadable(path: &Path, fault: io::Error) -> Error {

@@ -2,10 +2,13 @@
 
 pub mod arenas;
 pub mod checkpoint;
+mod difference;
 mod names;
 mod pytorch;
 pub mod stem;
 mod tensor;
+
+pub use difference::{Difference, NetworkFit};
 
 use crate::{
     Error, Result,
@@ -63,6 +66,17 @@ pub struct TensorInfo {
     pub dtype: Dtype,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Count of the tensor's numbers.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+    /// Bytes of the tensor in the file.
+    pub fn bytes(&self) -> usize {
+        self.count() * self.dtype.bitsize() / 8
+    }
 }
 
 /// A file of weights: what it holds is known, and no tensor is read yet.
@@ -190,6 +204,7 @@ impl File {
         let places = self.placed(expected, unexpected)?;
         let tensors = self.read_some(places)?;
         finite(&self.path, &tensors)?;
+        bearable(&self.path, &tensors)?;
         Ok(widened(tensors, expected))
     }
     /// Places of the expected tensors: their names, and those of [`File::tensors`].
@@ -258,6 +273,19 @@ impl File {
             misshapen: misshapen.collect(),
         }
     }
+    /// Compares the file with a network, whole and as its backbone.
+    pub fn fit(&self, of: Architecture) -> NetworkFit {
+        let backbone = self.difference(&of.backbone());
+        NetworkFit {
+            whole: self.difference(&self.wanted(of)),
+            backbone: backbone.missing.is_empty() && backbone.misshapen.is_empty(),
+            outputs: self.outputs(of),
+        }
+    }
+    /// Whether its stem reads one channel, of which [`stem::over`] makes three.
+    pub fn is_grey(&self) -> bool {
+        self.tensors.iter().any(|(name, entry)| stem::is(name, &entry.shape) && entry.shape[1] == 1)
+    }
     /// Reads tensors under other names: the new ones, and those of [`File::tensors`].
     fn read_some(&self, places: BTreeMap<String, &str>) -> Result<Tensors> {
         let of_file = |name: &str| self.tensors[name].in_file.as_str();
@@ -275,17 +303,6 @@ impl File {
             }
         }
     }
-}
-
-/// Difference of a file's tensors and a network's.
-#[derive(Debug, Default, PartialEq)]
-pub struct Difference {
-    /// Names and shapes of tensors that the file lacks.
-    pub missing: Vec<(String, Vec<usize>)>,
-    /// Names and shapes of tensors that the network lacks.
-    pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Names of tensors of two shapes, the network's and the file's.
-    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
 /// The tensors with a stem of one channel made one of three where three are expected.
@@ -345,6 +362,25 @@ pub fn finite(path: &Path, tensors: &Tensors) -> Result<()> {
     let found = format!("that the weights hold {found}");
     let mend = "use weights that were saved before they broke, and check what wrote these";
     Err(Error::weights(place, "finite numbers", found, mend))
+}
+
+/// Refuses weights with numbers whose squares f32 cannot hold, and variances below 0: a network gives NaN with either.
+fn bearable(path: &Path, tensors: &Tensors) -> Result<()> {
+    let mend = "use weights that were saved whole, and check what wrote these";
+    for (name, tensor) in tensors {
+        let numbers = tensor.as_f32();
+        let most = numbers.iter().flat_map(|v| v.iter()).fold(0.0_f32, |most, v| most.max(v.abs()));
+        let least = numbers.iter().flat_map(|v| v.iter()).fold(0.0_f32, |least, v| least.min(*v));
+        let place = || Place::from(path).item(name);
+        if !(most * most).is_finite() {
+            let found = format!("{most:e}");
+            return Err(Error::weights(place(), "numbers whose squares f32 can hold", found, mend));
+        }
+        if least < 0.0 && name.ends_with("running_var") {
+            return Err(Error::weights(place(), "variances, 0 or more", format!("{least}"), mend));
+        }
+    }
+    Ok(())
 }
 
 /// The tensors with a counter for every running mean.

@@ -16,7 +16,23 @@ const WRAPPERS: [&str; 7] = [
 
 /// Names that people give the one network in a module of their own: a wrapper if every name begins with it, else a
 /// place.
-const ATTRIBUTES: [&str; 2] = ["net.", "resnet."];
+const ATTRIBUTES: [&str; 11] = [
+    "net.",
+    "resnet.",
+    TEACHER,
+    STUDENT,
+    "features.",
+    "feature_extractor.",
+    "visual.",
+    "image_encoder.",
+    "online_network.",
+    "trunk.",
+    "cnn.",
+];
+
+/// Names of the two networks of self-distillation (DINO), of which the teacher is the one that is handed on.
+const TEACHER: &str = "teacher.";
+const STUDENT: &str = "student.";
 
 /// Prefix that `torch.compile` puts before the names of whatever it compiles, a part of a network
 /// too.
@@ -24,7 +40,21 @@ const COMPILED: &str = "_orig_mod.";
 
 /// Prefixes of a backbone in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's
 /// own.
-const PLACES: [&str; 6] = ["", "backbone.body.", "backbone.", "encoder.", "net.", "resnet."];
+const PLACES: [&str; 13] = [
+    "",
+    "backbone.body.",
+    "backbone.",
+    "encoder.",
+    "net.",
+    "resnet.",
+    "features.",
+    "feature_extractor.",
+    "visual.",
+    "image_encoder.",
+    "online_network.",
+    "trunk.",
+    "cnn.",
+];
 
 /// Children of a ResNet in their order, as an `nn.Sequential` of them numbers its tensors.
 const CHILDREN: [(&str, &str); 7] = [
@@ -57,7 +87,9 @@ pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
     let around = |inner: &BTreeMap<String, String>| {
         let begins = |wrapper: &&str| inner.keys().any(|name| name.starts_with(*wrapper));
         let all = |of: &&str| !inner.is_empty() && inner.keys().all(|name| name.starts_with(*of));
-        WRAPPERS.into_iter().find(begins).or_else(|| ATTRIBUTES.into_iter().find(all))
+        let distilled = || [TEACHER, STUDENT].iter().all(begins).then_some(TEACHER);
+        let attribute = || ATTRIBUTES.into_iter().find(all);
+        WRAPPERS.into_iter().find(begins).or_else(distilled).or_else(attribute)
     };
     while let Some(wrapper) = around(&all.inner) {
         all.wrapper += wrapper;
@@ -144,12 +176,20 @@ mod tests {
         let plain = ["conv1.weight", "fc.bias"];
         for wrapper in
             ["_orig_mod.", "net.", "resnet.", "base_encoder.", "module._orig_mod.net.resnet."]
+                .into_iter()
+                .chain(["teacher.", "student.", "features.", "visual.", "cnn.", "trunk."])
         {
             let names = plain.map(|name| format!("{wrapper}{name}"));
             let found = unwrapped(names);
             assert_eq!(found.wrapper, wrapper);
             assert_eq!(found.inner.into_keys().collect::<Vec<_>>(), plain);
         }
+        let dino =
+            ["student.backbone.conv1.weight", "teacher.backbone.conv1.weight", "dino_loss.center"];
+        assert_eq!(inner(&dino), ["backbone.conv1.weight"]);
+        // A network beside its teacher is itself.
+        let beside = ["conv1.weight", "teacher.conv1.weight"];
+        assert_eq!(inner(&beside), beside);
         let moco3 = ["module.base_encoder.conv1.weight", "module.momentum_encoder.conv1.weight"];
         assert_eq!(inner(&moco3), ["conv1.weight"]);
         assert_eq!(inner(&["encoder._orig_mod.conv1.weight"]), ["encoder.conv1.weight"]);

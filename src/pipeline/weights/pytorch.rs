@@ -62,7 +62,10 @@ fn holds_arrays(path: &Path) -> bool {
     let mut begin = Vec::new();
     let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut begin));
     let named = |word: &&[u8]| begin.windows(word.len()).any(|bytes| bytes == *word);
-    read.is_ok() && [&b"numpy.core.multiarray"[..], b"numpy._core.multiarray"].iter().any(named)
+    // Protocol 5 makes them from a buffer.
+    let makers = ["numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric"];
+    let makers = makers.into_iter().chain(["numpy._core.numeric"]);
+    read.is_ok() && makers.map(str::as_bytes).any(|maker| named(&maker))
 }
 
 /// Reads the elements of a tensor of the file at `path`.
@@ -111,7 +114,7 @@ pub fn dtype(dtype: DType) -> Dtype {
 /// # Errors
 /// [`Error::Io`] when the system refuses; `path` is then as it was before.
 pub fn write(path: &Path, tensors: &Tensors) -> Result<()> {
-    file::replace(path, |file| {
+    file::put(path, |file| {
         // Tensors lie aligned, so that they can be mapped into memory.
         let plain = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         let aligned = plain.with_alignment(64);

@@ -13,7 +13,7 @@ use image::{GrayImage, ImageFormat};
 use std::io::Cursor;
 
 /// `mtpret data …`: its exit code, what it prints, and what it says beside.
-fn data(words: &[&str], paths: &[&Path]) -> (i32, String, String) {
+pub fn data(words: &[&str], paths: &[&Path]) -> (i32, String, String) {
     let mut command = Command::cargo_bin("mtpret").unwrap();
     let output = command.arg("data").args(words).args(paths).output().unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());

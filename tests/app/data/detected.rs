@@ -3,7 +3,7 @@
 use std::{fs::write, path::Path};
 
 use crate::films::{film, real};
-use mtpret_pipeline::data::{Dataset, Kind, Purpose, RecognisedSet, Roots, Source, detect};
+use mtpret_pipeline::data::{Dataset, Kind, Purpose, RecognisedSet, Roots, Source, recognise};
 
 /// The names of what was found, by their sources.
 fn names(found: &[RecognisedSet]) -> Vec<&str> {
@@ -16,7 +16,7 @@ pub fn detected(root: &Path) -> Vec<RecognisedSet> {
     struct Printed {
         source: Vec<Source>,
     }
-    let found = detect(root).unwrap();
+    let found = recognise(root).unwrap();
     let program = std::process::Command::new(env!("CARGO_BIN_EXE_mtpret"))
         .args(["data", "detect"])
         .arg(root)
@@ -299,7 +299,7 @@ fn a_division_in_a_file_is_the_same_anywhere() {
         .map(|n| format!("{}/person{}_virus_{n}.png", ["good", "bad"][n % 2], n / 2))
         .collect();
     films(dir.path(), &names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut source = detect(dir.path()).unwrap().remove(0).source;
+    let mut source = recognise(dir.path()).unwrap().remove(0).source;
     source.split = mtpret_pipeline::data::Split::Patient;
     let first = source.read().unwrap();
     let text = mtpret_pipeline::data::division_table(&first, dir.path()).unwrap();

@@ -3,3 +3,4 @@
 mod commands;
 mod detected;
 mod layouts;
+mod unread;

@@ -1,4 +1,4 @@
-//! The tiles in workgroup memory (`shaders/shared/tiles`) as Mesa's compiler for AMD's GPUs writes them, for every family that its
+//! The tiles in workgroup memory (`shaders/shared/tiles`) and Winograd's transforms as Mesa's compiler for AMD's GPUs writes them, for every family that its
 //! null device can be, and budgets for that. What a GPU then does no machine without one can say; what it is told to do is here.
 
 mod code;
@@ -29,6 +29,8 @@ const OF_2012: [&str; 5] = ["tahiti", "pitcairn", "verde", "oland", "hainan"];
 
 /// What the names of kernels have that multiply matrices.
 const MATRICES: &str = "coop";
+/// What the names of Winograd's transforms have.
+const TRANSFORM: &str = "winograd";
 
 /// Where the process that compiles for one family finds kernels, and leaves what it says of them.
 const FOLDER: &str = "MTPRET_RADV_FOLDER";
@@ -126,8 +128,9 @@ fn write_kernels(folder: &Path) {
     for shader in SHADERS.iter() {
         let is_tile = shader.wgsl.contains("var<workgroup> tile_rows");
         let is_of_matrices = shader.wgsl.contains("coop_mat16x16");
+        let is_transform = shader.name == "conv2d/winograd/channels";
         let others = ["u64", "(\"HAS_BIAS\", 1)"];
-        if !(is_tile || is_of_matrices)
+        if !(is_tile || is_of_matrices || is_transform)
             || others.iter().any(|o| shader.wgsl.contains(o) || shader.label.contains(o))
         {
             continue;
@@ -159,9 +162,10 @@ fn write_kernels(folder: &Path) {
         };
         let half = u32::from(shader.wgsl.contains("unpack2x16float"));
         let mut name = shader.name.replace('/', "-");
-        let constants: &[&str] = match is_of_matrices {
-            true => &["ROWS", "COLUMNS", "RAGGED", "LOAD"],
-            false => &["ROWS", "QUADS", "ODD", "IN_PARTS"],
+        let constants: &[&str] = match (is_of_matrices, is_transform) {
+            (true, _) => &["ROWS", "COLUMNS", "RAGGED", "LOAD"],
+            (_, true) => &["IN", "OUT", "FLIPPED"],
+            _ => &["ROWS", "QUADS", "ODD", "IN_PARTS"],
         };
         for of in constants {
             write!(name, " {}={}", of.to_lowercase(), constant(of)).unwrap();
@@ -231,6 +235,24 @@ fn judge(family: &str, kernel: &str, said: &str) -> Result<String, String> {
     }
 }
 
+/// The same of a transform, of which every lane computes a channel: it only moves numbers, so that nothing counts but that they stay
+/// in registers and that waves hide most of its loads: on the newest families the compiler would have up to an eighth more of them.
+fn judge_transform(family: &str, kernel: &str, said: &str) -> Result<String, String> {
+    let (figure, _) = read(said);
+    let waves = figure("Subgroups per SIMD") * figure("Narrowest") / figure("Lanes");
+    let enough = figure("Latency") / figure("Inverse Throughput");
+    let line = format!(
+        "{family:9} {kernel:75} VGPRs {:3}  waves {waves:2} of {enough:.1}",
+        figure("VGPRs")
+    );
+    let spilled = figure("Spilled VGPRs") + figure("Spilled SGPRs") + figure("Scratch size") > 0.0;
+    match (spilled, 0.88 * enough > waves) {
+        (true, _) => Err(format!("{line}: registers are spilled")),
+        (_, true) => Err(format!("{line}: its waves hide too few of its loads")),
+        _ => Ok(line),
+    }
+}
+
 #[test]
 #[ignore = "takes long: tools/test.sh --all"]
 fn amds_compiler_keeps_to_the_budgets_of_the_tiles() {
@@ -275,7 +297,11 @@ fn amds_compiler_keeps_to_the_budgets_of_the_tiles() {
             };
             let kernel = name.rsplit_once(' ').map_or(&*name, |(kernel, _)| kernel);
             let multiplies = kernel.contains(MATRICES);
-            let judge = if multiplies { judge_matrices } else { judge };
+            let judge = match kernel.contains(TRANSFORM) {
+                true => judge_transform,
+                false if multiplies => judge_matrices,
+                false => judge,
+            };
             match judge(family, kernel, &said) {
                 Ok(line) => {
                     println!("{line}");

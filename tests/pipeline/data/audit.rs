@@ -12,7 +12,7 @@ use std::{
 use image::{GrayImage, ImageFormat, Luma};
 
 fn checked(sources: Vec<Source>) -> Audit {
-    let subject = |source| Subject { source, pretraining: false };
+    let subject = |source| Subject { source, pretraining: false, unread: Vec::new() };
     let subjects: Vec<Subject> = sources.into_iter().map(subject).collect();
     audit(&subjects, &|_, _| ()).unwrap()
 }
@@ -260,8 +260,8 @@ fn a_test_film_that_pretraining_sees_is_said() {
     films.split = Split::Patient;
     (films.val_share, films.test_share) = (0.0, 0.0);
     let subjects = [
-        Subject { source: task, pretraining: false },
-        Subject { source: films, pretraining: true },
+        Subject { source: task, pretraining: false, unread: Vec::new() },
+        Subject { source: films, pretraining: true, unread: Vec::new() },
     ];
     let audit = audit(&subjects, &|_, _| ()).unwrap();
     assert_eq!(found(&audit, "elsewhere.jpeg"), ["test film in pretraining"]);

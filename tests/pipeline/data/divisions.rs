@@ -6,21 +6,21 @@ use std::{
 };
 
 use crate::films::film;
-use mtpret_pipeline::data::{Dataset, Flaw, Kind, Level, RecognisedSet, Source, Split, detect};
+use mtpret_pipeline::data::{Dataset, Flaw, Kind, Level, RecognisedSet, Source, Split, recognise};
 use serde_json::json;
 
-fn text(path: &Path, text: &str) {
+pub fn text(path: &Path, text: &str) {
     create_dir_all(path.parent().unwrap()).unwrap();
     write(path, text).unwrap();
 }
 
-fn films(root: &Path, names: &[&str]) {
+pub fn films(root: &Path, names: &[&str]) {
     names.iter().enumerate().for_each(|(at, name)| film(&root.join(name), at as u8));
 }
 
 /// The one set below a folder, and what it reads with nothing taken out of the training part.
-fn only(root: &Path) -> (RecognisedSet, Dataset, Vec<Flaw>) {
-    let mut found = detect(root).unwrap();
+pub fn only(root: &Path) -> (RecognisedSet, Dataset, Vec<Flaw>) {
+    let mut found = recognise(root).unwrap();
     let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
     assert_eq!(found.len(), 1, "{whats:?}");
     let found = found.remove(0);
@@ -29,12 +29,12 @@ fn only(root: &Path) -> (RecognisedSet, Dataset, Vec<Flaw>) {
     (found, set, flaws)
 }
 
-fn counts(set: &Dataset) -> [usize; 3] {
+pub fn counts(set: &Dataset) -> [usize; 3] {
     [&set.train, &set.val, &set.test].map(Vec::len)
 }
 
 /// COCO JSON of these films with a box on each.
-fn coco(names: &[&str]) -> String {
+pub fn coco(names: &[&str]) -> String {
     let image =
         |(id, name): (usize, &&str)| json!({"id": id, "file_name": name, "width": 2, "height": 2});
     let mark =
@@ -82,7 +82,18 @@ fn coco_by_name_finds_each_film_in_the_folder_of_its_part() {
     text(&dir.path().join("annotations/instances_val2017.json"), &coco(&["1.png"]));
     let (_, set, _) = only(dir.path());
     assert_eq!(counts(&set), [2, 1, 0]);
-    assert!(set.val[0].path.ends_with("val2017/1.png"));
+    // With more films in one part than in all others, the part is no patient.
+    let dir = tempfile::tempdir().unwrap();
+    for (part, count) in [("train2017", 8), ("val2017", 4)] {
+        let names: Vec<String> = (0..count).map(|n| format!("{n:012}.png")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.iter().for_each(|name| film(&dir.path().join(part).join(name), 1));
+        text(&dir.path().join(format!("annotations/instances_{part}.json")), &coco(&names));
+    }
+    let (found, set, flaws) = only(dir.path());
+    assert_eq!((counts(&set), set.labels.kind), ([8, 4, 0], Kind::Boxes), "{}", found.what);
+    assert!(flaws.iter().all(|flaw| flaw.level == Level::Note), "{flaws:?}");
+    assert!(set.val.iter().all(|film| film.path.parent().unwrap().ends_with("val2017")));
 }
 
 /// YOLO's films and texts in folders of any names.
@@ -146,6 +157,26 @@ fn what_yolos_yaml_names_and_lacks_is_said() {
     assert!(given.read().unwrap_err().to_string().contains("each film in one part"));
 }
 
+#[test]
+fn darknets_lists_divide() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    for (at, name) in ["a", "b", "c", "d"].iter().enumerate() {
+        film(&root.join(format!("obj/{name}.png")), at as u8);
+        text(&root.join(format!("obj/{name}.txt")), "0 0.5 0.5 0.5 0.5\n");
+    }
+    text(&root.join("obj.names"), "spot\n");
+    text(
+        &root.join("obj.data"),
+        "classes = 1\ntrain=data/train.txt\nvalid = data/val.txt\nnames=x\n",
+    );
+    text(&root.join("train.txt"), "data/obj/a.png\ndata/obj/b.png\ndata/obj/c.png\n");
+    text(&root.join("val.txt"), "data/obj/d.png\n");
+    let (found, set, _) = only(dir.path());
+    assert_eq!(counts(&set), [3, 1, 0]);
+    assert!(found.what.contains("3 train, 1 val, 0 test, as obj.data says"), "{}", found.what);
+}
+
 /// VOC's annotation of a film with a box.
 fn voc(root: &Path, folder: &str, name: &str) {
     let xml = format!(
@@ -189,6 +220,22 @@ fn vocs_lists_divide_and_what_they_pass_over_is_said() {
 }
 
 #[test]
+fn vocs_lists_of_single_classes_divide_together() {
+    let dir = tempfile::tempdir().unwrap();
+    for (at, name) in ["a", "b", "c", "d"].iter().enumerate() {
+        film(&dir.path().join(format!("JPEGImages/{name}.png")), at as u8);
+        voc(dir.path(), "Annotations", name);
+    }
+    let lists = dir.path().join("ImageSets/Main");
+    text(&lists.join("nodule_train.txt"), "a 1\nb -1\n");
+    text(&lists.join("mass_train.txt"), "a -1\nc  1\n");
+    text(&lists.join("nodule_val.txt"), "d  1\n");
+    let (found, set, _) = only(dir.path());
+    assert_eq!(counts(&set), [3, 1, 0], "{}", found.what);
+    assert!(found.what.contains("as ImageSets/Main says"), "{}", found.what);
+}
+
+#[test]
 fn voc_in_folders_of_parts_is_divided_by_them() {
     let dir = tempfile::tempdir().unwrap();
     for (part, name) in [("train", "a"), ("train", "b"), ("valid", "c"), ("test", "a")] {
@@ -202,7 +249,7 @@ fn voc_in_folders_of_parts_is_divided_by_them() {
 }
 
 /// A mask of this value with half of its pixels in it.
-fn mask(path: &Path, value: u8) {
+pub fn mask(path: &Path, value: u8) {
     create_dir_all(path.parent().unwrap()).unwrap();
     let picture =
         image::GrayImage::from_fn(2, 2, |x, _| image::Luma([if x == 0 { value } else { 0 }]));
@@ -327,7 +374,7 @@ fn labels_that_cannot_be_read_are_named() {
         let dir = tempfile::tempdir().unwrap();
         films(dir.path(), &["a.png", "b.png"]);
         make(dir.path());
-        let found = detect(dir.path()).unwrap();
+        let found = recognise(dir.path()).unwrap();
         let whats: Vec<String> = found.into_iter().map(|found| found.what).collect();
         assert_eq!(whats.len(), 1, "{whats:?}");
         whats[0].clone()

@@ -6,6 +6,7 @@ mod bad_annotations;
 mod divisions;
 mod faults;
 mod film;
+mod layouts;
 mod loader;
 mod patients;
 mod published;

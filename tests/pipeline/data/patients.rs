@@ -6,7 +6,7 @@ use crate::films::{dicom, film};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use mtpret_pipeline::data::{
-    Dataset, Flaw, Format, Level, Sample, Source, Split, Subject, audit, detect,
+    Dataset, Flaw, Format, Level, Sample, Source, Split, Subject, audit, recognise,
 };
 
 fn films(root: &Path, names: &[String]) {
@@ -48,7 +48,7 @@ fn folders_of_patients_within_classes_are_patients_of_two_classes() {
     for call in calls {
         let dir = tempfile::tempdir().unwrap();
         of_folders(dir.path(), call);
-        let found = detect(dir.path()).unwrap();
+        let found = recognise(dir.path()).unwrap();
         let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
         assert_eq!(found.len(), 1, "{whats:?}");
         let set = found[0].source.read().unwrap();
@@ -101,7 +101,8 @@ fn views_in_folders_of_patients_are_of_these_patients() {
     assert!(found.iter().all(|flaw| flaw.level == Level::Note), "{found:?}");
     let expected: BTreeSet<String> = (0..12).map(|n| format!("P{n:03}")).collect();
     assert_eq!(patients(&set), expected.iter().map(String::as_str).collect());
-    let audit = audit(&[Subject { source, pretraining: false }], &|_, _| ()).unwrap();
+    let audit =
+        audit(&[Subject { source, pretraining: false, unread: Vec::new() }], &|_, _| ()).unwrap();
     assert_eq!(audit.sets[0].patients, 12);
     let told = &audit.sets[0].patients_told;
     assert!(
@@ -160,7 +161,7 @@ fn a_given_division_is_not_refused_for_a_guess_and_the_guess_is_named() {
         assert_eq!((shared.len(), shared[0].level), (1, Level::Warning));
         assert!(shared[0].error.to_string().contains(evidence), "{}", shared[0].error);
         source.read().unwrap();
-        let found = detect(dir.path()).unwrap();
+        let found = recognise(dir.path()).unwrap();
         assert_eq!((found.len(), found[0].source.split), (1, Split::Given));
         // Whoever asks for patients has them apart all the same.
         source.split = Split::Patient;
@@ -234,6 +235,70 @@ fn a_patient_of_most_films_is_said() {
 }
 
 #[test]
+fn places_days_and_folders_of_every_class_are_no_patients() {
+    // A place as PatientID of many films each; of few films each it may be a patient.
+    let dir = tempfile::tempdir().unwrap();
+    let source = dicoms(dir.path(), |at| format!("SITE{}", 1 + at % 2));
+    let (set, found) = source.survey().unwrap();
+    assert_eq!((patients(&set).len(), set.train.is_empty()), (20, false));
+    let said = flaws(&found, "patient that names nobody")[0].error.to_string();
+    assert!(said.contains("20 films of 2 names such as SITE1, SITE2"), "{said}");
+    assert_eq!(recognise(dir.path()).unwrap()[0].source.format, Some(Format::Folder));
+    let dir = tempfile::tempdir().unwrap();
+    let (set, _) = dicoms(dir.path(), |at| format!("GROUP-{}", at / 2)).survey().unwrap();
+    assert_eq!(patients(&set).len(), 10);
+    // The day of a film.
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..24)
+        .map(|n| format!("{}/2019010{}_{:03}.png", ["neg", "pos"][n % 2], 1 + n % 3, n / 3))
+        .collect();
+    films(dir.path(), &names);
+    let set = Source::new("days", Format::Folder, dir.path()).read().unwrap();
+    assert_eq!(patients(&set).len(), 24);
+    // Grades, batches: the same few folders in each class.
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> =
+        (0..36).map(|n| format!("{}/{}/{n}.png", ["neg", "pos"][n % 2], n / 2 % 3)).collect();
+    films(dir.path(), &names);
+    let (set, found) = Source::new("grades", Format::Folder, dir.path()).survey().unwrap();
+    assert_eq!(patients(&set).len(), 36);
+    let said = &flaws(&found, "folders taken for no patients")[0];
+    assert_eq!(said.level, Level::Warning);
+    assert!(said.error.to_string().contains("the same 3 in every class, 0, 1, 2"), "{said:?}");
+}
+
+#[test]
+fn a_guess_that_leaves_nothing_to_learn_from_is_dropped_and_one_of_few_patients_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..24)
+        .map(|n| {
+            format!(
+                "{}/{}/{n}.png",
+                ["neg", "pos"][n % 2],
+                ["0047", "0112", "0050"][n % 2 + n / 2 % 2 * 2 * (1 - n % 2)]
+            )
+        })
+        .collect();
+    films(dir.path(), &names);
+    let found = recognise(dir.path()).unwrap().remove(0);
+    assert_eq!(found.source.format, Some(Format::Folder));
+    let (set, flaws_of) = found.source.survey().unwrap();
+    assert_eq!((patients(&set).len(), set.labels.names.len()), (24, 2), "{}", found.what);
+    let said = |what: &str, flaws_of: &[Flaw]| flaws(flaws_of, what).len();
+    assert_eq!(said("guess of patients dropped", &flaws_of), 1, "{flaws_of:?}");
+    // Patients enough to divide, but few: the division hangs on a guess.
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..24)
+        .map(|n| format!("{}/sub-{:02}_{n}.png", ["neg", "pos"][n / 4 % 2], n / 4))
+        .collect();
+    films(dir.path(), &names);
+    let (set, flaws_of) = Source::new("few", Format::Folder, dir.path()).survey().unwrap();
+    assert_eq!(patients(&set).len(), 6);
+    let few = flaws(&flaws_of, "few patients, by a guess")[0].error.to_string();
+    assert!(few.contains("24 films of 6 patients, told by names that look numbered"), "{few}");
+}
+
+#[test]
 fn what_systems_lay_beside_films_is_no_class() {
     let dir = tempfile::tempdir().unwrap();
     let names = [
@@ -287,7 +352,7 @@ fn names_in_either_unicode_form_are_one_name() {
 fn a_share_of_the_training_part_is_whole_patients_of_each_class_and_nested() {
     let dir = tempfile::tempdir().unwrap();
     of_folders(dir.path(), |n| format!("P{n:03}"));
-    let source = detect(dir.path()).unwrap().remove(0).source;
+    let source = recognise(dir.path()).unwrap().remove(0).source;
     let of = |train_share: f64, seed: u64| {
         Source { train_share, seed, ..source.clone() }.read().unwrap()
     };

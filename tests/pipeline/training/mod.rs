@@ -15,7 +15,6 @@ use mtpret_pipeline::{
     train::{
         Device,
         config::{Augment, Data, KeyBn, Optim},
-        schedule::Schedule,
         stages::moco::{Contrast, MocoModel, MocoStep},
         step::optimizer::Update,
         tasks::{
@@ -60,16 +59,7 @@ fn augment() -> Augment {
 }
 
 fn optim() -> Optim {
-    Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 1e-4,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-        lars: None,
-    }
+    Optim { weight_decay: 1e-4, ..Optim::constant(0.01) }
 }
 
 /// A source of films in a folder per class.

@@ -7,7 +7,6 @@ mod show;
 use crate::{Error, Result};
 use mtpret_engine::file;
 use mtpret_pipeline::data::{self, Roots, Source, Split};
-use serde::Serialize;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -104,8 +103,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The data sets in a folder, of which there must be one.
-pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::RecognisedSet>> {
-    let found = data::detect(folder)?;
+pub(in crate::commands) fn found(
+    folder: &Path,
+) -> Result<(Vec<data::RecognisedSet>, Vec<data::UnreadLabels>)> {
+    let (found, unread) = data::recognise_all(folder)?;
     if found.is_empty() {
         return Err(Error::data(
             folder,
@@ -114,24 +115,15 @@ pub(in crate::commands) fn found(folder: &Path) -> Result<Vec<data::RecognisedSe
             "name the folder into which the data set was unpacked",
         ));
     }
-    Ok(found)
-}
-
-/// Sources as a configuration has them.
-#[derive(Serialize)]
-struct Printed {
-    source: [toml::Table; 1],
+    Ok((found, unread))
 }
 
 fn detect(args: &Detect) -> Result<()> {
-    for data::RecognisedSet { source, what } in found(&args.folder)? {
-        let keys = source.own_keys()?;
+    for data::RecognisedSet { source, what } in found(&args.folder)?.0 {
         if args.json {
-            println!("{}", serde_json::json!({ "what": what, "source": keys }));
+            println!("{}", serde_json::json!({ "what": what, "source": source.own_keys()? }));
         } else {
-            let text =
-                toml::to_string(&Printed { source: [keys] }).expect("a source is plain data");
-            println!("# {what}\n{text}");
+            println!("{}", source.section(&what)?);
         }
     }
     Ok(())
@@ -162,11 +154,16 @@ fn splits(args: &Splits) -> Result<()> {
         let task = found.source.task.map(|t| format!("{t:?}").to_lowercase());
         wanted.is_none() || wanted == task.as_deref()
     };
-    let Some(data::RecognisedSet { mut source, .. }) = found(&args.folder)?.into_iter().find(fits)
-    else {
+    let (found, unread) = found(&args.folder)?;
+    let Some(at) = found.iter().position(fits) else {
         let expected = format!("a data set for the task {}", wanted.unwrap_or(""));
         return Err(Error::data(&args.folder, expected, "none", "leave --task out"));
     };
+    let mut source = found[at].source.clone();
+    for labels in unread.iter().filter(|labels| labels.set == at) {
+        let why = format!("{}: labels that cannot be read: {}", source.name, labels.why);
+        eprintln!("warning: {}", crate::print::line(&why));
+    }
     source.locate(&Roots::default())?;
     if let Some(file) = &args.verify {
         return verify(source, file);
@@ -193,7 +190,7 @@ fn splits(args: &Splits) -> Result<()> {
     let text = data::division_table(&dataset, &source.root)?;
     match &args.output {
         None => crate::print::data(&text),
-        Some(file) => file::replace(file, |f| f.write_all(text.as_bytes()))?,
+        Some(file) => file::put(file, |f| f.write_all(text.as_bytes()))?,
     }
     said(&dataset, moved, args.output.as_deref());
     Ok(())

@@ -64,7 +64,7 @@ pub fn run(args: &Pack) -> Result<()> {
     };
     let packed = data::pack(&args.output, &parts, |done, of| progress("packing", done, of))?;
     for data::BadFilm { path, why } in &packed.bad {
-        eprintln!("{}: {why}", path.display());
+        eprintln!("{}", crate::print::line(&format!("{}: {why}", path.display())));
     }
     eprintln!(
         "{} films in {}, {} MiB, of which {} cannot be read",

@@ -2,5 +2,4 @@
 
 pub mod bench;
 pub mod doctor;
-pub mod problems;
 pub mod tune;

@@ -1,67 +1,26 @@
 //! Detectors for the external runners: true boxes and given samples by name, and what is found.
 
-use super::{
-    network::{Batch, Subject},
-    tensors::{image, numbers},
-};
+use super::tensors::{image, numbers};
 use crate::{Error, Place, Result};
-use mtpret_engine::{
-    autograd::{Mode, Tape},
-    gpu::{Program, Recording},
-    ops::sample_boxes::Sample,
-    step,
-    tensor::{Array, Tensor},
-};
+use mtpret_engine::tensor::Array;
 use mtpret_pipeline::{
-    models::{
-        FasterRcnn,
-        faster_rcnn::{Boxes, Sampling, anchors},
-    },
-    train::Device,
+    models::faster_rcnn::anchors,
+    train::on_tensors::{BoxList, NamedArrays, extents},
     weights::checkpoint::{HostTensor, Tensors},
 };
 use std::path::Path;
 
-/// `boxes.i`, `scores.i` and `labels.i` of every image, the best first.
-///
-/// # Errors
-/// No images, or a request beyond the adapter's limits.
-pub fn detect(
-    gpu: &Device,
-    subject: &Subject,
-    detector: &FasterRcnn,
-    inputs: &Tensors,
-    path: &Path,
-) -> Result<Tensors> {
-    let x = Tensor::upload(gpu, &image(inputs, "x", path)?)?;
-    let (n, size) = (x.shape[0], [x.shape[1], x.shape[2]]);
-    let extents = Tensor::upload(gpu, &extents(n, size))?;
-    let (found, program) = gpu.built(|| {
-        let rec = Recording::new(gpu);
-        let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
-        let found = detector.detect(&tape, &tape.input(&x), &extents)?;
-        drop(tape);
-        [&found.boxes, &found.scores, &found.classes].iter().for_each(|t| rec.keep(&t.data));
-        Ok((found, Program::new(rec)?))
-    })?;
-    program.run();
-    let [boxes, scores, classes] = [found.boxes, found.scores, found.classes];
-    let read = |tensor: Tensor| tensor.read(&program);
-    let (boxes, scores, classes) = (read(boxes)?, read(scores)?, read(classes)?);
+/// `boxes.i`, `scores.i` and `labels.i` of every image, the best first; labels count the background.
+pub fn results(found: Vec<BoxList>) -> Tensors {
     let mut results = Tensors::new();
-    let most = scores.shape[1];
-    for i in 0..n {
-        let row = |array: &Array, width: usize, count: usize| -> Vec<f32> {
-            array.data[i * most * width..].iter().take(count * width).map(|v| *v as f32).collect()
-        };
-        let labels = row(&classes, 1, most);
-        let count = labels.iter().take_while(|class| **class >= 0.0).count();
-        let labels = labels[..count].iter().map(|class| *class as i64 + 1).collect();
-        results.insert(format!("boxes.{i}"), HostTensor::f32([count, 4], row(&boxes, 4, count)));
-        results.insert(format!("scores.{i}"), HostTensor::f32([count], row(&scores, 1, count)));
+    for (i, BoxList { corners, scores, classes }) in found.into_iter().enumerate() {
+        let count = scores.len();
+        let labels = classes.iter().map(|class| *class as i64 + 1).collect();
+        results.insert(format!("boxes.{i}"), HostTensor::f32([count, 4], corners));
+        results.insert(format!("scores.{i}"), HostTensor::f32([count], scores));
         results.insert(format!("labels.{i}"), HostTensor::i64([count], labels));
     }
-    Ok(results)
+    results
 }
 
 /// Images `x`, the true boxes `boxes.i` and `labels.i` of each, and what the file gives of `rpn.sampled_pos.i`,
@@ -69,7 +28,7 @@ pub fn detect(
 ///
 /// # Errors
 /// A tensor is missing, or has another shape or other values.
-pub fn batch(inputs: &Tensors, at: &str, path: &Path, outputs: usize) -> Result<Batch> {
+pub fn batch(inputs: &Tensors, at: &str, path: &Path, outputs: usize) -> Result<NamedArrays> {
     let read = Reader { inputs, path };
     let x = image(inputs, &format!("x{at}"), path)?;
     let (n, size) = (x.shape[0], [x.shape[1], x.shape[2]]);
@@ -81,7 +40,7 @@ pub fn batch(inputs: &Tensors, at: &str, path: &Path, outputs: usize) -> Result<
         classes.data[i * truths..][..count].copy_from_slice(&labels);
     }
     let corners = read.lists(&format!("boxes{at}"), n, truths)?;
-    let mut batch = Batch::from([
+    let mut batch = NamedArrays::from([
         ("x", x),
         ("corners", corners),
         ("classes", classes),
@@ -96,27 +55,6 @@ pub fn batch(inputs: &Tensors, at: &str, path: &Path, outputs: usize) -> Result<
         batch.insert("proposals", read.lists(&format!("roi.proposals{at}"), n, proposals)?);
     }
     Ok(batch)
-}
-
-/// True boxes of a batch on the device, and the samples that are given.
-pub fn given(batch: &step::Batch) -> (Boxes, Sampling) {
-    let tensor = |name: &str| batch.tensor(name).clone();
-    let truth = Boxes {
-        corners: tensor("corners"),
-        classes: tensor("classes"),
-        extents: tensor("extents"),
-    };
-    let drawn = batch.get("chosen").is_some();
-    let given = Sampling {
-        anchors: drawn.then(|| Sample { chosen: tensor("chosen"), places: tensor("places") }),
-        proposals: batch.get("proposals").cloned(),
-    };
-    (truth, given)
-}
-
-/// The extents of films that fill their images.
-fn extents(n: usize, [h, w]: [usize; 2]) -> Array {
-    Array::new(&[n, 2], [w as f64, h as f64].repeat(n))
 }
 
 /// Tensors of a request, and where they come from.

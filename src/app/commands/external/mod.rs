@@ -1,5 +1,6 @@
 //! Runners for other programs: one op, a network, training steps, on tensors from files.
 
+mod batch;
 pub mod detection;
 pub mod network;
 pub mod run_model;

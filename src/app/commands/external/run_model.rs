@@ -1,34 +1,27 @@
 //! `mtpret run-model`: a whole network on given weights and images, to be checked by any other program.
 
 use super::{
+    batch::batch,
     detection,
-    network::{NetworkSettings, Subject},
-    run_steps,
-    tensors::image,
+    network::{self, NetworkSettings, network},
+    tensors::{image, tensors},
 };
 use crate::{
-    Error, Result,
-    commands::{external::tensors::tensors, options::DeviceArgs, posed, unread},
+    Result,
+    commands::{faults::as_request, options::DeviceArgs},
 };
-use mtpret_engine::{
-    autograd::{Mode, Tape},
-    gpu::{Program, Recording},
-    ops::{
-        external::nchw,
-        loss_scale::{GROWTH, LossScale},
-    },
-    step::{Optimizer, Stepper, TrainState},
-    tensor::{Array, Group, Step, Tensor},
-};
+use mtpret_engine::{ops::external::nchw, tensor::Array};
 use mtpret_pipeline::{
-    models::{BACKBONE, Depth, catalogue},
-    train::Device,
+    train::{
+        Device,
+        on_tensors::{Evaluated, LoadedNetwork},
+    },
     weights::{
-        self, arenas,
+        arenas,
         checkpoint::{self, HostTensor, Tensors},
     },
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Run a network on given weights and images, forward or backward.
 ///
@@ -75,91 +68,48 @@ enum Pass {
     Train,
 }
 
-/// The depth of that name.
-///
-/// # Errors
-/// No such network.
-pub fn depth(name: &str) -> Result<Depth> {
-    Depth::named(name).ok_or_else(|| {
-        Error::request("NAME", "resnet18 or resnet50", format!("`{name}`"), "pass one of them")
-    })
-}
-
-/// The weights that a request names.
-///
-/// # Errors
-/// The file is missing, or holds no weights.
-pub fn load(path: &Path) -> Result<weights::File> {
-    weights::open(path).map_err(unread)
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// Weights or images that do not fit.
 pub fn run(args: &Args) -> Result<()> {
-    compute(args).map_err(posed)
+    compute(args).map_err(as_request)
 }
 
 fn compute(args: &Args) -> Result<()> {
-    let found = load(&args.weights)?;
+    let found = network::weights(&args.weights)?;
     let inputs = tensors(&args.input)?;
     let gpu = args.device.open_for_programs()?;
-    let subject = Subject::new(&gpu, &args.name, &args.settings, args.classes, &found, false)?;
-    let results = match (args.mode, &subject.network) {
-        (Pass::Train, _) => train(&gpu, &subject, &inputs, args)?,
-        (Pass::Eval, catalogue::Network::FasterRcnn(detector)) => {
-            detection::detect(&gpu, &subject, detector, &inputs, &args.input)?
-        }
-        (Pass::Eval, _) => eval(&gpu, &subject, &inputs, &args.input)?,
+    let loaded = network(&gpu, &args.name, &args.settings, args.classes, &found, false)?;
+    let results = match args.mode {
+        Pass::Train => train(&gpu, &loaded, &inputs, args)?,
+        Pass::Eval => eval(&gpu, &loaded, &image(&inputs, "x", &args.input)?)?,
     };
     checkpoint::write(&args.output, &results, &Default::default())
 }
 
-fn eval(gpu: &Device, subject: &Subject, inputs: &Tensors, path: &Path) -> Result<Tensors> {
-    let x = Tensor::upload(gpu, &image(inputs, "x", path)?)?;
-    let (outputs, program) = gpu.built(|| {
-        let rec = Recording::new(gpu);
-        let tape = Tape::new(&rec, &subject.train.network, Mode::Eval);
-        let outputs = subject.outputs(&tape, &x, &Step::default().upload(gpu)?)?;
-        drop(tape);
-        outputs.iter().for_each(|(_, v)| rec.keep(&v.value.data));
-        Ok((outputs, Program::new(rec)?))
-    })?;
-    program.run();
-    let mut results = Tensors::new();
-    for (name, output) in outputs {
-        let value = output.value.read(&program)?;
+fn eval(gpu: &Device, loaded: &LoadedNetwork, images: &Array) -> Result<Tensors> {
+    let named = |(name, value): (String, Array)| {
         let value = if value.shape.len() == 4 { nchw(&value) } else { value };
-        results.insert(name, host(&value));
-    }
-    Ok(results)
+        (name, host(&value))
+    };
+    Ok(match loaded.evaluate(gpu, images)? {
+        Evaluated::Outputs(outputs) => outputs.into_iter().map(named).collect(),
+        Evaluated::Boxes(found) => detection::results(found),
+    })
 }
 
 /// A training step that moves no weight: its losses, statistics and gradients.
-fn train(gpu: &Device, subject: &Subject, inputs: &Tensors, args: &Args) -> Result<Tensors> {
-    let batch = subject.batch(inputs, "", &args.input)?;
-    let still = Optimizer { momentum: 0.0, groups: Default::default() };
-    let mut stepper = Stepper::new(gpu, &subject.on(&batch, still))?;
-    run_steps::run_batch(&mut stepper, &Step::default(), &batch)?;
+fn train(gpu: &Device, loaded: &LoadedNetwork, inputs: &Tensors, args: &Args) -> Result<Tensors> {
+    let batch = batch(loaded, inputs, "", &args.input)?;
     let mut results = Tensors::new();
-    for (name, loss) in run_steps::losses(&mut stepper, subject.parts())? {
+    for (name, loss) in loaded.differentiate(gpu, &batch)? {
         results.insert(format!("losses.{name}"), HostTensor::f32(Vec::new(), vec![loss as f32]));
     }
-    let TrainState { network: state, gradients, .. } = &subject.train;
-    arenas::put(gpu, &mut results, "", [&state.statistics])?;
+    arenas::put(gpu, &mut results, "", [&loaded.train.network.statistics])?;
     if args.grad {
-        if let Some(scale) = &state.loss_scale {
-            let scaled = LossScale { growth: GROWTH };
-            gpu.eager(|rec| scaled.unscale(rec, &gradients.data, scale))?;
-        }
-        arenas::put(gpu, &mut results, "grad.", [gradients])?;
-        // Frozen batch norm has no gradients.
-        let norms = Group { part: BACKBONE, vectors: true };
-        let norms = gradients.layout.entries().filter(|e| e.group == norms);
-        norms.filter(|_| subject.mode == Mode::Frozen).for_each(|e| {
-            results.remove(&format!("grad.{}", e.name));
-        });
+        let gradients = loaded.gradients(gpu)?.into_iter();
+        results.extend(gradients.map(|(name, tensor)| (format!("grad.{name}"), tensor)));
     }
     Ok(results)
 }

@@ -1,8 +1,11 @@
-//! `mtpret run-op`: one op, posed and checked by any other program.
+//! `mtpret run-op`: one op, asked for and checked by any other program.
 
 use crate::{
     Error, Place, Result,
-    commands::{options::DeviceArgs, posed, unread},
+    commands::{
+        faults::{as_request, unread},
+        options::AdapterArgs,
+    },
 };
 use mtpret_engine::{
     gpu::Variant,
@@ -33,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: AdapterArgs,
 }
 
 /// Largest difference between two variants, as a share of the largest value.
@@ -53,7 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (Some(path), Some(output)) = (&args.case, &args.output) else {
         unreachable!("clap requires both without --list")
     };
-    let (external, suite) = pose(path, args)?;
+    let (external, suite) = parse(path, args)?;
     let results = match args.variant.as_deref() {
         Some(ALL) => every_variant(external, suite)?,
         _ => (suite.run)(&external)?,
@@ -68,8 +71,8 @@ pub fn run(args: &Args) -> Result<()> {
     checkpoint::write(output, &tensors, &Default::default())
 }
 
-fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::ops::Suite)> {
-    let (tensors, metadata) = checkpoint::read(path, None).map_err(|e| unread(posed(e)))?;
+fn parse(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::ops::Suite)> {
+    let (tensors, metadata) = checkpoint::read(path, None).map_err(|e| unread(as_request(e)))?;
     let place = Place::from(path);
     let name = metadata.get("op").ok_or_else(|| {
         let expected = "the op's name under `op` in the metadata";
@@ -97,7 +100,7 @@ fn pose(path: &Path, args: &Args) -> Result<(External, &'static mtpret_engine::o
             })?)
         }
     };
-    let gpu = args.device.open_for_programs()?.gpu;
+    let gpu = args.device.open()?;
     let offered = suite.signature.offered(gpu.caps());
     if let Some(asked) = variant.filter(|asked| !offered.contains(asked)) {
         let (adapter, offered) = (&gpu.info().name, names(&offered).join(", "));

@@ -1,31 +1,27 @@
 //! `mtpret run-steps`: training steps on given weights and batches, to be checked by any other program.
 
 use super::{
-    network::{Batch, NetworkSettings, Subject, of_one_length},
-    run_model,
-    tensors::image,
+    batch::{batch, of_one_length},
+    network::{self, NetworkSettings, network},
+    tensors::{image, tensors},
 };
 use crate::{
     Error, Result,
-    commands::{external::tensors::tensors, options::DeviceArgs, posed},
+    commands::{faults::as_request, options::DeviceArgs},
 };
 use mtpret_engine::{
-    autograd::{Mode, Tape, Var},
+    autograd::Mode,
     file,
-    gpu::Recording,
-    step::{self, Field, Optimizer, Samples::Numbers, Stepper, TrainState, Trainable},
-    tensor::{Array, Step},
+    step::{Stepper, TrainState},
+    tensor::Array,
 };
 use mtpret_pipeline::{
-    models::{Projection, catalogue::Network},
+    models::catalogue::{self, Network},
     train::{
         Device,
         config::{self, L2sp, Moco, Optim},
-        schedule::{Progress, Schedule, Span},
-        stages::{
-            contrastive::Contrastive,
-            moco::{Contrast, MocoModel},
-        },
+        on_tensors::{self, NamedArrays, OnViews, StepTrace, load_moco},
+        stages::moco::Contrast,
         step::optimizer::Update,
     },
     weights::{self, arenas, checkpoint::Tensors},
@@ -89,16 +85,7 @@ struct Hyper {
 impl Hyper {
     fn new() -> Self {
         Self {
-            optim: Optim {
-                lr: 0.01,
-                momentum: 0.9,
-                weight_decay: 0.0,
-                schedule: Schedule::Constant,
-                lr_min: 0.0,
-                warmup_steps: 0,
-                period: None,
-                lars: None,
-            },
+            optim: Optim::constant(0.01),
             l2sp: L2sp {
                 anchor: config::Anchor::Moco,
                 anchor_at: config::AnchorAt::End,
@@ -119,34 +106,25 @@ impl Hyper {
     }
 }
 
-#[derive(Serialize)]
-struct StepRow {
-    step: usize,
-    loss: f32,
-    losses: serde_json::Map<String, serde_json::Value>,
-    lr: f64,
-    grad_norm: f64,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// Weights or batches that do not fit.
 pub fn run(args: &Args) -> Result<()> {
-    train(args).map_err(posed)
+    train(args).map_err(as_request)
 }
 
 fn train(args: &Args) -> Result<()> {
     let settings = config::set(Hyper::new(), &args.settings)?;
     let batches = tensors(&args.batches)?;
-    let found = run_model::load(&args.weights)?;
+    let found = network::weights(&args.weights)?;
     let gpu = args.device.open_for_programs()?;
     if args.task == Kind::Moco {
         return moco(&gpu, args, &settings, &batches, &found);
     }
     let held = settings.l2sp.alpha > 0.0 || settings.l2sp.beta > 0.0;
-    let subject = Subject::new(&gpu, &args.name, &args.network, None, &found, held)?;
-    let learnt = match &subject.network {
+    let loaded = network(&gpu, &args.name, &args.network, None, &found, held)?;
+    let learnt = match &loaded.network {
         Network::Classifier(_) => Kind::Classify,
         Network::DeepLab(_) => Kind::Segment,
         Network::FasterRcnn(_) => Kind::Detect,
@@ -156,13 +134,19 @@ fn train(args: &Args) -> Result<()> {
         return Err(Error::request("--task", expected, "another", "pass that of the network"));
     }
     let update = Update::new(&settings.optim, held.then_some(&settings.l2sp));
-    let layout = &subject.train.network.weights.layout;
-    let optimizer = update.optimizer(layout, 0, subject.mode == Mode::Frozen);
-    let count = count(&batches, "x.");
-    let batch = |t: usize| subject.batch(&batches, &format!(".{t}"), &args.batches);
-    let record = |batch: &Batch| Stepper::new(&gpu, &subject.on(batch, optimizer.clone()));
-    let trace = Trace { gpu: &gpu, args, settings: &settings, state: &subject.train };
-    trace.steps(count, subject.parts(), batch, record)
+    let state = &loaded.train;
+    let layout = &state.network.weights.layout;
+    let optimizer = update.optimizer(layout, 0, loaded.mode == Mode::Frozen);
+    let trace = on_tensors::train(
+        &gpu,
+        state,
+        &settings.optim,
+        loaded.parts(),
+        count(&batches, "x."),
+        |t| batch(&loaded, &batches, &format!(".{t}"), &args.batches),
+        |batch| Stepper::new(&gpu, &loaded.on(batch, optimizer.clone())),
+    )?;
+    write(&gpu, args, state, &trace)
 }
 
 fn moco(
@@ -172,24 +156,15 @@ fn moco(
     batches: &Tensors,
     found: &weights::File,
 ) -> Result<()> {
-    let depth = run_model::depth(&args.name)?;
+    let depth = catalogue::backbone(&args.name)?;
     let queue = batches.get("queue").filter(|q| q.shape.len() == 2);
-    let (Some(start), Some(shape)) = (queue.and_then(|q| q.as_f32()), queue.map(|q| &q.shape))
+    let (Some(keys), Some(shape)) = (queue.and_then(|q| q.as_f32()), queue.map(|q| &q.shape))
     else {
         let (expected, mend) = ("a tensor `queue` [D, K] in f32", "write the keys to begin with");
         return Err(Error::request(&args.batches, expected, "none", mend));
     };
-    let [dim, keys] = [shape[0], shape[1]];
-    let projection = match found.tensors.contains_key("fc.0.weight") {
-        true => Projection::Mlp,
-        false => Projection::Linear,
-    };
-    let model = MocoModel::new(gpu, depth, [dim, keys], projection, 0)?;
-    arenas::load(gpu, &model.query.network, found)?;
-    model.loaded(gpu);
-    let start = Array::new(&[dim, keys], start.iter().map(|v| f64::from(*v)).collect());
-    let rows = start.permuted(&[1, 0]).padded();
-    gpu.write(&model.queue.data, bytemuck::cast_slice(&rows));
+    let keys = Array::new(shape, keys.iter().map(|v| f64::from(*v)).collect());
+    let model = load_moco(gpu, depth, &keys, found)?;
     let contrast = Contrast {
         temperature: settings.moco.temperature as f32,
         ema: settings.moco.momentum as f32,
@@ -198,56 +173,24 @@ fn moco(
         shuffle: false,
     };
     let update = Update::new(&settings.optim, None);
-    let batch = |t: usize| -> Result<Batch> {
-        let view = |v: usize| image(batches, &format!("view{v}.{t}"), &args.batches);
-        of_one_length(Batch::from([("view1", view(1)?), ("view2", view(2)?)]), &args.batches)
-    };
-    let record = |batch: &Batch| {
-        let shape = batch["view1"].shape.clone();
-        Stepper::new(gpu, &OnViews { moco: &model, contrast, shape, update })
-    };
-    let trace = Trace { gpu, args, settings, state: &model.query };
-    trace.steps(count(batches, "view1."), &["contrast"], batch, record)
-}
-
-/// The training step of momentum contrast on views from a file.
-pub struct OnViews<'a> {
-    /// The encoders and the queue.
-    pub moco: &'a MocoModel,
-    /// The contrastive task.
-    pub contrast: Contrast,
-    /// Of a view, `[N, H, W, 3]`.
-    pub shape: Vec<usize>,
-    /// How weights move.
-    pub update: Update,
-}
-
-impl Trainable for OnViews<'_> {
-    fn state(&self) -> &TrainState {
-        &self.moco.query
-    }
-    fn mode(&self) -> Mode {
-        Mode::Train { groups: self.contrast.splits }
-    }
-    fn samples(&self) -> usize {
-        self.shape[0]
-    }
-    fn multiple(&self) -> usize {
-        self.contrast.splits
-    }
-    fn fields(&self, n: usize) -> Vec<Field> {
-        ["view1", "view2"].map(|name| Field::new(name, [&[n], &self.shape[1..]].concat())).into()
-    }
-    fn losses(&self, tape: &Tape, batch: &step::Batch) -> Result<Vec<Var>> {
-        let views = [batch.tensor("view1"), batch.tensor("view2")];
-        Ok(vec![self.contrast.loss(tape, self.moco, views, batch)?])
-    }
-    fn optimizer(&self) -> Optimizer {
-        self.update.optimizer(&self.moco.query.network.weights.layout, 0, false)
-    }
-    fn updated(&self, rec: &Recording, batch: &step::Batch) -> Result<()> {
-        self.moco.updated(rec, batch)
-    }
+    let state = &model.query;
+    let trace = on_tensors::train(
+        gpu,
+        state,
+        &settings.optim,
+        &["contrast"],
+        count(batches, "view1."),
+        |t| {
+            let view = |v: usize| image(batches, &format!("view{v}.{t}"), &args.batches);
+            let views = NamedArrays::from([("view1", view(1)?), ("view2", view(2)?)]);
+            of_one_length(views, &args.batches)
+        },
+        |batch| {
+            let shape = batch["view1"].shape.clone();
+            Stepper::new(gpu, &OnViews { moco: &model, contrast, shape, update })
+        },
+    )?;
+    write(gpu, args, state, &trace)
 }
 
 /// Batches in a file: how many names `prefix` + number there are from 0 on.
@@ -255,84 +198,16 @@ fn count(batches: &Tensors, prefix: &str) -> usize {
     (0..).take_while(|t| batches.contains_key(&format!("{prefix}{t}"))).count()
 }
 
-/// Runs a step on a batch.
-///
-/// # Errors
-/// The device is lost.
-pub fn run_batch(stepper: &mut Stepper, step: &Step, batch: &Batch) -> Result<()> {
-    let numbers = |array: &Array| -> Vec<f32> { array.data.iter().map(|v| *v as f32).collect() };
-    let fields: Vec<Vec<f32>> = batch.values().map(numbers).collect();
-    stepper.run(step, &fields.iter().map(|field| Numbers(field)).collect::<Vec<_>>())
-}
-
-/// The losses of the step that ran last, by name; NaN where one of them is not finite.
-///
-/// # Errors
-/// The device is lost.
-pub fn losses(stepper: &mut Stepper, names: &[&'static str]) -> Result<Vec<(&'static str, f64)>> {
-    let meter = stepper.read_meter()?;
-    let steps = f64::from(meter.count);
-    let mean = |sum: &f32| if meter.fault > 0 { f64::NAN } else { f64::from(*sum) / steps };
-    Ok(names.iter().copied().zip(meter.parts.iter().map(mean)).collect())
-}
-
-/// What the steps of a request come to.
-struct Trace<'a> {
-    gpu: &'a Device,
-    args: &'a Args,
-    settings: &'a Hyper,
-    state: &'a TrainState,
-}
-
-impl Trace<'_> {
-    /// Trains on `count` batches, with a recording for each change of their shapes, and writes the trace.
-    fn steps(
-        &self,
-        count: usize,
-        parts: &[&'static str],
-        batch: impl Fn(usize) -> Result<Batch>,
-        record: impl Fn(&Batch) -> Result<Stepper>,
-    ) -> Result<()> {
-        let (mut recorded, mut samples): (Option<(Stepper, Shapes)>, usize) = (None, 0);
-        let mut rows = Vec::new();
-        for t in 0..count {
-            let batch = batch(t)?;
-            let shapes: Shapes = batch.values().map(|array| array.shape.clone()).collect();
-            let stepper = match &mut recorded {
-                Some((stepper, of)) if *of == shapes => stepper,
-                other => &mut other.insert((record(&batch)?, shapes)).0,
-            };
-            let run = Span { at: t as u64, of: count as u64 };
-            let lr = self.settings.optim.lr(&Progress { run, epoch: run, round: run });
-            let step =
-                Step { lr: lr as f32, step: t as u32, samples: samples as u32, ..Step::default() };
-            run_batch(stepper, &step, &batch)?;
-            samples += stepper.samples();
-            rows.push(self.row(t, lr, losses(stepper, parts)?)?);
-        }
-        self.write(&rows)
+/// Writes the trace of the steps and, if they are asked for, the weights that they ended with.
+fn write(gpu: &Device, args: &Args, state: &TrainState, trace: &[StepTrace]) -> Result<()> {
+    if trace.is_empty() {
+        let (expected, mend) = ("batches numbered from 0", "name their tensors so, as x.0");
+        return Err(Error::request(&args.batches, expected, "none", mend));
     }
-    fn row(&self, step: usize, lr: f64, losses: Vec<(&'static str, f64)>) -> Result<StepRow> {
-        let loss = losses.iter().map(|(_, loss)| loss).sum::<f64>() as f32;
-        let losses = losses.into_iter().map(|(name, loss)| (name.to_owned(), loss.into()));
-        let gradients = self.gpu.read(&self.state.gradients.data)?;
-        let gradients: Vec<f32> = bytemuck::pod_collect_to_vec(&gradients);
-        let grad_norm = gradients.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-        Ok(StepRow { step, loss, losses: losses.collect(), lr, grad_norm })
+    if let Some(path) = &args.save_weights {
+        let network = arenas::network(gpu, &state.network)?;
+        weights::save(path, network, Default::default())?;
     }
-    fn write(&self, rows: &[StepRow]) -> Result<()> {
-        if rows.is_empty() {
-            let (expected, mend) = ("batches numbered from 0", "name their tensors so, as x.0");
-            return Err(Error::request(&self.args.batches, expected, "none", mend));
-        }
-        if let Some(path) = &self.args.save_weights {
-            let network = arenas::network(self.gpu, &self.state.network)?;
-            weights::save(path, network, Default::default())?;
-        }
-        let trace = serde_json::json!({ "steps": rows }).to_string();
-        file::replace(&self.args.output, |file| file.write_all(trace.as_bytes()))
-    }
+    let trace = serde_json::json!({ "steps": trace }).to_string();
+    file::put(&args.output, |file| file.write_all(trace.as_bytes()))
 }
-
-/// The shapes of a batch's tensors.
-type Shapes = Vec<Vec<usize>>;

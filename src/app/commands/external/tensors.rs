@@ -1,6 +1,6 @@
 //! Tensors of a request: numbers and images by name.
 
-use crate::{Error, Place, Result, commands::unread};
+use crate::{Error, Place, Result, commands::faults::unread};
 use mtpret_engine::tensor::Array;
 use mtpret_pipeline::weights::checkpoint::{self, HostTensor, Tensors};
 use std::path::Path;

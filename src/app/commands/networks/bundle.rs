@@ -1,6 +1,7 @@
 //! `mtpret bundle`: a finished run as one file.
 
 use crate::{Result, commands::options::beside};
+use mtpret_engine::file;
 use mtpret_pipeline::export::bundle;
 use std::path::PathBuf;
 
@@ -28,8 +29,8 @@ pub struct Args {
 /// # Errors
 /// A run that is not finished, films that are gone, or a file that cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let file = args.output.clone().unwrap_or_else(|| beside(&args.run, bundle::ENDING));
-    let made = bundle::write(&args.run, &file, !args.no_hashes)?;
+    let to = args.output.clone().unwrap_or_else(|| beside(&args.run, bundle::ENDING));
+    let made = bundle::write(&args.run, &file::target(&to), !args.no_hashes)?;
     let films = made.parts.map_or("no digests of films".into(), |parts| {
         let [train, val, test] = [parts.train, parts.val, parts.test].map(|part| part.films);
         format!("digests of {train} training, {val} validation and {test} test films")
@@ -37,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mib = made.bytes as f64 / f64::from(1 << 20);
     println!(
         "{}: {mib:.1} MiB, weights, labels, preparation, configuration, figures, {films}",
-        file.display()
+        to.display()
     );
     Ok(())
 }

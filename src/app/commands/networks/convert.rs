@@ -2,6 +2,7 @@
 
 use super::UNCHECKED;
 use crate::{Error, Place, Result};
+use mtpret_engine::file;
 use mtpret_pipeline::{
     models::catalogue,
     weights::{
@@ -79,7 +80,7 @@ pub fn run(args: &Args) -> Result<()> {
     if pytorch {
         weights::save_pytorch(&args.to, tensors)?;
     } else {
-        weights::save(&args.to, tensors, metadata)?;
+        weights::save(&file::target(&args.to), tensors, metadata)?;
     }
     println!("{}: {count} tensors, {numbers} numbers", args.to.display());
     for (what, count) in left_out.into_iter().filter(|(_, count)| *count > 0) {

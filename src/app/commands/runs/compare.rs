@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use mtpret_engine::file;
-use mtpret_pipeline::train::{config::Metric, tasks::Scores};
+use mtpret_pipeline::train::{config::Metric, run::hold_run, tasks::Scores};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,6 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = args.output.as_ref().unwrap_or(&args.runs[0]);
     fs::create_dir_all(folder)
         .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+    let _held = hold_run(folder)?;
     let (facts, differences, panels) = (facts(&runs), differences(&runs), panels(&runs));
     println!("{}\n{}", facts.to_text(), differences.to_text());
     let names: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();

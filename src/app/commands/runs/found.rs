@@ -18,6 +18,60 @@ pub(in crate::commands) const MARKS: [&str; 4] =
 /// The folder of an experiment has one of this name for its runs.
 pub(in crate::commands) const CELLS: &str = "cells";
 
+/// The lines of a run's `metrics.jsonl`; of one that was being written what is whole.
+pub(in crate::commands) fn metrics(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// What a run is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) enum Stage {
+    Pretrain,
+    Multitask,
+    Finetune,
+    Demo,
+    Reproduce,
+}
+
+impl Stage {
+    /// The stage that a configuration is of, by the keys that only it has.
+    pub fn of(config: &toml::Table) -> Option<Self> {
+        let has = |key: &str| config.contains_key(key);
+        match () {
+            () if has("targets") => Some(Self::Reproduce),
+            () if has("pretrain") && has("finetune") => Some(Self::Demo),
+            () if has("tasks") => Some(Self::Multitask),
+            () if has("task") => Some(Self::Finetune),
+            () if has("moco") || has("simclr") => Some(Self::Pretrain),
+            () => None,
+        }
+    }
+    /// Whether it is one of the three of MTPret, of which the others are made.
+    pub fn is_training(self) -> bool {
+        matches!(self, Self::Pretrain | Self::Multitask | Self::Finetune)
+    }
+    /// The command that runs it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::Multitask => "multitask",
+            Self::Finetune => "finetune",
+            Self::Demo => "demo",
+            Self::Reproduce => "reproduce",
+        }
+    }
+    /// As a person calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretraining",
+            Self::Multitask => "multitask learning",
+            Self::Finetune => "fine-tuning",
+            Self::Demo | Self::Reproduce => self.command(),
+        }
+    }
+}
+
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::commands) enum State {
@@ -56,12 +110,11 @@ impl MainFigure {
     }
 }
 
-/// A run as its folder tells of it.
+/// A run as its folder tells of it, however far it came: what is missing or broken is part of what it tells, and no error.
 pub(in crate::commands) struct RunFolder {
     pub folder: PathBuf,
     pub state: State,
-    /// `pretrain`, `multitask`, `finetune`, `demo` or `reproduce`.
-    stage: Option<&'static str>,
+    stage: Option<Stage>,
     tasks: Vec<String>,
     /// Seconds since 1970.
     pub started: Option<u64>,
@@ -130,10 +183,10 @@ impl RunFolder {
         {
             faults.push(e.to_string());
         }
-        let stage = stage(&config);
+        let stage = Stage::of(&config);
         let done = match stage {
-            Some("demo") => folder.join("report.html").exists(),
-            Some("reproduce") => folder.join("table-2.md").exists(),
+            Some(Stage::Demo) => folder.join("report.html").exists(),
+            Some(Stage::Reproduce) => folder.join("table-2.md").exists(),
             _ => weights.exists(),
         };
         let state = match (faults.first(), done) {
@@ -168,7 +221,7 @@ impl RunFolder {
         roots(&self.config).iter().for_each(|root| discretion.folder(root));
     }
     pub fn stage(&self) -> &'static str {
-        self.stage.unwrap_or("")
+        self.stage.map_or("", Stage::command)
     }
     pub fn task(&self) -> String {
         self.tasks.join(", ")
@@ -189,7 +242,7 @@ impl RunFolder {
     pub fn json(&self) -> Value {
         let figure = self.figure.as_ref();
         json!({
-            "run": self.folder.to_string_lossy(), "stage": self.stage, "tasks": self.tasks, "started": self.started,
+            "run": self.folder.to_string_lossy(), "stage": self.stage.map(Stage::command), "tasks": self.tasks, "started": self.started,
             "step": self.step.map(|[done, _]| done), "steps": self.step.map(|[_, all]| all),
             "state": self.state.describe(), "adapter": self.adapter,
             "figure": figure.map(|f| json!({ "name": f.name, "value": f.value, "interval": f.interval })),
@@ -211,19 +264,6 @@ pub(in crate::commands) fn roots(config: &toml::Table) -> Vec<PathBuf> {
         }
     }
     all
-}
-
-/// The stage that a configuration is of, by the keys that only it has.
-fn stage(config: &toml::Table) -> Option<&'static str> {
-    let has = |key: &str| config.contains_key(key);
-    match () {
-        () if has("targets") => Some("reproduce"),
-        () if has("pretrain") && has("finetune") => Some("demo"),
-        () if has("tasks") => Some("multitask"),
-        () if has("task") => Some("finetune"),
-        () if has("moco") || has("simclr") => Some("pretrain"),
-        () => None,
-    }
 }
 
 /// What a configuration's run learns: its task or tasks, or, of pretraining, the names of its data sets.

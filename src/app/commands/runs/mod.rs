@@ -1,7 +1,7 @@
 //! `mtpret runs`: what lies in run folders, and how runs differ.
 
 mod compare;
-mod found;
+pub(in crate::commands) mod found;
 pub mod report;
 
 use crate::{

@@ -3,6 +3,7 @@
 use crate::{
     Error, Result,
     commands::{data::found, options::DeviceArgs},
+    print,
     report::table::{Cell, Column, Table},
 };
 use mtpret_engine::file;
@@ -93,12 +94,12 @@ pub fn run(args: &Args) -> Result<()> {
 /// The data sets in a folder that can be read; of the others it is said why not.
 fn sets(folder: &Path) -> Result<Vec<Set>> {
     let (mut sets, mut fault) = (Vec::new(), None);
-    for RecognisedSet { mut source, what } in found(folder)? {
+    for RecognisedSet { mut source, what } in found(folder)?.0 {
         let written = source.clone();
         match source.locate(&Roots::default()).and_then(|()| source.read()) {
             Ok(data) => sets.push(Set { source: written, what, data }),
             Err(why) => {
-                eprintln!("{}: left out: {why}", source.name);
+                eprintln!("{}", print::line(&format!("{}: left out: {why}", source.name)));
                 fault = Some(why);
             }
         }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Annotation, Dataset, Kind, Part, Sample, Source, Split,
+    Annotation, Dataset, Kind, Part, Sample, Source, Split, UnreadLabels,
     dataset::{
         listing::{Flaw, Level},
         patient,
@@ -73,6 +73,8 @@ pub struct Subject {
     pub source: Source,
     /// Whether stage 1 sees its films, all of them and without labels.
     pub pretraining: bool,
+    /// Labels that lie among its films and could not be read, where it was recognised.
+    pub unread: Vec<UnreadLabels>,
 }
 
 /// A film of a data set under audit.
@@ -81,8 +83,8 @@ struct AuditedFilm<'a> {
     part: Part,
     sample: &'a Sample,
     look: &'a Look,
-    /// Whether it has a mask on which nothing is marked.
-    unmarked: bool,
+    /// What its mask marks.
+    cover: Cover,
 }
 
 /// Audits every film of `subjects`: each file is decoded once for all of them. `progress` hears of films done and in
@@ -106,14 +108,14 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
     let judged: Vec<_> = films.par_iter().map(judged).collect();
     let mut entries = Vec::new();
     for (&(set, part, sample), judged) in films.iter().zip(judged) {
-        let unmarked = judged.as_ref().is_ok_and(|marked| !marked);
+        let cover = *judged.as_ref().unwrap_or(&Cover::Some);
         if let Err((what, misfit)) = judged {
             let name = &sets[set].0.source.name;
             let place = sample.path.display();
             findings.push(finding(Level::Error, what, name, place, misfit.to_string()));
         }
         if let Ok(look) = &looks[sample.path.as_path()] {
-            entries.push(AuditedFilm { set, part, sample, look, unmarked });
+            entries.push(AuditedFilm { set, part, sample, look, cover });
         }
     }
     let mut censuses = Vec::new();
@@ -126,6 +128,7 @@ pub fn audit(subjects: &[Subject], progress: &(dyn Fn(usize, usize) + Sync)) -> 
             findings.extend(studies::beside(&subject.source));
         }
         findings.extend(pictures::unmarked(&subject.source.name, &of_set));
+        findings.extend(pictures::all_marked(&subject.source.name, &of_set));
         findings.extend(rare(dataset));
         findings.extend(left_out(&subject.source, dataset));
         if let Some(file) = &subject.source.splits {
@@ -153,6 +156,7 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec
         (Vec::new(), Vec::new(), Vec::new(), None);
     for subject in subjects {
         let name = subject.source.name.clone();
+        findings.extend(subject.unread.iter().map(|labels| unread(&subject.source, labels)));
         match subject.source.survey() {
             Ok((dataset, mut flaws)) => {
                 origins.push(patient::take_origin(&mut flaws));
@@ -171,6 +175,13 @@ fn readable(subjects: &[Subject]) -> Result<(Vec<Readable<'_>>, Vec<String>, Vec
         Some(first) if sets.is_empty() => Err(first),
         _ => Ok((sets, origins, findings)),
     }
+}
+
+/// Finding of labels that could not be read: an error, or a warning where the films have others.
+fn unread(source: &Source, labels: &UnreadLabels) -> Finding {
+    let level = if labels.beside_others { Level::Warning } else { Level::Error };
+    let problem = format!("expected labels that can be read, found {}", labels.why);
+    finding(level, "unread labels", &source.name, &source.name, problem)
 }
 
 /// Findings that the source's settings pass over without a word: films and masks that are not there (`partial`), and
@@ -247,15 +258,31 @@ fn parted(dataset: &Dataset) -> impl Iterator<Item = (Part, &Sample)> {
     parts.into_iter().flat_map(|(part, films)| films.iter().map(move |film| (part, film)))
 }
 
-/// Whether something is marked on a film's mask, where it has one; an annotation must fit the film.
-fn annotated(sample: &Sample, size: [usize; 2]) -> Result<bool, Misfit> {
+/// What the mask of a film marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cover {
+    Nothing,
+    /// A part of the film; of films without masks too.
+    Some,
+    Everything,
+}
+
+/// What is marked on a film's mask, where it has one; what is known of the film must fit it.
+fn annotated(sample: &Sample, size: [usize; 2]) -> Result<Cover, Misfit> {
     match &sample.target {
-        Annotation::Mask { .. } => Ok(mask(&sample.target, size)?.contains(&1)),
-        Annotation::Polygons { .. } => mask(&sample.target, size).map(|_| true),
-        Annotation::Boxes { size: annotated, .. } => {
-            super::film::fit::upright(*annotated, size).map(|()| true)
+        Annotation::Mask { .. } => {
+            let mask = mask(&sample.target, size)?;
+            Ok(match (mask.contains(&1), mask.contains(&0)) {
+                (false, _) => Cover::Nothing,
+                (true, true) => Cover::Some,
+                (true, false) => Cover::Everything,
+            })
         }
-        Annotation::Labels(_) => Ok(true),
+        Annotation::Polygons { .. } => mask(&sample.target, size).map(|_| Cover::Some),
+        Annotation::Boxes { size: annotated, .. } => {
+            super::film::fit::upright(*annotated, size).map(|()| Cover::Some)
+        }
+        Annotation::Labels(_) => Ok(Cover::Some),
     }
 }
 

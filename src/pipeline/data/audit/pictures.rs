@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{AuditedFilm, Finding, Level, finding};
+use super::{AuditedFilm, Cover, Finding, Level, finding};
 
 /// The paper's mean of the pixels of its pretraining films, and how far a set may be from it without a word.
 const PAPER_MEAN: (f64, f64) = (122.786, 40.0);
@@ -31,7 +31,7 @@ pub(in crate::data) fn unmarked(set: &str, films: &[&AuditedFilm]) -> Option<Fin
         about,
         set,
         films,
-        |entry| entry.unmarked,
+        |entry| entry.cover == Cover::Nothing,
         |found| {
             let have = if found.len() == 1 { "has a mask" } else { "have masks" };
             format!(
@@ -42,7 +42,24 @@ pub(in crate::data) fn unmarked(set: &str, films: &[&AuditedFilm]) -> Option<Fin
     )
 }
 
-/// Findings on what is odd about the files of films that were read all the same, one for each kind.
+/// Films whose masks are foreground all over: a mask of another meaning, or one whose background was cut away.
+pub(in crate::data) fn all_marked(set: &str, films: &[&AuditedFilm]) -> Option<Finding> {
+    together(
+        (Level::Warning, "full masks"),
+        set,
+        films,
+        |entry| entry.cover == Cover::Everything,
+        |found| {
+            let count = counted(found.len());
+            let have = if found.len() == 1 { "has a mask" } else { "have masks" };
+            format!(
+                "{count} {have} of foreground alone: is its background another value? see values"
+            )
+        },
+    )
+}
+
+/// What is odd about the files of films that were read all the same, each kind of it once.
 fn odd(set: &str, films: &[&AuditedFilm]) -> Vec<Finding> {
     let kinds: BTreeSet<&str> =
         films.iter().flat_map(|entry| &entry.look.encoding.notes).map(String::as_str).collect();

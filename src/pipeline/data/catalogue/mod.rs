@@ -153,7 +153,7 @@ impl Source {
         macro_rules! fill {
             ($($key:ident)*) => { $(take(&mut self.$key, &other.$key, &none.$key);)* };
         }
-        fill!(format images table test_table labelled path_column label_columns uncertain
+        fill!(format images table val_table test_table labelled path_column label_columns uncertain
             blank_is_absent classes only annotations shape negatives masks partial positive
             patient_column split_column splits split val_share test_share train_share);
     }

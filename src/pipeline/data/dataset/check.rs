@@ -4,12 +4,13 @@ use super::source::{AnnotationShape, Format, Source, path_column};
 use crate::{Error, Result, data::dataset::uncertain::Uncertain};
 
 impl Source {
-    /// The keys that only some formats use, with whether each is set.
-    fn special(&self) -> [(&'static str, bool, &'static [Format]); 23] {
+    /// The keys that are set and that only some formats use.
+    fn special(&self) -> [(&'static str, bool, &'static [Format]); 24] {
         use Format::{BoxCsv, Coco, Csv, Masks, Nih, Openi, RleCsv, Suffix, Voc, Yolo};
         [
             ("table", self.table.is_some(), &[Csv, Nih, BoxCsv, RleCsv]),
-            ("test_table", self.test_table.is_some(), &[Csv]),
+            ("val_table", self.val_table.is_some(), &[Csv, BoxCsv, RleCsv]),
+            ("test_table", self.test_table.is_some(), &[Csv, BoxCsv, RleCsv]),
             ("uncertain", self.uncertain != Uncertain::default(), &[Csv]),
             ("blank_is_absent", self.blank_is_absent, &[Csv]),
             ("missing_labels", self.missing_labels.is_some(), &[Csv, BoxCsv]),

@@ -1,5 +1,7 @@
 //! Classes of a data set under names of one's own.
 
+use super::patient_names::number;
+use crate::data::walk::composed;
 use serde::{Deserialize, Serialize};
 
 /// A class, and the words that a data set has for it.
@@ -25,12 +27,30 @@ impl Class {
     }
 }
 
-/// The class that a cell means, by the cell itself, else by one of its parts between `/`, `,` and `|`
-/// (`Pneumonia/Viral/COVID-19`); of several the first in `classes`.
-pub(in crate::data) fn class_of_cell(classes: &[Class], cell: &str) -> Option<usize> {
+/// Meaning of a word as a label: in the one form of letters that look the same, and a number as the number that it is, so that
+/// `0`, `0.0` and `00` are one class.
+pub(in crate::data) fn meaning(word: &str) -> String {
+    number(word).unwrap_or_else(|| composed(word))
+}
+
+/// Index of the class that a word means, by the word itself, else by its meaning; of several the first in `classes`.
+pub(in crate::data) fn class_of_word(classes: &[Class], word: &str) -> Option<usize> {
     let of = |fits: &dyn Fn(&str) -> bool| classes.iter().position(|class| class.any(fits));
-    let parts = || cell.split(['/', ',', '|']).map(str::trim);
-    of(&|word| word == cell).or_else(|| of(&|word| parts().any(|part| part == word)))
+    of(&|own| own == word).or_else(|| {
+        let meant = meaning(word);
+        of(&|own| meaning(own) == meant)
+    })
+}
+
+/// As [`class_of_word`] for a cell, which may also mean a class by one of its parts between `/`, `,` and `|`
+/// (`Pneumonia/Viral/COVID-19`).
+pub(in crate::data) fn class_of_cell(classes: &[Class], cell: &str) -> Option<usize> {
+    class_of_word(classes, cell).or_else(|| {
+        let parts: Vec<String> =
+            cell.split(['/', ',', '|']).map(|part| meaning(part.trim())).collect();
+        let named = |word: &str| parts.contains(&meaning(word));
+        (parts.len() > 1).then(|| classes.iter().position(|class| class.any(named)))?
+    })
 }
 
 /// The names of `classes`.

@@ -8,10 +8,11 @@ use std::{
 use mtpret_engine::error::Place;
 use yaml_rust2::Yaml;
 
-use super::listing::{Flaw, Part};
+use super::listing::{Flaw, Part, Row};
 use crate::{
     Error, Result,
     data::{
+        Source, Split,
         formats::text,
         walk::{EXTENSIONS, composed, file_name, stem},
     },
@@ -36,7 +37,8 @@ pub(in crate::data) struct Given {
 }
 
 impl Given {
-    fn new(place: PathBuf) -> Self {
+    /// One that says nothing yet.
+    pub(in crate::data) fn new(place: PathBuf) -> Self {
         Self { parts: HashMap::new(), place, whole: false, flaws: Vec::new() }
     }
 
@@ -104,20 +106,42 @@ fn word(part: Part) -> String {
     format!("{part:?}").to_lowercase()
 }
 
-/// Reads the lists beside a folder of VOC's annotations:
-/// `ImageSets/Main/{train,val,test,trainval}.txt`.
+/// Which list is read when, and the part of what it names; none of `trainval`.
+type ListOf = (u8, Option<Part>);
+/// Lists in the order in which they are read.
+type Lists = BTreeMap<u8, (Option<Part>, Vec<PathBuf>)>;
+
+/// The part of VOC's list of this name.
+fn list_of(name: &str) -> Option<ListOf> {
+    match name.to_lowercase().as_str() {
+        // What only `trainval` names is to learn from.
+        "trainval" => Some((3, None)),
+        name => Part::named(name).map(|part| (part as u8, Some(part))),
+    }
+}
+
+/// The lists beside a folder of VOC's annotations: `ImageSets/Main/{train,val,test,trainval}.txt`, else those of single classes
+/// there.
 pub(in crate::data) fn voc_lists(root: &Path, annotations: &Path) -> Result<Option<Given>> {
     let above = annotations.ancestors().take_while(|above| above.starts_with(root));
     let mut places = above.flat_map(|top| ["ImageSets/Main", "ImageSets"].map(|p| top.join(p)));
-    let lists = |folder: &PathBuf| -> BTreeMap<u8, (Option<Part>, PathBuf)> {
+    let lists = |folder: &PathBuf| -> Lists {
         let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-        let texts = entries.filter(|path| path.extension().is_some_and(|e| e == "txt"));
-        let listed = texts.filter_map(|path| match stem(&path).to_lowercase().as_str() {
-            // What only `trainval` names is to learn from.
-            "trainval" => Some((3, (None, path))),
-            name => Part::named(name).map(|part| (part as u8, (Some(part), path))),
-        });
-        listed.collect()
+        let mut texts: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
+        texts.sort();
+        let of = |way: fn(&str) -> Option<ListOf>| {
+            let mut found = Lists::new();
+            for path in &texts {
+                if let Some((order, part)) = way(&stem(path)) {
+                    found.entry(order).or_insert((part, Vec::new())).1.push(path.clone());
+                }
+            }
+            found
+        };
+        // Without lists of all films, those of single classes (`nodule_train`) name them together.
+        let whole = of(list_of);
+        if whole.is_empty() { of(|name| list_of(name.rsplit_once('_')?.1)) } else { whole }
     };
     let Some((folder, lists)) = places
         .find_map(|folder| Some(lists(&folder)).filter(|l| !l.is_empty()).map(|l| (folder, l)))
@@ -125,8 +149,9 @@ pub(in crate::data) fn voc_lists(root: &Path, annotations: &Path) -> Result<Opti
         return Ok(None);
     };
     let mut given = Given::new(folder);
-    for (part, path) in lists.into_values() {
-        let names: Vec<String> = names(&path)?;
+    for (part, paths) in lists.into_values() {
+        let all = paths.iter().map(|path| names(path)).collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = all.into_iter().flatten().collect();
         match part {
             Some(part) => given.add(part, names),
             None => {
@@ -203,7 +228,8 @@ pub(in crate::data) fn of_yaml(
                     let below = format!("{inside}/");
                     let of_folder =
                         films.iter().filter(|film| inside.is_empty() || film.starts_with(&below));
-                    let of_folder: Vec<String> = of_folder.cloned().collect();
+                    let mut of_folder: Vec<String> = of_folder.cloned().collect();
+                    of_folder.sort();
                     if of_folder.is_empty() {
                         given.unfound(place, format!("films in {inside}"), 1);
                     }
@@ -267,5 +293,34 @@ fn film(films: &HashSet<String>, bases: &[&[String]], path: &[String]) -> Option
 pub(in crate::data) fn of_folders(root: &Path, file: &Path) -> Option<Part> {
     let inside = file.strip_prefix(root).ok()?.parent()?;
     let mut names = inside.ancestors().map(file_name);
-    names.find_map(|name| Part::named(&name))
+    names.find_map(|name| Part::of_folder(&name))
+}
+
+/// Takes out films that lie in no part where others lie in one to learn from, as a folder `holdout` beside `train` and `test`;
+/// says so.
+pub(in crate::data) fn outside_parts(source: &Source, rows: &mut Vec<Row>) -> Option<Flaw> {
+    let given = source.split == Split::Given && source.splits.is_none();
+    if !given || !rows.iter().any(|row| row.part == Some(Part::Train)) {
+        return None;
+    }
+    let outside: Vec<PathBuf> =
+        rows.iter().filter(|row| row.part.is_none()).map(|row| row.sample.path.clone()).collect();
+    rows.retain(|row| row.part.is_some());
+    Given::new(source.films()).outside(&outside)
+}
+
+/// Gives films of which a table says no part that of the folder that they lie in, where these divide them.
+pub(in crate::data) fn by_folders(source: &Source, rows: &mut [Row]) {
+    let silent = rows.iter().all(|row| row.part.is_none());
+    if !silent || source.split == Split::Patient || source.splits.is_some() {
+        return;
+    }
+    let films = source.films();
+    let parts: Vec<Option<Part>> =
+        rows.iter().map(|row| of_folders(&films, &row.sample.path)).collect();
+    let whole = parts.iter().all(Option::is_some);
+    let train = parts.iter().filter(|part| **part == Some(Part::Train)).count();
+    if whole && train > 0 && train < parts.len() {
+        rows.iter_mut().zip(parts).for_each(|(row, part)| row.part = part);
+    }
 }

@@ -30,6 +30,20 @@ impl Part {
         }
     }
 
+    /// The part that a folder is called as: by its whole name, or with a number or a word for films (`train2020`, `Test Set`,
+    /// `val_images`).
+    pub(in crate::data) fn of_folder(name: &str) -> Option<Self> {
+        const FILLERS: [&str; 9] =
+            ["set", "data", "dataset", "images", "image", "imgs", "img", "films", "split"];
+        let name = name.to_lowercase();
+        let mut words = name.split(|c: char| !c.is_alphabetic());
+        let rest = words.by_ref().filter(|word| !word.is_empty() && !FILLERS.contains(word));
+        match rest.collect::<Vec<_>>()[..] {
+            [only] => Self::named(only),
+            _ => None,
+        }
+    }
+
     /// The part that a word of a file's name tells (`TBX11K_train`, `instances_val2017`).
     pub(in crate::data) fn in_name(stem: &str) -> Option<Self> {
         let mut words = stem.split(|c: char| !c.is_alphabetic());

@@ -5,13 +5,13 @@
 //! compared as numbers: `0.0`, `0` and `00` are one patient. What says the same of all films (`ANONYMOUS`) says nothing.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
 };
 
 use super::{
     listing::{Flaw, Row},
-    patient_folders,
+    patient_folders::{self, says_other},
     patient_names::{known, nobody, number, numbered_folder, without_channel},
     split_file::relative,
 };
@@ -61,12 +61,13 @@ impl Told {
     }
 }
 
-/// Fills in the patient of every row for which no table did, and says by which evidence each is told; what is odd goes
-/// to `flaws`.
+/// Fills in the patient of every row for which no table did, and says by what each is told; what is odd goes to `flaws`.
+/// Without `guesses`, names and folders that only look like those of patients say nothing.
 pub(in crate::data) fn settle(
     source: &Source,
     labels: &Labels,
     rows: &mut [Row],
+    guesses: bool,
     flaws: &mut Vec<Flaw>,
 ) -> Vec<Told> {
     let mut found: Vec<Option<(Told, String)>> =
@@ -74,16 +75,18 @@ pub(in crate::data) fn settle(
     for told in [Told::Column, Told::Dicom] {
         forget_nobody(told, rows, &mut found, flaws);
     }
+    forget_places(rows, &mut found, flaws);
     let open = |found: &[Option<(Told, String)>]| -> Vec<usize> {
         (0..found.len()).filter(|&at| found[at].is_none()).collect()
     };
     for at in open(&found) {
         found[at] = by_name(source, &rows[at].sample);
+        found[at].take_if(|(told, _)| told.guessed() && !guesses);
     }
     // What is published is known: its folders need no guess.
-    if source.known.is_none() {
+    if source.known.is_none() && guesses {
         let left = open(&found);
-        let folders = patient_folders::of(source, labels, rows, &left);
+        let folders = patient_folders::of(source, labels, rows, &left, flaws);
         for (at, folder) in left.into_iter().zip(folders) {
             found[at] = folder.map(|name| (Told::Folder, name));
         }
@@ -97,6 +100,7 @@ pub(in crate::data) fn settle(
         told.push(by);
     }
     flaws.extend(lopsided(rows, &told));
+    flaws.extend(few_by_guess(rows, &told));
     told
 }
 
@@ -151,6 +155,29 @@ fn forget_nobody(
         flaws.push(Flaw::warning(NOBODYS, error));
         at.into_iter().for_each(|at| found[at] = None);
     }
+}
+
+/// Takes back PatientIDs that say that they are of a place or a device (`SITE1`) where each stands in many films.
+fn forget_places(rows: &[Row], found: &mut [Option<(Told, String)>], flaws: &mut Vec<Flaw>) {
+    /// Films of one patient, on average, up to which such a name may be one.
+    const FEW: usize = 4;
+    let place = |one: &Option<(Told, String)>| {
+        one.as_ref().is_some_and(|(told, id)| *told == Told::Dicom && says_other(id))
+    };
+    let at: Vec<usize> = (0..found.len()).filter(|&at| place(&found[at])).collect();
+    let ids: BTreeSet<&str> =
+        at.iter().filter_map(|&at| Some(found[at].as_ref()?.1.as_str())).collect();
+    if at.len() <= FEW * ids.len() {
+        return;
+    }
+    let listed = ids.iter().take(EXAMPLES).copied().collect::<Vec<_>>().join(", ");
+    let count = format!("{} films of {} names such as {listed}", at.len(), ids.len());
+    let mend = "each of them counts as a patient of its own, unless its name or folder tells more; \
+                name the column of patients if these are patients";
+    let place = rows[at[0]].place.clone();
+    let error = Error::data(place, "patients as PatientID, no places or devices", count, mend);
+    flaws.push(Flaw::warning(NOBODYS, error));
+    at.into_iter().for_each(|at| found[at] = None);
 }
 
 /// The patient that a film's own path tells.
@@ -241,7 +268,33 @@ fn lopsided(rows: &[Row], told: &[Told]) -> Option<Flaw> {
     })
 }
 
-/// Number of films of a set below which its patients say little.
+/// Says that a guess makes few patients of many films: then a division hangs on it.
+fn few_by_guess(rows: &[Row], told: &[Told]) -> Option<Flaw> {
+    let guessed =
+        || rows.iter().zip(told).filter(|(_, told)| told.guessed() && **told != Told::Own);
+    let names: BTreeSet<&str> = guessed().map(|(row, _)| row.sample.patient.as_str()).collect();
+    let (films, (first, by)) = (guessed().count(), guessed().next()?);
+    (names.len() < SEVERAL && films > 2 * names.len()).then(|| {
+        let listed = names.iter().take(EXAMPLES).copied().collect::<Vec<_>>().join(", ");
+        let found =
+            format!("{films} films of {} patients, told {} ({listed} …)", names.len(), by.words());
+        let mend =
+            "name the column of patients, or call their folders otherwise, if these are none";
+        Flaw::warning(
+            FEW_GUESSED,
+            Error::data(first.place.clone(), "patients that are told", found, mend),
+        )
+    })
+}
+
+/// What is odd where few patients are a guess.
+pub(in crate::data) const FEW_GUESSED: &str = "few patients, by a guess";
+/// What is odd where a guess was dropped, for with it nothing could be divided.
+pub(in crate::data) const DROPPED: &str = "guess of patients dropped";
+/// Patients named as an example.
+const EXAMPLES: usize = 3;
+
+/// Films of a set below which its patients say little.
 const SEVERAL: usize = 10;
 /// Kind of flaw where a patient's number is that of nobody.
 pub(in crate::data) const NOBODYS: &str = "patient that names nobody";
@@ -253,8 +306,6 @@ pub(in crate::data) const ORIGIN: &str = "where patients come from";
 
 /// The note that says where the patients of a set come from.
 pub(in crate::data) fn origin(source: &Source, rows: &[Row], told: &[Told]) -> Flaw {
-    /// Number of patients named as an example.
-    const EXAMPLES: usize = 3;
     let mut by: BTreeMap<Told, (usize, Vec<&str>)> = BTreeMap::new();
     for (row, told) in rows.iter().zip(told) {
         let (films, names) = by.entry(*told).or_default();

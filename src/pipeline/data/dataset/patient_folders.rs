@@ -2,8 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::listing::{Part, Row};
-use crate::data::{Kind, Labels, Source, walk::composed};
+use super::{
+    listing::{Flaw, Part, Row},
+    patient_names::is_date,
+};
+use crate::{
+    Error,
+    data::{Kind, Labels, Source, walk::composed},
+};
 
 /// Largest number of films of one patient, on average, where folders are called by words that mean patients, by other
 /// numbers, and by names without any number.
@@ -40,8 +46,7 @@ pub(in crate::data) enum Likeness {
 /// The likeness of a folder's name to that of a patient.
 pub(in crate::data) fn likeness(name: &str) -> Likeness {
     let name = name.to_lowercase();
-    let mut words = name.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    if words.any(|word| OTHERS.contains(&word)) || is_date(&name) {
+    if says_other(&name) || is_date(&name) {
         return Likeness::Other;
     }
     let numbered = |rest: &str| {
@@ -53,19 +58,10 @@ pub(in crate::data) fn likeness(name: &str) -> Likeness {
     if name.contains(|c: char| c.is_ascii_digit()) { Likeness::Number } else { Likeness::Word }
 }
 
-/// Whether a name is a year, or a day such as `2019-05-01`.
-fn is_date(name: &str) -> bool {
-    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-    let bare = name.chars().all(|c| c.is_ascii_digit() || "-_.".contains(c));
-    let year = digits
-        .get(..4)
-        .and_then(|year| year.parse().ok())
-        .is_some_and(|y| (1900..2100).contains(&y));
-    let pair = |at: usize, most: u8| {
-        let two = digits.get(at..at + 2).and_then(|two| two.parse::<u8>().ok());
-        two.is_some_and(|n| (1..=most).contains(&n))
-    };
-    bare && year && (digits.len() == 4 || digits.len() == 8 && pair(4, 12) && pair(6, 31))
+/// Whether a word of a name says that it is of a place, a time or a kind of films: `SITE1`.
+pub(in crate::data) fn says_other(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.split(|c: char| !c.is_alphabetic()).any(|word| OTHERS.contains(&word))
 }
 
 /// Whether folders of these names, with so many films in all, look like one for each patient.
@@ -82,16 +78,23 @@ pub(in crate::data) fn look_like_patients(names: &BTreeSet<String>, films: usize
             || most(patients + numbers + words) && names.len() >= MANY && few(FILMS[2]))
 }
 
-/// The patients that the folders of the rows `open` tell, if they do.
+/// What is odd where the same few folders lie in every class.
+pub(in crate::data) const CROSSED: &str = "folders taken for no patients";
+/// Folders of one name in every class below which they are no patients.
+const CROSSING: usize = 10;
+
+/// The patients that the folders of the rows `open` tell, if they do; `flaws` hear of folders that only look as if they did.
 pub(in crate::data) fn of(
     source: &Source,
     labels: &Labels,
     rows: &[Row],
     open: &[usize],
+    flaws: &mut Vec<Flaw>,
 ) -> Vec<Option<String>> {
     let ways: Vec<Vec<String>> = open.iter().map(|&at| way(source, labels, &rows[at])).collect();
     let deepest = ways.iter().map(Vec::len).max().unwrap_or(0);
-    let mut level = (0..deepest).find(|&level| is_of_patients(labels, rows, open, &ways, level));
+    let mut level =
+        (0..deepest).find(|&level| is_of_patients(labels, rows, open, &ways, level, flaws));
     // MIMIC's `p10/p10000032`: the outer folder holds the patients whose numbers begin so.
     while let Some(outer) = level
         && ways.iter().all(|way| way.get(outer + 1).is_some_and(|inner| longer(inner, &way[outer])))
@@ -106,14 +109,17 @@ fn longer(inner: &str, outer: &str) -> bool {
     inner.len() > outer.len() && inner.starts_with(outer)
 }
 
-/// The folders on the way to a film that name neither a part nor a class.
+/// The folders on the way to a film that name neither a part (`train2017` does) nor a class.
 fn way(source: &Source, labels: &Labels, row: &Row) -> Vec<String> {
     let path = &row.sample.path;
     let inside = path.strip_prefix(source.films()).unwrap_or(path);
     let folders = inside.parent().into_iter().flat_map(std::path::Path::components);
     let named = folders.map(|part| composed(&part.as_os_str().to_string_lossy()));
-    let class = |name: &String| labels.kind == Kind::Classes && labels.names.contains(name);
-    named.filter(|name| Part::named(name).is_none() && !class(name)).collect()
+    let class = |name: &String| {
+        let own = |class: &String| class.to_lowercase() == name.to_lowercase();
+        labels.kind == Kind::Classes && labels.names.iter().any(own)
+    };
+    named.filter(|name| Part::in_name(name).is_none() && !class(name)).collect()
 }
 
 /// Whether the folders of this level look like one for each patient, and not like one for each class.
@@ -123,6 +129,7 @@ fn is_of_patients(
     open: &[usize],
     ways: &[Vec<String>],
     level: usize,
+    flaws: &mut Vec<Flaw>,
 ) -> bool {
     let mut names: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
     let mut films = 0;
@@ -141,7 +148,28 @@ fn is_of_patients(
         && names.len() <= labels.names.len()
         && names.values().all(|classes| classes.len() == 1);
     let set: BTreeSet<String> = names.keys().map(ToString::to_string).collect();
-    2 * films >= open.len() && !of_classes && look_like_patients(&set, films)
+    if 2 * films < open.len() || of_classes || !look_like_patients(&set, films) {
+        return false;
+    }
+    // Batches, grades or views are in every class; few patients are.
+    let crossed = labels.kind == Kind::Classes
+        && (2..CROSSING).contains(&names.len())
+        && names.values().all(|classes| classes.len() == labels.names.len())
+        && set.iter().all(|name| likeness(name) != Likeness::Patient);
+    if crossed {
+        let listed = set.into_iter().collect::<Vec<_>>().join(", ");
+        let error = Error::data(
+            rows[open[0]].place.clone(),
+            "folders that are in one class or in many",
+            format!(
+                "the same {} in every class, {listed}, which are taken for no patients",
+                names.len()
+            ),
+            "call them patient1, patient2 … if they are patients",
+        );
+        flaws.push(Flaw::warning(CROSSED, error));
+    }
+    !crossed
 }
 
 #[cfg(test)]

@@ -68,7 +68,23 @@ pub(in crate::data) fn known(stem: &str) -> Option<&str> {
     // Eight digits, a line, three digits.
     let (person, film) = stem.split_once('_')?;
     let numbered = |s: &str, n: usize| s.len() == n && digits(s) == n;
-    (numbered(person, 8) && numbered(film, 3)).then_some(person)
+    // A day is nobody's number.
+    (numbered(person, 8) && numbered(film, 3) && !is_date(person)).then_some(person)
+}
+
+/// Whether a name is a year, or a day such as `2019-05-01`.
+pub(in crate::data) fn is_date(name: &str) -> bool {
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    let bare = name.chars().all(|c| c.is_ascii_digit() || "-_.".contains(c));
+    let year = digits
+        .get(..4)
+        .and_then(|year| year.parse().ok())
+        .is_some_and(|y| (1900..2100).contains(&y));
+    let pair = |at: usize, most: u8| {
+        let two = digits.get(at..at + 2).and_then(|two| two.parse::<u8>().ok());
+        two.is_some_and(|n| (1..=most).contains(&n))
+    };
+    bare && year && (digits.len() == 4 || digits.len() == 8 && pair(4, 12) && pair(6, 31))
 }
 
 /// A name without nnU-Net's channel: `case_005_0000` is a film of `case_005`.
@@ -139,7 +155,9 @@ mod tests {
 
     #[test]
     fn any_other_file_name_tells_no_patient() {
-        for stem in ["IMG0000019", "person", "patients", "0005_001", "DIM-", "", "é_1"] {
+        for stem in
+            ["IMG0000019", "person", "patients", "0005_001", "20190101_000", "DIM-", "", "é_1"]
+        {
             assert_eq!(known(stem), None);
         }
     }

@@ -4,6 +4,7 @@ use crate::{
     Error, Result,
     data::{Roots, Source},
 };
+use serde::Serialize;
 use std::path::{Component, Path, PathBuf};
 
 impl Source {
@@ -36,6 +37,19 @@ impl Source {
         };
         Ok(table(self)?.into_iter().filter(own).collect())
     }
+    /// The section `[[source]]` that a configuration has of this source, sections within it included, below what it is in words.
+    ///
+    /// # Errors
+    /// As [`Source::own_keys`].
+    pub fn section(&self, what: &str) -> Result<String> {
+        #[derive(Serialize)]
+        struct Section {
+            source: [toml::Table; 1],
+        }
+        let section = Section { source: [self.own_keys()?] };
+        let text = toml::to_string(&section).expect("a source is plain data");
+        Ok(format!("# {what}\n{text}"))
+    }
     /// This source without its root, which [`Source::at`] gives again. A path that led out of the root is kept by its
     /// last name, so that the file can be put into the root of another machine.
     pub fn portable(&self) -> Self {
@@ -64,8 +78,9 @@ impl Source {
     }
     /// Every path that is relative to the root.
     fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let one = [&mut self.table, &mut self.test_table, &mut self.negatives, &mut self.splits];
-        let some = one.into_iter().flatten().chain(&mut self.annotations);
+        let tables = [&mut self.table, &mut self.val_table, &mut self.test_table];
+        let one = tables.into_iter().chain([&mut self.negatives, &mut self.splits]);
+        let some = one.flatten().chain(&mut self.annotations);
         some.chain([&mut self.images]).collect()
     }
 }
@@ -84,7 +99,24 @@ fn inside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Format;
+    use crate::data::{Class, Format, MaskValues};
+    use serde::Deserialize;
+
+    #[test]
+    fn sources_with_sections_of_their_own_are_read_again_as_they_were_written() {
+        #[derive(Deserialize)]
+        struct Sections {
+            source: Vec<Source>,
+        }
+        let mut table = Source::new("table", Format::Csv, "films");
+        table.classes = vec![Class::new("ill \"a\"", &["1", "1.0"]), Class::new("well", &[])];
+        let mut masks = Source::new("masks", Format::Masks, "films");
+        masks.values = Some(MaskValues::new(vec![1, 2]));
+        let written =
+            [&table, &masks, &table].map(|source| source.section("films").expect("plain"));
+        let read: Sections = toml::from_str(&written.join("\n")).expect("sections");
+        assert_eq!(read.source, [table.clone(), masks, table]);
+    }
 
     #[test]
     fn a_portable_source_says_nothing_of_the_machine_it_was_read_on() {

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Component, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::class::Class;
+use super::{class::Class, listing::Part};
 use crate::{
     Result,
     data::{Kind, Labels, MaskValues, Purpose, dataset::uncertain::Uncertain},
@@ -120,7 +120,9 @@ pub struct Source {
     /// The table, relative to `root` or absolute. Needed for `csv`; for `nih` the default is the
     /// only `Data_Entry*.csv` in `root`.
     pub table: Option<PathBuf>,
-    /// `csv`: a second table like `table`, whose films are all for test.
+    /// `csv`, `box_csv`, `rle_csv`: a second table like `table`, whose films are all for validation.
+    pub val_table: Option<PathBuf>,
+    /// `csv`, `box_csv`, `rle_csv`: a table like `table`, whose films are all for test.
     pub test_table: Option<PathBuf>,
     /// Whether labels are read; without them every film below the root of a `folder` is taken.
     #[serde(default = "yes")]
@@ -224,7 +226,7 @@ pub struct Source {
     #[serde(default)]
     pub seed: u64,
     /// Number of training films if not 0, as many of each class as can be, which are for validation and test
-    /// too. Whatever learns learns these by heart.
+    /// too. Whatever learns should come to fit these without an error.
     #[serde(default)]
     pub overfit: usize,
 }
@@ -266,6 +268,7 @@ impl Source {
             root: PathBuf::new(),
             images: PathBuf::new(),
             table: None,
+            val_table: None,
             test_table: None,
             uncertain: Uncertain::default(),
             blank_is_absent: false,
@@ -297,6 +300,16 @@ impl Source {
             seed: 0,
             overfit: 0,
         }
+    }
+
+    /// The tables, each with the part that all its films are of, where it is a table of one part.
+    pub(in crate::data) fn tables(&self) -> Vec<(&Path, Option<Part>)> {
+        let of_part = [(&self.val_table, Part::Val), (&self.test_table, Part::Test)];
+        let of_part =
+            of_part.into_iter().filter_map(|(table, part)| Some((table.as_deref()?, Some(part))));
+        std::iter::once((self.table.as_deref().unwrap_or(Path::new("")), None))
+            .chain(of_part)
+            .collect()
     }
 
     /// The folder of the films; with a `*` in `images`, that in which the folders lie that fit.

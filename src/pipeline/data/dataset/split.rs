@@ -34,17 +34,40 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
     if let Some(file) = &source.splits {
         rows = split_file::apply(source, file, rows, &mut flaws)?;
     }
-    let told = patient::settle(source, &labels, &mut rows, &mut flaws);
-    flaws.push(patient::origin(source, &rows, &told));
     let by_file = source.splits.is_some();
+    let by_patient = source.split == Split::Patient && !by_file;
+    let known: Vec<String> = rows.iter().map(|row| row.sample.patient.clone()).collect();
+    let mut attempt = |guesses: bool| {
+        rows.iter_mut().zip(&known).for_each(|(row, name)| row.sample.patient.clone_from(name));
+        let mut flaws = Vec::new();
+        let told = patient::settle(source, &labels, &mut rows, guesses, &mut flaws);
+        let given = |row: &Row| if by_patient { None } else { row.part };
+        let mut parts: Vec<Part> = rows.iter().map(|r| given(r).unwrap_or(Part::Train)).collect();
+        if !by_file {
+            parts = take_missing_parts(source, &labels, &rows, parts);
+        }
+        let lacks = lacks(&labels, &rows, &parts);
+        (told, parts, flaws, lacks)
+    };
+    let (mut told, mut parts, mut of_patients, short) = attempt(true);
+    let guess = told.iter().filter(|told| told.guessed()).min().copied();
+    if let Some(guess) = guess.filter(|guess| short && *guess != Told::Own) {
+        let anew = attempt(false);
+        if anew.3 {
+            (told, parts, of_patients, _) = attempt(true);
+        } else {
+            (told, parts, of_patients, _) = anew;
+            let expected = "patients that can be divided";
+            let found = format!("too few of them {}, which is not gone by", guess.words());
+            let mend = "name the column of patients, or add films of more patients";
+            let error = Error::data(&source.root, expected, found, mend);
+            of_patients.push(Flaw::warning(patient::DROPPED, error));
+        }
+    }
+    flaws.append(&mut of_patients);
+    flaws.push(patient::origin(source, &rows, &told));
     if source.split == Split::Given || by_file && source.split == Split::Patient {
         check_patients(&rows, &told, &mut flaws);
-    }
-    let by_patient = source.split == Split::Patient && !by_file;
-    let given = |row: &Row| if by_patient { None } else { row.part };
-    let mut parts: Vec<Part> = rows.iter().map(|r| given(r).unwrap_or(Part::Train)).collect();
-    if !by_file {
-        parts = take_missing_parts(source, &labels, &rows, parts);
     }
     let mut dataset = Dataset { missing, unlabelled, ..Dataset::new(&source.name, labels) };
     for (row, part) in rows.into_iter().zip(parts) {
@@ -68,6 +91,16 @@ pub(in crate::data) fn divide(source: &Source, listing: Listing) -> Result<(Data
         (dataset.train, dataset.val, dataset.test) = (films.clone(), films.clone(), films);
     }
     Ok((dataset, flaws))
+}
+
+/// Whether nothing is left to learn from, of all films or of a class of them.
+fn lacks(labels: &Labels, rows: &[Row], parts: &[Part]) -> bool {
+    let classes = |part: Option<Part>| -> HashSet<u32> {
+        let of_part = rows.iter().zip(parts).filter(|(_, p)| part.is_none_or(|part| part == **p));
+        of_part.map(|(row, _)| stratum(labels, &row.sample.target)).collect()
+    };
+    let train = classes(Some(Part::Train));
+    train.is_empty() || labels.kind == Kind::Classes && train != classes(None)
 }
 
 /// The films of a share of the patients in each stratum, one or more, in their order.

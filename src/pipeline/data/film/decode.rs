@@ -15,7 +15,10 @@ use zune_jpeg::JpegDecoder;
 
 use super::{
     dicom,
-    image::{Decoded, Encoding, Film, Greys, MAX_SIDE, Misfit, admit, fault_at, luma, with_bytes},
+    image::{
+        Decoded, Encoding, Film, Greys, MAX_SIDE, Misfit, admit, check_size, fault_at, luma,
+        with_bytes,
+    },
     orientation::Orientation,
     tiff,
 };
@@ -105,6 +108,11 @@ fn limits(pixels: u64) -> Limits {
 fn png(bytes: &[u8]) -> Result<Decoded, Misfit> {
     // The header's fields are at fixed places: depth, and colour type 3 for a palette.
     let palette = bytes.get(24..26).filter(|at| at[1] == 3).map(|at| at[0].into());
+    // The decoder says less of a side that is too long.
+    if let Some(&[a, b, c, d, e, f, g, h]) = bytes.get(16..24) {
+        let [width, height] = [[a, b, c, d], [e, f, g, h]].map(u32::from_be_bytes);
+        check_size(width as usize, height as usize)?;
+    }
     // The decoder's limit counts all but the pixels.
     image_crate("PNG", palette, bytes, PngDecoder::with_limits(Cursor::new(bytes), limits(0)))
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     decode::read,
     fit::upright,
-    image::{Encoding, Misfit},
+    image::{Encoding, Misfit, with_bytes},
     levels::levels,
 };
 use crate::{
@@ -81,22 +81,38 @@ fn add_file(
         return Err(Misfit::new(expected, format!("{}x{}", mask.width, mask.height)));
     }
     if let Some(values) = values {
-        if !holds_values(&encoding) {
+        if let Some(kind) = coloured(&encoding) {
             let expected = "a grey PNG, TIFF or BMP, whose values `values` in the data set's settings may name";
-            let kind = if encoding.palette { "of a palette" } else { "in colour" };
-            let kind = if encoding.format == "DICOM" { "that is shown by a window" } else { kind };
             return Err(Misfit::new(expected, format!("{} {kind}", encoding.format)));
         }
         return add_values(&mask, stored(&encoding), values, union);
     }
     if let Some(several) = levels(&mask, encoding.format == "JPEG") {
+        if let Some(kind) = coloured(&encoding) {
+            let expected = "two values, of background and foreground: save each kind of finding as a mask in grey, white on black";
+            return Err(Misfit::new(
+                expected,
+                format!("{several}, in a {} {kind}", encoding.format),
+            ));
+        }
         let expected = "two values, of background and foreground (a mask for each kind of finding \
                         is a file of its own, and a film may have several), or `values = { foreground = […], background = […] }` in \
                         the data set's settings";
         return Err(Misfit::new(expected, several));
     }
     let most = mask.pixels.iter().fold(0.0f32, |most, v| most.max(*v));
+    if most == 0.0 && [2, 4].contains(&encoding.channels) && is_see_through(path) {
+        let expected =
+            "the foreground in the colours of a mask, or greys: save it without transparency";
+        return Err(Misfit::new(expected, "black all over, and shapes in its transparency alone"));
+    }
     if most > 0.0 && most <= THRESHOLD {
+        if let Some(kind) = coloured(&encoding) {
+            let expected =
+                "0 for background and 255 for foreground: save the mask in grey, white on black";
+            let found = format!("{} {kind}, of greys from 0 to {most:.0}", encoding.format);
+            return Err(Misfit::new(expected, found));
+        }
         let expected = "0 for background and 255 for foreground, or `values = { foreground = […] }` in the data set's settings";
         return Err(Misfit::new(expected, format!("0 to {}", (most * stored(&encoding)).round())));
     }
@@ -117,9 +133,26 @@ fn stored(encoding: &Encoding) -> f32 {
     f32::from(u16::MAX >> (16 - encoding.bits.clamp(1, 16))) / 255.0
 }
 
-/// Whether a file holds greys as they are, and no colours or places in a palette, nor greys that a viewer would show otherwise.
-fn holds_values(encoding: &Encoding) -> bool {
-    encoding.format != "DICOM" && !encoding.palette && encoding.channels <= 2
+/// Why a file does not hold greys as they are: colours, places in a palette, or greys that a viewer would show otherwise.
+fn coloured(encoding: &Encoding) -> Option<&'static str> {
+    match encoding {
+        Encoding { format: "DICOM", .. } => Some("that is shown by a window"),
+        Encoding { palette: true, .. } => Some("of a palette"),
+        Encoding { channels: 3.., .. } => Some("in colour"),
+        _ => None,
+    }
+}
+
+/// Whether an image is transparent in some places more than in others.
+fn is_see_through(path: &Path) -> bool {
+    let differs = |bytes: &[u8]| {
+        let image = image::load_from_memory(bytes).map_err(|e| Misfit::not_whole("image", e))?;
+        let image = image.to_luma_alpha8();
+        let mut places = image.pixels().map(|pixel| pixel.0[1]);
+        let first = places.next();
+        Ok(places.any(|place| Some(place) != first))
+    };
+    with_bytes(path, differs).unwrap_or(false)
 }
 
 /// Adds the foreground of a mask whose values have a meaning each.
@@ -158,7 +191,7 @@ fn add_values(
 /// The values that a mask's file holds, if they are few enough to have a meaning each.
 pub(in crate::data) fn held_values(path: &Path) -> Option<BTreeSet<u16>> {
     let (mask, encoding, _share) = read(path).ok()?.film();
-    if !holds_values(&encoding) {
+    if coloured(&encoding).is_some() {
         return None;
     }
     let stored = stored(&encoding);

@@ -38,7 +38,7 @@ impl Orientation {
     }
 
     /// Width and height as they are stored, of a film of `size` upright, and the other way round.
-    pub fn turned(self, [width, height]: [usize; 2]) -> [usize; 2] {
+    pub fn upright_size(self, [width, height]: [usize; 2]) -> [usize; 2] {
         if self.0 >= 5 { [height, width] } else { [width, height] }
     }
 
@@ -59,7 +59,7 @@ impl Orientation {
 
     /// Place among the stored pixels of each pixel of an upright film of `size`, row by row.
     fn places(self, size: [usize; 2]) -> impl Iterator<Item = usize> {
-        let [width, height] = self.turned(size);
+        let [width, height] = self.upright_size(size);
         let pixels = (0..size[1]).flat_map(move |y| (0..size[0]).map(move |x| [x, y]));
         pixels.map(move |pixel| {
             let [x, y] = self.stored(pixel, [width - 1, height - 1]);
@@ -72,7 +72,7 @@ impl Orientation {
         if self.0 == 1 {
             return film;
         }
-        let size = self.turned(film.size);
+        let size = self.upright_size(film.size);
         let greys = match &film.greys {
             Greys::Bytes(stored) => Greys::Bytes(self.upright_pixels(stored, size)),
             Greys::Words(stored) => Greys::Words(self.upright_pixels(stored, size)),
@@ -95,7 +95,7 @@ impl Orientation {
 
     /// The box on the stored pixels of a box `x1 y1 x2 y2` on the upright film of `size`.
     pub fn stored_box(self, [x1, y1, x2, y2]: [f64; 4], size: [usize; 2]) -> [f64; 4] {
-        let last = self.turned(size).map(|side| side as f64);
+        let last = self.upright_size(size).map(|side| side as f64);
         let [[ax, ay], [bx, by]] = [[x1, y1], [x2, y2]].map(|corner| self.stored(corner, last));
         [ax.min(bx), ay.min(by), ax.max(bx), ay.max(by)]
     }
@@ -116,7 +116,7 @@ mod tests {
         };
         for orientation in (1..=8).map(Orientation) {
             let stored = orientation.stored_box(corners.map(|v| v as f64), size);
-            let expected = inside(stored.map(|v| v as usize), orientation.turned(size));
+            let expected = inside(stored.map(|v| v as usize), orientation.upright_size(size));
             assert_eq!(orientation.stored_mask(&inside(corners, size), size), expected);
         }
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_film_and_its_mask_are_turned_in_opposite_ways() {
         for orientation in (1..=8).map(Orientation) {
-            let size = orientation.turned([3, 2]);
+            let size = orientation.upright_size([3, 2]);
             let upright = orientation.upright_pixels(&[0, 1, 2, 3, 4, 5], size);
             let mask: Vec<bool> = upright.iter().map(|v| *v > 2).collect();
             let stored = orientation.stored_mask(&mask, size);

@@ -41,5 +41,5 @@ fn told(start: &[u8]) -> Option<[usize; 2]> {
         let (width, height) = reader.into_dimensions().ok()?;
         [width as usize, height as usize]
     };
-    Some(Orientation::of(start).turned(stored))
+    Some(Orientation::of(start).upright_size(stored))
 }

@@ -9,8 +9,13 @@ const SUBFILE: u16 = 254;
 const BITS: u16 = 258;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
+const CHANNELS: u16 = 277;
+const PLANES: u16 = 284;
 const COLOURS: u16 = 320;
+const TILE_WIDTH: u16 = 322;
 const TILE_LENGTHS: u16 = 325;
+/// Value of [`PLANES`] for a plane for each channel.
+const APART: u64 = 2;
 /// Value of [`COMPRESSION`] for LZW.
 const LZW: u64 = 5;
 /// Value of [`PHOTOMETRIC`] for a palette.
@@ -39,6 +44,15 @@ pub(super) fn prepared(bytes: &[u8]) -> Result<PreparedTiff<'_>, Misfit> {
     if pages > 1 {
         let found = format!("{pages}: save the page that is meant as a file");
         return Err(Misfit::new("one page in a TIFF", found));
+    }
+    if directory.number(PLANES) == Some(APART)
+        && directory.number(CHANNELS).unwrap_or(1) > 1
+        && directory.field(TILE_WIDTH).is_some()
+    {
+        // The decoder panics on them, though such a file is whole.
+        let expected = "the channels of a pixel side by side in the tiles of a TIFF";
+        let found = "each in tiles of its own (PlanarConfiguration 2): save the film in strips";
+        return Err(Misfit::new(expected, found));
     }
     if directory.number(COMPRESSION) == Some(LZW)
         && let Some(lengths) = directory.field(TILE_LENGTHS)

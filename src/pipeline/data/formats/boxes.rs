@@ -12,7 +12,7 @@ use crate::{
     data::{
         Annotation, AnnotationShape, Sample, Source,
         dataset::{
-            class::{Class, names},
+            class::{Class, class_of_word, meaning, names},
             listing::{Flaw, Part, Row},
         },
         walk::{composed, file_name, films_below, relative, stem},
@@ -81,7 +81,7 @@ impl<'a> Classes<'a> {
 
     /// The index of the class that `word` means.
     pub(in crate::data) fn index(&mut self, place: &Place, word: &str) -> Result<usize> {
-        if let Some(known) = self.given.iter().position(|class| class.any(|w| w == word)) {
+        if let Some(known) = class_of_word(self.given, word) {
             return Ok(known);
         }
         label(place, word)?;
@@ -93,7 +93,11 @@ impl<'a> Classes<'a> {
                 did_you_mean(word, &self.names),
             ));
         }
-        Ok(self.names.iter().position(|name| name == word).unwrap_or_else(|| {
+        let known = self.names.iter().position(|name| name == word).or_else(|| {
+            let meant = meaning(word);
+            self.names.iter().position(|name| meaning(name) == meant)
+        });
+        Ok(known.unwrap_or_else(|| {
             self.names.push(word.to_string());
             self.names.len() - 1
         }))
@@ -181,6 +185,8 @@ pub(in crate::data) struct Films {
     folder: PathBuf,
     by_stem: HashMap<String, Vec<PathBuf>>,
     paths: HashSet<PathBuf>,
+    /// The films whose paths others write in other letters that look the same, by their composed paths.
+    composed: HashMap<String, PathBuf>,
 }
 
 impl Films {
@@ -190,7 +196,16 @@ impl Films {
         for path in &paths {
             by_stem.entry(composed(&stem(path))).or_default().push(path.clone());
         }
-        Ok(Self { folder, by_stem, paths: paths.into_iter().collect() })
+        let other = |path: &&PathBuf| path.to_str().is_some_and(|text| !text.is_ascii());
+        let alike = |path: &PathBuf| (composed(&path.to_string_lossy()), path.clone());
+        let composed = paths.iter().filter(other).map(alike).collect();
+        Ok(Self { folder, by_stem, paths: paths.into_iter().collect(), composed })
+    }
+
+    /// The film or file of this path, in whichever letters it is written on disk.
+    pub(in crate::data) fn at(&self, path: &Path) -> Option<PathBuf> {
+        let same = || self.composed.get(&composed(path.to_str()?)).cloned();
+        if self.holds(path) { Some(path.into()) } else { same() }
     }
 
     /// Whether there is a file of this path; of films this needs no look at the disk.
@@ -227,8 +242,7 @@ impl Films {
         if beside.is_some() {
             return Ok(beside);
         }
-        let path = self.folder.join(&inside);
-        if self.holds(&path) {
+        if let Some(path) = self.at(&self.folder.join(&inside)) {
             return Ok(Some(path));
         }
         let bare = composed(&file_name(&inside));

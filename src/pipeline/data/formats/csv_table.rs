@@ -7,7 +7,7 @@ use mtpret_engine::error::Place;
 use super::text;
 use crate::{
     Error, Result,
-    data::{Source, dataset::listing::Part},
+    data::{Source, dataset::listing::Part, walk::composed},
     did_you_mean,
 };
 
@@ -15,10 +15,11 @@ use crate::{
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Number of rows and of bytes that are looked at to tell the separator.
 const LOOKED_AT: (usize, usize) = (20, 1 << 16);
-/// Largest number of bytes of a table, of cells of all its rows together, of bytes of a cell and of letters of a
-/// column's name; none beyond is read.
+/// Largest number of bytes of a table, of cells of all its rows together, of columns, of bytes of a cell and of letters of
+/// a column's name; none beyond is read.
 const MOST_BYTES: u64 = 512 << 20;
-const MOST_CELLS: usize = 32 << 20;
+const MOST_CELLS: usize = 12 << 20;
+const MOST_COLUMNS: usize = 10_000;
 const LONGEST_CELL: usize = 1 << 20;
 const LONGEST_NAME: usize = 1000;
 
@@ -53,44 +54,37 @@ impl Table {
     fn parse(path: PathBuf, ragged: bool, headed: bool) -> Result<Self> {
         let text =
             text::read_at_most(&path, MOST_BYTES, "see that the table exists and may be read")?;
-        let (separator, skipped) = separator(&text);
-        let start = text.split_inclusive('\n').take(skipped).map(str::len).sum::<usize>();
+        let (separator, start) = separator(&text);
+        bounded(&path, &text, start, separator, headed)?;
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .flexible(ragged)
             .has_headers(headed)
             .delimiter(separator)
             .from_reader(&text.as_bytes()[start..]);
-        let fault = |e: csv::Error| csv_fault(&path, skipped, e);
-        let words = |record: &csv::StringRecord| record.iter().map(str::to_string).collect();
-        let header = if headed { words(reader.headers().map_err(fault)?) } else { Vec::new() };
+        let mut lines = Lines { text: &text, at: 0, line: 1 };
+        let mut line = |position: Option<&csv::Position>| {
+            position.map(|position| lines.of(start + position.byte() as usize))
+        };
+        let words = |record: &csv::StringRecord| {
+            record.iter().map(|cell| cell.trim_matches(unseen).to_owned()).collect()
+        };
+        let header = if headed {
+            words(reader.headers().map_err(|e| csv_fault(&path, line(e.position()), e))?)
+        } else {
+            Vec::new()
+        };
         let mut table = Self { path: path.clone(), header, rows: Vec::new() };
-        table.bounded(1, &table.header, LONGEST_NAME)?;
-        let (mut record, mut cells) = (csv::StringRecord::new(), 0);
-        while reader.read_record(&mut record).map_err(fault)? {
-            let line = record.position().map_or(0, csv::Position::line) + skipped as u64;
-            cells += record.len();
-            if cells > MOST_CELLS {
-                return table.too_much(line, format!("a table of at most {MOST_CELLS} cells"));
-            }
+        let mut record = csv::StringRecord::new();
+        while reader
+            .read_record(&mut record)
+            .map_err(|e| csv_fault(&path, line(e.position()), e))?
+        {
+            let line = line(record.position()).unwrap_or_default();
             table.rows.push((line, words(&record)));
-            table.bounded(line, &table.rows[table.rows.len() - 1].1, LONGEST_CELL)?;
         }
         table.closed(&text)?;
         Ok(table)
-    }
-
-    /// Refuses a row with a cell of more than `most` bytes.
-    fn bounded(&self, line: u64, cells: &[String], most: usize) -> Result<()> {
-        match cells.iter().any(|cell| cell.len() > most) {
-            true => self.too_much(line, format!("cells of at most {most} bytes")),
-            false => Ok(()),
-        }
-    }
-
-    fn too_much<T>(&self, line: u64, expected: String) -> Result<T> {
-        let mend = "see that every double quote is closed, and that it is the right file";
-        Err(Error::data(self.place(line), expected, "more", mend))
     }
 
     /// Refuses a last row that goes on to the file's end because its quote is never closed, with all rows in it.
@@ -112,11 +106,13 @@ impl Table {
 
     /// Index of a column.
     pub(in crate::data) fn column(&self, name: &str) -> Result<usize> {
-        if self.header.iter().filter(|column| *column == name).count() > 1 {
+        let wanted = composed(name);
+        let is = |column: &String| *column == wanted || composed(column) == wanted;
+        if self.header.iter().filter(|column| is(column)).count() > 1 {
             let (expected, found) = (format!("one column {name}"), "several");
             return Err(Error::data(self.place(1), expected, found, "give each a name of its own"));
         }
-        self.header.iter().position(|column| column == name).ok_or_else(|| {
+        self.header.iter().position(is).ok_or_else(|| {
             Error::data(
                 self.place(1),
                 format!("a column {name}"),
@@ -127,14 +123,80 @@ impl Table {
     }
 }
 
-/// Separator of the cells, and number of lines before the header that say so (`sep=;`, as spreadsheets write it). Of
+/// Whether nobody sees a letter, as programs leave them at the ends of cells.
+fn unseen(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
+}
+
+/// The lines of a text, whichever way they end, told one after another.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of what stands at a place, or behind the ends of lines there; places are asked for in their order.
+    fn of(&mut self, place: usize) -> u64 {
+        let bytes = self.text.as_bytes();
+        let ends = |at: usize| matches!(bytes.get(at), Some(b'\n' | b'\r'));
+        while self.at < place || ends(self.at) {
+            let Some(byte) = bytes.get(self.at) else { break };
+            // A carriage return before a line feed ends the line together with it.
+            let half = *byte == b'\r' && bytes.get(self.at + 1) == Some(&b'\n');
+            self.line += u64::from(ends(self.at) && !half);
+            self.at += 1;
+        }
+        self.line
+    }
+}
+
+/// Refuses what is no table of films before anything of it is kept: a cell, a row or all rows beyond their bounds.
+fn bounded(path: &Path, text: &str, start: usize, separator: u8, headed: bool) -> Result<()> {
+    let mut line = Lines { text, at: 0, line: 1 }.of(start);
+    let (mut cells, mut length, mut first) = (1, 0, headed);
+    let (mut opened, mut quoted, mut last) = (false, false, 0);
+    for byte in text[start..].bytes() {
+        let ends = !quoted && matches!(byte, b'\n' | b'\r');
+        if byte == b'\n' || last == b'\r' {
+            line += 1;
+        }
+        // A quote opens at the beginning of a cell, and again behind itself.
+        opened = if length == 0 { byte == b'"' } else { opened };
+        quoted = match byte {
+            b'"' if quoted => false,
+            b'"' => length == 0 || opened && last == b'"',
+            _ => quoted,
+        };
+        last = byte;
+        let next = ends || !quoted && byte == separator;
+        length = if next { 0 } else { length + 1 };
+        cells += usize::from(next);
+        let most = if first { LONGEST_NAME } else { LONGEST_CELL };
+        let expected = match () {
+            () if length > most => format!("cells of at most {most} bytes"),
+            () if first && cells > MOST_COLUMNS => format!("at most {MOST_COLUMNS} columns"),
+            () if cells > MOST_CELLS => format!("a table of at most {MOST_CELLS} cells"),
+            () => {
+                first &= !ends;
+                continue;
+            }
+        };
+        let mend = "see that every double quote is closed, and that it is the right file";
+        return Err(Error::data(Place::from(path).line(line), expected, "more", mend));
+    }
+    Ok(())
+}
+
+/// Separator of the cells, and place where the header begins behind a line that says so (`sep=;`, as spreadsheets write it). Of
 /// what the first rows have as often as the header has it, it is what makes the most columns.
 fn separator(text: &str) -> (u8, usize) {
-    let said = text.lines().next().and_then(|line| line.strip_prefix("sep="));
-    if let Some(&[separator]) = said.map(str::as_bytes)
+    let said = text.split(['\n', '\r']).next().unwrap_or_default();
+    if let Some(&[separator]) = said.strip_prefix("sep=").map(str::as_bytes)
         && SEPARATORS.contains(&separator)
     {
-        return (separator, 1);
+        let ends = text[said.len()..].chars().take_while(|c| matches!(c, '\n' | '\r')).count();
+        return (separator, said.len() + ends);
     }
     let (rows, bytes) = LOOKED_AT;
     let first = &text.as_bytes()[..text.len().min(bytes)];
@@ -155,8 +217,7 @@ fn separator(text: &str) -> (u8, usize) {
     (found.unwrap_or(b','), 0)
 }
 
-fn csv_fault(path: &Path, skipped: usize, error: csv::Error) -> Error {
-    let line = error.position().map(|position| position.line() + skipped as u64);
+fn csv_fault(path: &Path, line: Option<u64>, error: csv::Error) -> Error {
     let place = Place { line, ..Place::from(path) };
     match error.into_kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Error::data(
@@ -177,7 +238,8 @@ impl Table {
     pub(in crate::data) fn keep_only(&mut self, source: &Source) -> Result<()> {
         for (column, word) in &source.only {
             let column = self.column(column)?;
-            self.rows.retain(|(_, cells)| cells[column] == *word);
+            let word = composed(word);
+            self.rows.retain(|(_, cells)| composed(&cells[column]) == word);
         }
         Ok(())
     }

@@ -7,40 +7,114 @@ use mtpret_engine::error::Place;
 use crate::{
     Error, Result,
     data::{
-        Kind, Labels, Sample, Source,
-        dataset::listing::{Flaw, Listing, Part, Row},
-        walk::{EXTENSIONS, composed, file_name, films_below, list},
+        Kind, Labels, Sample, Source, Split,
+        dataset::{
+            given::{Given, of_folders},
+            listing::{Flaw, Listing, Part, Row},
+        },
+        walk::{EXTENSIONS, composed, file_name, films_below, list, without_masks},
     },
 };
 
-/// Reads `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
+/// What is odd where the name of a class is written in two ways.
+pub(in crate::data) const SPELLINGS: &str = "class in two spellings";
+/// What is odd where films lie beside the folders of the parts.
+pub(in crate::data) const BESIDE_PARTS: &str = "films beside the parts";
+/// What is noted where masks lie among the films.
+pub(in crate::data) const MASKS_AMONG: &str = "masks among the films";
+
+/// Reads `root/CLASS/*`, `root/{train,val,test}/CLASS/*` or `root/CLASS/{train,val,test}/*`.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let parts = parts(&source.films())?;
-    let (mut rows, mut flaws) = (Vec::new(), Vec::new());
-    let names = if source.labelled { class_names(&parts)? } else { Vec::new() };
+    let (mut rows, mut masks, mut outside) = (Vec::new(), Vec::new(), Vec::new());
+    let mut flaws: Vec<Flaw> = beside_parts(&parts)?.into_iter().collect();
+    let names = if source.labelled { class_names(&parts, &mut flaws)? } else { Vec::new() };
     for (part, folder) in &parts {
-        if source.labelled {
-            for class in list(folder)?.0 {
-                let index = names.iter().position(|n| *n == composed(&file_name(&class)));
-                let index = index.expect("class names are those of these folders");
-                let films = films_below(&class)?;
-                if films.is_empty() {
-                    flaws.push(Flaw::new("empty class", empty_class(&class)));
-                }
-                rows.extend(films.into_iter().map(|film| row(film, *part, vec![index as f32])));
+        if !source.labelled {
+            let (films, among) = without_masks(folder, films_below(folder)?);
+            masks.extend(among);
+            rows.extend(films.into_iter().map(|film| row(film, *part, vec![])));
+            continue;
+        }
+        let classes = list(folder)?.0;
+        let within = part.is_none() && classes.iter().any(|class| has_parts(class));
+        for class in classes {
+            let index = names.iter().position(|name| same_name(name, &file_name(&class)));
+            let index = index.expect("class names are those of these folders");
+            let (films, among) = without_masks(&class, films_below(&class)?);
+            masks.extend(among);
+            if films.is_empty() {
+                flaws.push(Flaw::new("empty class", empty_class(&class)));
             }
-        } else {
-            rows.extend(films_below(folder)?.into_iter().map(|film| row(film, *part, vec![])));
+            for film in films {
+                let part = if within { of_folders(&class, &film) } else { *part };
+                match within && part.is_none() && source.split != Split::Patient {
+                    true => outside.push(film),
+                    false => rows.push(row(film, part, vec![index as f32])),
+                }
+            }
         }
     }
+    let given = Given::new(source.films());
+    flaws.extend(given.outside(&outside));
+    flaws.extend(masks_among(&masks));
     let kind = if source.labelled { Kind::Classes } else { Kind::None };
     Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0, flaws })
+}
+
+/// Whether a class holds a folder of films to learn from: then its folders are parts.
+fn has_parts(class: &Path) -> bool {
+    let folders = list(class).map(|(folders, _)| folders).unwrap_or_default();
+    let train = |folder: &&PathBuf| Part::of_folder(&file_name(folder)) == Some(Part::Train);
+    folders.iter().any(|folder| train(&folder))
+        // `COVID/images/train`.
+        || folders.iter().any(|folder| {
+            list(folder).is_ok_and(|(inner, _)| inner.iter().any(|inner| train(&inner)))
+        })
+}
+
+/// The warning that films lie beside the folders of the parts, where nobody seeks them.
+fn beside_parts(parts: &[(Option<Part>, PathBuf)]) -> Result<Option<Flaw>> {
+    let Some(root) = parts.iter().find_map(|(part, folder)| part.and(folder.parent())) else {
+        return Ok(None);
+    };
+    let (folders, loose) = list(root)?;
+    let mut found = Vec::new();
+    for folder in folders.iter().filter(|folder| parts.iter().all(|(_, part)| part != *folder)) {
+        let films = films_below(folder)?.len();
+        if films > 0 {
+            found.push(format!("{films} in {}", file_name(folder)));
+        }
+    }
+    if !loose.is_empty() {
+        found.push(format!("{} in no folder", loose.len()));
+    }
+    let error = Error::data(
+        root,
+        "films in the folders of the parts alone",
+        format!("others, which are not read: {}", found.join(", ")),
+        "call their folder train, val or test, or take it away",
+    );
+    Ok((!found.is_empty()).then(|| Flaw::warning(BESIDE_PARTS, error)))
+}
+
+/// The note that masks lie among the films, of which none is one.
+fn masks_among(masks: &[PathBuf]) -> Option<Flaw> {
+    let first = masks.first()?;
+    let found = format!("{} that are called as masks of films, which are left out", masks.len());
+    let mend = "read them with format = \"masks\", or call them otherwise if they are films";
+    Some(Flaw::note(MASKS_AMONG, Error::data(first, "films", found, mend)))
+}
+
+/// Whether two folders mean one class: names that only differ in capital letters do.
+fn same_name(one: &str, other: &str) -> bool {
+    composed(one).to_lowercase() == composed(other).to_lowercase()
 }
 
 /// The folders `{train,val,test}` below `root` and their parts, or `root` itself and no part.
 pub(in crate::data) fn parts(root: &Path) -> Result<Vec<(Option<Part>, PathBuf)>> {
     let root = unwrap_archive(root)?;
-    let named = |folder: PathBuf| Some((Some(Part::named(&file_name(&folder))?), folder));
+    let named = |folder: PathBuf| Some((Some(Part::of_folder(&file_name(&folder))?), folder));
     let parts: Vec<_> = list(&root)?.0.into_iter().filter_map(named).collect();
     // A lone `test` or `val` beside classes is a class of that name.
     match parts.iter().any(|(part, _)| *part == Some(Part::Train)) {
@@ -62,10 +136,12 @@ pub(in crate::data) fn unwrap_archive(root: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The names of the class folders of all parts, sorted.
-fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for (_, folder) in parts {
+/// The names of the class folders of all parts, sorted; of two spellings of one name that of the training part, which is said.
+fn class_names(parts: &[(Option<Part>, PathBuf)], flaws: &mut Vec<Flaw>) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    let mut first: Vec<&(Option<Part>, PathBuf)> = parts.iter().collect();
+    first.sort_by_key(|(part, _)| *part != Some(Part::Train));
+    for (_, folder) in first {
         let (classes, films) = list(folder)?;
         if classes.is_empty() && !films.is_empty() {
             return Err(Error::data(
@@ -75,10 +151,22 @@ fn class_names(parts: &[(Option<Part>, PathBuf)]) -> Result<Vec<String>> {
                 "set labelled = false to take them without labels",
             ));
         }
-        names.extend(classes.iter().map(|class| composed(&file_name(class))));
+        for class in classes {
+            let name = composed(&file_name(&class));
+            match names.iter().find(|known| same_name(known, &name)) {
+                None => names.push(name),
+                Some(known) if *known != name => {
+                    let found = format!("{name}, which counts as {known}");
+                    let mend =
+                        "call both folders alike, or call them otherwise if they are two classes";
+                    let error = Error::data(&class, "each class in one spelling", found, mend);
+                    flaws.push(Flaw::warning(SPELLINGS, error));
+                }
+                Some(_) => {}
+            }
+        }
     }
     names.sort();
-    names.dedup();
     match names.as_slice() {
         [_, _, ..] => Ok(names),
         found => Err(Error::data(

@@ -12,6 +12,7 @@ use crate::{
     data::{
         Annotation, Sample, Source,
         dataset::{
+            given::outside_parts,
             listing::{Flaw, Listing, Part, Row},
             patient_names::without_channel,
             split_file::relative,
@@ -20,17 +21,17 @@ use crate::{
     },
 };
 
-/// Folder of films, and the letters that `*` stands for in its path and in those of its masks.
+/// A folder of films, and what each `*` stands for in its path and in those of its masks.
 struct Folder {
     path: PathBuf,
-    star: String,
+    stars: Vec<String>,
 }
 
 /// A film to which a mask is sought.
 struct MaskedFilm {
     path: PathBuf,
-    star: String,
-    /// Path of the film below its folder, without extension.
+    stars: Vec<String>,
+    /// The path below its folder, without extension.
     inside: String,
 }
 
@@ -40,12 +41,14 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let mut names: HashMap<String, usize> = HashMap::new();
     films.iter().for_each(|film| *names.entry(stem(&film.path)).or_default() += 1);
     let (mut rows, mut unlabelled, mut flaws) = (Vec::new(), 0, Vec::new());
-    let mut used = HashSet::new();
-    for film in films {
+    let found: Vec<_> = films.iter().map(|film| masks(source, film, &names)).collect();
+    let used: HashSet<PathBuf> = found.iter().flatten().flatten().cloned().collect();
+    // The mask of a film beside it is none.
+    let films = films.into_iter().zip(found).filter(|(film, _)| !used.contains(&film.path));
+    for (film, found) in films {
         let place = Place::from(&film.path);
-        match masks(source, &film, &names) {
+        match found {
             Ok(masks) => {
-                used.extend(masks.iter().cloned());
                 let part = part(source, &film);
                 let sample = Sample {
                     path: film.path,
@@ -58,7 +61,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
             Err(pattern) => {
                 let error = Error::data(
                     place,
-                    format!("its mask {}", filled(pattern, &film.star, &film.inside)),
+                    format!("its mask {}", filled(pattern, &film.stars, &film.inside)),
                     "no such file",
                     "add the mask, or set partial = true to leave out films without one",
                 );
@@ -71,6 +74,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     if !rows.iter().any(|row| matches!(row.part, None | Some(Part::Train))) {
         rows.iter_mut().for_each(|row| row.part = None);
     }
+    flaws.extend(outside_parts(source, &mut rows));
     if !source.partial {
         check_orphans(source, &names, &used, &mut flaws)?;
     }
@@ -81,11 +85,11 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
 fn films(source: &Source) -> Result<Vec<MaskedFilm>> {
     let folders = folders(source)?;
     let of_masks: HashSet<PathBuf> =
-        folders.iter().flat_map(|folder| mask_folders(source, &folder.star)).collect();
+        folders.iter().flat_map(|folder| mask_folders(source, &folder.stars)).collect();
     let mut films = Vec::new();
-    for Folder { path: folder, star } in folders {
+    for Folder { path: folder, stars } in folders {
         // With `*` and `*_masks` the folder `train_masks` fits the first too.
-        if of_masks.contains(&folder) && !star.is_empty() {
+        if of_masks.contains(&folder) && !stars.is_empty() {
             continue;
         }
         for path in films_below(&folder)? {
@@ -95,45 +99,46 @@ fn films(source: &Source) -> Result<Vec<MaskedFilm>> {
             }
             let inside = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
             let inside = relative(&inside, Path::new(""));
-            films.push(MaskedFilm { path, star: star.clone(), inside });
+            films.push(MaskedFilm { path, stars: stars.clone(), inside });
         }
     }
     Ok(films)
 }
 
-/// Folder that fits the part of `images` that has a `*`: the letters that the star stands for there, and where its
-/// films should lie.
-struct Fitting {
-    folder: PathBuf,
-    star: String,
-    films: PathBuf,
+/// The names in `images`, each of which may have a `*`.
+fn steps(source: &Source) -> Vec<String> {
+    let names = source.images.components();
+    names.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
 }
 
-/// Folders that fit a `*` in `images`; none where there is no star.
-fn fitting(source: &Source) -> Result<Option<Vec<Fitting>>> {
-    let parts: Vec<String> = source
-        .images
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned())
-        .collect();
-    let Some(at) = parts.iter().position(|part| part.contains('*')) else { return Ok(None) };
-    let (before, after) = parts[at].split_once('*').expect("it has a star");
-    let fit = |folder: PathBuf| {
-        let name = file_name(&folder);
-        let star = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after))?.to_owned();
-        let films = parts[at + 1..].iter().fold(folder.clone(), |path, part| path.join(part));
-        Some(Fitting { folder, star, films })
-    };
-    Ok(Some(list(&source.films())?.0.into_iter().filter_map(fit).collect()))
+/// What `*` stands for in `pattern` to make it `name`.
+fn star(pattern: &str, name: &str) -> Option<String> {
+    let (before, after) = pattern.split_once('*')?;
+    Some(name.strip_prefix(before)?.strip_suffix(after)?.to_owned())
 }
 
-/// The folders that `images` means: one, or with a `*` in it all that fit.
+/// The folders that `images` means: one, or with `*` in it all that fit.
 fn folders(source: &Source) -> Result<Vec<Folder>> {
-    let Some(fitting) = fitting(source)? else {
-        return Ok(vec![Folder { path: source.films(), star: String::new() }]);
-    };
-    let there = fitting.into_iter().filter(|fit| fit.films.is_dir());
-    Ok(there.map(|fit| Folder { path: fit.films, star: fit.star }).collect())
+    let mut found = vec![Folder { path: source.root.clone(), stars: Vec::new() }];
+    for step in steps(source) {
+        let mut next = Vec::new();
+        for Folder { path, stars } in found {
+            if !step.contains('*') {
+                next.push(Folder { path: path.join(&step), stars });
+                continue;
+            }
+            let inside = list(&path).map(|(folders, _)| folders).unwrap_or_default();
+            for folder in inside {
+                if let Some(star) = star(&step, &file_name(&folder)) {
+                    let stars = [&stars[..], &[star]].concat();
+                    next.push(Folder { path: folder, stars });
+                }
+            }
+        }
+        found = next;
+    }
+    found.retain(|folder| folder.stars.is_empty() || folder.path.is_dir());
+    Ok(found)
 }
 
 /// Kind of flaw where films lie in a folder but not in the one within it that `images` names.
@@ -142,11 +147,17 @@ pub(in crate::data) const UNREAD_PART: &str = "part not read";
 /// Flaws of folders that are called as a part and hold films elsewhere than `images` says.
 fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
     let mut flaws = Vec::new();
-    for Fitting { folder, star, films: wanted } in fitting(source)?.unwrap_or_default() {
-        if Part::named(&star).is_none() || wanted.is_dir() {
+    let steps = steps(source);
+    let Some(at) = steps.iter().position(|step| step.contains('*')) else { return Ok(flaws) };
+    let read = folders(source)?;
+    for folder in list(&source.films())?.0 {
+        let part = star(&steps[at], &file_name(&folder)).filter(|s| Part::named(s).is_some());
+        let Some(part) = part else { continue };
+        let wanted = steps[at + 1..].iter().fold(folder.clone(), |path, step| path.join(step));
+        if read.iter().any(|read| read.path.starts_with(&folder)) {
             continue;
         }
-        let masks = mask_folders(source, &star);
+        let masks = mask_folders(source, &[part]);
         let is_mask = |film: &PathBuf| masks.iter().any(|masks| film.starts_with(masks));
         // What is not read may be of any kind, and stops nothing.
         let films = films_below(&folder).unwrap_or_default();
@@ -164,16 +175,22 @@ fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
     Ok(flaws)
 }
 
-/// A pattern of masks with its `*` and its `{}`.
-fn filled(pattern: &str, star: &str, name: &str) -> String {
-    pattern.replace('*', star).replace("{}", name)
+/// A pattern of masks with each `*` as that of the films, the last for all that are more, and its `{}`.
+fn filled(pattern: &str, stars: &[String], name: &str) -> String {
+    let mut pieces = pattern.split('*');
+    let mut path = pieces.next().unwrap_or_default().to_owned();
+    for (at, piece) in pieces.enumerate() {
+        path += stars.get(at).or(stars.last()).map_or("", String::as_str);
+        path += piece;
+    }
+    path.replace("{}", name)
 }
 
-/// The folders of the masks of films in a folder of this `*`.
-fn mask_folders(source: &Source, star: &str) -> Vec<PathBuf> {
+/// The folders of the masks of films in a folder of these `*`.
+fn mask_folders(source: &Source, stars: &[String]) -> Vec<PathBuf> {
     let patterns = source.masks.iter().flat_map(|pattern| pattern.split('|'));
     let parents = patterns.filter_map(|one| {
-        Path::new(&filled(one.trim(), star, "{}")).parent().map(|parent| source.root.join(parent))
+        Path::new(&filled(one.trim(), stars, "{}")).parent().map(|parent| source.root.join(parent))
     });
     parents.filter(|folder| folder.is_dir()).collect()
 }
@@ -200,7 +217,7 @@ fn masks<'a>(
     let file = |pattern: &'a String| {
         let ones = || pattern.split('|').map(str::trim);
         let mut paths = names.iter().flat_map(|name| {
-            ones().map(move |one| source.root.join(filled(one, &film.star, name)))
+            ones().map(move |one| source.root.join(filled(one, &film.stars, name)))
         });
         paths.find_map(on_disk).ok_or(pattern.as_str())
     };
@@ -209,13 +226,12 @@ fn masks<'a>(
 
 /// The part that the folder of a film names: by its `*` (`train`, nnU-Net's `Tr`), or on the way from the root.
 fn part(source: &Source, film: &MaskedFilm) -> Option<Part> {
-    let star = film.star.trim_matches(['_', '-', ' ']);
-    let of_star = match star {
+    let of_star = film.stars.iter().find_map(|star| match star.trim_matches(['_', '-', ' ']) {
         "Tr" => Some(Part::Train),
         "Va" => Some(Part::Val),
         "Ts" => Some(Part::Test),
         name => Part::named(name),
-    };
+    });
     let below = || {
         let folders = film.path.strip_prefix(source.films()).ok()?.parent()?;
         folders.components().find_map(|part| Part::named(&part.as_os_str().to_string_lossy()))
@@ -230,14 +246,16 @@ fn check_orphans(
     used: &HashSet<PathBuf>,
     flaws: &mut Vec<Flaw>,
 ) -> Result<()> {
-    let stars: Vec<String> = folders(source)?.into_iter().map(|folder| folder.star).collect();
-    let mut places: Vec<(PathBuf, &String)> = stars
+    let stars: Vec<Vec<String>> = folders(source)?.into_iter().map(|folder| folder.stars).collect();
+    let mut places: Vec<(PathBuf, &Vec<String>)> = stars
         .iter()
-        .flat_map(|star| mask_folders(source, star).into_iter().map(move |folder| (folder, star)))
+        .flat_map(|stars| {
+            mask_folders(source, stars).into_iter().map(move |folder| (folder, stars))
+        })
         .collect();
     places.sort();
     places.dedup();
-    for (folder, star) in places {
+    for (folder, stars) in places {
         // The films themselves may lie beside their masks.
         if folder == source.films() {
             continue;
@@ -246,7 +264,7 @@ fn check_orphans(
             let patterns =
                 source.masks.iter().flat_map(|pattern| pattern.split('|').map(str::trim));
             let film =
-                |one: &str| stem_by(&folder, &source.root.join(one.replace('*', star)), &mask);
+                |one: &str| stem_by(&folder, &source.root.join(filled(one, stars, "{}")), &mask);
             let mut could_be = patterns.filter_map(film).peekable();
             if could_be.peek().is_some() && !could_be.any(|film| films.contains_key(&film)) {
                 let error = Error::data(

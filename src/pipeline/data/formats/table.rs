@@ -1,7 +1,7 @@
 //! Reader of tables with a row per film and any columns.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,8 @@ use crate::{
     data::{
         Kind, Labels, Sample, Source,
         dataset::{
-            class::{class_of_cell, names},
+            class::{class_of_cell, meaning, names},
+            given::by_folders,
             listing::{Flaw, Listing, Part, Row},
             uncertain::Policy,
         },
@@ -28,23 +29,44 @@ use crate::{
 /// Reads the tables of a [`crate::data::Format::Csv`] source.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let films = Films::below(source.films())?;
-    let table = source.table.as_deref().unwrap_or(Path::new(""));
-    let mut all = listing(source, table, &films, None)?;
-    let Some(test) = &source.test_table else { return Ok(all) };
-    let more = listing(source, test, &films, Some(Part::Test))?;
-    if more.labels != all.labels {
-        return Err(Error::data(
-            &source.root.join(test),
-            format!("the labels of the other table, {}", all.labels.names.join(", ")),
-            more.labels.names.join(", "),
-            "give both tables the same labels",
-        ));
+    let tables = source.tables();
+    let mut all = listing(source, tables[0].0, &films, None)?;
+    for (table, part) in tables.into_iter().skip(1) {
+        let mut more = listing(source, table, &films, part)?;
+        if source.label_separator.is_some() {
+            same_findings(&mut all, &mut more);
+        }
+        if more.labels != all.labels {
+            return Err(Error::data(
+                &source.root.join(table),
+                format!("the labels of the other table, {}", all.labels.names.join(", ")),
+                more.labels.names.join(", "),
+                "give both tables the same labels",
+            ));
+        }
+        all.rows.extend(more.rows);
+        all.flaws.extend(more.flaws);
+        all.missing += more.missing;
+        all.unlabelled += more.unlabelled;
     }
-    all.rows.extend(more.rows);
-    all.flaws.extend(more.flaws);
-    all.missing += more.missing;
-    all.unlabelled += more.unlabelled;
+    by_folders(source, &mut all.rows);
     Ok(all)
+}
+
+/// Gives both listings the findings of either: what a table never names is on none of its films.
+fn same_findings(one: &mut Listing, other: &mut Listing) {
+    let names: BTreeSet<String> =
+        one.labels.names.iter().chain(&other.labels.names).cloned().collect();
+    for listing in [one, other] {
+        let at: Vec<Option<usize>> =
+            names.iter().map(|name| listing.labels.names.iter().position(|n| n == name)).collect();
+        for row in &mut listing.rows {
+            let known = row.sample.target.labels();
+            let target: Vec<f32> = at.iter().map(|at| at.map_or(0.0, |at| known[at])).collect();
+            row.sample.target = target.into();
+        }
+        listing.labels.names = names.iter().cloned().collect();
+    }
 }
 
 /// Reads one table, whose films are all of `part` if there is one.
@@ -56,7 +78,7 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
     let (labels, targets) = labels(source, &table)?;
     let row = |line: u64, cells: &[String], target: Vec<f32>| -> Result<Option<Row>> {
         let place = table.place(line);
-        let path = film(source, on_disk, &place, &cells[films])?;
+        let path = film(source, on_disk, &table.path, &place, &cells[films])?;
         if !on_disk.holds(&path) {
             return Ok(None);
         }
@@ -78,7 +100,13 @@ fn listing(source: &Source, table: &Path, on_disk: &Films, whole: Option<Part>) 
 }
 
 /// The file that a cell means, or the place where it was first sought.
-fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<PathBuf> {
+fn film(
+    source: &Source,
+    films: &Films,
+    table: &Path,
+    place: &Place,
+    cell: &str,
+) -> Result<PathBuf> {
     let inside = relative(cell).ok_or_else(|| {
         Error::data(
             place,
@@ -88,15 +116,15 @@ fn film(source: &Source, films: &Films, place: &Place, cell: &str) -> Result<Pat
         )
     })?;
     let path = source.films().join(&inside);
-    if films.holds(&path) {
+    if let Some(path) = films.at(&path) {
         return Ok(path);
     }
     let below = source.films().join(inside.components().skip(1).collect::<PathBuf>());
-    if films.holds(&below) {
+    if let Some(below) = films.at(&below) {
         return Ok(below);
     }
-    // Tables that number their films leave the extension out, and archives nest folders.
-    Ok(films.find(place, cell)?.unwrap_or(path))
+    // Tables that number their films leave the extension out, and archives nest folders. A table of a part means the film there.
+    Ok(films.find_near(place, cell, Some(table))?.unwrap_or(path))
 }
 
 /// Targets of the rows, `None` for a row without a class.
@@ -126,7 +154,9 @@ fn labels(source: &Source, table: &Table) -> Result<(Labels, TargetRows)> {
     }
     check_uncertain(source)?;
     match (at.as_slice(), columns) {
-        ([column], [name]) if !holds_findings(source, table, *column) => {
+        ([column], [name])
+            if source.uncertain.of(name).is_none() && !holds_findings(source, table, *column) =>
+        {
             classes(source, table, name, *column)
         }
         _ => findings(source, table, &at, columns),
@@ -261,19 +291,25 @@ fn words(
             parts().filter(|w| !w.eq_ignore_ascii_case(NO_FINDING)).map(String::from).collect()
         })
     };
-    let mut names = BTreeSet::new();
+    // Words that mean the same are one finding, under the first of them in alphabetical order.
+    let mut words = BTreeSet::new();
     for (line, cells) in &table.rows {
         for word in parts(&cells[column]).unwrap_or_default() {
             label(&table.place(*line), &word)?;
-            names.insert(word);
+            words.insert(word);
         }
     }
+    let mut met = HashSet::new();
+    words.retain(|word| met.insert(meaning(word)));
+    let names: Vec<String> = words.into_iter().collect();
+    let meanings: Vec<String> = names.iter().map(|name| meaning(name)).collect();
     let target = |cells: &[String]| {
-        let found = parts(&cells[column])?;
-        Some(names.iter().map(|name| f32::from(u8::from(found.contains(name)))).collect())
+        let found: Vec<String> = parts(&cells[column])?.iter().map(|word| meaning(word)).collect();
+        let has = |name: &String| f32::from(u8::from(found.contains(name)));
+        Some(meanings.iter().map(has).collect())
     };
     let targets = table.rows.iter().map(|(_, cells)| Ok(target(cells))).collect();
-    Ok((Labels { kind: Kind::Multi, names: names.iter().cloned().collect() }, targets))
+    Ok((Labels { kind: Kind::Multi, names }, targets))
 }
 
 /// Reads labels and targets of one column of words, sorted by name, or of whole numbers, sorted by
@@ -285,7 +321,7 @@ fn classes(
     column: usize,
 ) -> Result<(Labels, TargetRows)> {
     let cells = || table.rows.iter().map(|(line, cells)| (line, cells[column].as_str()));
-    let number = |cell: &str| cell.parse::<i64>().ok();
+    let number = |cell: &str| meaning(cell).parse::<i64>().ok();
     let known = || cells().filter(|(_, cell)| !source.is_missing(cell));
     known().try_for_each(|(line, cell)| label(&table.place(*line), cell))?;
     let numbers = known().next().is_some_and(|(_, cell)| number(cell).is_some());
@@ -301,6 +337,14 @@ fn classes(
     let mut names: Vec<&str> = known().map(|(_, cell)| cell).collect();
     names.sort_by_key(|cell| (number(cell), *cell));
     names.dedup();
+    // Words that mean the same are one class, under the first of them.
+    let mut met = HashMap::new();
+    names.retain(|name| {
+        let class = met.len();
+        let first = !met.contains_key(&meaning(name));
+        met.entry(meaning(name)).or_insert(class);
+        first
+    });
     if let [only] = names.as_slice() {
         return Err(Error::data(
             table.place(1),
@@ -309,8 +353,10 @@ fn classes(
             "name another column, or none to take the films without labels",
         ));
     }
-    let target =
-        |cell: &str| names.iter().position(|name| *name == cell).map(|class| vec![class as f32]);
+    let target = |cell: &str| {
+        let said = !source.is_missing(cell);
+        said.then(|| met.get(&meaning(cell)).map(|class| vec![*class as f32]))?
+    };
     let targets = cells().map(|(_, cell)| Ok(target(cell))).collect();
     let names = names.iter().map(ToString::to_string).collect();
     Ok((Labels { kind: Kind::Classes, names }, targets))

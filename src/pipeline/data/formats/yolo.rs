@@ -59,6 +59,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
         }
     }
     flaws.extend(given.and_then(|given| given.outside(&outside)));
+    flaws.extend(given::outside_parts(source, &mut rows));
     if texts == 0 && !flaws.iter().any(Flaw::stops) {
         return Err(Error::data(
             &source.root,
@@ -74,15 +75,35 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     Ok(Listing { labels, rows, missing: 0, unlabelled: 0, flaws })
 }
 
-/// The division that the YAML file gives, unless the source has another.
+/// The division that the YAML file, else Darknet's `obj.data`, gives, unless the source has another.
 fn division(source: &Source, films: &[PathBuf]) -> Result<Option<Given>> {
     let other = source.split == Split::Patient || source.splits.is_some();
-    let Some(file) = yaml(&source.root).filter(|_| !other) else { return Ok(None) };
-    let given = given::of_yaml(&source.root, &file, &text::yaml::document(&file)?, films)?;
+    let darknet = || Some((darknet(&source.root)?, true));
+    let file = yaml(&source.root).map(|file| (file, false)).or_else(darknet);
+    let Some((file, pairs)) = file.filter(|_| !other) else { return Ok(None) };
+    let document = if pairs { settings(&file)? } else { text::yaml::document(&file)? };
+    let given = given::of_yaml(&source.root, &file, &document, films)?;
     Ok(Some(given).filter(|given| !given.is_empty() || !given.flaws.is_empty()))
 }
 
-/// The YAML file, if it divides the films.
+/// Darknet's description of a data set, `obj.data`.
+fn darknet(root: &Path) -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(root).ok()?.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|e| e == "data") && path.is_file());
+    found.sort();
+    found.into_iter().next()
+}
+
+/// Lines `train = data/train.txt` as YAML has them.
+fn settings(file: &Path) -> Result<Yaml> {
+    let text = text::read(file, "see that it may be read")?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let word = |text: &str| Yaml::String(text.trim().to_owned());
+    Ok(Yaml::Hash(pairs.map(|(key, value)| (word(key), word(value))).collect()))
+}
+
+/// The YAML file, or Darknet's, if it divides the films.
 pub(in crate::data) fn divided_by(source: &Source) -> Option<PathBuf> {
     let films = films_below(&source.films()).ok()?;
     let given = division(source, &films).ok()??;
@@ -184,7 +205,8 @@ pub(in crate::data) fn yaml(root: &Path) -> Option<PathBuf> {
 
 /// Marks of the lines `class cx cy width height` and `class x y x y x y …` of a text file.
 fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> Result<Marks> {
-    let text = text::read(path, "see that it may be read")?;
+    let mend = "see that it may be read";
+    let text = text::read_at_most(path, text::LONGEST_OF_A_FILM, mend)?;
     let mut marks = Marks::default();
     for (line, words) in
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).enumerate()
@@ -197,7 +219,9 @@ fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> 
         let number =
             |word: &&str| word.parse::<f32>().map_err(|_| fault("a number", format!("{word:?}")));
         let numbers = numbers.iter().map(number).collect::<Result<Vec<f32>>>()?;
-        let name = match class.parse::<usize>().ok().map(|number| (number, named.get(&number))) {
+        // Some tools write all columns as fractions.
+        let whole = class.strip_suffix(".0").unwrap_or(class);
+        let name = match whole.parse::<usize>().ok().map(|number| (number, named.get(&number))) {
             Some((_, Some(name))) => name.clone(),
             Some((number, None)) if named.is_empty() => number.to_string(),
             _ => {
@@ -211,6 +235,10 @@ fn marks(source: &Source, path: &Path, named: &Names, classes: &mut Classes) -> 
             [x, y, w, h] => {
                 let [left, top] = [x - w / 2.0, y - h / 2.0];
                 rectangle(checked(&place, [left, top, left + w, top + h], MarkFrame::SHARES)?)
+            }
+            [_, _, _, _, confidence] => {
+                let found = format!("a fifth number, {confidence}, as predictions have it");
+                return Err(fault("a box of four numbers, or an outline", found));
             }
             _ => outline(&place, &numbers, MarkFrame::SHARES)?,
         };

@@ -92,7 +92,7 @@ pub fn pack(
     let all: Vec<_> = all.filter(|(key, ..)| seen.insert(*key)).collect();
     let (mut entries, mut bad) = (Vec::new(), Vec::new());
     let mut end = MAGIC.len() as u64;
-    file::replace(to, |file| {
+    file::put(to, |file| {
         file.write_all(MAGIC)?;
         for chunk in all.chunks(CHUNK) {
             let read = |(key, part, sample): &([u8; 32], &PackedPart, &Sample)| {

@@ -4,12 +4,18 @@ use std::path::{Path, PathBuf};
 
 use super::{Format, Part, RecognisedSet, Result, Unread, below, files, source};
 use crate::data::{
-    formats::{text, yolo},
+    formats::{coco, text, yolo},
     walk::{file_name, films_below, list, stem},
 };
 
 /// Number of films that are looked at to tell whether texts lie beside films.
 const FILMS: usize = 200;
+
+/// Whether a folder has annotations in files of its own.
+pub(super) fn has_any(folder: &Path) -> bool {
+    let unread = &mut Vec::new();
+    [coco, yolo_texts, voc].iter().any(|layout| layout(folder, unread).ok().flatten().is_some())
+}
 
 /// The folder and the folders in it that name parts.
 fn with_parts(folder: &Path) -> Vec<PathBuf> {
@@ -42,7 +48,10 @@ pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<Recognis
     for place in &places {
         for inner in with_parts(place) {
             for file in files(&inner, "json") {
-                let text = text::read(&file, "").unwrap_or_default();
+                let text = coco::text_of(&file).unwrap_or_else(|error| {
+                    unread.push(error.to_string());
+                    String::new()
+                });
                 let has = keys.map(|key| text.contains(key));
                 if has == [true; 3] && !files_of_sets.contains(&file) {
                     files_of_sets.push(file);
@@ -108,8 +117,7 @@ pub(super) fn yolo_texts(folder: &Path, unread: &mut Unread) -> Result<Option<Re
 
 /// Whether the first line of a text is a class and numbers.
 fn is_of_marks(path: &Path) -> bool {
-    let text =
-        if path.is_file() { text::read(path, "").unwrap_or_default() } else { String::new() };
+    let text = text::read_at_most(path, text::LONGEST_OF_A_FILM, "").unwrap_or_default();
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let words: Vec<&str> = line.split_whitespace().collect();
     words.len() >= 5 && words.iter().all(|word| word.parse::<f64>().is_ok())

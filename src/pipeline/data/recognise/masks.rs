@@ -5,52 +5,49 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Class, Format, Part, RecognisedSet, Result, Source, Unread, below, source};
+use super::{
+    Annotation, Format, Part, RecognisedSet, Result, Sample, Source, Unread, below, beside, nnunet,
+    source,
+};
 use crate::data::{
     Fit, MaskValues,
     dataset::patient_names::without_channel,
-    film::{fit::FittedFilm, mask::held_values},
-    formats::text,
-    walk::{composed, file_name, films_below, list, stem},
+    film::{
+        fit::FittedFilm,
+        mask::{held_values, mask},
+    },
+    walk::{composed, file_name, films_below, holds_masks, list, stem},
 };
 
-/// Words in the names of folders that hold masks.
-const MASKS: [&str; 6] =
-    ["mask", "label", "annotation", "segmentation", "groundtruth", "ground_truth"];
-/// Whole names of folders that hold masks.
-const CALLED: [&str; 5] = ["gt", "seg", "segs", "manual", "targets"];
-/// Number of films that are looked at to tell how masks are named.
+/// Films that are looked at to tell how masks are named.
 const FILMS: usize = 100;
 /// Number of masks that are read to tell which values they hold.
 const MASKS_READ: usize = 20;
+/// Pixels at which masks are looked at.
+const LOOKED_AT: [usize; 2] = [32, 32];
 /// The largest value that is dark in a mask of 255 on 0.
 const DARK: u16 = 127;
 
-/// Whether a folder is called as one of masks.
-fn of_masks(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let bare = name.strip_suffix("tr").or_else(|| name.strip_suffix("ts")).unwrap_or(&name);
-    let called = [name.as_str(), bare].into_iter().any(|name| CALLED.contains(&name));
-    called || MASKS.iter().any(|word| name.contains(word))
-}
-
 /// A folder that is called as one of masks, and the one folder of films beside it, if all films lie there.
-pub(super) fn beside(folder: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
+pub(super) fn apart(folder: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
     let (inside, loose) = list(folder).ok()?;
     let filled = |folder: &PathBuf| !films_below(folder).unwrap_or_default().is_empty();
     let (mut masks, mut films): (Vec<PathBuf>, Vec<PathBuf>) =
-        inside.into_iter().filter(filled).partition(|inner| of_masks(&file_name(inner)));
+        inside.into_iter().filter(filled).partition(|inner| holds_masks(&file_name(inner)));
     let only = films.len() == 1 && loose.is_empty();
     (!masks.is_empty()).then(|| (masks.remove(0), only.then(|| films.remove(0))))
 }
 
-/// Recognises films and masks, side by side in the folder or in each folder of its parts; nnU-Net's `imagesTr` and
-/// `labelsTr`; `train` and `train_masks`.
+/// Films and masks: side by side in the folder, in each folder of its parts or of its classes; nnU-Net's `imagesTr` and
+/// `labelsTr`; `train` and `train_masks`; masks beside their films.
 pub(super) fn masks(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     let inside = list(folder)?.0;
     let mut pairs = Vec::new();
     for (top, star) in tops(folder, &inside) {
         pairs.extend(pairs_in(&top, star)?);
+    }
+    if pairs.is_empty() {
+        pairs.extend(beside::repeated(folder)?);
     }
     let mut why = None;
     for Pair { films, masks, star } in pairs {
@@ -70,31 +67,37 @@ pub(super) fn masks(folder: &Path, unread: &mut Unread) -> Result<Option<Recogni
         if star == Star::Both {
             what = format!("nnU-Net's folders, {what}");
         }
-        let (said, labels) = nnunet(folder, &mut source);
-        what += &said;
-        what += &values(&mut source, &masks, &labels);
-        if let Some(problem) = unusable(&source) {
-            what += &format!("; a mask cannot be used: {problem}");
+        if let Some(several) = nnunet::channels(folder, &films) {
+            unread.push(format!("{what}: {several}"));
+            return Ok(None);
         }
+        let (said, labels) = nnunet::labels(folder, &mut source);
+        what += &said;
+        what += &meaning(&mut source, &labels);
         return Ok(Some(RecognisedSet { source, what }));
     }
+    if let Some(found) = beside::beside(folder)? {
+        return Ok(Some(found));
+    }
     unread.extend(why);
-    unread.extend(unreadable(folder, &inside));
+    unread.extend(nnunet::unreadable(folder, &inside));
     Ok(None)
 }
 
 /// A folder of films and one of masks.
-struct Pair {
-    films: PathBuf,
-    masks: PathBuf,
-    star: Star,
+pub(super) struct Pair {
+    pub films: PathBuf,
+    pub masks: PathBuf,
+    pub star: Star,
 }
 
 /// Part of the paths of films and masks that a `*` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Star {
-    /// No part: the paths are as they are.
+pub(super) enum Star {
+    /// Nothing: the paths are as they are.
     None,
+    /// The first two folders, which name a part and a class: `train/sick/films`.
+    Twice,
     /// The first folder, which names a part: `train/films`.
     Top,
     /// The end of both: `imagesTr`, `labelsTr`.
@@ -112,13 +115,18 @@ impl Star {
             .map(|part| part.as_os_str().to_string_lossy().into_owned())
             .collect();
         let first = names.first().map_or("", String::as_str);
+        let starred = match self {
+            Self::Twice => 2,
+            _ => 1,
+        };
         let first = match self {
             Self::None => first.to_owned(),
+            Self::Twice => "*/*".into(),
             Self::Top => "*".into(),
             Self::Both => format!("{}*", first.strip_suffix("Tr").unwrap_or(first)),
             Self::Start => format!("*{}", &first[part_of(first).len()..]),
         };
-        std::iter::once(first).chain(names.into_iter().skip(1)).collect::<Vec<_>>().join("/")
+        std::iter::once(first).chain(names.into_iter().skip(starred)).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -136,11 +144,11 @@ fn tops(folder: &Path, inside: &[PathBuf]) -> Vec<(PathBuf, Star)> {
 }
 
 /// The folders of films and masks that lie side by side in `top`.
-fn pairs_in(top: &Path, star: Star) -> Result<Vec<Pair>> {
+pub(super) fn pairs_in(top: &Path, star: Star) -> Result<Vec<Pair>> {
     let inside = list(top)?.0;
     let filled = |folder: &&PathBuf| !films_below(folder).unwrap_or_default().is_empty();
     let (masks, films): (Vec<&PathBuf>, Vec<&PathBuf>) =
-        inside.iter().filter(filled).partition(|inner| of_masks(&file_name(inner)));
+        inside.iter().filter(filled).partition(|inner| holds_masks(&file_name(inner)));
     let mut pairs = Vec::new();
     for masks in masks {
         let name = file_name(masks);
@@ -178,8 +186,8 @@ fn pairs_in(top: &Path, star: Star) -> Result<Vec<Pair>> {
     Ok(pairs)
 }
 
-/// Pattern by which most masks are named after their films: `{}_mask.png`.
-fn pattern(films: &Path, masks: &Path) -> Option<String> {
+/// How most masks are named, by the names of their films: `{}_mask.png`.
+pub(super) fn pattern(films: &Path, masks: &Path) -> Option<String> {
     let masks = films_below(masks).ok()?;
     let mut votes: BTreeMap<String, usize> = BTreeMap::new();
     for film in films_below(films).ok()?.iter().take(FILMS) {
@@ -195,23 +203,53 @@ fn pattern(films: &Path, masks: &Path) -> Option<String> {
     votes.into_iter().max_by_key(|(_, count)| *count).map(|(pattern, _)| pattern)
 }
 
-/// Reason why the first film cannot be used with its mask.
-fn unusable(source: &Source) -> Option<String> {
-    let (dataset, _) = source.survey().ok()?;
-    let first = dataset.train.first()?;
-    let problem = FittedFilm::read(first, Fit::Stretch, [32, 32]).err()?;
-    Some(problem.to_string())
+/// What is said of a source of masks once it is told: which values are foreground, and what of the masks cannot be meant.
+pub(super) fn meaning(source: &mut Source, labels: &[u16]) -> String {
+    let Ok((dataset, _)) = source.survey() else { return String::new() };
+    let films: Vec<&Sample> =
+        dataset.train.iter().chain(&dataset.val).chain(&dataset.test).collect();
+    let step = films.len().div_ceil(MASKS_READ).max(1);
+    let some: Vec<&Sample> = films.into_iter().step_by(step).collect();
+    let mut said = values(source, &some, labels);
+    let read = |film: &&Sample| {
+        let film = match (&film.target, &source.values) {
+            (Annotation::Mask { files, .. }, Some(values)) => {
+                let target =
+                    Annotation::Mask { files: files.clone(), values: Some(values.clone()) };
+                Sample { target, ..(*film).clone() }
+            }
+            _ => (*film).clone(),
+        };
+        let size = FittedFilm::read(&film, Fit::Stretch, LOOKED_AT)?.size;
+        // At its own size, at which no small finding is lost.
+        mask(&film.target, size)
+    };
+    let looked: Vec<_> = some.iter().map(read).collect();
+    if let Some(problem) = looked.iter().find_map(|film| film.as_ref().err()) {
+        said += &format!("; a mask cannot be used: {problem}");
+        return said;
+    }
+    let of =
+        |value: u8| looked.iter().flatten().filter(|mask| mask.iter().all(|v| *v == value)).count();
+    // One may be of a film without the finding; all of them are something else.
+    for (count, what) in [(of(1), "foreground all over"), (of(0), "without any foreground")] {
+        if count > 0 && 2 * count > looked.len() {
+            said += &format!("; {count} of {} masks that were looked at are {what}", looked.len());
+        }
+    }
+    said
 }
 
-/// Sets the values of the masks that are foreground where they are not 255 on 0: those of nnU-Net's labels, or the only
-/// one that is not 0; gives them in words.
-fn values(source: &mut Source, masks: &Path, labels: &[u16]) -> String {
-    let files = films_below(masks).unwrap_or_default();
-    let step = files.len().div_ceil(MASKS_READ).max(1);
+/// Says which values of the masks are foreground where they are not 255 on 0: those of nnU-Net's labels, or the only one that
+/// is not 0.
+fn values(source: &mut Source, films: &[&Sample], labels: &[u16]) -> String {
     let mut held = BTreeSet::new();
-    for file in files.iter().step_by(step) {
-        let Some(values) = held_values(file) else { return String::new() };
-        held.extend(values);
+    for film in films {
+        let Annotation::Mask { files, .. } = &film.target else { continue };
+        for file in files {
+            let Some(values) = held_values(file) else { return String::new() };
+            held.extend(values);
+        }
     }
     held.remove(&0);
     let foreground: Vec<u16> = match held.iter().collect::<Vec<_>>()[..] {
@@ -223,57 +261,4 @@ fn values(source: &mut Source, masks: &Path, labels: &[u16]) -> String {
     let listed: Vec<String> = foreground.iter().map(u16::to_string).collect();
     source.values = Some(MaskValues::new(foreground));
     format!("; {} is foreground in them", listed.join(" or "))
-}
-
-/// Takes from nnU-Net's `dataset.json` what its foreground is called; says what of the set is left out, and gives the numbers
-/// of its labels.
-fn nnunet(folder: &Path, source: &mut Source) -> (String, Vec<u16>) {
-    let mut said = String::new();
-    let alone = |films: &str, masks: &str| {
-        let films = films_below(&folder.join(films)).unwrap_or_default().len();
-        (films > 0 && !folder.join(masks).is_dir()).then_some(films)
-    };
-    if let Some(films) = alone("imagesTs", "labelsTs") {
-        said += &format!("; {films} films of imagesTs have no masks and are left out");
-    }
-    let text = text::read(&folder.join("dataset.json"), "").unwrap_or_default();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let Some(labels) = json.get("labels").and_then(serde_json::Value::as_object) else {
-        return (said, Vec::new());
-    };
-    // `{"background": 0, "lung": 1}`, before version 2 `{"0": "background", "1": "lung"}`.
-    let label = |(key, value): (&String, &serde_json::Value)| {
-        let (name, number) = match value {
-            serde_json::Value::String(name) => (name, key.parse().ok()?),
-            serde_json::Value::Number(number) => (key, number.as_u64()?),
-            _ => return None,
-        };
-        // Version 2 calls pixels that are no one's label so.
-        let wanted = number != 0 && name != "ignore";
-        wanted.then(|| Some((name.clone(), u16::try_from(number).ok()?)))?
-    };
-    let (names, numbers): (Vec<String>, Vec<u16>) = labels.iter().filter_map(label).unzip();
-    match names.as_slice() {
-        [] => {}
-        [only] => source.classes = vec![Class::new(only, &[])],
-        several => said += &format!("; its labels {} are one foreground here", several.join(", ")),
-    }
-    (said, numbers)
-}
-
-/// Remark on nnU-Net's folders with volumes, which are no films.
-fn unreadable(folder: &Path, inside: &[PathBuf]) -> Option<String> {
-    let named = |name: &str| inside.iter().any(|inner| file_name(inner) == name);
-    let volumes = |name: &str| {
-        super::entries(&folder.join(name), "*")
-            .iter()
-            .filter(|path| {
-                let name = file_name(path).to_lowercase();
-                [".nii", ".nii.gz", ".mha", ".nrrd"].iter().any(|end| name.ends_with(end))
-            })
-            .count()
-    };
-    (named("imagesTr") && named("labelsTr") && volumes("imagesTr") > 0).then(|| {
-        format!("nnU-Net's folders imagesTr and labelsTr: {} volumes, where films (PNG, TIFF …) are read", volumes("imagesTr"))
-    })
 }

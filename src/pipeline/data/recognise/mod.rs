@@ -2,8 +2,12 @@
 //! layouts.
 
 mod annotated;
+mod beside;
+mod choice;
 mod classes;
+mod left;
 mod masks;
+mod nnunet;
 mod said;
 mod tables;
 
@@ -40,6 +44,17 @@ pub struct RecognisedSet {
     pub what: String,
 }
 
+/// Labels that lie among the films of a set and could not be read.
+#[derive(Debug, Clone)]
+pub struct UnreadLabels {
+    /// Index of the set among those that were recognised, whose films are these or lie nearest.
+    pub set: usize,
+    /// Whether a set was recognised by other labels that lie beside them.
+    pub beside_others: bool,
+    /// Reason why they cannot be read, behind the layout that they were taken for.
+    pub why: String,
+}
+
 /// Number of folders below the one given that are looked into, one in another.
 const DEPTH: usize = 3;
 
@@ -49,14 +64,34 @@ const DEPTH: usize = 3;
 ///
 /// # Errors
 /// [`crate::Error::Io`] if a folder cannot be read.
-pub fn detect(root: &Path) -> Result<Vec<RecognisedSet>> {
-    let mut found = Vec::new();
-    let unread = search(root, DEPTH, &mut found)?;
+pub fn recognise(root: &Path) -> Result<Vec<RecognisedSet>> {
+    recognise_all(root).map(|(found, _)| found)
+}
+
+/// As [`recognise`], with the labels that could not be read, each for itself.
+///
+/// # Errors
+/// As [`recognise`].
+pub fn recognise_all(root: &Path) -> Result<(Vec<RecognisedSet>, Vec<UnreadLabels>)> {
+    let (mut found, mut told) = (Vec::new(), Vec::new());
+    let unread = search(root, DEPTH, &mut found, &mut told)?;
     if found.is_empty() && !films_below(root)?.is_empty() {
         found.push(films_alone(root, &unread));
+        if unread.is_empty() && found[0].what != UNLABELLED {
+            // Files in no form that is read here may hold labels, or none.
+            told.extend(of_set(0, true, &vec![found[0].what.clone()]));
+        }
+        told.extend(of_set(0, false, &unread));
     }
     name_apart(&mut found);
-    Ok(found)
+    Ok((found, told))
+}
+
+/// What could not be read, as of a set.
+fn of_set(set: usize, beside_others: bool, unread: &Unread) -> impl Iterator<Item = UnreadLabels> {
+    let mut whys = unread.clone();
+    whys.dedup();
+    whys.into_iter().map(move |why| UnreadLabels { set, beside_others, why })
 }
 
 /// Remarks on labels that could not be read, and why not.
@@ -64,42 +99,87 @@ type Unread = Vec<String>;
 
 /// Looks at a folder and, where nothing is recognised in it, at the folders in it; gives what could not be read and nothing
 /// that was found tells of.
-fn search(folder: &Path, depth: usize, found: &mut Vec<RecognisedSet>) -> Result<Unread> {
+fn search(
+    folder: &Path,
+    depth: usize,
+    found: &mut Vec<RecognisedSet>,
+    told: &mut Vec<UnreadLabels>,
+) -> Result<Unread> {
     if let Some(known) = known(folder) {
         found.extend(known);
         return Ok(Vec::new());
     }
     // A folder that only holds data sets is not a class of them.
     let (below, films) = list(folder)?;
+    let sets: Vec<PathBuf> = below.iter().filter(|inner| is_set(inner)).cloned().collect();
+    let filled = |inner: &&PathBuf| !films_below(inner).unwrap_or_default().is_empty();
     let several = films.is_empty()
-        && below.iter().filter(|inner| is_set(inner)).count() > 1
-        && !classes::are_patients(&below);
+        && sets.len() > 1
+        && !classes::are_patients(&below)
+        && !(sets.len() == below.iter().filter(filled).count()
+            && classes::repeated(&sets)?.is_some())
+        && beside::repeated(folder)?.is_empty();
     let mut unread = Vec::new();
     if !several && let Some(mut one) = layout(folder, &mut unread)? {
-        one.what += &said::not_read(&unread);
-        let outlines = outlines(&one);
+        let more = beside(folder, &one, &mut unread)?;
+        one.what += &(said::not_read(&unread) + &left::pictures(folder));
+        // The other layouts read lists of their own.
+        if matches!(one.source.format, Some(Format::Csv | Format::Folder | Format::Masks)) {
+            one.what += &left::lists(folder);
+        }
+        told.extend(of_set(found.len(), true, &unread));
         found.push(one);
-        found.extend(outlines);
+        found.extend(more);
         return Ok(Vec::new());
     }
     let before = found.len();
+    let mut none = Vec::new();
     if depth > 0 {
-        for inner in below {
-            unread.extend(search(&inner, depth - 1, found)?);
+        for inner in &below {
+            let count = found.len();
+            unread.extend(search(inner, depth - 1, found, told)?);
+            if found.len() == count {
+                none.push(inner.clone());
+            }
         }
     }
-    if !unread.is_empty() && found.len() > before {
+    if found.len() > before {
+        unread.extend(left::folders(&none));
         // Labels that nobody can read are no reason to say nothing of them.
-        found[before].what += &said::not_read(&unread);
+        let together = match several {
+            true => classes::same_classes(&sets)? + &choice::above(folder),
+            false => String::new(),
+        };
+        found[before].what += &(together + &said::not_read(&unread));
+        told.extend(of_set(before, false, &unread));
         unread.clear();
     }
     Ok(unread)
 }
 
+/// What the films of a set are annotated with beside: outlines by more than boxes, labels by more than masks.
+fn beside(
+    folder: &Path,
+    one: &RecognisedSet,
+    unread: &mut Unread,
+) -> Result<Option<RecognisedSet>> {
+    if one.source.format != Some(Format::Masks) {
+        return Ok(outlines(one));
+    }
+    let labelled = match first(&[choice::labelled], folder, unread)? {
+        None => first(&[|folder, _| classes::beside_masks(folder)], folder, &mut Vec::new())?,
+        found => found,
+    };
+    Ok(labelled.map(|RecognisedSet { mut source, what }| {
+        source.name += "-classes";
+        RecognisedSet { source, what }
+    }))
+}
+
 /// Whether a folder is a data set by itself rather than a class or a part of one.
 fn is_set(folder: &Path) -> bool {
     let mut inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
-    let part = |folder: &Path| Part::named(&file_name(folder)).is_some();
+    let part = |folder: &Path| Part::of_folder(&file_name(folder)).is_some();
     inside.retain(|inner| !part(inner) && !list(inner).unwrap_or_default().1.is_empty());
     let structure = part(folder) || classes::is_structure(&file_name(folder));
     signed(folder).is_some() || inside.len() > 1 && !structure && !of_patients(&inside)
@@ -129,6 +209,7 @@ fn known(folder: &Path) -> Option<Vec<RecognisedSet>> {
         let by_patient = source.split == Split::Patient && !division.is_empty();
         let what =
             format!("{}, to {purpose}{}", known.title, if by_patient { &division } else { "" });
+        let what = what + &said::spellings(&source);
         Some(RecognisedSet { source, what: said::one_line(&what) })
     };
     let found: Vec<RecognisedSet> = known.uses.iter().filter_map(one).collect();
@@ -193,14 +274,12 @@ type Layout = fn(&Path, &mut Unread) -> Result<Option<RecognisedSet>>;
 
 /// Layouts that are told by files that only they have.
 const ANNOTATED: [Layout; 5] =
-    [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, |folder, _| {
-        tables::table(folder)
-    }];
+    [annotated::coco, annotated::yolo_texts, annotated::voc, masks::masks, choice::labelled];
 
 /// The usual layout that `folder` has.
 fn layout(folder: &Path, unread: &mut Unread) -> Result<Option<RecognisedSet>> {
     match first(&ANNOTATED, folder, unread)? {
-        None => first(&[classes::class_folders], folder, unread),
+        None => first(&[classes::class_folders, choice::unlabelled], folder, unread),
         found => Ok(found),
     }
 }
@@ -261,13 +340,16 @@ fn below(folder: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_path_buf()
 }
 
+/// Words for films beside which nothing lies that may be a label.
+const UNLABELLED: &str = "films without labels, to pretrain";
+
 /// The set of films for pretraining: without labels, or with what could not be read.
 fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
     let mut source = source(folder, Format::Folder);
     source.labelled = false;
     source.split = Split::Patient;
     (source.val_share, source.test_share) = (0.0, 0.0);
-    let among = match masks::beside(folder) {
+    let among = match masks::apart(folder) {
         None => String::new(),
         Some((_, Some(films))) => {
             source.images = below(folder, &films);
@@ -275,14 +357,13 @@ fn films_alone(folder: &Path, unread: &Unread) -> RecognisedSet {
         }
         Some((masks, None)) => format!("; what lies in {} is among these films", file_name(&masks)),
     };
-    let passed_over = tables::passed_over(folder);
-    let other = said::other_files(folder);
-    let silent = [&passed_over, &other, &among].into_iter().all(String::is_empty);
+    let other = said::other_files(folder) + &left::pictures(folder);
+    let silent = [&other, &among].into_iter().all(String::is_empty);
     let what = if unread.is_empty() && silent {
-        "films without labels, to pretrain".to_owned()
+        UNLABELLED.to_owned()
     } else {
         format!(
-            "films to pretrain, whose labels are not read{passed_over}{}{other}{among}",
+            "films to pretrain, whose labels are not read{}{other}{among}",
             said::not_read(unread)
         )
     };

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Format, Source, Split, Unread, entries};
+use super::{Format, Source, Split, Unread, entries, left};
 use crate::data::{
-    Dataset,
-    dataset::{given, listing::by_kind, patient, split::SHARED_PATIENT},
-    formats::{marks, pairs, yolo},
+    Dataset, Roots,
+    dataset::{given, listing::by_kind, patient, patient_folders, split::SHARED_PATIENT},
+    formats::{folder, marks, pairs, yolo},
     walk::{EXTENSIONS, file_name},
 };
 
@@ -19,16 +19,37 @@ const LABELS: [&str; 19] = [
 const OTHERS: [&str; 7] =
     ["readme", "license", "licence", "citation", "changelog", "requirements", "datasheet"];
 
-/// Kinds of oddity of a division or of patients, which are said with them.
-const ODD: [&str; 7] = [
+/// What is odd of a division or of patients, which is said with them.
+const ODD: [&str; 13] = [
     marks::SEVERAL_READERS,
     given::UNFOUND,
     given::OUTSIDE,
     pairs::UNREAD_PART,
+    folder::BESIDE_PARTS,
+    folder::MASKS_AMONG,
+    folder::SPELLINGS,
+    patient_folders::CROSSED,
+    patient::FEW_GUESSED,
+    patient::DROPPED,
     patient::NOBODYS,
     patient::LOPSIDED,
     SHARED_PATIENT,
 ];
+
+/// Classes of a known set that are spelt in two ways.
+pub(super) fn spellings(source: &Source) -> String {
+    let mut located = source.clone();
+    if located.locate(&Roots::default()).is_err() {
+        return String::new();
+    }
+    let flaws = located.survey().map(|(_, flaws)| flaws).unwrap_or_default();
+    let odd = flaws.iter().filter(|flaw| flaw.what == folder::SPELLINGS);
+    by_kind(odd).iter().map(|line| format!("; {line}")).collect()
+}
+
+/// What is said of films that are left out.
+const LEFT: [&str; 4] =
+    [given::OUTSIDE, pairs::UNREAD_PART, folder::BESIDE_PARTS, folder::MASKS_AMONG];
 
 /// Words on one line, as a comment of TOML needs them.
 pub(super) fn one_line(text: &str) -> String {
@@ -52,6 +73,11 @@ pub(super) fn division(source: &Source) -> String {
     }
     let odd = flaws.iter().filter(|flaw| !flaw.stops() && ODD.contains(&flaw.what));
     by_kind(odd).iter().for_each(|line| said += &format!("; {line}"));
+    // Where its reader says what is left out, that is enough.
+    let silent = flaws.iter().all(|flaw| !LEFT.contains(&flaw.what));
+    if silent && source.known.is_none() {
+        said += &left::films(source, &dataset);
+    }
     said
 }
 
@@ -67,9 +93,10 @@ fn patients(dataset: &Dataset) -> usize {
 /// Remark on what says the parts of a source.
 fn evidence(source: &Source) -> String {
     match source.format {
-        Some(Format::Csv) => match &source.split_column {
+        Some(Format::Csv | Format::BoxCsv | Format::RleCsv) => match &source.split_column {
             Some(column) => format!("the column {column} says"),
-            None => "its tables say".into(),
+            None if source.tables().len() > 1 => "its tables say".into(),
+            None => "its folders say".into(),
         },
         Some(Format::Coco) => {
             let names = source.annotations.iter().map(|file| file.display().to_string());

@@ -1,7 +1,7 @@
 //! Recognition of a table of films, whose columns are told by what is in them.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -10,9 +10,9 @@ use crate::{
     Result,
     data::{
         Class, Format, Policy, Uncertain,
-        dataset::listing::Part,
+        dataset::{class::meaning, listing::Part},
         formats::marks::{box_csv, rle_csv},
-        walk::file_name,
+        walk::{composed, file_name},
     },
 };
 
@@ -27,23 +27,18 @@ const BETWEEN: [&str; 2] = ["|", ";"];
 /// Words that mean a blank to pandas, but in a column of one other word the absence of that.
 const ABSENT: [&str; 2] = ["none", "nil"];
 
-/// Recognises a table that names films, with what its columns mean.
-pub(in crate::data) fn table(folder: &Path) -> Result<Option<RecognisedSet>> {
-    let tables = tables(folder);
-    // Only who has a table is asked for all films.
-    let films = if tables.is_empty() { return Ok(None) } else { films(folder)? };
-    let marks = tables.iter().find_map(|file| marked(folder, file, &films));
-    Ok(marks.or_else(|| tables.iter().find_map(|file| used(folder, file, &films).ok())))
-}
-
 /// Words in the names of columns that name films of which a row tells a mark.
 const FILMS: [&str; 4] = ["image", "patientid", "file", "path"];
 
-/// A source of a table with a row per box or run-length code, if this is one.
-fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<RecognisedSet> {
-    let table = Table::read(file.to_path_buf(), false).ok()?;
+/// A source of tables with a row per box or run-length code, if these are such; the reason if they cannot be read.
+pub(super) fn marked(
+    folder: &Path,
+    files: &[TableOfPart],
+    table: &Table,
+    films: &HashSet<String>,
+) -> Option<Result<RecognisedSet, String>> {
     let title = |column: usize| table.header[column].to_lowercase();
-    let format = match (box_csv::columns(&table), rle_csv::column(&table)) {
+    let format = match (box_csv::columns(table), rle_csv::column(table)) {
         (Some(_), _) => Format::BoxCsv,
         (None, Some(_)) => Format::RleCsv,
         (None, None) => return None,
@@ -51,19 +46,19 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
     // A part of a set may lack most films, so that one film that is there tells the column.
     let path_column = (0..table.header.len())
         .filter(|&c| FILMS.iter().any(|word| title(c).replace('_', "").contains(word)))
-        .find(|&c| cells(&table, c).any(|cell| films.contains(last(cell))))?;
+        .find(|&c| cells(table, c).any(|cell| films.contains(&composed(last(cell)))))?;
     let mut source = source(folder, format);
-    source.table = Some(below(folder, file));
+    name_tables(&mut source, folder, files);
     source.path_column = table.header[path_column].clone();
     source.partial = true;
-    let mut what = "run-length codes of masks".to_owned();
+    let mut what = "run-length codes of masks";
     if format == Format::BoxCsv {
-        let columns = box_csv::columns(&table).unwrap_or_default();
+        let columns = box_csv::columns(table).unwrap_or_default();
         let of_classes = |c: &usize| {
             *c != path_column
                 && !columns.contains(c)
                 && LABEL.iter().any(|word| title(*c).contains(word))
-                && cells(&table, *c).any(|cell| !box_csv::nothing(cell))
+                && cells(table, *c).any(|cell| !box_csv::nothing(cell))
         };
         // A number of a class stands beside its name.
         let found = || (0..table.header.len()).filter(of_classes);
@@ -71,62 +66,72 @@ fn marked(folder: &Path, file: &Path, films: &HashSet<String>) -> Option<Recogni
         if let Some(column) = named {
             source.label_columns = vec![table.header[column].clone()];
             let truth = |cell: &str| box_csv::nothing(cell) || matches!(cell.parse(), Ok(1.0));
-            if cells(&table, column).all(truth) {
+            if cells(table, column).all(truth) {
                 source.classes = vec![Class::new(&table.header[column], &["1", "1.0"])];
             }
         }
-        what = "boxes".to_owned();
+        what = "boxes";
     }
-    let what = format!("a table, {}: {what}", below(folder, file).display());
-    let readable = source.survey().is_ok_and(|(set, _)| !set.train.is_empty());
-    readable.then(|| RecognisedSet { source, what: one_line(&what) })
-}
-
-/// Reasons why each table of a folder that names no films, or names them with a fault, was passed over; empty where
-/// there is none.
-pub(super) fn passed_over(folder: &Path) -> String {
-    let tables = tables(folder);
-    let films = films(folder).unwrap_or_default();
-    let why = |file: &PathBuf| {
-        let why = used(folder, file, &films).err()?;
-        Some(one_line(&format!("; not by {}: {why}", file_name(file))))
+    let what = one_line(&format!("{}: {what}", called(folder, files)));
+    let wrong = match source.survey() {
+        Ok((set, _)) if !set.train.is_empty() => None,
+        Ok(_) => Some("none of its films is to learn from".to_owned()),
+        Err(error) => Some(error.to_string()),
     };
-    tables.iter().filter_map(why).collect()
+    Some(match wrong {
+        None => Ok(RecognisedSet { source, what }),
+        Some(why) => Err(format!("{}: {why}", what.rsplit(": ").next().unwrap_or_default())),
+    })
 }
 
-/// The tables in a folder, by name.
-fn tables(folder: &Path) -> Vec<PathBuf> {
-    let mut found = super::entries(folder, "*");
-    let is_table = |path: &PathBuf| {
-        let end = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        end.is_some_and(|e| ["csv", "tsv", "tab"].contains(&e.as_str()))
-    };
-    found.retain(|p| is_table(p) && p.is_file() && !file_name(p).starts_with('.'));
-    found.sort();
-    found
+/// A table, and the part that all its films are of where its name or its folder says one.
+pub(super) type TableOfPart = (Option<Part>, PathBuf);
+
+/// Names the tables in a source.
+fn name_tables(source: &mut Source, folder: &Path, files: &[TableOfPart]) {
+    for (part, file) in files {
+        let table = match part {
+            Some(Part::Val) if files.len() > 1 => &mut source.val_table,
+            Some(Part::Test) if files.len() > 1 => &mut source.test_table,
+            _ => &mut source.table,
+        };
+        *table = Some(below(folder, file));
+    }
 }
 
-/// A source of this table, or why there is none.
-fn used(folder: &Path, file: &Path, films: &HashSet<String>) -> Result<RecognisedSet, String> {
-    let table = Table::read(file.to_path_buf(), false).map_err(|e| e.to_string())?;
+/// The tables in words.
+fn called(folder: &Path, files: &[TableOfPart]) -> String {
+    let names: Vec<String> =
+        files.iter().map(|(_, file)| below(folder, file).display().to_string()).collect();
+    format!("{}, {}", if names.len() > 1 { "tables" } else { "a table" }, names.join(", "))
+}
+
+/// A source of tables with a row per film, and whether they have labels; or why there is none.
+pub(super) fn used(
+    folder: &Path,
+    files: &[TableOfPart],
+    table: &Table,
+    films: &HashSet<String>,
+) -> Result<(RecognisedSet, bool), String> {
     let path_column = (0..table.header.len())
-        .find(|&c| names_films(&table, c, films))
+        .find(|&c| names_films(table, c, films))
         .ok_or("no column of it names films that lie here")?;
     let mut why = None;
     for images in ["", "images", "imgs", "films"] {
         let mut source = source(folder, Format::Csv);
-        source.table = Some(below(folder, file));
+        name_tables(&mut source, folder, files);
         source.images = images.into();
         source.path_column = table.header[path_column].clone();
         source.partial = true;
-        let usual = columns(&table, path_column, &mut source);
+        let usual = columns(table, path_column, &mut source);
         if !source.films().is_dir() {
             continue;
         }
         match source.survey() {
             Ok((set, _)) if set.train.len() > set.missing => {
-                let what = format!("a table, {}: {usual}", below(folder, file).display());
-                return Ok(RecognisedSet { source, what: one_line(&what) });
+                let what = format!("{}: {usual}", called(folder, files));
+                let labelled = !source.label_columns.is_empty();
+                return Ok((RecognisedSet { source, what: one_line(&what) }, labelled));
             }
             Ok((set, _)) => {
                 let films =
@@ -142,9 +147,10 @@ fn used(folder: &Path, file: &Path, films: &HashSet<String>) -> Result<Recognise
 }
 
 /// The names of all films below a folder, with extension and without.
-fn films(folder: &Path) -> Result<HashSet<String>> {
+pub(super) fn films(folder: &Path) -> Result<HashSet<String>> {
     use crate::data::walk::{films_below, stem};
-    Ok(films_below(folder)?.iter().flat_map(|film| [file_name(film), stem(film)]).collect())
+    let names = |film: &PathBuf| [file_name(film), stem(film)].map(|name| composed(&name));
+    Ok(films_below(folder)?.iter().flat_map(names).collect())
 }
 
 fn cells(table: &Table, column: usize) -> impl Iterator<Item = &str> {
@@ -160,7 +166,7 @@ fn last(cell: &str) -> &str {
 fn names_films(table: &Table, column: usize, films: &HashSet<String>) -> bool {
     let first: Vec<&str> = cells(table, column).take(ROWS).map(last).collect();
     // Small numbers may be ages as well as names: every one of them must be a film.
-    let hits = first.iter().filter(|name| films.contains(**name)).count();
+    let hits = first.iter().filter(|name| films.contains(&composed(name))).count();
     !first.is_empty()
         && hits * 2 > first.len()
         && (hits == first.len() || first.iter().any(|n| n.contains('.')))
@@ -170,34 +176,61 @@ fn names_films(table: &Table, column: usize, films: &HashSet<String>) -> bool {
 fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let title = |column: usize| table.header[column].to_lowercase();
     let others = || (0..table.header.len()).filter(|&c| c != path_column);
-    let named =
-        |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
-    source.split_column = named(&["split", "subset", "part", "fold"])
-        .filter(|&c| cells(table, c).all(|cell| Part::named(cell).is_some()))
-        .map(|c| table.header[c].clone());
-    source.patient_column = named(&["patient", "subject", "case"])
-        .filter(|&c| cells(table, c).all(|cell| !cell.is_empty()))
-        .map(|c| table.header[c].clone());
-    let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
-    let finding = |c: &usize| {
-        let known = |cell: &str| matches!(cell.parse::<f64>(), Ok(0.0 | 1.0 | -1.0));
-        said(*c).all(known) && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
+    let mut odd = String::new();
+    // A column is what most of its cells say; what the others say is told.
+    let mut owner = |words: &[&str], fits: &dyn Fn(&str) -> bool, expected: &str| {
+        let named = |c: &usize| words.iter().any(|word| title(*c).contains(word));
+        let most = |c: &usize| {
+            let fitting = cells(table, *c).filter(|cell| fits(cell)).count();
+            2 * fitting > table.rows.len()
+        };
+        let column = others().filter(named).find(most)?;
+        odd += &unlike(table, column, expected, fits);
+        Some(table.header[column].clone())
     };
-    let findings: Vec<usize> = others().filter(finding).collect();
+    let is_part = |cell: &str| Part::named(cell).is_some();
+    // Under any other name every cell must say a part, and some what to learn from.
+    let to_learn = |cell: &str| Part::named(cell) == Some(Part::Train);
+    let says_parts = |&c: &usize| cells(table, c).all(is_part) && cells(table, c).any(to_learn);
+    source.split_column = owner(&["split", "subset", "part", "fold"], &is_part, "no part")
+        .or_else(|| others().find(says_parts).map(|c| table.header[c].clone()));
+    let is_patient = |cell: &str| !cell.is_empty();
+    source.patient_column = owner(&["patient", "subject", "case"], &is_patient, "no patient");
+    let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
+    let known = |cell: &str| matches!(cell.parse::<f64>(), Ok(0.0 | 1.0 | -1.0));
+    let is_label = |c: usize| LABEL.iter().any(|word| title(c).contains(word));
+    let finding = |c: &usize| {
+        let (strange, all) = (said(*c).filter(|cell| !known(cell)).count(), said(*c).count());
+        // A column of labels may as well have a rare class.
+        let few = strange == 0 || !is_label(*c) && 4 * strange <= all && strange.pow(2) <= all;
+        few && said(*c).any(|cell| matches!(cell.parse(), Ok(1.0)))
+    };
+    let mut findings: Vec<usize> = others().filter(finding).collect();
+    for column in
+        findings.extract_if(.., |c| title(*c).split(|c: char| !c.is_alphanumeric()).any(is_part))
+    {
+        odd += &format!(
+            "; {} may say the parts, which are read from a column of train, val and test",
+            table.header[column]
+        );
+    }
     let uncertain = |c: &usize| cells(table, *c).any(|cell| cell.parse() == Ok(-1.0));
     let uncertain = findings.iter().any(uncertain);
     let free = |c: &usize| {
         let used = [&source.split_column, &source.patient_column];
         used.iter().all(|name| name.as_ref() != Some(&table.header[*c]))
     };
-    let labels: Vec<usize> = others()
-        .filter(|c| free(c) && !findings.contains(c))
-        .filter(|&c| LABEL.iter().any(|word| title(c).contains(word)))
-        .collect();
+    let labels: Vec<usize> =
+        others().filter(|c| free(c) && !findings.contains(c)).filter(|&c| is_label(c)).collect();
     let joined = labels.iter().find_map(|&c| Some((c, between(said(c))?)));
-    let of_classes = labels.iter().find_map(|&c| Some((c, words_of(said(c), cells(table, c))?)));
+    let of_classes = labels
+        .iter()
+        .copied()
+        // A column of truths is one of classes, whatever it is called, where there is no other.
+        .chain(others().filter(|&c| free(&c) && truths(said(c))))
+        .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
-    match (joined, of_classes) {
+    let what = match (joined, of_classes) {
         (Some((column, separator)), _) => {
             source.label_columns = vec![table.header[column].clone()];
             source.label_separator = Some(separator.into());
@@ -205,44 +238,148 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         }
         (None, Some((column, words))) => {
             source.label_columns = vec![table.header[column].clone()];
-            source.classes = words.iter().map(|word| class(word)).collect();
+            let (classes, alike) = spelt(&words, cells(table, column));
+            source.classes = classes;
+            let meant: Vec<String> = words.iter().map(|word| meaning(word)).collect();
             let unknown: Vec<&str> = cells(table, column)
-                .filter(|cell| !cell.is_empty() && !words.contains(cell))
-                .collect::<std::collections::BTreeSet<_>>()
+                .filter(|cell| !cell.is_empty() && !meant.contains(&meaning(cell)))
+                .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect();
             let unknown = match unknown[..] {
                 [] => String::new(),
                 _ => format!("; {} counts as not known", unknown.join(", ")),
             };
-            format!("classes {}{unknown}", words.join(", "))
+            let names: Vec<&str> = source.classes.iter().map(|c| c.name.as_str()).collect();
+            format!("classes {}{alike}{unknown}", names.join(", "))
         }
         (None, None) if columns.is_empty() => {
-            format!("films without labels, for no column is called {}", LABEL.join(", "))
+            let open = others().filter(|c| free(c)).filter_map(|c| may_be(table, c, &labels));
+            match open.collect::<Vec<_>>() {
+                none if none.is_empty() => {
+                    format!("films without labels, for no column is called {}", LABEL.join(", "))
+                }
+                some => {
+                    format!("films to pretrain, whose labels are not read: {}", some.join("; "))
+                }
+            }
         }
         (None, None) => {
             source.label_columns = columns.iter().map(|&c| table.header[c].clone()).collect();
-            if uncertain {
+            let strange: String = columns
+                .iter()
+                .map(|c| {
+                    unlike(table, *c, "no finding", |cell| source.is_missing(cell) || known(cell))
+                })
+                .collect();
+            // A column alone with other words than those of findings would be one of classes.
+            if uncertain || !strange.is_empty() {
                 source.uncertain = Uncertain::All(Policy::Ignore);
             }
+            odd += &strange;
             format!("findings {}", source.label_columns.join(", "))
         }
-    }
+    };
+    what + &odd
+}
+
+/// The first cell of a column that is not what it should be, and how many more there are; nothing where all are.
+fn unlike(table: &Table, column: usize, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    let mut odd = table.rows.iter().filter(|(_, cells)| !fits(&cells[column]));
+    let Some((line, cells)) = odd.next() else { return String::new() };
+    let (name, cell) = (&table.header[column], &cells[column]);
+    let more = match odd.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more such)"),
+    };
+    format!("; in line {line} {name} has {cell:?}, which is {what}{more}")
 }
 
 /// Words in the names of columns of labels.
-const LABEL: [&str; 7] =
-    ["label", "class", "finding", "diagnosis", "pathology", "category", "target"];
+const LABEL: [&str; 7] = ["label", "class", "finding", "diag", "pathology", "category", "target"];
+/// Words in the names of columns of marks.
+const MARKS: [&str; 6] = ["box", "rle", "encodedpixels", "polygon", "segmentation", "contour"];
+/// Words of which a column of two says whether something is there.
+const TRUTHS: [[&str; 2]; 7] = [
+    ["false", "true"],
+    ["no", "yes"],
+    ["n", "y"],
+    ["neg", "pos"],
+    ["negative", "positive"],
+    ["absent", "present"],
+    ["abnormal", "normal"],
+];
+
+/// Whether the words of a column are two that say whether something is there.
+fn truths<'a>(said: impl Iterator<Item = &'a str>) -> bool {
+    let words: BTreeSet<String> = said.map(str::to_lowercase).collect();
+    TRUTHS.iter().any(|pair| words.iter().map(String::as_str).eq(pair.iter().copied()))
+}
+
+/// Classes of these words, of which those that only differ in capital letters are one, called as most cells call it; and what is
+/// said of these.
+fn spelt<'a>(words: &[&str], all: impl Iterator<Item = &'a str>) -> (Vec<Class>, String) {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    all.for_each(|cell| *times.entry(cell).or_default() += 1);
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    words.iter().for_each(|word| alike.entry(word.to_lowercase()).or_default().push(word));
+    let mut said = String::new();
+    let one = |mut words: Vec<&str>| {
+        words.sort_by_key(|word| std::cmp::Reverse(times.get(word).copied().unwrap_or(0)));
+        if let [_] = words[..] {
+            return class(words[0]);
+        }
+        said += &format!("; {} counts as {}", words[1..].join(", "), words[0]);
+        Class::new(words[0], &words)
+    };
+    let mut classes: Vec<Class> = alike.into_values().map(one).collect();
+    classes.sort_by(|a, b| a.name.cmp(&b.name));
+    (classes, said)
+}
+
+/// What a column may hold that is not read: classes under another name, or marks in another form.
+fn may_be(table: &Table, column: usize, labels: &[usize]) -> Option<String> {
+    let name = &table.header[column];
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    let filled = cells(table, column).filter(|cell| !cell.is_empty());
+    filled.for_each(|cell| *times.entry(cell).or_default() += 1);
+    if MARKS.iter().any(|word| name.to_lowercase().replace(['_', ' '], "").contains(word)) {
+        return (!times.is_empty())
+            .then(|| format!("the column {name} holds marks in no form that is read here"));
+    }
+    let listed = || times.keys().take(3).copied().collect::<Vec<_>>().join(", ");
+    if labels.contains(&column) {
+        return Some(match times.len() {
+            0 => format!("the column {name} is blank"),
+            1 => format!("the column {name} says {} of all films", listed()),
+            many => {
+                format!("the column {name} holds {many} words, more than classes are taken for")
+            }
+        });
+    }
+    // Measures have fractions, names and numbers of films no like.
+    let measure = |cell: &&str| cell.parse().is_ok_and(|number: f64| number.fract() != 0.0);
+    let few = (2..=CLASSES).contains(&times.len()) && 2 * times.len() <= table.rows.len();
+    (few && !times.keys().any(measure)).then(|| {
+        format!("the column {name} ({} …) may hold classes: name it by label_columns", listed())
+    })
+}
 
 /// The words of a column if they are a few classes.
 fn words_of<'a>(
     said: impl Iterator<Item = &'a str>,
     all: impl Iterator<Item = &'a str>,
 ) -> Option<Vec<&'a str>> {
+    // Of words that mean the same the shortest.
     let sorted = |cells: &mut dyn Iterator<Item = &'a str>| {
-        let mut words: Vec<&str> = cells.collect();
+        let words: HashSet<&str> = cells.collect();
+        let mut words: Vec<(String, &str)> = words.into_iter().map(|w| (meaning(w), w)).collect();
+        words.sort_unstable_by(|(a, one), (b, other)| {
+            (a, one.len(), one).cmp(&(b, other.len(), other))
+        });
+        words.dedup_by(|(a, _), (b, _)| a == b);
+        let mut words: Vec<&str> = words.into_iter().map(|(_, word)| word).collect();
         words.sort_unstable();
-        words.dedup();
         words
     };
     let mut words = sorted(&mut { said });
@@ -252,7 +389,8 @@ fn words_of<'a>(
         words.extend(sorted(&mut all.filter(absent)));
         words.sort_unstable();
     }
-    (2..=CLASSES).contains(&words.len()).then_some(words)
+    let several = words.iter().map(|word| word.to_lowercase()).collect::<BTreeSet<_>>().len() > 1;
+    (several && words.len() <= CLASSES).then_some(words)
 }
 
 /// Separator of several findings in the cells of a column: `|`, or one beside words that stand alone elsewhere too.

@@ -43,14 +43,6 @@ impl FasterRcnnOptions {
         sampling_ratio: 0,
         aligned: true,
     };
-    /// The preset of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "torchvision" => Some(Self::TORCHVISION),
-            "paddle" => Some(Self::PADDLE),
-            _ => None,
-        }
-    }
     /// Numbers of proposals of a level and of an image.
     pub fn proposals(&self, training: bool) -> [usize; 2] {
         let of = usize::from(!training);

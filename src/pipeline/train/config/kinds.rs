@@ -1,7 +1,12 @@
 //! Configuration sections that depend on the kind of task: classification, segmentation, detection.
 
 use super::sections::{Data, within};
-use crate::{Error, Result, data::Fit};
+use crate::{
+    Error, Result,
+    data::Fit,
+    models::{deeplab::DeepLabOptions, faster_rcnn::FasterRcnnOptions},
+};
+use mtpret_engine::autograd::Mode;
 use serde::{Deserialize, Serialize};
 
 /// The figure by which fine-tuning chooses its best epoch.
@@ -58,6 +63,23 @@ pub enum Preset {
     Torchvision,
     /// PaddleSeg's and PaddleDetection's.
     Paddle,
+}
+
+impl Preset {
+    /// Options of DeepLabV3 at an output stride.
+    pub fn deeplab(self, output_stride: usize) -> DeepLabOptions {
+        match self {
+            Self::Torchvision => DeepLabOptions::torchvision(output_stride),
+            Self::Paddle => DeepLabOptions::paddle(output_stride),
+        }
+    }
+    /// Options of Faster R-CNN.
+    pub fn faster_rcnn(self) -> FasterRcnnOptions {
+        match self {
+            Self::Torchvision => FasterRcnnOptions::TORCHVISION,
+            Self::Paddle => FasterRcnnOptions::PADDLE,
+        }
+    }
 }
 
 /// Over what the sums of the Dice loss run.
@@ -117,6 +139,16 @@ pub enum DetectorNorm {
     Frozen,
     /// By the batch, and trained, as MoCo's transfer to detection does.
     Train,
+}
+
+impl DetectorNorm {
+    /// Mode of batch norm in training.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Frozen => Mode::Frozen,
+            Self::Train => Mode::Train { groups: 1 },
+        }
+    }
 }
 
 /// `[detect]`: Faster R-CNN; needed where a task has boxes.

@@ -152,10 +152,11 @@ pub fn set<T: Serialize + DeserializeOwned>(value: T, overrides: &[String]) -> R
 pub const RESOLVED: &str = "config.resolved.toml";
 
 /// Keys of paths.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "root",
     "images",
     "table",
+    "val_table",
     "test_table",
     "annotations",
     "negatives",

@@ -135,6 +135,22 @@ pub struct Optim {
     pub lars: Option<f64>,
 }
 
+impl Optim {
+    /// SGD at one rate, with a momentum of 0.9 and without decay.
+    pub fn constant(lr: f64) -> Self {
+        Self {
+            lr,
+            momentum: 0.9,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            lr_min: 0.0,
+            warmup_steps: 0,
+            period: None,
+            lars: None,
+        }
+    }
+}
+
 /// `[monitor]`: a figure on a labelled source that shows whether pretraining learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

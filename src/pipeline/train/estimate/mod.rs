@@ -1,8 +1,9 @@
-//! How long a stage or an experiment will take, and how much memory: a few steps, measured.
+//! How long a stage or an experiment will take, and how much memory: a few steps, measured; and what else is measured.
 
 pub mod demo;
 pub mod dry_run;
 pub mod init;
+pub mod kernels;
 pub mod synthetic;
 
 /// A time for people: `4.2 s`, `31 s`, `7 min 58 s`, `2 h 05 min`.

@@ -3,14 +3,16 @@
 use crate::{
     Error, Result,
     data::{Dataset, Fit, Kind, Labels, Source},
-    models::{Depth, Projection},
+    models::{
+        Depth, Projection,
+        catalogue::{self, Architecture, HeadKind},
+    },
     train::{
         Device,
         config::{
             Augment, Data, Detect, DetectorNorm, DiceClasses, DiceReduce, KeyBn, Optim, Preset,
             Segment,
         },
-        schedule::Schedule,
         stages::moco::{Contrast, MocoModel, MocoStep},
         step::optimizer::Update,
         tasks::{
@@ -30,8 +32,14 @@ use mtpret_engine::{
     tensor::{Philox, Step},
 };
 
+/// What stands before the name of a ResNet that learns by momentum contrast.
+const MOCO: &str = "moco_";
 /// The networks and stages that can be trained, by name.
-pub const NAMES: &str = "resnet18, moco_resnet18, deeplabv3_resnet18, fasterrcnn_resnet18_fpn, and the same with resnet50";
+pub fn names() -> Vec<String> {
+    let moco = catalogue::backbones().map(|backbone| format!("{MOCO}{}", backbone.name));
+    catalogue::ALL.into_iter().map(|known| known.name.to_owned()).chain(moco).collect()
+}
+
 /// Classes of a classifier.
 const CLASSES: usize = 10;
 /// Boxes of a film.
@@ -49,7 +57,7 @@ pub struct SyntheticStep {
 }
 
 impl SyntheticStep {
-    /// A training step of the network `name`, one of [`NAMES`], on `batch` films of `size`, width and height: random view, forward, loss,
+    /// A training step of the network `name`, one of [`names`], on `batch` films of `size`, width and height: random view, forward, loss,
     /// backward, SGD with momentum. A ResNet learns 10 classes by cross-entropy; with `moco_` before its name 4096 keys by
     /// InfoNCE; a DeepLabV3 (output stride 16) masks by the Dice loss; a Faster R-CNN two boxes a film, with torchvision's
     /// numbers.
@@ -90,18 +98,25 @@ impl SyntheticStep {
     ) -> Result<T> {
         let [width, height] = size;
         let data = films(batch, size);
-        let (stage, rest) = name.split_once('_').unwrap_or(("", name));
-        let (backbone, neck) = rest.split_once('_').unwrap_or((rest, ""));
-        match (stage, Depth::named(backbone), neck) {
-            ("", Some(depth), "") => {
+        let unknown = || {
+            let (expected, found) = (format!("one of {}", names().join(", ")), format!("`{name}`"));
+            Error::request("model", expected, found, "name one of these")
+        };
+        let (network, moco) =
+            name.strip_prefix(MOCO).map_or((name, false), |network| (network, true));
+        let Architecture { depth, kind, .. } =
+            Architecture::named(network).map_err(|_| unknown())?;
+        match kind {
+            HeadKind::Classifier if moco => Self::moco(gpu, depth, &data, make),
+            _ if moco => Err(unknown()),
+            HeadKind::Classifier => {
                 let (source, set) = set(Kind::Classes, CLASSES);
                 let mut draw = Philox::new(2, 0);
                 let targets = (0..batch).map(|_| draw.below(CLASSES) as f32).collect();
                 let task = ClassifyTask::new(&source, &set, &data, Default::default())?;
                 Self::of_task(gpu, depth, &task, targets, make)
             }
-            ("moco", Some(depth), "") => Self::moco(gpu, depth, &data, make),
-            ("deeplabv3", Some(depth), "") => {
+            HeadKind::DeepLab => {
                 let masks = Segment {
                     width,
                     height,
@@ -121,7 +136,7 @@ impl SyntheticStep {
                     (0..batch * width * height).map(|i| f32::from(u8::from(i % width < width / 2)));
                 Self::of_task(gpu, depth, &task, targets.collect(), make)
             }
-            ("fasterrcnn", Some(depth), "fpn") => {
+            HeadKind::FasterRcnn => {
                 let boxes = Detect {
                     width,
                     height,
@@ -144,10 +159,6 @@ impl SyntheticStep {
                         .chain([0.0])
                 });
                 Self::of_task(gpu, depth, &task, corners.collect(), make)
-            }
-            _ => {
-                let (expected, found) = (format!("one of {NAMES}"), format!("`{name}`"));
-                Err(Error::request("model", expected, found, "name one of these"))
             }
         }
     }
@@ -221,15 +232,5 @@ fn films(batch: usize, [width, height]: [usize; 2]) -> Data {
 }
 
 fn momentum_sgd() -> Update {
-    let optim = Optim {
-        lr: 0.01,
-        momentum: 0.9,
-        weight_decay: 1e-4,
-        schedule: Schedule::Constant,
-        lr_min: 0.0,
-        warmup_steps: 0,
-        period: None,
-        lars: None,
-    };
-    Update::new(&optim, None)
+    Update::new(&Optim { weight_decay: 1e-4, ..Optim::constant(0.01) }, None)
 }

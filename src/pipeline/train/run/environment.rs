@@ -1,23 +1,18 @@
 //! `environment.json`: the machine, the films and the time of a run, an entry for each process that worked on it.
 
-use super::Run;
 use crate::{
     Error, Result,
     data::{Dataset, Digest},
     train::Device,
 };
-use mtpret_engine::{
-    error::Place,
-    gpu::compiler,
-    step::{KernelTime, Stepper},
-};
+use mtpret_engine::{error::Place, gpu::compiler, step::KernelTime};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs,
     path::Path,
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 /// The name of the file in a run's folder.
@@ -115,19 +110,19 @@ fn now() -> u64 {
 
 /// What a stage took, the last line of its metrics.
 #[derive(Serialize)]
-struct Ended<'a> {
-    stage: &'a str,
+pub(super) struct Ended<'a> {
+    pub stage: &'a str,
     /// Steps done.
-    step: u64,
+    pub step: u64,
     /// Since the process began.
-    seconds: f64,
+    pub seconds: f64,
     /// The most device memory in buffers at one time.
-    peak_memory_mib: u64,
+    pub peak_memory_mib: u64,
 }
 
 /// A process that is going on.
 pub(in crate::train) struct Open {
-    environment: Environment,
+    pub(super) environment: Environment,
     begun: Instant,
     /// Digests that are being computed while the run goes on.
     digests: Option<JoinHandle<Result<Vec<PartDigest>>>>,
@@ -135,7 +130,7 @@ pub(in crate::train) struct Open {
 
 impl Open {
     /// Begins a process after those that `environment` has.
-    fn new(mut environment: Environment, gpu: &Device) -> Self {
+    pub(super) fn new(mut environment: Environment, gpu: &Device) -> Self {
         let info = gpu.info();
         environment.processes.push(Process {
             program: format!("mtpret {}", env!("CARGO_PKG_VERSION")),
@@ -151,16 +146,26 @@ impl Open {
         });
         Self { environment, begun: Instant::now(), digests: None }
     }
+    /// The text of [`FILE`].
+    pub(super) fn json(&self) -> String {
+        let json = serde_json::to_string_pretty(&self.environment);
+        json.expect("an environment is plain data") + "\n"
+    }
     /// Seconds since the process began.
-    fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
     /// The process.
-    fn process(&mut self) -> &mut Process {
+    pub(super) fn process(&mut self) -> &mut Process {
         self.environment.processes.last_mut().expect("it began with one")
     }
+    /// Whether the films of these data sets are known to have the bytes that the run began with.
+    pub(super) fn has_same_bytes(&self, sets: &[Dataset]) -> bool {
+        let known = &self.environment.data;
+        !known.is_empty() && parts(sets).is_ok_and(|now| now == *known)
+    }
     /// Reads the films of these data sets on a thread of its own, and one core.
-    fn digest(&mut self, sets: &[Dataset]) {
+    pub(super) fn digest(&mut self, sets: &[Dataset]) {
         let sets = sets.to_vec();
         let work = move || {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
@@ -172,94 +177,13 @@ impl Open {
     ///
     /// # Errors
     /// A film that cannot be read any more.
-    fn close(&mut self, succeeded: bool) -> Result<()> {
+    pub(super) fn close(&mut self, succeeded: bool) -> Result<()> {
         let total = self.seconds();
         let process = self.process();
         (process.ended, process.total_seconds) = (Some(now()), total);
         let unknown = self.environment.data.is_empty();
         if let Some(digests) = self.digests.take_if(|d| succeeded || (unknown && d.is_finished())) {
             self.environment.data = digests.join().expect("a digest does not panic")?;
-        }
-        Ok(())
-    }
-}
-
-impl Run<'_> {
-    /// Does the work of a stage, and notes what it ran on and where its time went: `environment.json`.
-    ///
-    /// # Errors
-    /// What `work` gives, the device is lost, or the file cannot be written.
-    pub fn process<T>(&self, gpu: &Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let before = match self.resume {
-            true => Environment::read(&self.folder)?.unwrap_or_default(),
-            false => Environment::default(),
-        };
-        gpu.watch_peak()?;
-        let open = Open::new(before, gpu);
-        self.write_environment(&open)?;
-        *self.open.borrow_mut() = Some(open);
-        let result = work();
-        let mut open = self.open.borrow_mut().take().expect("the work leaves it");
-        let known = open.environment.data.clone();
-        let closed = open.close(result.is_ok());
-        if !known.is_empty() && open.environment.data != known {
-            self.watch.note("the films are not those that the run began with: environment.json");
-        }
-        closed.and(self.write_environment(&open)).and(result)
-    }
-    fn write_environment(&self, open: &Open) -> Result<()> {
-        let json = serde_json::to_string_pretty(&open.environment);
-        let json = json.expect("an environment is plain data");
-        self.write(FILE, &(json + "\n"))
-    }
-    /// Says what the stage took in all, aloud and in the last line of its metrics.
-    ///
-    /// # Errors
-    /// As [`Run::record`].
-    pub fn ended(&self, gpu: &Device, stage: &str, step: u64) -> Result<()> {
-        let Some(seconds) = self.open.borrow().as_ref().map(Open::seconds) else { return Ok(()) };
-        let peak_memory_mib = gpu.peak() >> 20;
-        self.watch.note(&format!(
-            "{stage}: {step} steps in {seconds:.1} s, at most {peak_memory_mib} MiB of device memory"
-        ));
-        self.record(&Ended { stage, step, seconds, peak_memory_mib })
-    }
-    /// Has the films of the stage read beside its work, for the digests of their parts.
-    pub(super) fn digest(&self, sets: &[Dataset]) {
-        if let Some(open) = &mut *self.open.borrow_mut() {
-            open.digest(sets);
-        }
-    }
-    /// Notes the time that something took.
-    pub fn spent(&self, on: &str, time: Duration) {
-        if let Some(open) = &mut *self.open.borrow_mut() {
-            *open.process().seconds.entry(on.into()).or_default() += time.as_secs_f64();
-        }
-    }
-    /// Does `work` and notes the time that it took.
-    ///
-    /// # Errors
-    /// What `work` gives.
-    pub fn timed<T>(&self, on: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let begun = Instant::now();
-        let result = work();
-        self.spent(on, begun.elapsed());
-        result
-    }
-    /// Notes for how many shapes the fastest kernel was known.
-    pub fn tuned(&self, [known, shapes]: [usize; 2]) {
-        if let Some(open) = &mut *self.open.borrow_mut() {
-            open.process().tuned = [known, shapes];
-        }
-    }
-    /// Notes what the kernels of a step take.
-    ///
-    /// # Errors
-    /// The device is lost.
-    pub fn profile(&self, name: &str, stepper: &Stepper) -> Result<()> {
-        if let Some(open) = &mut *self.open.borrow_mut() {
-            let (name, kernels) = (name.to_owned(), stepper.kernels()?);
-            open.process().steps.push(StepTime { name, kernels });
         }
         Ok(())
     }

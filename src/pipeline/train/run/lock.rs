@@ -1,6 +1,7 @@
 //! The lock on a run's folder: one process at a time writes there.
 
 use crate::{Error, Result};
+use mtpret_engine::file;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -35,6 +36,14 @@ pub fn hold(folder: &Path) -> Result<(impl Sized + use<>, Option<String>)> {
     Lock::take(folder)
 }
 
+/// As [`hold`], where the folder is a run's: another's needs no lock, and is not given the file of one.
+///
+/// # Errors
+/// As [`hold`].
+pub fn hold_run(folder: &Path) -> Result<impl Sized + use<>> {
+    folder.join(FILE).exists().then(|| Lock::take(folder)).transpose()
+}
+
 impl Lock {
     /// Takes the lock of `folder`; in words, who left it there without an end.
     ///
@@ -43,9 +52,9 @@ impl Lock {
     pub(super) fn take(folder: &Path) -> Result<(Self, Option<String>)> {
         let path = folder.join(FILE);
         let refused = |fault| Error::io(&path, fault, "name a folder that can be written");
-        let open =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut file = open.map_err(refused)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        let mut file = file::open_own(&mut options, &path).map_err(refused)?;
         let locked = file.try_lock();
         let holder = Holder::read(&path);
         match locked {

@@ -2,10 +2,11 @@
 
 use super::tensorboard::Events;
 use crate::{Error, Result};
+use mtpret_engine::file;
 use serde_json::Value as Json;
 use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
+    fs::{File, OpenOptions},
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -31,7 +32,7 @@ impl MetricsLog {
     pub fn open(folder: &Path, keep: u64, from: u64) -> Result<Self> {
         let path = folder.join(FILE);
         let opened = whole(&path, keep).and_then(|bytes| {
-            let lines = OpenOptions::new().create(true).append(true).open(&path)?;
+            let lines = file::open_own(OpenOptions::new().create(true).append(true), &path)?;
             Ok((lines, bytes))
         });
         let fault = |e| Error::io(&path, e, "name a folder that can be written");
@@ -58,9 +59,10 @@ impl MetricsLog {
 
 /// Cuts a file behind the last line that ends within its first `keep` bytes; the bytes that are left.
 fn whole(path: &Path, keep: u64) -> std::io::Result<u64> {
-    let text = match fs::read(path) {
+    let mut text = Vec::new();
+    match file::open_own(OpenOptions::new().read(true), path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        read => read?,
+        file => file?.read_to_end(&mut text)?,
     };
     let kept = &text[..text.len().min(usize::try_from(keep).unwrap_or(usize::MAX))];
     let end = kept.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1) as u64;
@@ -73,6 +75,24 @@ fn whole(path: &Path, keep: u64) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_planted_link_is_no_log_and_no_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let theirs = folder.path().join("theirs");
+        fs::write(&theirs, "{\"step\":1}\n").expect("room");
+        for name in [FILE, ".lock"] {
+            std::os::unix::fs::symlink(&theirs, folder.path().join(name)).expect("a link");
+        }
+        let log = MetricsLog::open(folder.path(), 0, 0).err().expect("a link").to_string();
+        let lock = super::super::hold(folder.path()).err().expect("a link").to_string();
+        for refusal in [log, lock] {
+            assert!(refusal.contains("there is a link, which is not followed"), "{refusal}");
+        }
+        assert_eq!(fs::read(&theirs).expect("a file"), b"{\"step\":1}\n");
+    }
 
     #[test]
     fn a_line_in_the_middle_and_lines_behind_a_checkpoint_are_cut_off() {

@@ -6,71 +6,44 @@ mod lock;
 pub mod log;
 mod origin;
 mod pace;
+mod resumed;
 pub mod tensorboard;
+mod watch;
 
-pub use lock::hold;
+pub use lock::{hold, hold_run};
 pub use pace::Pace;
+pub use resumed::Checkpoint;
+pub use watch::{Reading, Watch};
 
-use self::{environment::Open, lock::Lock, log::MetricsLog, origin::Origin};
+use self::{
+    environment::{Ended, Environment, Open, StepTime},
+    lock::Lock,
+    log::MetricsLog,
+    origin::{CONFIG, FILMS, Origin},
+};
 use crate::{
     Error, Result,
-    data::{BadFilm, spreadsheet::inert},
+    data::{BadFilm, Dataset, spreadsheet::table},
+    train::{Device, config},
     weights::{
         self,
         checkpoint::{self, Metadata, Tensors},
     },
 };
 use image::GrayImage;
-use mtpret_engine::file;
+use mtpret_engine::{file, gpu::Gpu, step::Stepper};
 use serde::Serialize;
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// In a checkpoint's metadata, the bytes of `metrics.jsonl` when it was written.
 const LINES: &str = "metrics_bytes";
-
-/// One reading of a stage's metrics.
-#[derive(Clone, Debug, Serialize)]
-pub struct Reading {
-    /// Name of the stage, and of the task where there are several.
-    pub stage: String,
-    /// Steps done and steps in all.
-    pub step: u64,
-    /// Steps in all.
-    pub steps: u64,
-    /// Mean loss since the last reading.
-    pub loss: f32,
-    /// The same of each part of a loss that has several, by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub losses: BTreeMap<&'static str, f32>,
-    /// Learning rate of the last step.
-    pub lr: f64,
-    /// Training images a second since the last reading.
-    pub images_per_second: f64,
-    /// Share of the time since the last reading that the device waited for data, in per cent.
-    pub data_wait_percent: f64,
-    /// Device memory in buffers, MiB.
-    pub memory_mib: i64,
-    /// Seconds that the stage will still take at this pace.
-    pub eta_seconds: f64,
-}
-
-/// Who watches a run: a terminal, a log, a test.
-pub trait Watch {
-    /// Metrics were read.
-    fn reading(&self, reading: &Reading);
-    /// Something worth a line happened.
-    fn note(&self, line: &str);
-    /// The person wants the run to stop.
-    fn interrupted(&self) -> bool {
-        false
-    }
-}
 
 /// A run's folder and its watcher.
 pub struct Run<'a> {
@@ -181,7 +154,7 @@ impl<'a> Run<'a> {
     pub fn save(&self, step: u64, tensors: &Tensors, metadata: &Metadata) -> Result<()> {
         self.finite(step, tensors)?;
         let mut metadata = metadata.clone();
-        metadata.extend(self.origin.borrow().words());
+        metadata.extend(self.origin.borrow().metadata());
         let told = self.log.borrow().as_ref().map(MetricsLog::bytes);
         metadata.extend(told.map(|bytes| (LINES.into(), bytes.to_string())));
         checkpoint::write(&self.checkpoint_file(), tensors, &metadata)
@@ -191,7 +164,7 @@ impl<'a> Run<'a> {
         *self.log.borrow_mut() = Some(MetricsLog::open(&self.folder, keep, from)?);
         Ok(())
     }
-    /// Writes the weights that the stage ended with after `step` steps, and words to go with them.
+    /// Writes the weights that the stage ended with after `step` steps, and metadata to go with them.
     ///
     /// # Errors
     /// As [`Run::save`].
@@ -209,12 +182,18 @@ impl<'a> Run<'a> {
             Some((name, _)) => Err(Error::Diverged {
                 step: step.saturating_sub(1),
                 problem: format!("expected finite weights, found infinities or NaN in {name}"),
-                mend: self.way_on(),
+                mend: self.way_on(step),
             }),
         }
     }
     /// How to go on after a divergence.
-    fn way_on(&self) -> String {
+    fn way_on(&self, step: u64) -> String {
+        if step == 0 {
+            let saved = self.saved();
+            return format!(
+                "{saved}; no step was taken yet: look at model.weights and at these films"
+            );
+        }
         format!("{}; try optim.lr with a tenth of the rate", self.saved())
     }
     /// What is saved, in words.
@@ -243,11 +222,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// As [`Run::write`].
     pub fn write_table(&self, name: &str, rows: impl Iterator<Item = Vec<String>>) -> Result<()> {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        let cells = rows.map(|row| row.into_iter().map(|cell| inert(&cell)).collect::<Vec<_>>());
-        cells.for_each(|row| table.write_record(row).expect("memory takes every row"));
-        let bytes = table.into_inner().expect("memory is flushed");
-        self.write_private(name, &String::from_utf8(bytes).expect("rows are UTF-8"))
+        self.write_private(name, &table(rows))
     }
     /// Writes a picture of the run, whole or not at all.
     ///
@@ -287,33 +262,136 @@ impl<'a> Run<'a> {
         }
         let found = lines.len() - known;
         self.watch.note(&format!("{found} films could not be used; bad_films.txt lists them"));
-        self.write("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
+        self.write_private("bad_films.txt", &(Vec::from_iter(lines).join("\n") + "\n"))
     }
-}
-
-/// A checkpoint that a stage goes on from.
-pub struct Checkpoint {
-    /// Where it was read.
-    pub file: PathBuf,
-    /// All that training moves.
-    pub tensors: Tensors,
-    /// Words and numbers beside it.
-    pub metadata: Metadata,
-}
-
-impl Checkpoint {
-    /// The step that it was written after.
+    /// Does the work of a stage, and notes what it ran on and where its time went: `environment.json`.
     ///
     /// # Errors
-    /// Its metadata names none.
-    pub fn step(&self) -> Result<u64> {
-        self.number("step").ok_or_else(|| {
-            let mend = "use a checkpoint that this program wrote";
-            Error::weights(&self.file, "a `step` in the metadata", "none", mend)
-        })
+    /// What `work` gives, the device is lost, or the file cannot be written.
+    pub fn process<T>(&self, gpu: &Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = match self.resume {
+            true => Environment::read(&self.folder)?.unwrap_or_default(),
+            false => Environment::default(),
+        };
+        gpu.watch_peak()?;
+        let open = Open::new(before, gpu);
+        self.write(environment::FILE, &open.json())?;
+        *self.open.borrow_mut() = Some(open);
+        let result = work();
+        let mut open = self.open.borrow_mut().take().expect("the work leaves it");
+        let known = open.environment.data.clone();
+        let closed = open.close(result.is_ok());
+        if !known.is_empty() && open.environment.data != known {
+            self.watch.note("the films are not those that the run began with: environment.json");
+        }
+        closed.and(self.write(environment::FILE, &open.json())).and(result)
     }
-    /// A number of the metadata, if it has it.
-    pub fn number(&self, key: &str) -> Option<u64> {
-        self.metadata.get(key)?.parse().ok()
+    /// Says what the stage took in all, aloud and in the last line of its metrics.
+    ///
+    /// # Errors
+    /// As [`Run::record`].
+    pub fn ended(&self, gpu: &Device, stage: &str, step: u64) -> Result<()> {
+        let Some(seconds) = self.open.borrow().as_ref().map(Open::seconds) else { return Ok(()) };
+        let peak_memory_mib = gpu.peak() >> 20;
+        self.watch.note(&format!(
+            "{stage}: {step} steps in {seconds:.1} s, at most {peak_memory_mib} MiB of device memory"
+        ));
+        self.record(&Ended { stage, step, seconds, peak_memory_mib })
+    }
+    /// Has the films of the stage read beside its work, for the digests of their parts.
+    fn digest(&self, sets: &[Dataset]) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            open.digest(sets);
+        }
+    }
+    /// Notes the time that something took.
+    pub fn spent(&self, on: &str, time: Duration) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            *open.process().seconds.entry(on.into()).or_default() += time.as_secs_f64();
+        }
+    }
+    /// Does `work` and notes the time that it took.
+    ///
+    /// # Errors
+    /// What `work` gives.
+    pub fn timed<T>(&self, on: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
+        let result = work();
+        self.spent(on, begun.elapsed());
+        result
+    }
+    /// Notes for how many shapes the fastest kernel was known.
+    pub fn tuned(&self, [known, shapes]: [usize; 2]) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            open.process().tuned = [known, shapes];
+        }
+    }
+    /// Notes what the kernels of a step take.
+    ///
+    /// # Errors
+    /// The device is lost.
+    pub fn profile(&self, name: &str, stepper: &Stepper) -> Result<()> {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            let (name, kernels) = (name.to_owned(), stepper.kernels()?);
+            open.process().steps.push(StepTime { name, kernels });
+        }
+        Ok(())
+    }
+    /// Writes the configuration that the run really has. One that differs from what the run began with waits for
+    /// [`Run::settle`].
+    ///
+    /// # Errors
+    /// As [`Run::write`], or TOML cannot express it.
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
+        let text = config::resolved(config)?;
+        let before = fs::read_to_string(self.folder.join(CONFIG)).ok().filter(|_| self.resume);
+        match self.origin.borrow_mut().meets_config(before, text) {
+            Some(text) => self.write(CONFIG, &text),
+            None => Ok(()),
+        }
+    }
+    /// Notes which films the stage has and what it runs on, and holds them to what the run began with.
+    ///
+    /// # Errors
+    /// As [`Run::settle`].
+    pub fn has(&self, gpu: &Gpu, sets: &[Dataset]) -> Result<()> {
+        let before = fs::read_to_string(self.folder.join(FILMS)).unwrap_or_default();
+        let same_bytes =
+            || self.open.borrow().as_ref().is_some_and(|open| open.has_same_bytes(sets));
+        self.origin.borrow_mut().meets_films(&before, sets, self.is_done(), same_bytes);
+        self.origin.borrow_mut().meets_adapter(gpu);
+        self.settle()?;
+        for (set, warning) in sets.iter().flat_map(|s| s.warnings.iter().map(move |w| (s, w))) {
+            self.watch.note(&format!("warning: data set {}: {warning}", set.name));
+        }
+        self.digest(sets);
+        Ok(())
+    }
+    /// Notes which kernels steps take, and into how many parts they cut a batch, and holds that to what the run began with.
+    ///
+    /// # Errors
+    /// As [`Run::settle`].
+    pub fn steps_by<'s>(
+        &self,
+        gpu: &Gpu,
+        steppers: impl IntoIterator<Item = &'s Stepper>,
+    ) -> Result<()> {
+        self.origin.borrow_mut().meets_steps(gpu, steppers);
+        self.settle()
+    }
+    /// Says how what is now differs from what the run began with, and goes on only if that is accepted.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] with all that differs; or the folder cannot be written.
+    pub fn settle(&self) -> Result<()> {
+        let mut origin = self.origin.borrow_mut();
+        for difference in origin.accepted(&self.folder, self.accept_changes)? {
+            self.watch.note(&format!("changed since the run began, and accepted: {difference}"));
+        }
+        origin.pending().iter().try_for_each(|(name, text)| match *name {
+            // It names every film.
+            FILMS => self.write_private(name, text),
+            name => self.write(name, text),
+        })
     }
 }

@@ -1,15 +1,13 @@
 //! What a run began with, so that whoever goes on with it goes on with the same: settings, films, adapter, kernels. A
-//! checkpoint has it among its words.
+//! checkpoint has it in its metadata.
 
-use super::Run;
 use crate::{
     Error, Result,
-    data::{Annotation, Dataset, stamp},
+    data::{Annotation, Dataset, stamp, written},
     train::config,
     weights::checkpoint::{self, BEGUN, Metadata},
 };
 use mtpret_engine::{error::Fault, gpu::Gpu, step::Stepper};
-use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fs,
@@ -18,9 +16,9 @@ use std::{
 use toml::{Table, Value};
 
 /// The resolved configuration.
-pub(super) const CONFIG: &str = crate::train::config::RESOLVED;
-/// The list of films with size and time of change; its digest is among a checkpoint's words.
-const FILMS: &str = "films.begun.txt";
+pub(super) const CONFIG: &str = config::RESOLVED;
+/// The list of films with size and time of change; its digest is in a checkpoint's metadata.
+pub(super) const FILMS: &str = "films.begun.txt";
 /// Settings of how a run is done, which change no number that it gives.
 const ASIDE: [&str; 5] = ["log.", "data.threads", "data.cache_mb", "data.max_bad", "data.pack"];
 /// Of many things that differ, so many are named.
@@ -29,7 +27,7 @@ const NAMED: usize = 3;
 /// What a run began with and what this process goes on with.
 #[derive(Default)]
 pub(super) struct Origin {
-    /// In the words of the checkpoint; none of a new run, or of an older program's.
+    /// In the checkpoint's metadata; none of a new run, or of an older program's.
     begun: Metadata,
     now: Metadata,
     /// What differs and is not yet accepted, in words.
@@ -41,13 +39,13 @@ pub(super) struct Origin {
 impl Origin {
     /// What the newest checkpoint says that the run began with.
     pub(super) fn of(checkpoint: &Path) -> Self {
-        let words = checkpoint::metadata(checkpoint).unwrap_or_default();
+        let metadata = checkpoint::metadata(checkpoint).unwrap_or_default();
         let begun =
             |(key, value): (String, String)| Some((key.strip_prefix(BEGUN)?.to_owned(), value));
-        Self { begun: words.into_iter().filter_map(begun).collect(), ..Self::default() }
+        Self { begun: metadata.into_iter().filter_map(begun).collect(), ..Self::default() }
     }
-    /// The words for a checkpoint.
-    pub(super) fn words(&self) -> Metadata {
+    /// Metadata for a checkpoint.
+    pub(super) fn metadata(&self) -> Metadata {
         self.now.iter().map(|(key, value)| (format!("{BEGUN}{key}"), value.clone())).collect()
     }
     /// Takes what is now, and notes how it differs from what was.
@@ -62,106 +60,81 @@ impl Origin {
         }
         self.now.insert(key.to_owned(), now);
     }
-}
-
-impl Run<'_> {
-    /// Writes the configuration that the run really has. One that differs from what the run began with waits for
-    /// [`Run::settle`].
-    ///
-    /// # Errors
-    /// As [`Run::write`], or TOML cannot express it.
-    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
-        let text = config::resolved(config)?;
-        {
-            let mut origin = self.origin.borrow_mut();
-            let file = fs::read_to_string(self.folder.join(CONFIG)).ok().filter(|_| self.resume);
-            if let Some(file) = file {
-                origin.begun.entry("config".into()).or_insert(file);
-            }
-            origin.meets("config", text.clone(), settings);
-            if !origin.differences.is_empty() {
-                origin.pending.insert(CONFIG, text);
-                return Ok(());
-            }
+    /// Takes the configuration beside the one that is in the folder, and gives it back to be written there unless something differs.
+    pub(super) fn meets_config(&mut self, before: Option<String>, text: String) -> Option<String> {
+        if let Some(before) = before {
+            self.begun.entry("config".into()).or_insert(before);
         }
-        self.write(CONFIG, &text)
+        self.meets("config", text.clone(), settings);
+        if self.differences.is_empty() {
+            return Some(text);
+        }
+        self.pending.insert(CONFIG, text);
+        None
     }
-    /// Notes which films the stage has and what it runs on, and holds them to what the run began with.
-    ///
-    /// # Errors
-    /// As [`Run::settle`].
-    pub fn has(&self, gpu: &Gpu, sets: &[Dataset]) -> Result<()> {
-        {
-            let mut origin = self.origin.borrow_mut();
-            let list = list(sets);
-            let digest = blake3::hash(list.as_bytes()).to_hex().to_string();
-            let before = fs::read_to_string(self.folder.join(FILMS)).unwrap_or_default();
-            if self.is_done() && !before.is_empty() {
-                let digest = blake3::hash(before.as_bytes()).to_hex().to_string();
-                origin.begun.entry("films".into()).or_insert(digest);
-            }
-            origin.meets("films", digest, |was, _| {
-                let known = blake3::hash(before.as_bytes()).to_hex().as_str() == was;
-                films(known.then_some(&before), &list)
-            });
-            let word =
-                |what| move |was: &str, now: &str| vec![format!("{what} {now} where it was {was}")];
-            origin.meets("adapter", gpu.info().name.clone(), word("the adapter"));
-            origin.meets("driver", gpu.driver(), word("the driver"));
-            origin.pending.insert(FILMS, list);
+    /// Takes the films beside the list of them that is in the folder; of a run that is `done` that list is what it began with.
+    /// `same_bytes` says whether films of other times are those that the run began with.
+    pub(super) fn meets_films(
+        &mut self,
+        before: &str,
+        sets: &[Dataset],
+        done: bool,
+        same_bytes: impl FnOnce() -> bool,
+    ) {
+        let digest = |list: &str| blake3::hash(list.as_bytes()).to_hex().to_string();
+        let list = list(sets);
+        if done && !before.is_empty() {
+            self.begun.entry("films".into()).or_insert(digest(before));
         }
-        self.settle()?;
-        for (set, warning) in sets.iter().flat_map(|s| s.warnings.iter().map(move |w| (s, w))) {
-            self.watch.note(&format!("warning: data set {}: {warning}", set.name));
-        }
-        self.digest(sets);
-        Ok(())
+        self.meets("films", digest(&list), |was, _| {
+            films((digest(before) == was).then_some(before), &list, same_bytes)
+        });
+        self.pending.insert(FILMS, list);
     }
-    /// Notes which kernels steps take, and into how many parts they cut a batch, and holds that to what the run began with.
-    ///
-    /// # Errors
-    /// As [`Run::settle`].
-    pub fn steps_by<'s>(
-        &self,
+    /// Takes the adapter and its driver.
+    pub(super) fn meets_adapter(&mut self, gpu: &Gpu) {
+        let told =
+            |what| move |was: &str, now: &str| vec![format!("{what} {now} where it was {was}")];
+        self.meets("adapter", gpu.info().name.clone(), told("the adapter"));
+        self.meets("driver", gpu.driver(), told("the driver"));
+    }
+    /// Takes the kernels of steps, and into how many parts they cut a batch.
+    pub(super) fn meets_steps<'s>(
+        &mut self,
         gpu: &Gpu,
         steppers: impl IntoIterator<Item = &'s Stepper>,
-    ) -> Result<()> {
+    ) {
         let (mut kernels, mut parts) = (BTreeMap::new(), Vec::new());
         for stepper in steppers {
             let chosen = stepper.problems().values();
             kernels.extend(chosen.map(|p| (p.name.clone(), gpu.chosen(p).to_string())));
             parts.push(stepper.micro());
         }
-        {
-            let mut origin = self.origin.borrow_mut();
-            let text = serde_json::to_string(&kernels).expect("names are plain data");
-            origin.meets("kernels", text, |was, _| retuned(was, &kernels));
-            origin.meets("parts", format!("{parts:?}"), |was, now| {
-                vec![format!("batches cut into {now} parts where it was {was}")]
-            });
-        }
-        self.settle()
+        let text = serde_json::to_string(&kernels).expect("names are plain data");
+        self.meets("kernels", text, |was, _| retuned(was, &kernels));
+        self.meets("parts", format!("{parts:?}"), |was, now| {
+            vec![format!("batches cut into {now} parts where it was {was}")]
+        });
     }
-    /// Says how what is now differs from what the run began with, and goes on only if that is accepted.
+    /// What differs, in words, if that is to be accepted.
     ///
     /// # Errors
-    /// [`Error::Changed`] with all that differs; or the folder cannot be written.
-    pub fn settle(&self) -> Result<()> {
-        let mut origin = self.origin.borrow_mut();
-        let differences = std::mem::take(&mut origin.differences);
-        if !differences.is_empty() && !self.accept_changes {
-            return Err(Error::Changed(Box::new(Fault {
-                place: (&self.folder).into(),
-                expected: "what the run began with".into(),
-                found: differences.join("; "),
-                mend: "put that back, or accept the changes".into(),
-            })));
+    /// [`Error::Changed`] with all that differs in this folder, if not.
+    pub(super) fn accepted(&mut self, folder: &Path, accept: bool) -> Result<Vec<String>> {
+        let differences = std::mem::take(&mut self.differences);
+        if differences.is_empty() || accept {
+            return Ok(differences);
         }
-        for difference in differences {
-            self.watch.note(&format!("changed since the run began, and accepted: {difference}"));
-        }
-        let pending = std::mem::take(&mut origin.pending);
-        pending.iter().try_for_each(|(name, text)| self.write(name, text))
+        Err(Error::Changed(Box::new(Fault {
+            place: folder.into(),
+            expected: "what the run began with".into(),
+            found: differences.join("; "),
+            mend: "put that back, or accept the changes".into(),
+        })))
+    }
+    /// Files to write, now that what differs is accepted.
+    pub(super) fn pending(&mut self) -> BTreeMap<&'static str, String> {
+        std::mem::take(&mut self.pending)
     }
 }
 
@@ -207,17 +180,17 @@ fn same(was: Option<&Value>, now: Option<&Value>) -> bool {
     was == now || path(was).is_some_and(|file| path(now) == Some(file))
 }
 
-/// Every file that a stage learns from or is measured on, a line each: size, time of change and a digest of what is known of
-/// the film; then its data set, its part and its place.
+/// Every file that a stage learns from or is measured on, a line each: size, time of change, time of writing and a digest of what
+/// is known of the film; then its data set, its part and its place.
 fn list(sets: &[Dataset]) -> String {
     let mut lines = Vec::new();
     for set in sets {
         for (part, films) in [("train", &set.train), ("val", &set.val), ("test", &set.test)] {
             let mut line = |file: &Path, known: &str| {
-                let (stamp, set) = (stamp(file), &set.name);
+                let (stamp, written, set) = (stamp(file), written(file), &set.name);
                 // Spelt one way, where Windows knows two separators: a resolved configuration has the other one.
                 let file = file.components().collect::<PathBuf>();
-                lines.push(format!("{stamp} {known}\t{set} {part}: {file:?}\n"));
+                lines.push(format!("{stamp} {written} {known}\t{set} {part}: {file:?}\n"));
             };
             for film in films {
                 let known = match &film.target {
@@ -236,8 +209,24 @@ fn list(sets: &[Dataset]) -> String {
     lines.concat()
 }
 
-/// How a list of films differs from what it was, if that is known.
-fn films(was: Option<&str>, now: &str) -> Vec<String> {
+/// Whether a line of a list says the same of a film but for when its owner, rights or place changed, as `chmod` and a copy that
+/// keeps times leave it. Lists of older programs have no time of writing.
+fn touched(was: &str, now: &str) -> bool {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    match (&words(was)[..], &words(now)[..]) {
+        ([size, changed, known], [size_now, changed_now, _, known_now]) => {
+            [size, changed, known] == [size_now, changed_now, known_now]
+        }
+        ([size, _, rest @ ..], [size_now, _, rest_now @ ..]) => {
+            rest.len() == 2 && size == size_now && rest == rest_now
+        }
+        _ => false,
+    }
+}
+
+/// How a list of films differs from what it was, if that is known. Where only times of change differ, `same_bytes` says
+/// whether that is all.
+fn films(was: Option<&str>, now: &str, same_bytes: impl FnOnce() -> bool) -> Vec<String> {
     fn places(list: &str) -> BTreeMap<&str, &str> {
         list.lines().filter_map(|line| line.split_once('\t')).map(|(what, at)| (at, what)).collect()
     }
@@ -247,7 +236,12 @@ fn films(was: Option<&str>, now: &str) -> Vec<String> {
         a.keys().filter(|at| !b.contains_key(*at)).map(|at| (*at).to_owned()).collect::<Vec<_>>()
     };
     let differs = |(at, what): &(&&str, &&str)| was.get(*at).is_some_and(|was| was != *what);
-    let changed = now.iter().filter(differs).map(|(at, _)| (*at).to_owned()).collect::<Vec<_>>();
+    let mut changed: Vec<String> =
+        now.iter().filter(differs).map(|(at, _)| (*at).to_owned()).collect();
+    let only_touched = |at: &String| touched(was[at.as_str()], now[at.as_str()]);
+    if !changed.is_empty() && changed.iter().all(only_touched) && same_bytes() {
+        changed.clear();
+    }
     let kinds = [("changed", changed), ("added", only(&now, &was)), ("gone", only(&was, &now))];
     kinds
         .into_iter()
@@ -296,12 +290,21 @@ mod tests {
         let line = |size: u32, name: &str| format!("{size} 1.000000000 ab\tset train: {name:?}\n");
         let was = [line(1, "a"), line(2, "b"), line(3, "c")].concat();
         let now = [line(2, "a"), line(2, "b"), line(3, "d")].concat();
-        let told = films(Some(&was), &now);
+        let told = films(Some(&was), &now, || true);
         let kinds = [
             "1 films changed (set train: \"a\")",
             "1 films added (set train: \"d\")",
             "1 films gone (set train: \"c\")",
         ];
         assert_eq!(told, kinds);
+        // A copy that keeps times, and one of other bytes or of another time.
+        let line = |changed: u32, written: u32| {
+            format!("1 {changed}.000000000 {written}.000000000 ab\tset train: \"a\"\n")
+        };
+        for (now, bytes, told) in
+            [(line(2, 1), true, 0), (line(2, 1), false, 1), (line(2, 2), true, 1)]
+        {
+            assert_eq!(films(Some(&line(1, 1)), &now, || bytes).len(), told, "{now}");
+        }
     }
 }

@@ -103,7 +103,7 @@ impl<'a> Pace<'a> {
                 self.stage,
                 films.join(", ")
             ),
-            mend: run.way_on(),
+            mend: run.way_on(step),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! (<https://www.tensorflow.org/tutorials/load_data/tfrecord>).
 
 use crate::{Error, Result};
+use mtpret_engine::file;
 use prost::Message;
 use serde_json::Value as Json;
 use std::{
@@ -103,7 +104,7 @@ impl Events {
             let seconds = event.wall_time as u64;
             let name = format!("events.out.tfevents.{seconds}.{}.mtpret", std::process::id());
             let path = self.folder.join(name);
-            let file = OpenOptions::new().create(true).append(true).open(&path);
+            let file = file::open_own(OpenOptions::new().create(true).append(true), &path);
             let file =
                 file.map_err(|e| Error::io(&path, e, "name a folder that can be written"))?;
             self.file = Some((path, file));

@@ -162,8 +162,8 @@ struct Tuning<'a, 't> {
 
 impl<'t> Tuning<'_, 't> {
     /// All epochs, or as many as the figure still grows; and the steps that were done. The last epoch's weights are written, with
-    /// these words.
-    fn train(mut self, set: &Dataset, words: Metadata) -> Result<(Best<'t>, u64)> {
+    /// this metadata.
+    fn train(mut self, set: &Dataset, metadata: Metadata) -> Result<(Best<'t>, u64)> {
         let (config, run) = (self.config, self.run);
         let mut at = 0;
         if let Some(checkpoint) = run.checkpoint("finetune")? {
@@ -208,7 +208,7 @@ impl<'t> Tuning<'_, 't> {
             };
             at = trainer.pass(pass, at, &mut self)?;
         }
-        weights::save(&run.folder.join(LAST), self.model.network(self.gpu, 0)?, words)?;
+        weights::save(&run.folder.join(LAST), self.model.network(self.gpu, 0)?, metadata)?;
         run.profile(&run_name(config), &stepper)?;
         Ok((self.best, at))
     }

@@ -141,8 +141,9 @@ impl Trainer<'_> {
     /// Saves what `at` steps came to, if there is room, for a run that must end: what ended it is what counts. Not at a pass's end,
     /// whose figure would be left out by who goes on from there.
     fn rescue(&self, at: u64, hooks: &dyn Hooks) {
-        let saved =
-            hooks.checkpoint(at).and_then(|(tensors, words)| self.run.save(at, &tensors, &words));
+        let saved = hooks
+            .checkpoint(at)
+            .and_then(|(tensors, metadata)| self.run.save(at, &tensors, &metadata));
         if saved.is_ok() {
             self.run.watch.note(&format!("saved after {at} steps"));
         }

@@ -2,7 +2,7 @@
 
 use super::{Compared, FoundBox, Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
-    Error, Result,
+    Result,
     data::{Annotation, Dataset, Fit, Kind, Labels},
     metrics::{Bootstrap, BoxPredictions, Detection, Truth},
     models::{
@@ -14,7 +14,7 @@ use crate::{
         proto::{FLOAT, INT64},
     },
     train::{
-        config::{Data, Detect as Settings, DetectorNorm, Preset},
+        config::{Data, Detect as Settings, DetectorNorm},
         run::{Run, films},
     },
 };
@@ -49,10 +49,7 @@ impl DetectTask {
     /// # Errors
     /// The data set has no boxes.
     pub fn new(set: &Dataset, data: &Data, settings: &Settings) -> Result<Self> {
-        if set.labels.kind != Kind::Boxes {
-            let found = format!("{:?}", set.labels.kind);
-            return Err(Error::data(&*set.name, "boxes", found, "name a source with boxes"));
-        }
+        set.annotated(Kind::Boxes, "boxes")?;
         let Settings { width, height, batch, .. } = *settings;
         Ok(Self {
             name: set.name.clone(),
@@ -62,12 +59,8 @@ impl DetectTask {
         })
     }
     fn options(&self) -> FasterRcnnOptions {
-        let options = match self.settings.preset {
-            Preset::Torchvision => FasterRcnnOptions::TORCHVISION,
-            Preset::Paddle => FasterRcnnOptions::PADDLE,
-        };
-        let Settings { proposals, sampled, .. } = self.settings;
-        FasterRcnnOptions { per_image: proposals, sampled, ..options }
+        let Settings { proposals, sampled, preset, .. } = self.settings;
+        FasterRcnnOptions { per_image: proposals, sampled, ..preset.faster_rcnn() }
     }
     /// Classes of the network, of which 0 is the background.
     fn classes(&self) -> usize {
@@ -120,9 +113,9 @@ impl Task for DetectTask {
                 graph.floats(&[4], &[width, height, width, height])
             }
             Fit::Letterbox => {
-                let meaning =
+                let doc =
                     "width and height that the film fills of the image, from its upper left corner";
-                let extent = graph.input("extent", &[Extent::Fixed(2)], meaning);
+                let extent = graph.input("extent", &[Extent::Fixed(2)], doc);
                 graph.concat([&extent, &extent], 0)
             }
         };
@@ -131,8 +124,8 @@ impl Task for DetectTask {
         let detector = Detector { graph, options, size, classes, limits };
         let found = detector.detect(&features);
         let many = Extent::Free("D");
-        let meaning = "left, top, right and bottom of what was found, in pixels of the image";
-        graph.output("boxes", &found.boxes, FLOAT, &[many, Extent::Fixed(4)], meaning);
+        let doc = "left, top, right and bottom of what was found, in pixels of the image";
+        graph.output("boxes", &found.boxes, FLOAT, &[many, Extent::Fixed(4)], doc);
         graph.output("scores", &found.scores, FLOAT, &[many], "probabilities, the highest first");
         graph.output(
             "labels",
@@ -184,10 +177,7 @@ impl Head for DetectHead {
         BACKBONE
     }
     fn mode(&self) -> Mode {
-        match self.norm {
-            DetectorNorm::Frozen => Mode::Frozen,
-            DetectorNorm::Train => Mode::Train { groups: 1 },
-        }
+        self.norm.mode()
     }
     fn parts(&self) -> &'static [&'static str] {
         &FasterRcnn::LOSSES

@@ -14,7 +14,7 @@ const POSITIVE: &str = "positive";
 pub const GREY: &str = "0 to 255; other depths scaled to that; MONOCHROME1 inverted";
 
 /// The kind of a source's labels (`classes`), their names (a list in JSON) and, of two classes, the
-/// positive one, as words to keep with weights.
+/// positive one, as metadata to keep with weights.
 pub fn metadata(source: &Source, labels: &Labels) -> Metadata {
     let json = |value| serde_json::to_string(value).expect("names are plain data");
     let kind = serde_json::to_value(labels.kind).expect("a kind is a word");
@@ -29,7 +29,7 @@ pub fn metadata(source: &Source, labels: &Labels) -> Metadata {
     metadata
 }
 
-/// How a film becomes the input of a task's network, as words to keep with weights.
+/// How a film becomes the input of a task's network, as metadata to keep with weights.
 pub fn preparation(task: &dyn Task) -> Metadata {
     let data = task.data();
     let resize = match task.fit() {
@@ -51,13 +51,13 @@ pub fn preparation(task: &dyn Task) -> Metadata {
     metadata.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-/// Whether `words` say what a network's outputs mean.
+/// Whether `metadata` says what a network's outputs mean.
 pub fn means(metadata: &Metadata) -> bool {
     recalled("", metadata).is_some()
 }
 
-/// A source and data set without films that have the labels of [`words`]; none where the words
-/// are not there, as in weights of older versions.
+/// A source and data set without films that have the labels of [`metadata`]; none where the metadata
+/// is not there, as in weights of older versions.
 pub(in crate::train) fn recalled(name: &str, metadata: &Metadata) -> Option<(Source, Dataset)> {
     let kind = serde_json::from_value(metadata.get(KIND)?.as_str().into()).ok()?;
     let names = serde_json::from_str(metadata.get(LABELS)?).ok()?;

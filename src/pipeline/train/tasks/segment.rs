@@ -2,7 +2,7 @@
 
 use super::{Compared, Head, Predicted, Scorer, Scores, Task, View};
 use crate::{
-    Error, Result,
+    Result,
     data::{Annotation, Dataset, Kind, Labels},
     metrics::{Bootstrap, Confusion, MaskPredictions},
     models::{
@@ -14,7 +14,7 @@ use crate::{
         proto::{Attribute, FLOAT, UINT8},
     },
     train::{
-        config::{Data, DiceClasses, DiceReduce, Preset, Segment as Settings},
+        config::{Data, DiceClasses, DiceReduce, Segment as Settings},
         file_name::FileNames,
         run::{Run, films},
     },
@@ -44,10 +44,7 @@ impl SegmentTask {
     /// # Errors
     /// The data set has no masks.
     pub fn new(set: &Dataset, data: &Data, settings: &Settings) -> Result<Self> {
-        if set.labels.kind != Kind::Mask {
-            let found = format!("{:?}", set.labels.kind);
-            return Err(Error::data(&*set.name, "masks", found, "name a source with masks"));
-        }
+        set.annotated(Kind::Mask, "masks")?;
         let Settings { width, height, batch, .. } = *settings;
         Ok(Self {
             name: set.name.clone(),
@@ -58,11 +55,7 @@ impl SegmentTask {
     }
     fn options(&self) -> DeepLabOptions {
         let s = &self.settings;
-        let options = match s.preset {
-            Preset::Torchvision => DeepLabOptions::torchvision(s.output_stride),
-            Preset::Paddle => DeepLabOptions::paddle(s.output_stride),
-        };
-        DeepLabOptions { aux: s.aux, ..options }
+        DeepLabOptions { aux: s.aux, ..s.preset.deeplab(s.output_stride) }
     }
     /// The foreground at `size`: where the probability, resized by bilinear interpolation from the
     /// input's, is at least ½.
@@ -126,8 +119,8 @@ impl Task for SegmentTask {
         graph.output("probabilities", &y, FLOAT, &shape, "of the foreground at each pixel");
         let inside = graph.node("GreaterOrEqual", [&logits, &graph.float(0.0)], []);
         let to = Attribute::int("to", UINT8.into());
-        let meaning = "1 where the foreground is, its probability at least one half; else 0";
-        graph.output("mask", &graph.node("Cast", [&inside], [to]), UINT8, &shape, meaning);
+        let doc = "1 where the foreground is, its probability at least one half; else 0";
+        graph.output("mask", &graph.node("Cast", [&inside], [to]), UINT8, &shape, doc);
     }
     fn compare(&self, predicted: &Predicted, _: f64) -> Result<Compared> {
         let size = predicted.size;

@@ -3,6 +3,7 @@
 mod bundle;
 pub mod chromium;
 mod explain;
+mod outputs;
 mod pages;
 mod predict;
 mod runs;

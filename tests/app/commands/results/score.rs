@@ -1,5 +1,9 @@
 //! `score`: the figures of predictions that any program made.
 
+#[path = "../../../fuzz/mutate.rs"]
+#[allow(dead_code, reason = "texts alone are damaged here")]
+mod mutate;
+
 use crate::commands::{PROGRAM, Place, refused, succeeded};
 use serde_json::{Value, json};
 use std::{fs, process::Command};
@@ -175,6 +179,27 @@ fn boxes_are_scored_as_pycocotools_does() {
 }
 
 #[test]
+fn ids_1_and_1_0_are_one_and_texts_are_ids() {
+    let score = |[image, class]: [Value; 2], [same_image, same_class]: [Value; 2]| {
+        let place = Place::new();
+        let bbox = json!([0, 0, 5, 5]);
+        let truth = json!({
+            "images": [{"id": image}],
+            "categories": [{"id": class, "name": "Fracture"}],
+            "annotations": [{"id": 4, "image_id": image, "category_id": class, "bbox": bbox}],
+        });
+        let found = json!([
+            {"image_id": same_image, "category_id": same_class, "bbox": bbox, "score": 0.5}
+        ]);
+        write(&place, "p.json", found.to_string());
+        write(&place, "t.json", truth.to_string());
+        figures(score(&place, "detect", "p.json", "t.json"))["ap50"].clone()
+    };
+    assert_eq!(score([json!(1), json!(2.0)], [json!(1.0), json!(2)]), 1.0);
+    assert_eq!(score([json!("a"), json!("b")], [json!("a"), json!("b")]), 1.0);
+}
+
+#[test]
 fn malformed_boxes_are_refused_by_their_index() {
     let place = Place::new();
     let found = json!({"image_id": 1, "category_id": 2, "bbox": [0, 0, 5, 5], "score": 0.5});
@@ -198,30 +223,75 @@ fn malformed_boxes_are_refused_by_their_index() {
         }
         wrong(&json!([found, changed]), &whole, &[&["p.json: results[1]: "], words].concat());
     };
-    result("bbox", Value::Null, &["expected the key `bbox`"]);
-    result("bbox", json!([0, 0, 5]), &["bbox: expected x, y, width and height", "[0,0,5]"]);
+    result("bbox", Value::Null, &["expected the key bbox"]);
+    result(
+        "bbox",
+        json!([0, 0, 5]),
+        &["expected x, y, width and height", "as bbox, found [0,0,5]"],
+    );
     result("bbox", json!([0, 0, -5, 5]), &["neither below 0", "-5"]);
-    result("score", json!("high"), &["score: expected a number, found \"high\""]);
-    result("image_id", json!(9), &["image_id: expected an id of the targets' images, found 9"]);
-    result("category_id", json!(9), &["category_id: expected an id of the targets' categories"]);
+    result("score", json!("high"), &["expected a number as score, found \"high\""]);
+    result("image_id", json!(9), &["expected an id of the targets' images as image_id, found 9"]);
+    result("category_id", json!(9), &["expected an id of the targets' categories as category_id"]);
     let target = |pointer: &str, value: Value, words: &[&str]| {
         let mut changed = whole.clone();
         *changed.pointer_mut(pointer).unwrap() = value;
         wrong(&json!([found]), &changed, words);
     };
-    target("/annotations/0/bbox", json!([0, 0, 5, "x"]), &["t.json: annotations[0]: bbox"]);
-    target("/annotations/0/image_id", json!(7), &["annotations[0]: image_id", "found 7"]);
+    target(
+        "/annotations/0/bbox",
+        json!([0, 0, 5, "x"]),
+        &["t.json: annotations[0]: expected x, y"],
+    );
+    target("/annotations/0/image_id", json!(7), &["annotations[0]: ", "as image_id, found 7"]);
     target(
         "/annotations/0/iscrowd",
         json!(3),
-        &["annotations[0]: iscrowd: expected 0 or 1, found 3"],
+        &["annotations[0]: expected 0 or 1 as iscrowd, found 3"],
     );
     target("/annotations", json!([there, there]), &["annotations[1]", "found 4 again"]);
     target("/images", json!([{"id": 1}, {"id": 1}]), &["images[1]", "found 1 again"]);
-    target("/categories/0/name", json!(1), &["categories[0]: name: expected text, found 1"]);
-    target("/images", json!(3), &["t.json: expected a list of images"]);
-    wrong(&found, &whole, &["p.json: expected a list of results"]);
-    wrong(&json!([found]), &json!({"images": []}), &["t.json: expected the key `categories`"]);
+    target("/categories/0/name", json!(1), &["categories[0]: expected text as name, found 1"]);
+    target("/images", json!(3), &["t.json: expected the list images"]);
+    wrong(&found, &whole, &["p.json: expected the list results"]);
+    wrong(&json!([found]), &json!({"images": []}), &["t.json: expected the list categories"]);
     write(&place, "p.json", "[{");
     refused(score(&place, "detect", "p.json", "t.json"), 2, &["p.json:1: expected JSON", "line 1"]);
+}
+
+/// As `tests/fuzz` does with what data sets bring; these files only the program reads. Under a limit to its memory, of which an
+/// honest file needs little.
+#[test]
+#[cfg(target_os = "linux")]
+fn damaged_predictions_and_targets_are_measured_or_refused() {
+    let place = Place::new();
+    let case = fixture("detect");
+    let first = case.as_object().unwrap().values().next().unwrap();
+    write(&place, "results.json", first["predictions"].to_string());
+    write(&place, "truth.json", first["targets"].to_string());
+    write(&place, "predicted.csv", "image,a,b\nx.png,0.2,0.7\ny.png,0.9,0.1\nz.png,0.4,\n");
+    write(&place, "true.csv", "image,a,b\nx.png,0,1\ny.png,1,0\nz.png,1,\n");
+    let mut random = mutate::Random::new(7);
+    let tried = std::env::var("MTPRET_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(60) / 20;
+    for (task, predictions, targets) in
+        [("classify", "predicted.csv", "true.csv"), ("detect", "results.json", "truth.json")]
+    {
+        for damaged in [predictions, targets] {
+            let whole = place.read(damaged);
+            for n in 0..tried {
+                let mut bytes = whole.clone();
+                mutate::text(&mut bytes, &mut random);
+                write(&place, damaged, &bytes);
+                let mut limited = Command::new("prlimit");
+                limited.args(["--as=2147483648", PROGRAM, "score", task, "--replicates", "2"]);
+                limited.args(["--predictions", predictions, "--targets", targets]);
+                let output = limited.current_dir(place.0.path()).output().unwrap();
+                let err = String::from_utf8_lossy(&output.stderr).into_owned();
+                let code = output.status.code();
+                let told = code == Some(0) || err.starts_with("mtpret: ");
+                assert!(told && !err.contains("panicked"), "{task} {n}: {code:?} {err}\n{bytes:?}");
+            }
+            write(&place, damaged, whole);
+        }
+    }
 }

@@ -131,6 +131,8 @@ fn a_runs_tables_are_inert_and_their_owners_alone() {
         let mode = place.path(name).metadata().unwrap().permissions().mode() & 0o777;
         assert!(!name.starts_with("run/") || mode == 0o600, "{name}: {mode:o}");
     }
+    let list = place.path("run/films.begun.txt").metadata().unwrap();
+    assert_eq!(list.permissions().mode() & 0o777, 0o600);
     // The same division, read back by its own films.
     let verify = ["data", "splits", "Dr Grimm/films", "--verify", "splits.csv"];
     succeeded(on(&place, verify));

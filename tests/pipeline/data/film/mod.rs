@@ -6,4 +6,5 @@ mod dicom;
 mod odd;
 mod pydicom;
 mod real;
+mod tiles;
 mod view;

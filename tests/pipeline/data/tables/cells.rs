@@ -5,7 +5,7 @@ use std::{fs::write, path::Path};
 use crate::films::{data_error, film};
 use mtpret_engine::Error;
 use mtpret_pipeline::data::{
-    Dataset, Format, Kind, Policy, Sample, Source, Uncertain, detect, finding,
+    Dataset, Format, Kind, Policy, Sample, Source, Uncertain, finding, recognise,
 };
 use tempfile::TempDir;
 
@@ -145,7 +145,7 @@ fn several_findings_in_a_cell_are_findings() {
 
 /// What the one set in a folder is, with its labels.
 fn detected(folder: &Path) -> (String, Kind, String) {
-    let found = detect(folder).unwrap();
+    let found = recognise(folder).unwrap();
     let [one] = &found[..] else { panic!("expected one set") };
     assert!(!one.what.contains('\n'), "{}", one.what);
     let set = one.source.read().unwrap();

@@ -240,7 +240,8 @@ fn yolos_boxes_and_outlines_are_shares_for_boxes_and_for_masks() {
         ("0 .1 .1 .5 .1 .5 nan", "an outline in shares of the sides from 0 to 1"),
         ("0 10 10 50 10 50 40", "an outline in shares of the sides from 0 to 1"),
         ("0 .1 .1 .5 .1 .9 .1", "an outline of some width and height"),
-        ("0 .1 .1 .5 .1 .9", "x and y of three corners or more"),
+        ("0 .1 .1 .5 .1 .9", "a box of four numbers, or an outline, found a fifth number, 0.9"),
+        ("0 .1 .1 .5 .1 .5 .9 .9", "x and y of three corners or more"),
     ] {
         for shape in [AnnotationShape::Boxes, AnnotationShape::Mask] {
             let (dir, mut source) = yolo(format!("\n{line}\n"), "names: [a, b]");
@@ -249,6 +250,9 @@ fn yolos_boxes_and_outlines_are_shares_for_boxes_and_for_masks() {
             assert!(error.starts_with(&format!("labels/a.txt:2: expected {wanted}")), "{error}");
         }
     }
+    // Some tools write all columns as fractions.
+    let (_dir, source) = yolo("1.0 0.5 0.5 0.2 0.2\n", "names: [a, b]");
+    assert_eq!(source.read().unwrap().train[0].target.boxes()[0].class, 1);
     let (_dir, mut source) = yolo("0 0.9 0.5 0.2001 0.2\n1 0 0 1 0 1 1.005\n", "names: [a, b]");
     assert_eq!(source.read().unwrap().train[0].target.boxes()[0].corners[2], 1.0);
     source.shape = AnnotationShape::Mask;

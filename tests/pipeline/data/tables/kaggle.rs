@@ -6,7 +6,7 @@ use crate::films::data_error;
 use image::{GrayImage, ImageFormat, Luma};
 use mtpret_engine::Error;
 use mtpret_pipeline::data::{
-    Annotation, BoxLabel, Class, Dataset, Format, Kind, RunLengths, Source, detect,
+    Annotation, BoxLabel, Class, Dataset, Format, Kind, RunLengths, Source, recognise,
 };
 use tempfile::TempDir;
 
@@ -176,7 +176,7 @@ fn run_lengths_that_are_none_or_may_be_either_are_errors() {
 
 /// The one set that is found, and what it is.
 fn found(folder: &Path) -> (Source, String) {
-    let [one] = &detect(folder).unwrap()[..] else { panic!("expected one set") };
+    let [one] = &recognise(folder).unwrap()[..] else { panic!("expected one set") };
     (one.source.clone(), one.what.clone())
 }
 

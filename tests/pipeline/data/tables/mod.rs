@@ -3,3 +3,5 @@
 mod cells;
 mod encodings;
 mod kaggle;
+mod named;
+mod odd;

@@ -5,7 +5,8 @@ mod page;
 use super::found;
 use crate::{
     Error, Place, Result,
-    commands::not_a_configuration,
+    commands::faults::not_a_configuration,
+    print,
     report::{counted, discretion::Discretion},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -72,13 +73,15 @@ struct Sources {
 /// The data sets that a folder or a configuration means.
 fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
     if place.is_dir() {
-        let known = found(place)?;
+        let (known, unread) = found(place)?;
+        let known = known.into_iter().enumerate();
         // Where a set serves for a task, pretraining is the same films again.
-        let only = |f: &data::RecognisedSet| f.source.task == Some(Purpose::Pretrain);
-        let (pretrain, tasks): (Vec<_>, Vec<_>) = known.into_iter().partition(only);
-        let roots: Vec<PathBuf> = tasks.iter().map(|found| found.source.root.clone()).collect();
-        let alone = pretrain.into_iter().filter(|found| !roots.contains(&found.source.root));
-        let subject = |found: data::RecognisedSet| {
+        let only = |(_, f): &(usize, data::RecognisedSet)| f.source.task == Some(Purpose::Pretrain);
+        let (pretrain, tasks): (Vec<_>, Vec<_>) = known.partition(only);
+        let roots: Vec<PathBuf> =
+            tasks.iter().map(|(_, found)| found.source.root.clone()).collect();
+        let alone = pretrain.into_iter().filter(|(_, found)| !roots.contains(&found.source.root));
+        let subject = |(at, found): (usize, data::RecognisedSet)| {
             let mut source = found.source;
             source.locate(&Roots::default())?;
             // Whoever made these folders meant them: patients that they share are an error, which a
@@ -91,7 +94,8 @@ fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
             {
                 source = meant;
             }
-            Ok(Subject { source, pretraining: false })
+            let unread = unread.iter().filter(|labels| labels.set == at).cloned().collect();
+            Ok(Subject { source, pretraining: false, unread })
         };
         return tasks.into_iter().chain(alone).map(subject).collect();
     }
@@ -105,7 +109,7 @@ fn subjects(place: &Path, folders: &[PathBuf]) -> Result<Vec<Subject>> {
     roots.folders.extend(Roots::from_env().folders);
     let subject = |mut source: Source| {
         source.locate(&roots)?;
-        Ok(Subject { source, pretraining })
+        Ok(Subject { source, pretraining, unread: Vec::new() })
     };
     config.source.into_iter().map(subject).collect()
 }
@@ -125,7 +129,7 @@ pub fn run(args: &Check) -> Result<()> {
         args.places.iter().for_each(|place| discretion.folder(place));
         discretion.patients(audit.patients.iter().cloned());
         let page = page::page(&audit, &args.places, &verdict(&audit), &discretion).to_html();
-        file::replace(file, |f| f.write_all(page.as_bytes()))?;
+        file::put(file, |f| f.write_all(page.as_bytes()))?;
     }
     if args.json {
         println!("{}", serde_json::to_string(&audit).expect("an audit is plain data"));
@@ -192,7 +196,8 @@ fn listed(audit: &Audit) -> String {
         for finding in findings.iter().take(SHOWN) {
             let [level, place] = [page::word(level), page::place(audit, finding)];
             let place = if place == set { String::new() } else { format!(" {place}") };
-            text += &format!("{level}: {what}, {set}{place}\n    {}\n", finding.problem);
+            let [place, problem] = [&place, &finding.problem].map(|text| print::line(text));
+            text += &format!("{level}: {what}, {set}{place}\n    {problem}\n");
         }
         if findings.len() > SHOWN {
             let more = findings.len() - SHOWN;

@@ -4,9 +4,12 @@ use super::{
     Args, Ceiling, columns, figures,
     step::{Alone, launches},
 };
-use crate::{Error, Result, commands::device::problems, report::table::Cell};
+use crate::{Error, Result, report::table::Cell};
 use mtpret_engine::gpu::{Timing, Variant, time};
-use mtpret_pipeline::train::{Device, estimate::synthetic::SyntheticStep};
+use mtpret_pipeline::train::{
+    Device,
+    estimate::{self, synthetic::SyntheticStep},
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -40,17 +43,17 @@ pub(super) fn kernels(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(S
     };
     match &args.model {
         None => {
-            for p in problems::kernels(gpu)?.iter().filter(|p| p.op.contains(only)) {
-                for variant in variants(&p.variants(gpu)?) {
-                    let t = time(gpu, variant, runs, &p.record)?;
-                    add([p.op, p.pass, &p.shape], variant, &t);
+            for k in estimate::kernels::resnet18(gpu)?.iter().filter(|k| k.op.contains(only)) {
+                for variant in variants(&k.variants(gpu)?) {
+                    let t = time(gpu, variant, runs, &k.record)?;
+                    add([k.op, k.pass, &k.shape], variant, &t);
                 }
             }
         }
         Some(model) => {
             let work = SyntheticStep::new(gpu, model, usize::from(args.batch), args.size)?;
-            let posed = work.stepper.problems().values();
-            for p in posed.filter(|p| p.name.contains(only)) {
+            let problems = work.stepper.problems().values();
+            for p in problems.filter(|p| p.name.contains(only)) {
                 let record = (p.prepare)(gpu)?;
                 let (op, shape) = p.name.split_once(": ").unwrap_or((&p.name, ""));
                 let (op, pass) = op.split_once(' ').unwrap_or((op, "forward + backward"));

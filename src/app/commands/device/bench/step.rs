@@ -54,7 +54,7 @@ pub(super) fn step(gpu: &Device, args: &Args, ceiling: &Ceiling) -> Result<(Stri
     };
     if let Some(path) = &args.trace {
         let trace = trace(&launches).to_string();
-        file::replace(path, |file| file.write_all(trace.as_bytes()))?;
+        file::put(path, |file| file.write_all(trace.as_bytes()))?;
         text += &format!("\nTrace in {}\n", path.display());
     }
     if args.layers {

@@ -4,8 +4,7 @@ mod judge;
 mod page;
 
 use self::judge::judge;
-use super::problems::random;
-use crate::{Error, Result, commands::options::DeviceArgs, report::discretion::Discretion};
+use crate::{Error, Result, commands::options::AdapterArgs, report::discretion::Discretion};
 use mtpret_engine::{
     file,
     gpu::{
@@ -14,6 +13,7 @@ use mtpret_engine::{
     },
     ops::{Op, SUITES, conv2d::Conv2d, linear::Linear},
 };
+use mtpret_pipeline::train::estimate::kernels::random;
 use serde::Serialize;
 use std::{io::Write, path::PathBuf};
 
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: AdapterArgs,
 }
 
 /// Seeds of a case's inputs with the driver's checks off and on.
@@ -166,7 +166,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let Some(file) = &args.html {
         let page = page::page(&found).discreet(&Discretion::new(false)).to_html();
-        file::replace(file, |f| f.write_all(page.as_bytes()))?;
+        file::put(file, |f| f.write_all(page.as_bytes()))?;
     }
     verdict(&found)
 }

@@ -7,11 +7,15 @@ use crate::{
     Error, Result,
     commands::{
         options::DeviceArgs,
+        runs::found::RunFolder,
         trained::{Trained, column_name},
     },
-    report::picture::{
-        Sheet, SheetRow,
-        seen::{cell, grey, truth},
+    report::{
+        discretion::Discretion,
+        picture::{
+            Sheet, SheetRow,
+            seen::{cell, grey, truth},
+        },
     },
 };
 use mtpret_pipeline::{
@@ -63,6 +67,10 @@ pub struct Args {
     /// first run's folder, or beside the first bundle].
     #[arg(short, long)]
     pub(in crate::commands) output: Option<PathBuf>,
+    /// Put paths of films as they are on this machine into `maps.csv`: without it they are relative to the data set or to the folder
+    /// that was named.
+    #[arg(long)]
+    pub(in crate::commands) with_ids: bool,
     #[command(flatten)]
     pub(in crate::commands) device: DeviceArgs,
 }
@@ -93,6 +101,9 @@ pub(in crate::commands) fn draw(args: &Args) -> Result<PathBuf> {
         false => None,
     };
     alone.iter().filter_map(|(_, left)| left.as_ref()).for_each(|left| eprintln!("{left}"));
+    let mut discretion = Discretion::new(args.with_ids);
+    runs.iter().for_each(|run| RunFolder::read(run).known_to(&mut discretion));
+    films.iter().filter(|path| path.is_dir()).for_each(|folder| discretion.folder(folder));
     let mut trained = Vec::new();
     for run in &runs {
         trained.push((column_name(run, &runs), Trained::open(run, &args.device)?));
@@ -131,7 +142,7 @@ pub(in crate::commands) fn draw(args: &Args) -> Result<PathBuf> {
         false => first.join("explain"),
     };
     let folder = args.output.clone().unwrap_or(beside);
-    pictures::write(&folder, &columns, &samples)?;
+    pictures::write(&folder, &columns, &samples, &discretion)?;
     let file = folder.join("sheet.png");
     sheet(&columns, &samples, args)?.save(&file)?;
     Ok(file)

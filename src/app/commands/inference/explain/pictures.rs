@@ -2,9 +2,12 @@
 
 use crate::{
     Error, Result,
-    report::picture::{
-        png,
-        seen::{cell, grey},
+    report::{
+        discretion::Discretion,
+        picture::{
+            png,
+            seen::{cell, grey},
+        },
     },
 };
 use image::{ImageBuffer, Luma};
@@ -26,6 +29,7 @@ pub(in crate::commands) fn write(
     folder: &Path,
     columns: &[Explanation],
     samples: &[Sample],
+    discretion: &Discretion,
 ) -> Result<()> {
     let save = |path: &Path, bytes: &[u8]| {
         std::fs::create_dir_all(path.parent().unwrap_or(folder))
@@ -51,7 +55,7 @@ pub(in crate::commands) fn write(
             let Some(map) = map else { continue };
             let greatest = map.iter().fold(0.0_f32, |most, v| most.max(*v));
             save(&folder.join("maps").join(&name), &grey16(map, greatest))?;
-            let film = sample.path.display().to_string();
+            let film = discretion.film(&sample.path);
             let class = match compared {
                 Compared::Labels { names, chosen, .. } => names[*chosen].clone(),
                 _ => column.class.clone().unwrap_or_default(),

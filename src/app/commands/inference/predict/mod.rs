@@ -9,7 +9,7 @@ use crate::{
         options::DeviceArgs,
         trained::{finetuned, network},
     },
-    report::coco::Mask,
+    report::{coco::Mask, discretion::Discretion},
 };
 use image::DynamicImage;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,6 +19,7 @@ use mtpret_pipeline::{
     train::{
         Device,
         file_name::FileNames,
+        run::hold_run,
         tasks::{
             self, Compared, FoundBox, Predicted, Task,
             attention::{GradCam, enlarged},
@@ -72,10 +73,16 @@ pub struct Args {
     /// turns it to be looked at, which is how films are annotated; most files are not turned.
     #[arg(long)]
     stored: bool,
+    /// Put paths as they are on this machine into the table: without it those of films are relative to the folders that were named,
+    /// and other absolute ones are last names, so that the table can be handed on.
+    #[arg(long)]
+    with_ids: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
+/// How the names of a run's tables of films begin.
+const OWN_TABLES: [&str; 3] = ["predictions", "films", "targets"];
 /// Boxes of a lower probability are not drawn.
 const DRAWN: f64 = 0.5;
 
@@ -97,7 +104,9 @@ pub fn run(args: &Args) -> Result<()> {
         fs::create_dir_all(folder)
             .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
     }
+    args.keeps_tables()?;
     let mut rows = args.rows();
+    args.tells_apart(&rows)?;
     if rows.iter().any(|row| row.outcome.is_none()) {
         let (gpu, model) = network(&args.run, &config, &*task, &args.device)?;
         Predictor { args, task: &*task, gpu: &gpu, model: &model }.fill(&mut rows)?;
@@ -107,14 +116,54 @@ pub fn run(args: &Args) -> Result<()> {
         true => row::json(&rows, &*task, args),
         false => row::csv(&rows, task.labels(), args),
     };
+    let _held = args.output.as_deref().and_then(Path::parent).map(hold_run).transpose()?;
     match &args.output {
         None => crate::print::data(&text),
-        Some(path) => file::replace(path, |file| file.write_all(text.as_bytes()))?,
+        Some(path) => file::put(path, |file| file.write_all(text.as_bytes()))?,
     }
     args.conclude(&rows)
 }
 
 impl Args {
+    /// What the table says of places.
+    fn discretion(&self) -> Discretion {
+        let mut discretion = Discretion::new(self.with_ids);
+        let folder = |path: &PathBuf| match path.is_dir() {
+            true => path.clone(),
+            false => path.parent().unwrap_or(path).to_owned(),
+        };
+        let named = self.films.iter().map(folder);
+        named.filter(|folder| !folder.as_os_str().is_empty()).for_each(|f| discretion.folder(&f));
+        discretion
+    }
+    /// Refuses to write over a table of the run, which says what it found on its own films.
+    fn keeps_tables(&self) -> Result<()> {
+        let Some(output) = &self.output else { return Ok(()) };
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        let own = OWN_TABLES.iter().any(|own| name.starts_with(own)) && name.ends_with(".csv");
+        let folder = output.parent().and_then(|folder| folder.join(".").canonicalize().ok());
+        let of_run = folder.is_some_and(|f| self.run.canonicalize().is_ok_and(|run| run == f));
+        if own && of_run && output.exists() {
+            let (expected, found) = ("a file that is not the run's own", "one of its tables");
+            let mend = "name a file in another folder";
+            return Err(Error::config(output, expected, found, mend));
+        }
+        Ok(())
+    }
+    /// Refuses films that the table would call alike.
+    fn tells_apart(&self, rows: &[Row]) -> Result<()> {
+        let discretion = self.discretion();
+        let mut met = HashMap::new();
+        for row in rows {
+            let name = discretion.film(&row.path);
+            if let Some(first) = met.insert(name.clone(), &row.path) {
+                let found = format!("{name} for {} too", first.display());
+                let mend = "name a folder that both lie in, or pass --with-ids";
+                return Err(Error::data(&row.path, "a name of its own in the table", found, mend));
+            }
+        }
+        Ok(())
+    }
     /// A row for each film, in the order in which they are named and found.
     fn rows(&self) -> Vec<Row> {
         // What an earlier call drew is no film, even if it lies among the films.
@@ -257,7 +306,7 @@ impl Predictor<'_> {
             Compared::Labels { probabilities, .. } => Found::Labels(probabilities.clone()),
             Compared::Mask { found, score, .. } => {
                 let (mask, size) = match args.stored {
-                    true => (&orientation.stored_mask(found, size), orientation.turned(size)),
+                    true => (&orientation.stored_mask(found, size), orientation.upright_size(size)),
                     false => (found, size),
                 };
                 if let Some(folder) = &args.masks {
@@ -286,7 +335,7 @@ impl Predictor<'_> {
             let film = &predicted.sample.path;
             overlay::draw(&png(folder, file), film, &above(compared, least), &None)?;
         }
-        let size = if args.stored { orientation.turned(size) } else { size };
+        let size = if args.stored { orientation.upright_size(size) } else { size };
         Ok(Seen { size, orientation, found })
     }
     /// Draws where a classifier looks, for the label of interest of each film.

@@ -3,6 +3,7 @@
 use super::{Args, png};
 use crate::report::{
     coco::{self, Image, Mark, Mask, Shape},
+    discretion::Discretion,
     table::{Cell, Column, Table},
 };
 use mtpret_pipeline::{
@@ -53,11 +54,11 @@ impl Row {
         self.outcome.as_ref()?.as_ref().ok()
     }
     /// The files that were written for the film: what they are and where they lie.
-    fn files(&self, args: &Args) -> Vec<(&'static str, String)> {
+    fn files(&self, args: &Args, discretion: &Discretion) -> Vec<(&'static str, String)> {
         let folders = [("mask", &args.masks), ("overlay", &args.overlays)];
         let asked = folders.into_iter().filter_map(|(what, folder)| Some((what, folder.as_ref()?)));
         let path = |folder| match self.seen() {
-            Some(_) => png(folder, &self.file).display().to_string(),
+            Some(_) => discretion.film(&png(folder, &self.file)),
             None => String::new(),
         };
         asked.map(|(what, folder)| (what, path(folder))).collect()
@@ -84,15 +85,16 @@ pub(in crate::commands) fn csv(rows: &[Row], labels: &Labels, args: &Args) -> St
     let files: Vec<&str> =
         files.into_iter().filter(|(_, folder)| folder.is_some()).map(|(what, _)| what).collect();
     let columns = [texts(&["image"]), own, texts(&files), texts(&["error", "note"])];
-    let width = columns[1].len();
+    let (width, discretion) = (columns[1].len(), args.discretion());
     let mut table = Table::new(columns.into_iter().flatten().collect());
     for row in rows {
         let lines = row.seen().map_or_else(|| vec![Vec::new()], lines);
         for mut line in lines {
             line.resize(width, Cell::text(""));
-            let files = row.files(args).into_iter().map(|(_, path)| Cell::text(path));
-            let first = std::iter::once(Cell::text(row.path.display().to_string()));
-            let last = [row.fault().unwrap_or_default(), NOTE].map(Cell::text);
+            let files = row.files(args, &discretion).into_iter().map(|(_, path)| Cell::text(path));
+            let first = std::iter::once(Cell::text(discretion.film(&row.path)));
+            let fault = discretion.text(row.fault().unwrap_or_default());
+            let last = [fault.as_str(), NOTE].map(Cell::text);
             table.push(first.chain(line).chain(files).chain(last).collect());
         }
     }
@@ -133,21 +135,23 @@ pub(in crate::commands) fn json(rows: &[Row], task: &dyn Task, args: &Args) -> S
         "task": task.name(),
         "frame": if args.stored { "pixels as stored" } else { "pixels as EXIF turns them" },
     });
-    let images: Vec<Image> = rows.iter().map(|row| image(row, names, args)).collect();
+    let discretion = args.discretion();
+    let images: Vec<Image> = rows.iter().map(|row| image(row, names, args, &discretion)).collect();
+
     format!("{}\n", coco::document(info, &images, names))
 }
 
-fn image(row: &Row, names: &[String], args: &Args) -> Image {
+fn image(row: &Row, names: &[String], args: &Args, discretion: &Discretion) -> Image {
     let mut fields = Map::new();
     let mut marks = Vec::new();
     if let Some(fault) = row.fault() {
-        fields.insert("error".into(), fault.into());
+        fields.insert("error".into(), discretion.text(fault).into());
     }
     if let Some(seen) = row.seen() {
         if seen.orientation.tag() != 1 {
             fields.insert("exif_orientation".into(), seen.orientation.tag().into());
         }
-        let files = row.files(args).into_iter();
+        let files = row.files(args, discretion).into_iter();
         fields.extend(files.map(|(what, path)| (what.to_owned(), path.into())));
         match &seen.found {
             Found::Labels(probabilities) => {
@@ -170,5 +174,5 @@ fn image(row: &Row, names: &[String], args: &Args) -> Image {
             }
         }
     }
-    Image { name: row.path.display().to_string(), size: row.seen().map(|s| s.size), fields, marks }
+    Image { name: discretion.film(&row.path), size: row.seen().map(|s| s.size), fields, marks }
 }

@@ -5,10 +5,9 @@ use crate::{
     commands::networks::UNCHECKED,
     report::table::{Cell, Column, Table, one_line},
 };
-use mtpret_engine::nearest;
 use mtpret_pipeline::{
     models::catalogue::{self, Architecture},
-    weights::{self, Difference, File, TensorInfo, stem},
+    weights::{self, File, NetworkFit, TensorInfo},
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -43,9 +42,9 @@ fn listed(file: &File) -> (String, Value) {
     ]);
     let (mut rows, mut numbers, mut bytes) = (Vec::new(), 0, 0);
     for (name, entry) in &file.tensors {
-        let (count, kind) = (count(entry), kind(entry));
+        let (count, kind) = (entry.count(), kind(entry));
         numbers += count;
-        bytes += count * entry.dtype.bitsize() / 8;
+        bytes += entry.bytes();
         let shape = format!("{:?}", entry.shape);
         let cells = [plain(name), kind.clone(), shape].map(Cell::text);
         table.push(cells.into_iter().chain([Cell::number(Some(count as f64), 0)]).collect());
@@ -94,11 +93,9 @@ fn fits(file: &File) -> (String, Value) {
     ]);
     let mut rows = Vec::new();
     for known in catalogue::ALL {
-        let whole = file.difference(&file.wanted(known));
-        let backbone = file.difference(&known.backbone());
-        let backbone = backbone.missing.is_empty() && backbone.misshapen.is_empty();
-        let outputs = file.outputs(known);
-        let word = match (whole == Difference::default(), backbone) {
+        let fit = file.fit(known);
+        let NetworkFit { whole, backbone, outputs } = &fit;
+        let word = match (fit.is_whole(), backbone) {
             (true, _) => format!("whole, {} outputs", outputs.unwrap_or_default()),
             (false, true) => "its backbone".into(),
             (false, false) => "no".into(),
@@ -107,14 +104,12 @@ fn fits(file: &File) -> (String, Value) {
         let numbers = counts.map(|count| Cell::number(Some(count as f64), 0));
         table.push([Cell::text(known.name), Cell::text(word)].into_iter().chain(numbers).collect());
         rows.push(json!({
-            "model": known.name, "whole": whole == Difference::default(), "backbone": backbone, "outputs": outputs,
+            "model": known.name, "whole": fit.is_whole(), "backbone": backbone, "outputs": outputs,
             "missing": counts[0], "unexpected": counts[1], "misshapen": counts[2],
         }));
     }
     let mut text = format!("\n{}", table.to_text());
-    let one =
-        |(name, entry): (&String, &TensorInfo)| stem::is(name, &entry.shape) && entry.shape[1] == 1;
-    if file.tensors.iter().any(one) {
+    if file.is_grey() {
         text += "the first convolution reads one channel; where three are read each gets a third of it,\n\
                  which is the same function of a grey film\n";
     }
@@ -125,21 +120,15 @@ fn fits(file: &File) -> (String, Value) {
 fn differ(file: &File, known: Architecture) -> (String, Value) {
     let wanted = file.wanted(known);
     let found = file.difference(&wanted);
-    let near = |name: &str, names: Vec<&str>| {
-        // Far names would only mislead.
-        let near = nearest(name, names.into_iter());
-        let near = near.filter(|near| strsim::jaro_winkler(name, near) > 0.8);
+    let near = |near: Option<&str>| {
         near.map(|near| format!(" (near {})", plain(near))).unwrap_or_default()
     };
-    // A name counts as near only where it is not in its own place already.
-    let strange = || found.unexpected.iter().map(|(name, _)| name.as_str()).collect();
-    let absent = || found.missing.iter().map(|(name, _)| name.as_str()).collect();
-    let missing = found
-        .missing
-        .iter()
-        .map(|(name, shape)| format!("  missing      {name} {shape:?}{}\n", near(name, strange())));
+    let missing = found.missing.iter().map(|(name, shape)| {
+        format!("  missing      {name} {shape:?}{}\n", near(found.near_missing(name)))
+    });
     let unexpected = found.unexpected.iter().map(|(name, shape)| {
-        format!("  unexpected   {} {shape:?}{}\n", plain(name), near(name, absent()))
+        let near = near(found.near_unexpected(name));
+        format!("  unexpected   {} {shape:?}{near}\n", plain(name))
     });
     let misshapen = found.misshapen.iter().map(|(name, wanted, found)| {
         format!("  other shape  {name} {found:?}, expected {wanted:?}\n")
@@ -163,10 +152,6 @@ fn differ(file: &File, known: Architecture) -> (String, Value) {
         "unexpected": named(&found.unexpected), "misshapen": misshapen,
     });
     (format!("\nagainst {}: {difference}", known.name), json)
-}
-
-fn count(entry: &TensorInfo) -> usize {
-    entry.shape.iter().product()
 }
 
 /// `f32`, `bf16`, `i64`.

@@ -15,7 +15,7 @@ pub(in crate::commands) use figures::section;
 pub(in crate::commands) use record::Finished;
 pub(in crate::commands) use training::part_names;
 
-use super::found::RunFolder;
+use super::found::{RunFolder, Stage, metrics};
 use crate::{
     Error, Place, Result,
     commands::{
@@ -30,8 +30,11 @@ use crate::{
     },
 };
 use mtpret_engine::file;
-use mtpret_pipeline::train::{run::films::FilmTable, tasks::Scores};
-use record::{RunRecord, Stage, expanded};
+use mtpret_pipeline::train::{
+    run::{films::FilmTable, hold_run},
+    tasks::Scores,
+};
+use record::{ReportedRun, expanded};
 use serde::de::DeserializeOwned;
 use std::{
     fs,
@@ -75,6 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = args.output.as_ref().unwrap_or(first);
     fs::create_dir_all(folder)
         .map_err(|e| Error::io(folder, e, "name a folder that can be written"))?;
+    let _held = hold_run(folder)?;
     let report = match first.join("cells").is_dir() {
         true if args.runs.len() > 1 => {
             let found = format!("{} folders", args.runs.len());
@@ -118,8 +122,7 @@ fn json<T: DeserializeOwned>(file: &Path, mend: &str) -> Result<T> {
 
 /// `[step, value]` of a key in the rows of a run's `metrics.jsonl`.
 pub(in crate::commands) fn readings(folder: &Path, stage: &str, key: &str) -> Vec<[f64; 2]> {
-    let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
-    let rows = text.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+    let rows = metrics(folder).into_iter();
     let of_stage = rows.filter(|r| r["stage"].as_str().is_some_and(|s| s.contains(stage)));
     of_stage.filter_map(|r| Some([r["step"].as_f64()?, r[key].as_f64()?])).collect()
 }
@@ -131,7 +134,7 @@ struct TaskRuns {
 }
 
 /// Fine-tuned runs by task and labels, in the order in which they were named.
-fn groups(records: &[RunRecord]) -> Result<Vec<TaskRuns>> {
+fn groups(records: &[ReportedRun]) -> Result<Vec<TaskRuns>> {
     let mut groups: Vec<TaskRuns> = Vec::new();
     for record in records.iter().filter(|record| record.stage == Stage::Finetune) {
         let run = Finished::open(&record.name, &record.folder)?;
@@ -150,7 +153,7 @@ fn groups(records: &[RunRecord]) -> Result<Vec<TaskRuns>> {
 /// Runs of any stages, beside one another where they are of one task.
 fn runs(args: &Args, folder: &Path) -> Result<Report> {
     let folders: Vec<PathBuf> = args.runs.iter().flat_map(|run| expanded(run)).collect();
-    let open = |run: &PathBuf| RunRecord::open(&column_name(run, &folders), run);
+    let open = |run: &PathBuf| ReportedRun::open(&column_name(run, &folders), run);
     let records = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
     let groups = groups(&records)?;
     let mut blocks = vec![Block::Tiles(tiles(&records, &groups))];
@@ -186,7 +189,7 @@ fn runs(args: &Args, folder: &Path) -> Result<Report> {
 }
 
 /// The figures that matter most; of runs without any the last loss.
-fn tiles(records: &[RunRecord], groups: &[TaskRuns]) -> Vec<Tile> {
+fn tiles(records: &[ReportedRun], groups: &[TaskRuns]) -> Vec<Tile> {
     let tiles: Vec<Tile> = match groups {
         [group] => figures::tiles(&group.task, &group.runs),
         _ => groups.iter().flat_map(main_tiles).collect(),
@@ -194,7 +197,7 @@ fn tiles(records: &[RunRecord], groups: &[TaskRuns]) -> Vec<Tile> {
     if !tiles.is_empty() {
         return tiles;
     }
-    let last = |record: &RunRecord| {
+    let last = |record: &ReportedRun| {
         let of = |key: &str| record.metrics.iter().rev().find_map(|r| r[key].as_f64());
         let tile = |name: &str, value: Option<f64>| {
             value.map(|value| Tile {
@@ -222,7 +225,7 @@ fn main_tiles(group: &TaskRuns) -> Vec<Tile> {
 }
 
 /// The main figure of each run by task and by what it began from: what the paper's Table II is, for these runs.
-fn overview(records: &[RunRecord], groups: &[TaskRuns]) -> Vec<Block> {
+fn overview(records: &[ReportedRun], groups: &[TaskRuns]) -> Vec<Block> {
     let runs: Vec<&Finished> = groups.iter().flat_map(|group| &group.runs).collect();
     if runs.len() < 2 || groups.len() < 2 {
         return Vec::new();

@@ -1,6 +1,6 @@
 //! What was run: where, with which settings, on which films.
 
-use super::record::RunRecord;
+use super::record::ReportedRun;
 use crate::report::{
     html::Block,
     table::{Cell, Column, Table},
@@ -50,14 +50,14 @@ fn process(process: &Process) -> Vec<(String, String)> {
 }
 
 /// The adapters that runs were trained on, if that is known.
-pub fn adapters(runs: &[RunRecord]) -> Option<String> {
+pub fn adapters(runs: &[ReportedRun]) -> Option<String> {
     let processes = runs.iter().flat_map(|run| &run.environment).flat_map(|e| &e.processes);
     let names: BTreeSet<&str> = processes.map(|process| process.adapter.as_str()).collect();
     (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// The films of all runs by data set and part.
-fn films(runs: &[RunRecord]) -> Option<Block> {
+fn films(runs: &[ReportedRun]) -> Option<Block> {
     let heads = [Column::text("data set"), Column::text("part"), Column::numbers("films", None)];
     let rest = [Column::text("BLAKE3 of the films"), Column::text("runs")];
     let mut table = Table::new(heads.into_iter().chain(rest).collect());
@@ -84,7 +84,7 @@ fn films(runs: &[RunRecord]) -> Option<Block> {
 }
 
 /// What each run was: adapter, settings, films, configuration.
-pub fn origin(runs: &[RunRecord]) -> Vec<Block> {
+pub fn origin(runs: &[ReportedRun]) -> Vec<Block> {
     let mut blocks = vec![Block::Heading("What was run".into())];
     for run in runs {
         if runs.len() > 1 {

@@ -1,7 +1,10 @@
-//! A run folder as `mtpret report` reads it, stage and figures typed.
+//! Runs that `mtpret report` makes pages of: what they have must be whole, where a `RunFolder` tells of any folder.
 
-use super::json;
-use crate::{Error, Result, commands::not_a_configuration};
+use super::{
+    super::found::{Stage, metrics},
+    json,
+};
+use crate::{Error, Result, commands::faults::not_a_configuration};
 use mtpret_pipeline::{
     metrics::Roc,
     train::{
@@ -14,27 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Which stage a run is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    Pretrain,
-    Multitask,
-    Finetune,
-}
-
-impl Stage {
-    /// As a person calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pretrain => "pretraining",
-            Self::Multitask => "multitask learning",
-            Self::Finetune => "fine-tuning",
-        }
-    }
-}
-
-/// A run of any stage.
-pub struct RunRecord {
+/// A run of any stage, with a whole configuration.
+pub struct ReportedRun {
     /// As tables and legends call it.
     pub name: String,
     pub folder: PathBuf,
@@ -52,7 +36,7 @@ pub struct RunRecord {
 const MEND: &str =
     "name the folder of a run of pretrain, multitask or finetune, or of a demo or an experiment";
 
-impl RunRecord {
+impl ReportedRun {
     /// # Errors
     /// The folder holds no run.
     pub fn open(name: &str, folder: &Path) -> Result<Self> {
@@ -60,19 +44,16 @@ impl RunRecord {
         let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, e, MEND))?;
         let config: toml::Table =
             text.parse().map_err(|e| not_a_configuration(&file, &text, &e, MEND))?;
-        let stage = match (config.contains_key("rounds"), config.contains_key("task")) {
-            (true, _) => Stage::Multitask,
-            (_, true) => Stage::Finetune,
-            _ => Stage::Pretrain,
-        };
-        let lines = fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
         Ok(Self {
             name: name.into(),
             folder: folder.into(),
-            stage,
+            // What no stage is told by is shown as pretraining.
+            stage: Stage::of(&config)
+                .filter(|stage| stage.is_training())
+                .unwrap_or(Stage::Pretrain),
             config,
             text,
-            metrics: lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            metrics: metrics(folder),
             environment: Environment::read(folder)?,
         })
     }

@@ -3,7 +3,6 @@
 use super::{figures::figure, record::Finished};
 use crate::{
     Result,
-    commands::inference::score::coco,
     report::{
         chart::{Curve, Estimate, Histogram, Panel, Reference, UnitChart},
         html::Block,
@@ -11,7 +10,7 @@ use crate::{
     },
 };
 use mtpret_pipeline::{
-    metrics::percentile,
+    metrics::{files::coco, percentile},
     train::{
         run::films::{DICE, FALSE, FOUND, FilmMetric, IOU, MISSED},
         tasks::Scores,

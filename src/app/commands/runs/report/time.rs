@@ -1,6 +1,6 @@
 //! Time by activity of a run, and time by kernel of a training step.
 
-use super::record::RunRecord;
+use super::record::ReportedRun;
 use crate::report::{
     chart::{Bar, BarChart, Panel},
     html::Block,
@@ -33,14 +33,14 @@ fn seconds(environment: &Environment) -> Vec<(String, f64)> {
 }
 
 /// Time of all runs, and of the kernels of their steps.
-pub fn spent(runs: &[RunRecord]) -> Vec<Block> {
+pub fn spent(runs: &[ReportedRun]) -> Vec<Block> {
     let known = runs.iter().filter_map(|run| Some((run, run.environment.as_ref()?)));
     let known: Vec<_> = known.collect();
     if known.is_empty() {
         return Vec::new();
     }
     let mut blocks = vec![Block::Heading("Time".into())];
-    let stage = |(run, environment): &(&RunRecord, &Environment)| {
+    let stage = |(run, environment): &(&ReportedRun, &Environment)| {
         let all = seconds(environment);
         let total: f64 = all.iter().map(|(_, seconds)| seconds).sum();
         let bar = |(name, seconds): (String, f64)| Bar {

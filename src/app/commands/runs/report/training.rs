@@ -1,6 +1,6 @@
 //! Curves of training: losses, the rate, figures of validation.
 
-use super::record::{RunRecord, Stage};
+use super::{super::found::Stage, record::ReportedRun};
 use crate::report::{
     chart::{Axis, HeatMap, LineChart, Panel, Series},
     html::Block,
@@ -34,7 +34,7 @@ fn task(reading: &Value) -> Option<String> {
 }
 
 /// `[step, value]` by task, of the numbers that a JSON pointer such as `/loss` leads to.
-fn by_task(run: &RunRecord, pointer: &str) -> BTreeMap<String, Vec<[f64; 2]>> {
+fn by_task(run: &ReportedRun, pointer: &str) -> BTreeMap<String, Vec<[f64; 2]>> {
     let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
     for reading in run.metrics.iter().filter(|reading| reading["lr"].is_number()) {
         let value = reading.pointer(pointer).and_then(Value::as_f64);
@@ -47,11 +47,11 @@ fn by_task(run: &RunRecord, pointer: &str) -> BTreeMap<String, Vec<[f64; 2]>> {
 
 /// What is shown of each task of each run, under a name that tells it from all others.
 fn named<T>(
-    runs: &[&RunRecord],
-    shown: impl Fn(&RunRecord) -> BTreeMap<String, T>,
+    runs: &[&ReportedRun],
+    shown: impl Fn(&ReportedRun) -> BTreeMap<String, T>,
 ) -> Vec<(String, T)> {
     let several = runs.len() > 1;
-    let of = |run: &&RunRecord| {
+    let of = |run: &&ReportedRun| {
         let tasks = shown(run);
         let (alone, run) = (tasks.len() == 1, run.name.clone());
         tasks.into_iter().map(move |(task, what)| match (several, alone) {
@@ -64,14 +64,14 @@ fn named<T>(
 }
 
 /// The series of all runs of a stage; of several tasks of a run, one each.
-fn series(runs: &[&RunRecord], pointer: &str) -> Vec<Series> {
+fn series(runs: &[&ReportedRun], pointer: &str) -> Vec<Series> {
     let all = named(runs, |run| by_task(run, pointer));
     all.into_iter().map(|(name, points)| Series { name, points }).collect()
 }
 
 /// The parts of each loss that has several, a picture for each task of each run.
-fn parts(runs: &[&RunRecord]) -> Vec<Panel> {
-    let by_task = |run: &RunRecord| {
+fn parts(runs: &[&ReportedRun]) -> Vec<Panel> {
+    let by_task = |run: &ReportedRun| {
         let mut tasks: BTreeMap<String, Vec<Series>> = BTreeMap::new();
         for name in part_names(&run.metrics) {
             for (task, points) in by_task(run, &format!("/losses/{name}")) {
@@ -93,9 +93,9 @@ pub fn part_names(metrics: &[Value]) -> BTreeSet<&str> {
 }
 
 /// Figures of validation, epoch by epoch.
-fn validation(runs: &[&RunRecord]) -> Vec<Panel> {
+fn validation(runs: &[&ReportedRun]) -> Vec<Panel> {
     let panel = |(key, title): (&str, &str)| {
-        let of = |run: &&RunRecord| {
+        let of = |run: &&ReportedRun| {
             let point =
                 |r: &Value| Some([r["epoch"].as_f64()? + 1.0, r["validation"][key].as_f64()?]);
             let points: Vec<_> = run.metrics.iter().filter_map(point).collect();
@@ -108,7 +108,7 @@ fn validation(runs: &[&RunRecord]) -> Vec<Panel> {
 }
 
 /// What features know while they are pretrained.
-fn monitored(runs: &[&RunRecord]) -> Option<Panel> {
+fn monitored(runs: &[&ReportedRun]) -> Option<Panel> {
     let mut all = Vec::new();
     for run in runs {
         for (key, name) in [("knn_auc", "kNN"), ("probe_auc", "linear probe")] {
@@ -125,7 +125,7 @@ fn monitored(runs: &[&RunRecord]) -> Option<Panel> {
 }
 
 /// Every task's figure after the visits that were followed by a validation, the visited task marked.
-fn forgetting(run: &RunRecord) -> Option<Panel> {
+fn forgetting(run: &ReportedRun) -> Option<Panel> {
     let lines: Vec<&Value> =
         run.metrics.iter().filter(|line| line["visited"].is_string()).collect();
     let rows: Vec<String> = lines.last()?["figures"].as_object()?.keys().cloned().collect();
@@ -142,13 +142,13 @@ fn forgetting(run: &RunRecord) -> Option<Panel> {
 }
 
 /// How much is forgotten as visits go on.
-fn forgotten(runs: &[&RunRecord]) -> Vec<Panel> {
+fn forgotten(runs: &[&ReportedRun]) -> Vec<Panel> {
     let figures = [
         ("average_forgetting", "Average forgetting: below the best before"),
         ("backward_transfer", "Backward transfer: since a task's own visit"),
     ];
     let curve = |(key, title): (&str, &str)| {
-        let of = |run: &&RunRecord| {
+        let of = |run: &&ReportedRun| {
             let point = |line: &Value| Some([line["visit"].as_f64()?, line[key].as_f64()?]);
             let points: Vec<_> = run.metrics.iter().filter_map(point).collect();
             (!points.is_empty()).then(|| Series { name: run.name.clone(), points })
@@ -159,10 +159,10 @@ fn forgotten(runs: &[&RunRecord]) -> Vec<Panel> {
 }
 
 /// Curves of all runs, stage by stage.
-pub fn curves(runs: &[RunRecord]) -> Vec<Block> {
+pub fn curves(runs: &[ReportedRun]) -> Vec<Block> {
     let mut blocks = Vec::new();
     for stage in [Stage::Pretrain, Stage::Multitask, Stage::Finetune] {
-        let of_stage: Vec<&RunRecord> = runs.iter().filter(|run| run.stage == stage).collect();
+        let of_stage: Vec<&ReportedRun> = runs.iter().filter(|run| run.stage == stage).collect();
         let loss = panel("Loss", "step", Axis::linear("loss"), series(&of_stage, "/loss"));
         let rate = panel("Learning rate", "step", Axis::linear("rate"), series(&of_stage, "/lr"));
         let pace = series(&of_stage, "/images_per_second");

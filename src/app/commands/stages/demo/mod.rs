@@ -322,6 +322,7 @@ fn pictures(config: &Demo, run: &Run, device: &DeviceArgs) -> Result<Pictures> {
             random: false,
             cell: 240,
             output: Some(run.folder.join(format!("explain-{}", legal(task)))),
+            with_ids: false,
             device: device.clone(),
         })
     };

@@ -45,7 +45,19 @@ pub(in crate::data) fn nothing(word: &str) -> bool {
 /// Reads the table of a [`crate::data::Format::BoxCsv`] source. A film in whose rows no box stands has nothing on it; a film
 /// without a row is none of the set.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
-    let mut table = MarkTable::read(source, |table| given(source, table).unwrap_or_default())?;
+    let mut tables = MarkTable::all(source, |table| given(source, table).unwrap_or_default())?;
+    let mut classes = Classes::new(source);
+    for table in &mut tables {
+        add(source, table, &mut classes)?;
+    }
+    let labels = Labels { kind: Kind::Boxes, names: classes.names };
+    let mut listing = MarkTable::listing(source, tables, labels);
+    sort(&mut listing.labels.names, &mut listing.rows, source);
+    Ok(listing)
+}
+
+/// Adds the boxes of one table to its films.
+fn add(source: &Source, table: &mut MarkTable, classes: &mut Classes) -> Result<()> {
     let columns = given(source, &table.table)?;
     let class_column = match source.label_columns.as_slice() {
         [] => None,
@@ -62,7 +74,6 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     // `x,y,width,height`: the last two are sides, no corner.
     let sides = table.table.header[columns[2]].to_lowercase().starts_with('w');
     let titles = table.table.header.clone();
-    let mut classes = Classes::new(source);
     table.add(|place, cells, size, marks| {
         let fault = |expected: &str, found: String| {
             Error::data(place, expected, found, "correct the row, or remove it")
@@ -93,9 +104,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
         marks.boxes.push(BoxLabel { corners, class });
         Ok(())
     });
-    let mut listing = table.listing(Labels { kind: Kind::Boxes, names: classes.names });
-    sort(&mut listing.labels.names, &mut listing.rows, source);
-    Ok(listing)
+    Ok(())
 }
 
 /// Whether the source has a class of this word.

@@ -18,7 +18,10 @@ use crate::{
     Error, Result,
     data::{
         Labels, Source,
-        dataset::listing::{Flaw, Listing, Part, Row},
+        dataset::{
+            given::by_folders,
+            listing::{Flaw, Listing, Part, Row},
+        },
         film::size::size,
     },
 };
@@ -43,6 +46,8 @@ struct MarkTable<'a> {
     by_name: HashMap<String, usize>,
     flaws: Vec<Flaw>,
     missing: usize,
+    /// The part of all its films, of a table of one part.
+    whole: Option<Part>,
 }
 
 /// Film that the table names, and the marks on it.
@@ -61,11 +66,21 @@ struct Found {
 pub(in crate::data) const SEVERAL_READERS: &str = "several readers of a film";
 
 impl<'a> MarkTable<'a> {
-    /// Reads the table and seeks its films; the columns in `taken` say no sides.
-    fn read(source: &'a Source, taken: impl FnOnce(&Table) -> Vec<usize>) -> Result<Self> {
+    /// Reads the source's tables and seeks their films; the columns in `taken` say no sides.
+    fn all(source: &'a Source, taken: impl Fn(&Table) -> Vec<usize>) -> Result<Vec<Self>> {
         let on_disk = Films::below(source.films())?;
-        let path = source.root.join(source.table.as_deref().unwrap_or("".as_ref()));
-        let mut table = Table::read(path, false)?;
+        let tables = source.tables().into_iter();
+        tables.map(|(table, part)| Self::read(source, &on_disk, table, part, &taken)).collect()
+    }
+
+    fn read(
+        source: &'a Source,
+        on_disk: &Films,
+        table: &Path,
+        whole: Option<Part>,
+        taken: impl Fn(&Table) -> Vec<usize>,
+    ) -> Result<Self> {
+        let mut table = Table::read(source.root.join(table), false)?;
         table.keep_only(source)?;
         let owners = OwnerColumns::of(source, &table)?;
         let (films, taken) = (table.column(&source.path_column)?, taken(&table));
@@ -84,9 +99,10 @@ impl<'a> MarkTable<'a> {
             by_name: HashMap::new(),
             flaws: Vec::new(),
             missing: 0,
+            whole,
         };
         for at in 0..marks.table.rows.len() {
-            marks.meet(&on_disk, at);
+            marks.meet(on_disk, at);
         }
         Ok(marks)
     }
@@ -98,7 +114,8 @@ impl<'a> MarkTable<'a> {
         if self.by_name.contains_key(name) {
             return;
         }
-        let found = on_disk.find(&place, name).and_then(|film| match film {
+        let near = Some(self.table.path.as_path());
+        let found = on_disk.find_near(&place, name, near).and_then(|film| match film {
             Some(film) => Ok(Some((self.size(&place, cells, &film)?, film))),
             None => Ok(None),
         });
@@ -154,7 +171,7 @@ impl<'a> MarkTable<'a> {
             let found = &mut self.found[self.by_name[&cells[self.films]]];
             let Some((_, size)) = &found.film else { continue };
             let place = self.table.place(*line);
-            let error = match self.owners.read(&place, cells, None) {
+            let error = match self.owners.read(&place, cells, self.whole) {
                 Ok(owner) => match &found.owner {
                     Some(known) if *known != owner => Some(Error::data(
                         &place,
@@ -198,15 +215,20 @@ impl<'a> MarkTable<'a> {
         (shared > 0).then(|| Flaw::warning(SEVERAL_READERS, error))
     }
 
-    fn listing(self, labels: Labels) -> Listing {
-        let rows = self.found.into_iter().filter_map(|found| {
-            let (film, size) = found.film?;
-            let mut row = row(self.source, film, size, found.marks);
-            let (patient, part) = found.owner.unwrap_or_default();
-            row.sample.patient = patient;
-            Some(Row { place: found.place, part, ..row })
-        });
-        let rows = rows.collect();
-        Listing { labels, rows, missing: self.missing, unlabelled: 0, flaws: self.flaws }
+    fn listing(source: &Source, tables: Vec<Self>, labels: Labels) -> Listing {
+        let (mut rows, mut missing, mut flaws) = (Vec::new(), 0, Vec::new());
+        for table in tables {
+            rows.extend(table.found.into_iter().filter_map(|found| {
+                let (film, size) = found.film?;
+                let mut row = row(source, film, size, found.marks);
+                let (patient, part) = found.owner.unwrap_or_default();
+                row.sample.patient = patient;
+                Some(Row { place: found.place, part, ..row })
+            }));
+            missing += table.missing;
+            flaws.extend(table.flaws);
+        }
+        by_folders(source, &mut rows);
+        Listing { labels, rows, missing, unlabelled: 0, flaws }
     }
 }

@@ -61,46 +61,75 @@ fn runs(pairs: &[[usize; 2]], counted: RunLengths, pixels: usize) -> Option<Vec<
 /// without a row is none of the set.
 pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     let source = &Source { shape: AnnotationShape::Mask, ..source.clone() };
-    let mut table = MarkTable::read(source, |_| Vec::new())?;
-    let column = match &source.rle_column {
-        Some(name) => table.table.column(name)?,
-        None => column(&table.table).ok_or_else(|| {
-            Error::data(
-                table.table.place(1),
-                "a column of run-length codes, such as EncodedPixels",
-                table.table.header.join(", "),
-                "name it by rle_column",
-            )
-        })?,
-    };
+    let mut tables = MarkTable::all(source, |_| Vec::new())?;
+    let columns =
+        tables.iter().map(|table| codes(source, &table.table)).collect::<Result<Vec<_>>>()?;
     let counted = match source.rle {
         Some(counted) => counted,
-        None => told(source, &table, column)?,
+        None => told(source, &tables, &columns)?,
     };
-    table.add(|place, cells, size, marks| {
-        let cell = &cells[column];
-        if empty(cell) {
-            return Ok(());
-        }
-        let outlines = outlines(place, cell, counted, size)?;
-        marks.polygons.extend(outlines);
-        Ok(())
-    });
-    Ok(table.listing(source.mask_labels()))
+    for (table, column) in tables.iter_mut().zip(columns) {
+        table.add(|place, cells, size, marks| {
+            let cell = &cells[column];
+            if empty(cell) {
+                return Ok(());
+            }
+            let outlines = outlines(place, cell, counted, size)?;
+            marks.polygons.extend(outlines);
+            Ok(())
+        });
+    }
+    Ok(MarkTable::listing(source, tables, source.mask_labels()))
 }
 
-/// The way in which the codes of a table count, which must fit all of them; an error where both
-/// ways do.
-fn told(source: &Source, table: &MarkTable, column: usize) -> Result<RunLengths> {
+/// The column of codes that the source names, else the one that is usually called so.
+fn codes(source: &Source, table: &Table) -> Result<usize> {
+    let none = || {
+        Error::data(
+            table.place(1),
+            "a column of run-length codes, such as EncodedPixels",
+            table.header.join(", "),
+            "name it by rle_column",
+        )
+    };
+    match &source.rle_column {
+        Some(name) => table.column(name),
+        None => column(table).ok_or_else(none),
+    }
+}
+
+/// How the codes of all tables count, which must fit all of them; an error where both ways do.
+fn told(source: &Source, tables: &[MarkTable], columns: &[usize]) -> Result<RunLengths> {
+    let fits_row = |table: &MarkTable, column: usize, cells: &[String], counted: RunLengths| {
+        let found = &table.found[table.by_name[&cells[table.films]]];
+        let Some((_, [width, height])) = found.film else { return true };
+        empty(&cells[column])
+            || numbers(&cells[column])
+                .is_none_or(|pairs| runs(&pairs, counted, width * height).is_some())
+    };
     let fits = |counted: RunLengths| {
-        table.table.rows.iter().all(|(_, cells)| {
-            let found = &table.found[table.by_name[&cells[table.films]]];
-            let Some((_, [width, height])) = found.film else { return true };
-            empty(&cells[column])
-                || numbers(&cells[column])
-                    .is_none_or(|pairs| runs(&pairs, counted, width * height).is_some())
+        tables.iter().zip(columns).all(|(table, column)| {
+            table.table.rows.iter().all(|(_, cells)| fits_row(table, *column, cells, counted))
         })
     };
+    // A row that fits in no way is at fault itself.
+    for (table, column) in tables.iter().zip(columns) {
+        let ways = [RunLengths::Relative, RunLengths::Absolute];
+        let broken = |(_, cells): &&(u64, Vec<String>)| {
+            ways.iter().all(|counted| !fits_row(table, *column, cells, *counted))
+        };
+        if let Some((line, cells)) = table.table.rows.iter().find(broken) {
+            let start: String = cells[*column].chars().take(40).collect();
+            let expected = "runs of some length, one behind the other, within the image";
+            let mend = "correct the row, or size";
+            return Err(Error::data(
+                table.table.place(*line),
+                expected,
+                format!("{start:?}"),
+                mend,
+            ));
+        }
+    }
     match (fits(RunLengths::Relative), fits(RunLengths::Absolute)) {
         (true, false) => Ok(RunLengths::Relative),
         (false, true) => Ok(RunLengths::Absolute),

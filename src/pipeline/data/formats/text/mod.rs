@@ -11,8 +11,10 @@ use mtpret_engine::error::Place;
 
 use crate::{Error, Result};
 
-/// Number of bytes beyond which no list of annotations is read.
-const MOST_BYTES: u64 = 1 << 30;
+/// Number of bytes beyond which no list of films or classes is read.
+const LONGEST_LIST: u64 = 64 << 20;
+/// Number of bytes beyond which no text about one film is read.
+pub(in crate::data) const LONGEST_OF_A_FILM: u64 = 16 << 20;
 /// Mend of a file in another encoding.
 const SAVE: &str =
     "save it as UTF-8 (in a spreadsheet \"CSV UTF-8\", in an editor \"Save with encoding\")";
@@ -22,7 +24,7 @@ const SAVE: &str =
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Data`] with the line of bytes that are no text.
 pub(in crate::data) fn read(path: &Path, mend: &str) -> Result<String> {
-    decode(path, bytes(path, MOST_BYTES, mend)?, None)
+    read_at_most(path, LONGEST_LIST, mend)
 }
 
 /// Reads as [`read`] a file of at most `most` bytes.
@@ -32,13 +34,26 @@ pub(in crate::data) fn read_at_most(path: &Path, most: u64, mend: &str) -> Resul
 
 fn bytes(path: &Path, most: u64, mend: &str) -> Result<Vec<u8>> {
     let fault = |e| Error::io(path, e, mend);
-    let mut bytes = Vec::new();
+    let about = std::fs::metadata(path).map_err(fault)?;
+    if !about.is_file() {
+        // A pipe would be waited for.
+        let found = "a folder, a pipe or a device";
+        return Err(Error::data(path, "a file", found, "name the file itself"));
+    }
+    if about.len() > most {
+        return Err(too_long(path, most));
+    }
+    let mut bytes = Vec::with_capacity(about.len() as usize + 1);
     File::open(path).map_err(fault)?.take(most + 1).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() as u64 > most {
-        let expected = format!("a text of at most {most} bytes");
-        return Err(Error::data(path, expected, "more", "see that it is the right file"));
+        return Err(too_long(path, most));
     }
     Ok(bytes)
+}
+
+fn too_long(path: &Path, most: u64) -> Error {
+    let expected = format!("a text of at most {most} bytes");
+    Error::data(path, expected, "more", "see that it is the right file")
 }
 
 fn decode(path: &Path, mut bytes: Vec<u8>, said: Option<&'static Encoding>) -> Result<String> {

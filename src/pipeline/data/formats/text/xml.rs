@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use mtpret_engine::error::Place;
 use roxmltree::{Document, ParsingOptions};
 
-use super::{MOST_BYTES, SAVE, bytes, decode};
+use super::{LONGEST_OF_A_FILM, SAVE, bytes, decode};
 use crate::{Error, Result};
 
 /// Number of bytes in which the declaration of a file must end.
@@ -17,7 +17,7 @@ const DECLARATION: usize = 200;
 /// # Errors
 /// As [`super::read`].
 pub(in crate::data) fn read(path: &Path, mend: &str) -> Result<String> {
-    let bytes = bytes(path, MOST_BYTES, mend)?;
+    let bytes = bytes(path, LONGEST_OF_A_FILM, mend)?;
     let declared = declared(path, &bytes)?;
     decode(path, bytes, declared)
 }

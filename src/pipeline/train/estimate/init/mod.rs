@@ -139,8 +139,7 @@ impl InitPlan<'_> {
     }
     fn draft(&self, stage: &str, sets: &[&Set]) -> Result<Template> {
         let mut template = Template::of(&format!("{stage}/resnet18"));
-        let one =
-            |set: &&Set| Ok(format!("# {}\n[[source]]\n{}", set.what, set.source.own_keys()?));
+        let one = |set: &&Set| set.source.section(&set.what);
         template.sources(&sets.iter().map(one).collect::<Result<Vec<_>>>()?.join("\n"));
         Ok(template)
     }

@@ -1,14 +1,14 @@
 //! `mtpret score`: predictions made by any program, measured.
 
-pub(in crate::commands) mod coco;
-mod read;
-
 use super::figures::Figures;
 use crate::{
     Result,
-    commands::{posed, unread},
+    commands::faults::{as_request, unread},
 };
-use mtpret_pipeline::{metrics::Bootstrap, train::tasks::Scores};
+use mtpret_pipeline::{
+    metrics::{Bootstrap, files},
+    train::tasks::Scores,
+};
 use std::path::PathBuf;
 
 /// Measure predictions made by any program against what is true.
@@ -52,7 +52,7 @@ enum ScoredTask {
 /// # Errors
 /// Files that are malformed or do not belong together.
 pub fn run(args: &Args) -> Result<()> {
-    let text = score(args).map_err(|e| unread(posed(e)))?;
+    let text = score(args).map_err(|e| unread(as_request(e)))?;
     print!("{text}");
     Ok(())
 }
@@ -62,10 +62,10 @@ fn score(args: &Args) -> Result<String> {
     let (predictions, targets) = (&args.predictions, &args.targets);
     let scores = match args.task {
         ScoredTask::Classify => {
-            Scores::Classify(Box::new(read::classify(predictions, targets, settings)?))
+            Scores::Classify(Box::new(files::classify(predictions, targets, settings)?))
         }
-        ScoredTask::Segment => Scores::Segment(read::segment(predictions, targets, settings)?),
-        ScoredTask::Detect => Scores::Detect(coco::detect(predictions, targets, settings)?),
+        ScoredTask::Segment => Scores::Segment(files::segment(predictions, targets, settings)?),
+        ScoredTask::Detect => Scores::Detect(files::coco::detect(predictions, targets, settings)?),
     };
     if args.json {
         return Ok(serde_json::to_string_pretty(&scores).expect("scores are plain data") + "\n");

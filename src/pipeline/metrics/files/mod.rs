@@ -1,11 +1,13 @@
-//! Tables of probabilities and folders of masks.
+//! Predictions and truth in files of any program: tables of probabilities, folders of masks, COCO's JSON.
 
-use crate::{Error, Place, Result};
-use mtpret_pipeline::{
+pub mod coco;
+
+use super::{
+    Bootstrap, ClassifyScores, Confusion, MaskPredictions, Predictions, SegmentScores, Targets,
+};
+use crate::{
+    Error, Place, Result,
     data::{Table, decode, films_below, finding, spreadsheet::meant},
-    metrics::{
-        Bootstrap, ClassifyScores, Confusion, MaskPredictions, Predictions, SegmentScores, Targets,
-    },
 };
 use rayon::prelude::*;
 use std::{
@@ -17,6 +19,9 @@ use std::{
 const THRESHOLD: f64 = 0.5;
 
 /// Reads two tables with the header `image,LABEL…` and measures the one by the other.
+///
+/// # Errors
+/// Files that are malformed or do not belong together.
 pub fn classify(predictions: &Path, targets: &Path, settings: Bootstrap) -> Result<ClassifyScores> {
     let predicted = Numbers::read(predictions, "a probability from 0 to 1", |cell| {
         cell.parse().ok().filter(|p| (0.0..=1.0).contains(p))
@@ -101,6 +106,9 @@ fn both<'a>(
 }
 
 /// Reads two folders of masks with the same names and measures the one by the other.
+///
+/// # Errors
+/// Files that are malformed or do not belong together.
 pub fn segment(predictions: &Path, targets: &Path, settings: Bootstrap) -> Result<SegmentScores> {
     let (predicted, truth) = (masks(predictions)?, masks(targets)?);
     both(predictions, targets, truth.keys().chain(predicted.keys()), |image| {

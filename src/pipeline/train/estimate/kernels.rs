@@ -1,4 +1,4 @@
-//! The kernels that `mtpret bench` and the benches measure: products of matrices, and a ResNet-18's ops on its own shapes.
+//! Kernels to be timed: products of matrices, and a ResNet-18's ops on its own shapes.
 
 use crate::Result;
 use mtpret_engine::{
@@ -21,8 +21,8 @@ use mtpret_engine::{
 
 type RecordOp = dyn Fn(&Recording) -> Result<()>;
 
-/// An op on a network's shapes.
-pub struct Problem {
+/// An op on a network's shapes, to be timed by each kernel that it has.
+pub struct BenchKernel {
     /// The op's name.
     pub op: &'static str,
     /// Forward, or which gradient.
@@ -33,7 +33,7 @@ pub struct Problem {
     pub record: Box<RecordOp>,
 }
 
-impl Problem {
+impl BenchKernel {
     /// The kernels that can solve it on this adapter.
     ///
     /// # Errors
@@ -41,8 +41,8 @@ impl Problem {
     pub fn variants(&self, gpu: &Gpu) -> Result<Vec<Variant>> {
         let rec = Recording::new(gpu);
         (self.record)(&rec)?;
-        let posed = rec.take_problems().into_values().next();
-        Ok(posed.map_or_else(|| vec![Variant::Plain], |problem| problem.kernels))
+        let problem = rec.take_problems().into_values().next();
+        Ok(problem.map_or_else(|| vec![Variant::Plain], |problem| problem.kernels))
     }
 }
 
@@ -72,11 +72,11 @@ const WEIGHTS: usize = 11_689_512;
 ///
 /// # Errors
 /// Too little device memory.
-pub fn kernels(gpu: &Gpu) -> Result<Vec<Problem>> {
+pub fn resnet18(gpu: &Gpu) -> Result<Vec<BenchKernel>> {
     let mut all = PRODUCTS.into_iter().map(|n| product(gpu, n)).collect::<Result<Vec<_>>>()?;
     for shape in CONVOLUTIONS {
         // Films need no gradient.
-        let trained = |p: &Problem| shape[1] > 3 || p.pass != "grad_input";
+        let trained = |k: &BenchKernel| shape[1] > 3 || k.pass != "grad_input";
         all.extend(convolution(gpu, shape)?.into_iter().filter(trained));
     }
     for [side, c] in [[32, 64], [16, 64], [8, 128], [4, 256], [2, 512]] {
@@ -100,15 +100,18 @@ pub fn kernels(gpu: &Gpu) -> Result<Vec<Problem>> {
 }
 
 /// Uniform numbers in (−1, 1).
-pub(in crate::commands) fn random(gpu: &Gpu, shape: &[usize]) -> Result<Tensor> {
+///
+/// # Errors
+/// Too little device memory.
+pub fn random(gpu: &Gpu, shape: &[usize]) -> Result<Tensor> {
     Tensor::upload(gpu, &Array::random(shape, shape.iter().sum::<usize>() as u64))
 }
 
 /// A product of two n × n matrices: a 1 × 1 convolution.
-fn product(gpu: &Gpu, n: usize) -> Result<Problem> {
+fn product(gpu: &Gpu, n: usize) -> Result<BenchKernel> {
     let (x, w) = (random(gpu, &[1, 1, n, n])?, random(gpu, &[1, 1, n, n])?);
     let record = move |rec: &Recording| Conv2d::new(1, 0).forward(rec, &x, &w, None).map(|_| ());
-    Ok(Problem {
+    Ok(BenchKernel {
         op: "product",
         pass: "forward",
         shape: format!("{n} × {n} × {n}"),
@@ -116,14 +119,14 @@ fn product(gpu: &Gpu, n: usize) -> Result<Problem> {
     })
 }
 
-fn convolution(gpu: &Gpu, [side, c, k, kernel, stride]: [usize; 5]) -> Result<[Problem; 3]> {
+fn convolution(gpu: &Gpu, [side, c, k, kernel, stride]: [usize; 5]) -> Result<[BenchKernel; 3]> {
     let conv = Conv2d::new(stride, kernel / 2);
     let x = random(gpu, &[BATCH, side, side, c])?;
     let w = random(gpu, &[kernel, kernel, c.next_multiple_of(4), k])?;
     let out = side / stride;
     let dy = random(gpu, &[BATCH, out, out, k])?;
     let shape = format!("{side} × {side} × {c} → {k}, {kernel} × {kernel} / {stride}");
-    let problem = |pass, record| Problem { op: "conv2d", pass, shape: shape.clone(), record };
+    let bench = |pass, record| BenchKernel { op: "conv2d", pass, shape: shape.clone(), record };
     let (x1, w1) = (x.clone(), w.clone());
     let forward = move |rec: &Recording| conv.forward(rec, &x1, &w1, None).map(|_| ());
     let gradient = |needs: [bool; 3]| {
@@ -131,9 +134,9 @@ fn convolution(gpu: &Gpu, [side, c, k, kernel, stride]: [usize; 5]) -> Result<[P
         Box::new(move |rec: &Recording| conv.backward(rec, &x, &w, &dy, needs).map(|_| ()))
     };
     Ok([
-        problem("forward", Box::new(forward)),
-        problem("grad_input", gradient([true, false, false])),
-        problem("grad_weight", gradient([false, true, false])),
+        bench("forward", Box::new(forward)),
+        bench("grad_input", gradient([true, false, false])),
+        bench("grad_weight", gradient([false, true, false])),
     ])
 }
 
@@ -143,10 +146,10 @@ fn passes<const N: usize, O: Op<N> + Clone>(
     name: &'static str,
     op: O,
     shapes: [Vec<usize>; N],
-) -> Result<Vec<Problem>> {
+) -> Result<Vec<BenchKernel>> {
     let x = shapes.iter().map(|s| random(gpu, s)).collect::<Result<Vec<_>>>()?;
     let x: [Tensor; N] = x.try_into().unwrap_or_else(|_| unreachable!("as many as went in"));
-    let problem = |pass, backward: bool| {
+    let bench = |pass, backward: bool| {
         let (x, op) = (x.clone(), op.clone());
         let record = move |rec: &Recording| {
             let (y, saved) = op.forward(rec, x.each_ref())?;
@@ -155,13 +158,13 @@ fn passes<const N: usize, O: Op<N> + Clone>(
             }
             Ok(())
         };
-        Problem { op: name, pass, shape: format!("{:?}", shapes[0]), record: Box::new(record) }
+        BenchKernel { op: name, pass, shape: format!("{:?}", shapes[0]), record: Box::new(record) }
     };
-    Ok(vec![problem("forward", false), problem("forward + backward", true)])
+    Ok(vec![bench("forward", false), bench("forward + backward", true)])
 }
 
 /// What is no function of tensors: updates of weights, and films as the network sees them.
-fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
+fn updates(gpu: &Gpu) -> Result<[BenchKernel; 3]> {
     let flat = || Tensor::alloc(gpu, &[WEIGHTS]);
     let (w, g, v) = (flat()?, flat()?, flat()?);
     let step = Step { lr: 0.01, ..Step::default() }.upload(gpu)?;
@@ -169,7 +172,7 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
     let bytes: Vec<u8> = (0..BATCH * 64 * 64).map(|_| draw.below(256) as u8).collect();
     let films: Vec<Grey> = bytes.chunks(64 * 64).map(Grey::Bytes).collect();
     let films = Warp::upload(gpu, &films)?;
-    let problem = |op, shape: String, record| Problem { op, pass: "forward", shape, record };
+    let bench = |op, shape: String, record| BenchKernel { op, pass: "forward", shape, record };
     let (step1, [w1, g1]) = (step.clone(), [w.clone(), g.clone()]);
     let sgd = Sgd { momentum: 0.9, decay: 1e-4, alpha: 0.0 };
     let sgd = move |rec: &Recording| sgd.step(rec, &w1.data, &g1.data, &v.data, None, &step1);
@@ -179,8 +182,8 @@ fn updates(gpu: &Gpu) -> Result<[Problem; 3]> {
         Warp { mean: 122.786, std: 18.39, flip: 0.5, rotate_deg: 10.0, shift: 0.05, view: 0 };
     let warp = move |rec: &Recording| view.forward(rec, &films, [BATCH, 64, 64], &step).map(|_| ());
     Ok([
-        problem("sgd", format!("{WEIGHTS} floats"), Box::new(sgd)),
-        problem("ema", format!("{WEIGHTS} floats"), Box::new(ema)),
-        problem("warp", format!("{BATCH} × 64 × 64"), Box::new(warp)),
+        bench("sgd", format!("{WEIGHTS} floats"), Box::new(sgd)),
+        bench("ema", format!("{WEIGHTS} floats"), Box::new(ema)),
+        bench("warp", format!("{BATCH} × 64 × 64"), Box::new(warp)),
     ])
 }

@@ -10,6 +10,7 @@ mod masks;
 mod nnunet;
 mod said;
 mod tables;
+mod words;
 
 use std::{
     fs,

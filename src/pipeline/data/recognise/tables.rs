@@ -1,7 +1,7 @@
 //! Recognition of a table of films, whose columns are told by what is in them.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,7 @@ use super::{
     RecognisedSet, Source, Table, below,
     said::one_line,
     source,
-    words::{between, cells, may_be, spelt, truths, words_of},
+    words::{CLASSES, between, spelt, truths, words_of},
 };
 use crate::{
     Result,
@@ -150,6 +150,10 @@ pub(super) fn films(folder: &Path) -> Result<HashSet<String>> {
     Ok(films_below(folder)?.iter().flat_map(names).collect())
 }
 
+fn cells(table: &Table, column: usize) -> impl Iterator<Item = &str> {
+    table.rows.iter().filter_map(move |(_, cells)| Some(cells.get(column)?.as_str()))
+}
+
 /// The last name of a path.
 fn last(cell: &str) -> &str {
     cell.rsplit(['/', '\\']).next().unwrap_or_default()
@@ -187,9 +191,6 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let says_parts = |&c: &usize| cells(table, c).all(is_part) && cells(table, c).any(to_learn);
     source.split_column = owner(&["split", "subset", "part", "fold"], &is_part, "no part")
         .or_else(|| others().find(says_parts).map(|c| table.header[c].clone()));
-    let folds = others()
-        .filter(|&c| ["split", "subset", "fold"].iter().any(|word| title(c).contains(word)))
-        .find(|_| source.split_column.is_none());
     let is_patient = |cell: &str| !cell.is_empty();
     source.patient_column = owner(&["patient", "subject", "case"], &is_patient, "no patient");
     let said = |c: usize| cells(table, c).filter(|cell| !source.is_missing(cell));
@@ -214,7 +215,10 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
     let uncertain = findings.iter().any(uncertain);
     let free = |c: &usize| {
         let used = [&source.split_column, &source.patient_column];
-        used.iter().all(|name| name.as_ref() != Some(&table.header[*c])) && folds != Some(*c)
+        // Folds are numbers and no finding.
+        let fold = |word: &&str| source.split_column.is_none() && title(*c).contains(*word);
+        used.iter().all(|name| name.as_ref() != Some(&table.header[*c]))
+            && !["split", "subset", "fold"].iter().any(fold)
     };
     let labels: Vec<usize> =
         others().filter(|c| free(c) && !findings.contains(c)).filter(|&c| is_label(c)).collect();
@@ -226,6 +230,12 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
         .chain(others().filter(|&c| free(&c) && truths(said(c))))
         .find_map(|c| Some((c, words_of(said(c), cells(table, c))?)));
     let columns: Vec<usize> = findings.into_iter().filter(free).collect();
+    let named =
+        |words: &[&str]| others().find(|&c| words.iter().any(|word| title(c).contains(word)));
+    let folds = named(&["split", "subset", "fold"]).filter(|_| source.split_column.is_none());
+    let folds = folds.map_or(String::new(), |c| {
+        format!("; the column {} says no train, val and test and divides nothing", table.header[c])
+    });
     let what = match (joined, of_classes) {
         (Some((column, separator)), _) => {
             source.label_columns = vec![table.header[column].clone()];
@@ -276,10 +286,7 @@ fn columns(table: &Table, path_column: usize, source: &mut Source) -> String {
             format!("findings {}", source.label_columns.join(", "))
         }
     };
-    let folds = folds.map_or(String::new(), |c| {
-        format!("; the column {} says no train, val and test and divides nothing", table.header[c])
-    });
-    what + &odd + &folds
+    what + &folds + &odd
 }
 
 /// The first cell of a column that is not what it should be, and how many more there are; nothing where all are.
@@ -296,3 +303,33 @@ fn unlike(table: &Table, column: usize, what: &str, fits: impl Fn(&str) -> bool)
 
 /// Words in the names of columns of labels.
 const LABEL: [&str; 7] = ["label", "class", "finding", "diag", "pathology", "category", "target"];
+/// Words in the names of columns of marks.
+const MARKS: [&str; 6] = ["box", "rle", "encodedpixels", "polygon", "segmentation", "contour"];
+
+/// What a column may hold that is not read: classes under another name, or marks in another form.
+fn may_be(table: &Table, column: usize, labels: &[usize]) -> Option<String> {
+    let name = &table.header[column];
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    let filled = cells(table, column).filter(|cell| !cell.is_empty());
+    filled.for_each(|cell| *times.entry(cell).or_default() += 1);
+    if MARKS.iter().any(|word| name.to_lowercase().replace(['_', ' '], "").contains(word)) {
+        return (!times.is_empty())
+            .then(|| format!("the column {name} holds marks in no form that is read here"));
+    }
+    let listed = || times.keys().take(3).copied().collect::<Vec<_>>().join(", ");
+    if labels.contains(&column) {
+        return Some(match times.len() {
+            0 => format!("the column {name} is blank"),
+            1 => format!("the column {name} says {} of all films", listed()),
+            many => {
+                format!("the column {name} holds {many} words, more than classes are taken for")
+            }
+        });
+    }
+    // Measures have fractions, names and numbers of films no like.
+    let measure = |cell: &&str| cell.parse().is_ok_and(|number: f64| number.fract() != 0.0);
+    let few = (2..=CLASSES).contains(&times.len()) && 2 * times.len() <= table.rows.len();
+    (few && !times.keys().any(measure)).then(|| {
+        format!("the column {name} ({} …) may hold classes: name it by label_columns", listed())
+    })
+}

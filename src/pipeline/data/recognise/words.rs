@@ -1,20 +1,18 @@
-//! What the words in a column of a table are: classes, truths, several findings a cell, or labels that nobody reads.
+//! Words in the cells of a column, and the classes that they are.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Class, Table, class};
-use crate::data::dataset::class::meaning;
+use super::class;
+use crate::data::{Class, dataset::class::meaning};
 
-/// Number of words beyond which a column is not one of classes, and beyond which it is not one of several
-/// findings a cell.
-const CLASSES: usize = 20;
-const FINDINGS: usize = 200;
-/// Separators of several findings in a cell.
-const BETWEEN: [&str; 2] = ["|", ";"];
 /// Words that mean a blank to pandas, but in a column of one other word the absence of that.
 const ABSENT: [&str; 2] = ["none", "nil"];
-/// Words in the names of columns of marks.
-const MARKS: [&str; 6] = ["box", "rle", "encodedpixels", "polygon", "segmentation", "contour"];
+/// Number of words beyond which a column is not one of classes.
+pub(super) const CLASSES: usize = 20;
+/// Separators of several findings in a cell.
+const BETWEEN: [&str; 2] = ["|", ";"];
+/// Number of words beyond which a column is not one of several findings a cell.
+const FINDINGS: usize = 200;
 /// Words of which a column of two says whether something is there.
 const TRUTHS: [[&str; 2]; 7] = [
     ["false", "true"],
@@ -25,10 +23,6 @@ const TRUTHS: [[&str; 2]; 7] = [
     ["absent", "present"],
     ["abnormal", "normal"],
 ];
-
-pub(super) fn cells(table: &Table, column: usize) -> impl Iterator<Item = &str> {
-    table.rows.iter().filter_map(move |(_, cells)| Some(cells.get(column)?.as_str()))
-}
 
 /// Whether the words of a column are two that say whether something is there.
 pub(super) fn truths<'a>(said: impl Iterator<Item = &'a str>) -> bool {
@@ -58,34 +52,6 @@ pub(super) fn spelt<'a>(
     let mut classes: Vec<Class> = alike.into_values().map(one).collect();
     classes.sort_by(|a, b| a.name.cmp(&b.name));
     (classes, said)
-}
-
-/// What a column may hold that is not read: classes under another name, or marks in another form.
-pub(super) fn may_be(table: &Table, column: usize, labels: &[usize]) -> Option<String> {
-    let name = &table.header[column];
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    let filled = cells(table, column).filter(|cell| !cell.is_empty());
-    filled.for_each(|cell| *times.entry(cell).or_default() += 1);
-    if MARKS.iter().any(|word| name.to_lowercase().replace(['_', ' '], "").contains(word)) {
-        return (!times.is_empty())
-            .then(|| format!("the column {name} holds marks in no form that is read here"));
-    }
-    let listed = || times.keys().take(3).copied().collect::<Vec<_>>().join(", ");
-    if labels.contains(&column) {
-        return Some(match times.len() {
-            0 => format!("the column {name} is blank"),
-            1 => format!("the column {name} says {} of all films", listed()),
-            many => {
-                format!("the column {name} holds {many} words, more than classes are taken for")
-            }
-        });
-    }
-    // Measures have fractions, names and numbers of films no like.
-    let measure = |cell: &&str| cell.parse().is_ok_and(|number: f64| number.fract() != 0.0);
-    let few = (2..=CLASSES).contains(&times.len()) && 2 * times.len() <= table.rows.len();
-    (few && !times.keys().any(measure)).then(|| {
-        format!("the column {name} ({} …) may hold classes: name it by label_columns", listed())
-    })
 }
 
 /// The words of a column if they are a few classes.

@@ -1,5 +1,6 @@
-// What cooperative.wgsl says, on any adapter, so that kernels made for it can be checked where no adapter lists such matrices.
-// A team is 32 lanes, of which each has OWN sums that follow one another in a row; it reads its factors where they are staged.
+// The functions of cooperative.wgsl by hand, each lane with numbers of its own, so that kernels made for them can be checked where
+// no adapter lists such matrices. A team is 32 lanes, of which each has OWN sums that follow one another in a row; it reads its
+// factors where they are staged.
 const OWN: u32 = SIDE * SIDE / 32u;
 const LANES_OF_ROW: u32 = SIDE / OWN;
 

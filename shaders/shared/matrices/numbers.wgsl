@@ -1,5 +1,5 @@
-// What coop_tile.wgsl stages, number by number, so that a matrix may begin at any: Metal takes no other pointer. Compilers make
-// stores of 128 bits of it.
+// The memory that coop_tile.wgsl stages in, number by number, so that a matrix may begin at any: Metal takes no other pointer.
+// Compilers make stores of 128 bits of it.
 var<workgroup> tile: array<Number, 8u * BUFFER>;
 
 // Four terms of a row; places are in quads.

@@ -220,7 +220,9 @@ impl DeviceArgs {
         let device = self.open()?;
         let name = &device.info().name;
         let line = match self.precision {
-            Precision::F32 => matrices::brings(&device)?,
+            Precision::F32 => {
+                matrices::brings(&device)?.map(|brings| format!("{brings} (--precision f16)"))
+            }
             Precision::F16 => {
                 device.multiplies().map(|all| format!("multiplies matrices at once: {all}"))
             }

@@ -70,7 +70,7 @@ pub fn brings(gpu: &Gpu) -> Result<Option<String>> {
     let tuning = cache::measured(gpu)?;
     let what = format!("multiplies matrices of {side} × {side} f16 at once");
     if let Some(Proof::Wrong(_)) = tuning.matrices {
-        return Ok(Some(format!("{what}, but wrongly: `--precision f16` goes without")));
+        return Ok(Some(format!("{what}, but wrongly: f16 goes without")));
     }
     let best = |name: &str| {
         let tuned = tuning.problems.get(name)?;
@@ -86,7 +86,7 @@ pub fn brings(gpu: &Gpu) -> Result<Option<String>> {
         0 => "`mtpret tune` measures what it brings".to_owned(),
         _ => format!("{count} shapes that were measured take {:.2} of the time", half / whole),
     };
-    Ok(Some(format!("{what}, which `--precision f16` takes: {measured}")))
+    Ok(Some(format!("{what}, which f16 takes: {measured}")))
 }
 
 /// What ends the name of a problem whose features are f16, which that in f32 has not.

@@ -108,18 +108,17 @@ fn unused_shaders(root: &Path) -> Vec<String> {
     let sources = files(root, "src", ".rs");
     let shaders = files(root, "shaders", ".wgsl");
     let unused = |shader: &&File| {
-        let (folder, stem) = (shader.folder(), shader.stem());
+        let (path, stem) = (shader.name.trim_start_matches("shaders/"), shader.stem());
+        let path = path.trim_end_matches(".wgsl");
         if shader.name.starts_with("shaders/shared/") {
             // The loader may put one shared file in another's place, or behind it.
-            let path = shader.name.trim_start_matches("shaders/").trim_end_matches(".wgsl");
             let import = format!("#import {stem}");
             let by_loader = [format!("=> \"{stem}\""), format!("\" \"{path}\"")];
             let loads = |source: &File| by_loader.iter().any(|how| source.text.contains(how));
             !shaders.iter().any(|other| other.text.lines().any(|line| line.trim() == import))
                 && !sources.iter().any(loads)
         } else {
-            let (name, import) =
-                (format!("\"{folder}/{stem}\""), format!("#import {folder}/{stem}"));
+            let (name, import) = (format!("\"{path}\""), format!("#import {path}"));
             let imports = |other: &File| other.text.lines().any(|line| line.trim() == import);
             // What other files import is named by the loader too, so that alone it says nothing.
             let imported = !shader.text.contains("fn main(");

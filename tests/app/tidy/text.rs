@@ -25,11 +25,6 @@ impl File {
         let file = self.name.rsplit('/').next().unwrap_or_default();
         file.split('.').next().unwrap_or_default()
     }
-
-    /// The name of the folder that the file lies in, without its parents'.
-    pub fn folder(&self) -> &str {
-        self.name.rsplit('/').nth(1).unwrap_or_default()
-    }
 }
 
 /// The UTF-8 files under `root/folder` whose name ends in `ending`, sorted.

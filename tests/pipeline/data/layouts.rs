@@ -76,6 +76,15 @@ fn parts_are_told_by_a_word_of_their_folders() {
         let (what, _, counts) = told(&crossed(&[train, test], &["neg", "pos"]));
         assert_eq!(counts, [12, 0, 12], "{what}");
     }
+    let (_dir, all) = found(|root| {
+        for part in ["train2017", "val2017"] {
+            for n in 0..6 {
+                film(&root.join(format!("images/{part}/{part}{n}.png")), n);
+                mask(&root.join(format!("masks/{part}/{part}{n}.png")), 255);
+            }
+        }
+    });
+    assert!(all[0].what.contains("6 train, 6 val, 0 test"), "{}", all[0].what);
     // Without one to learn from they are none, which is said.
     let (what, _, counts) = told(&crossed(&["neg", "pos"], &["val", "test"]));
     assert_eq!(counts, [24, 0, 0]);

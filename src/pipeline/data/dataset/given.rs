@@ -108,8 +108,8 @@ fn word(part: Part) -> String {
 
 /// Which list is read when, and the part of what it names; none of `trainval`.
 type ListOf = (u8, Option<Part>);
-/// Lists in the order in which they are read.
-type Lists = BTreeMap<u8, (Option<Part>, Vec<PathBuf>)>;
+/// ListsOfParts in the order in which they are read.
+type ListsOfParts = BTreeMap<u8, (Option<Part>, Vec<PathBuf>)>;
 
 /// The part of VOC's list of this name.
 fn list_of(name: &str) -> Option<ListOf> {
@@ -125,13 +125,13 @@ fn list_of(name: &str) -> Option<ListOf> {
 pub(in crate::data) fn voc_lists(root: &Path, annotations: &Path) -> Result<Option<Given>> {
     let above = annotations.ancestors().take_while(|above| above.starts_with(root));
     let mut places = above.flat_map(|top| ["ImageSets/Main", "ImageSets"].map(|p| top.join(p)));
-    let lists = |folder: &PathBuf| -> Lists {
+    let lists = |folder: &PathBuf| -> ListsOfParts {
         let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
         let mut texts: Vec<PathBuf> =
             entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
         texts.sort();
         let of = |way: fn(&str) -> Option<ListOf>| {
-            let mut found = Lists::new();
+            let mut found = ListsOfParts::new();
             for path in &texts {
                 if let Some((order, part)) = way(&stem(path)) {
                     found.entry(order).or_insert((part, Vec::new())).1.push(path.clone());

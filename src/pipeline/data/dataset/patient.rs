@@ -2,7 +2,8 @@
 //!
 //! A film's patient is told by the column of a table; else by DICOM's PatientID; else by a known pattern of names; else by a
 //! folder that holds the films of one patient ([`super::patient_folders`]); else every film is a patient of its own. Numbers are
-//! compared as numbers: `0.0`, `0` and `00` are one patient. What says the same of all films (`ANONYMOUS`) says nothing.
+//! compared as numbers: `0.0`, `0` and `00` are one patient. What says the same of all films (`ANONYMOUS`), a place or a day says
+//! nothing, and a guess with which no films are left to learn from is dropped ([`super::split`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},

@@ -17,7 +17,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A folder per class, `root/CLASS/*` or `root/{train,val,test}/CLASS/*`.
+    /// A folder per class, `root/CLASS/*`, `root/{train,val,test}/CLASS/*` or `root/CLASS/{train,val,test}/*`; masks among
+    /// the films are left out.
     Folder,
     /// A table with a row per film and any columns.
     Csv,
@@ -113,7 +114,7 @@ pub struct Source {
     #[serde(default)]
     pub root: PathBuf,
     /// The folder of the films below `root`; the paths of a table or of annotations are relative
-    /// to it. Default: `root` itself. `masks`: a `*` in it stands for any letters, and in the patterns of the masks for the
+    /// to it. Default: `root` itself. `masks`: each `*` in it stands for any letters, and in the patterns of the masks for the
     /// same ones (`images = "*/films"` with `masks = ["*/masks/{}.png"]`); `train`, `val`, `test`, `Tr`, `Ts` there say the part.
     #[serde(default)]
     pub images: PathBuf,

@@ -36,7 +36,7 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
             rows.extend(films.into_iter().map(|film| row(film, *part, vec![])));
             continue;
         }
-        let classes = list(folder)?.0;
+        let classes = class_folders(folder)?;
         let within = part.is_none() && classes.iter().any(|class| has_parts(class));
         for class in classes {
             let index = names.iter().position(|name| same_name(name, &file_name(&class)));
@@ -60,6 +60,26 @@ pub(in crate::data) fn read(source: &Source) -> Result<Listing> {
     flaws.extend(masks_among(&masks));
     let kind = if source.labelled { Kind::Classes } else { Kind::None };
     Ok(Listing { labels: Labels { kind, names }, rows, missing: 0, unlabelled: 0, flaws })
+}
+
+/// Ends of names of files that say something of a data set, and are no pictures.
+const WORDS: [&str; 12] =
+    ["txt", "md", "csv", "tsv", "json", "xml", "html", "yaml", "yml", "py", "ipynb", "xlsx"];
+
+/// The folders that may be classes: not those that hold words alone, as `docs` does.
+fn class_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let of_words = |folder: &PathBuf| {
+        let Ok((folders, films)) = list(folder) else { return false };
+        let mut files = folder.read_dir().into_iter().flatten().flatten().peekable();
+        let word = |file: std::fs::DirEntry| {
+            let end = file.path().extension().map(|e| e.to_string_lossy().to_lowercase());
+            end.is_some_and(|end| WORDS.contains(&end.as_str()))
+        };
+        folders.is_empty() && films.is_empty() && files.peek().is_some() && files.all(word)
+    };
+    let mut folders = list(folder)?.0;
+    folders.retain(|folder| !of_words(folder));
+    Ok(folders)
 }
 
 /// Whether a class holds a folder of films to learn from: then its folders are parts.
@@ -142,7 +162,7 @@ fn class_names(parts: &[(Option<Part>, PathBuf)], flaws: &mut Vec<Flaw>) -> Resu
     let mut first: Vec<&(Option<Part>, PathBuf)> = parts.iter().collect();
     first.sort_by_key(|(part, _)| *part != Some(Part::Train));
     for (_, folder) in first {
-        let (classes, films) = list(folder)?;
+        let (classes, films) = (class_folders(folder)?, list(folder)?.1);
         if classes.is_empty() && !films.is_empty() {
             return Err(Error::data(
                 folder,

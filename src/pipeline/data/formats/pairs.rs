@@ -151,7 +151,7 @@ fn unread_parts(source: &Source) -> Result<Vec<Flaw>> {
     let Some(at) = steps.iter().position(|step| step.contains('*')) else { return Ok(flaws) };
     let read = folders(source)?;
     for folder in list(&source.films())?.0 {
-        let part = star(&steps[at], &file_name(&folder)).filter(|s| Part::named(s).is_some());
+        let part = star(&steps[at], &file_name(&folder)).filter(|s| Part::of_folder(s).is_some());
         let Some(part) = part else { continue };
         let wanted = steps[at + 1..].iter().fold(folder.clone(), |path, step| path.join(step));
         if read.iter().any(|read| read.path.starts_with(&folder)) {
@@ -230,11 +230,11 @@ fn part(source: &Source, film: &MaskedFilm) -> Option<Part> {
         "Tr" => Some(Part::Train),
         "Va" => Some(Part::Val),
         "Ts" => Some(Part::Test),
-        name => Part::named(name),
+        name => Part::of_folder(name),
     });
     let below = || {
         let folders = film.path.strip_prefix(source.films()).ok()?.parent()?;
-        folders.components().find_map(|part| Part::named(&part.as_os_str().to_string_lossy()))
+        folders.components().find_map(|part| Part::of_folder(&part.as_os_str().to_string_lossy()))
     };
     of_star.or_else(below)
 }

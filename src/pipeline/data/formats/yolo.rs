@@ -115,7 +115,9 @@ fn part(source: &Source, film: &Path, given: Option<&Given>) -> Option<Part> {
     let said = given.and_then(|given| given.part(&given::key(&source.root, film)));
     let below = || {
         let inside = film.strip_prefix(&source.root).ok()?.parent()?;
-        inside.components().find_map(|folder| Part::named(&folder.as_os_str().to_string_lossy()))
+        inside
+            .components()
+            .find_map(|folder| Part::of_folder(&folder.as_os_str().to_string_lossy()))
     };
     said.or_else(below)
 }

@@ -20,7 +20,7 @@ pub(super) fn has_any(folder: &Path) -> bool {
 /// The folder and the folders in it that name parts.
 fn with_parts(folder: &Path) -> Vec<PathBuf> {
     let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
-    let parts = inside.into_iter().filter(|inner| Part::named(&file_name(inner)).is_some());
+    let parts = inside.into_iter().filter(|inner| Part::of_folder(&file_name(inner)).is_some());
     std::iter::once(folder.to_path_buf()).chain(parts).collect()
 }
 
@@ -70,7 +70,7 @@ pub(super) fn coco(folder: &Path, unread: &mut Unread) -> Result<Option<Recognis
     let parted = |path: &PathBuf| {
         let folders = path.parent().into_iter().flat_map(Path::ancestors).map(file_name);
         Part::in_name(&stem(path)).is_some()
-            || folders.into_iter().any(|name| Part::named(&name).is_some())
+            || folders.into_iter().any(|name| Part::of_folder(&name).is_some())
     };
     if source.annotations.iter().any(parted) {
         source.annotations.retain(parted);

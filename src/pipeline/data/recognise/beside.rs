@@ -26,7 +26,7 @@ pub(super) fn repeated(folder: &Path) -> Result<Vec<Pair>> {
     };
     let names = |of: &[PathBuf]| of.iter().map(|one| file_name(one)).collect::<Vec<_>>();
     let train =
-        |of: &[PathBuf]| of.iter().any(|one| Part::named(&file_name(one)) == Some(Part::Train));
+        |of: &[PathBuf]| of.iter().any(|one| Part::of_folder(&file_name(one)) == Some(Part::Train));
     let first = list(folder)?.0;
     let second = folders(&first)?;
     for (tops, star, fits) in [

@@ -79,7 +79,7 @@ fn chosen(folder: &Path, least: Worth, unread: &mut Unread) -> Result<Option<Rec
     let best = best.map(|at| attempts.swap_remove(at));
     let read: HashSet<&PathBuf> = best.iter().flat_map(|b| &b.files).map(|(_, f)| f).collect();
     for Attempt { files, outcome } in &attempts {
-        let [(_, file)] = &files[..] else { continue };
+        let [(part, file)] = &files[..] else { continue };
         if read.contains(file) {
             continue;
         }
@@ -92,10 +92,18 @@ fn chosen(folder: &Path, least: Worth, unread: &mut Unread) -> Result<Option<Rec
                 let bare =
                     bare.or(said.strip_prefix("films to pretrain, whose labels are not read: "));
                 let said = bare.unwrap_or(said).to_owned();
-                let patients = found.source.patient_column.as_ref();
-                said + &patients.map_or(String::new(), |column| {
-                    format!(", and the patients of its column {column} go by nothing else")
-                })
+                let of = |column: &Option<String>, what: &str| {
+                    let said =
+                        |column| format!(", and the {what} of its column {column} are not used");
+                    column.as_ref().map_or(String::new(), said)
+                };
+                let listed = match (&found.source.split_column, part, &best) {
+                    (None, Some(_), Some(_)) => ", and the part that its name says is not used",
+                    _ => "",
+                };
+                said + &of(&found.source.patient_column, "patients")
+                    + &of(&found.source.split_column, "parts")
+                    + listed
             }
             Ok(_) if best.is_some() => "another table is read".into(),
             Ok(_) => continue,
@@ -168,7 +176,7 @@ fn choices(files: Vec<TableOfPart>) -> Vec<Vec<TableOfPart>> {
 fn tables(folder: &Path) -> Vec<TableOfPart> {
     let inside = list(folder).map(|(folders, _)| folders).unwrap_or_default();
     let of_tables = |inner: &&PathBuf| {
-        Part::named(&file_name(inner)).is_some()
+        Part::of_folder(&file_name(inner)).is_some()
             || list(inner).is_ok_and(|(folders, films)| folders.is_empty() && films.is_empty())
     };
     let places =
@@ -183,7 +191,7 @@ fn tables(folder: &Path) -> Vec<TableOfPart> {
         let mut files = super::entries(&place, "*");
         files.retain(is_table);
         files.sort();
-        let of_place = Part::named(&file_name(&place)).filter(|_| place != folder);
+        let of_place = Part::of_folder(&file_name(&place)).filter(|_| place != folder);
         found.extend(files.into_iter().map(|f| (of_place.or_else(|| Part::in_name(&stem(&f))), f)));
     }
     found
@@ -202,7 +210,7 @@ fn together(files: &[TableOfPart]) -> Vec<Vec<TableOfPart>> {
             .filter(|word| Part::in_name(word).is_none())
             .collect();
         let folder = file.parent().unwrap_or(Path::new(""));
-        let folder = match Part::named(&file_name(folder)) {
+        let folder = match Part::of_folder(&file_name(folder)) {
             Some(_) => folder.parent().unwrap_or(folder).join("*"),
             None => folder.to_path_buf(),
         };

@@ -55,13 +55,16 @@ pub(super) fn films(source: &Source, dataset: &Dataset) -> String {
 }
 
 /// What is said of folders of films beside sets, of which none is one.
-pub(super) fn folders(folders: &[PathBuf]) -> Option<String> {
+pub(super) fn folders(folders: &[PathBuf]) -> String {
     let named = |folder: &PathBuf| {
         let films = films_below(folder).ok()?.len();
         (films > 0).then(|| format!("{films} films in {}", file_name(folder)))
     };
     let named: Vec<String> = folders.iter().filter_map(named).collect();
-    (!named.is_empty()).then(|| format!("{}: no set of their own", named.join(", ")))
+    match named.is_empty() {
+        true => String::new(),
+        false => format!("; in no set are {}", named.join(", ")),
+    }
 }
 
 /// Lists of films by part in a folder, or in one that holds nothing but files, of which this layout makes no use.

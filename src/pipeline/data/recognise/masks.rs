@@ -138,7 +138,7 @@ fn part_of(name: &str) -> &str {
 
 /// Folders in which films and masks may lie side by side: the folder, and its part to learn from.
 fn tops(folder: &Path, inside: &[PathBuf]) -> Vec<(PathBuf, Star)> {
-    let train = inside.iter().find(|inner| Part::named(&file_name(inner)) == Some(Part::Train));
+    let train = inside.iter().find(|inner| Part::of_folder(&file_name(inner)) == Some(Part::Train));
     let of_part = train.map(|train| (train.clone(), Star::Top));
     std::iter::once((folder.to_path_buf(), Star::None)).chain(of_part).collect()
 }

@@ -10,6 +10,7 @@ mod masks;
 mod nnunet;
 mod said;
 mod tables;
+mod words;
 
 use std::{
     fs,
@@ -144,13 +145,12 @@ fn search(
         }
     }
     if found.len() > before {
-        unread.extend(left::folders(&none));
         // Labels that nobody can read are no reason to say nothing of them.
         let together = match several {
             true => classes::same_classes(&sets)? + &choice::above(folder),
             false => String::new(),
         };
-        found[before].what += &(together + &said::not_read(&unread));
+        found[before].what += &(together + &said::not_read(&unread) + &left::folders(&none));
         told.extend(of_set(before, false, &unread));
         unread.clear();
     }

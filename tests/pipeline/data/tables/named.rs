@@ -152,9 +152,25 @@ fn class_folders_come_before_tables_without_labels_and_both_are_said() {
     let meta = "filename,age,sex,patient\n".to_owned() + &rows;
     let (found_, set) = found(&[("neg/n", 4), ("pos/p", 4)], &[("metadata.csv", meta)]);
     assert_eq!((set.labels.kind, counts(&set)), (Kind::Classes, [8, 0, 0]), "{}", found_.what);
-    for words in ["not by metadata.csv", "sex (F, M …)", "the patients of its column patient"] {
+    for words in
+        ["not by metadata.csv", "sex (F, M …)", "the patients of its column patient are not used"]
+    {
         assert!(found_.what.contains(words), "{}", found_.what);
     }
+    // So is a division that stands in such a table, in its name or in a column of folds.
+    let rows: String = (0..4).map(|n| format!("n{n}.png,{}\n", ["train", "test"][n % 2])).collect();
+    let (found_, _) = found(
+        &[("neg/n", 4), ("pos/p", 4)],
+        &[("parts.csv", "filename,split\n".to_owned() + &rows), ("docs/readme.txt", "x".into())],
+    );
+    assert!(found_.what.contains("the parts of its column split are not used"), "{}", found_.what);
+    let list = "path\n".to_owned() + &numbered("f", 2).map(|n| n + "\n").collect::<String>();
+    let tables = [("labels.csv", classes(numbered("f", 4))), ("train.csv", list)];
+    let (found_, _) = found(&[("f", 4)], &tables);
+    assert!(found_.what.contains("the part that its name says is not used"), "{}", found_.what);
+    let folds = classes(numbered("f", 4)).replace('\n', ",0\n").replacen(",0", ",fold", 1);
+    let (found_, _) = found(&[("f", 4)], &[("labels.csv", folds)]);
+    assert!(found_.what.contains("the column fold says no train"), "{}", found_.what);
     // A table that cannot be used is named beside the folders that are.
     let table = classes(numbered("f", 4));
     let (found_, set) = found(&[("a/f", 4), ("b/f", 4)], &[("t.csv", table)]);

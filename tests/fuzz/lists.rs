@@ -24,15 +24,25 @@ fn filled(films: &[&str], texts: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// Recognises a folder of films whose file `place` is the input, and reads what was recognised.
 fn recognised(place: &'static str, films: &[&str], texts: &[(&str, &str)]) -> Reader {
+    let all = |found: Vec<data::RecognisedSet>| {
+        found.iter().all(|found| found.source.clone().read().is_ok())
+    };
+    given(place, films, texts, move |folder| data::recognise(folder).is_ok_and(all))
+}
+
+/// Gives `read` a folder of films whose file `place` is the input.
+fn given(
+    place: &'static str,
+    films: &[&str],
+    texts: &[(&str, &str)],
+    read: impl Fn(&Path) -> bool + 'static,
+) -> Reader {
     let folder = filled(films, texts);
     Box::new(move |bytes| {
         let path = folder.path().join(place);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
-        let read = |found: Vec<data::RecognisedSet>| {
-            found.iter().all(|found| found.source.clone().read().is_ok())
-        };
-        match data::recognise(folder.path()).is_ok_and(read) {
+        match read(folder.path()) {
             true => Outcome::Read { pixels: 0 },
             false => Outcome::Refused,
         }
@@ -44,8 +54,10 @@ const NNUNET: &str = r#"{"channel_names": {"0": "X-ray"}, "labels": {"background
 
 const REPORT: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <eCitation><uId id="CXR1"/><MeSH><major>Opacity/lung</major><automatic>x</automatic></MeSH>
-<parentImage id="a"><caption>PA</caption></parentImage><parentImage id="b"/></eCitation>
+<parentImage id="a"><caption>PA</caption></parentImage></eCitation>
 "#;
+
+const NORMAL: &str = "<eCitation><uId id=\"CXR2\"/><MeSH><major>normal</major></MeSH><parentImage id=\"b\"/></eCitation>";
 
 const VOC: [(&str, &str); 2] = [
     (
@@ -100,10 +112,15 @@ pub fn all() -> Vec<Format> {
         text(
             "openi",
             &[REPORT],
-            set("ecgen-radiology/1.xml", |root| Source {
-                images: "films".into(),
-                ..Source::new("set", Layout::Openi, root)
-            }),
+            given(
+                "ecgen-radiology/1.xml",
+                &["films/a.png", "films/b.png"],
+                &[("ecgen-radiology/2.xml", NORMAL)],
+                |root| {
+                    let source = Source::new("set", Layout::Openi, root);
+                    Source { val_share: 0.0, test_share: 0.0, ..source }.read().is_ok()
+                },
+            ),
         ),
         text(
             "voc-list",

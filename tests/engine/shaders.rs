@@ -208,16 +208,21 @@ fn every_shader_file_is_recorded_by_a_case() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
     let mut missing = Vec::new();
     for folder in
-        fs::read_dir(root).expect("shaders").flatten().filter(|f| f.file_name() != "shared")
+        fs::read_dir(&root).expect("shaders").flatten().filter(|f| f.file_name() != "shared")
     {
-        for file in fs::read_dir(folder.path()).expect("an op's shaders").flatten() {
-            let path = file.path();
+        let mut open = vec![folder.path()];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(fs::read_dir(&path).expect("a folder").flatten().map(|f| f.path()));
+                continue;
+            }
             // What others import has no entry point.
             if !fs::read_to_string(&path).expect("a shader").contains("fn main(") {
                 continue;
             }
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            let name = format!("{}/{stem}", folder.file_name().to_string_lossy());
+            let below = path.strip_prefix(&root).expect("it lies below").with_extension("");
+            let name = below.to_string_lossy().replace('\\', "/");
             // An adapter of small subgroups never launches these.
             if !seen.contains(name.as_str()) && (subgroups || !stem.contains("subgroup")) {
                 missing.push(name);

@@ -83,13 +83,15 @@ fn packed() -> Format {
 
 fn bundled() -> Format {
     let config = config::builtin("finetune/resnet18").unwrap();
+    let part = |name: &str| format!("\"{name}\":{{\"films\":1,\"blake3\":\"0\"}}");
+    let parts = format!("{{{},{},{}}}", part("train"), part("val"), part("test"));
     let words = [
         ("bundle", "1"),
         ("kind", "classes"),
         ("labels", "[\"a\",\"b\"]"),
         ("config", config),
         ("metrics", "{}"),
-        ("data", "null"),
+        ("data", &parts),
     ];
     let words = words.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let whole = saved_with("mtpret", words.into());

@@ -307,7 +307,11 @@ fn locate(error: Error, place: &Place, text: &str, overrides: &[String]) -> Erro
     let sets_key =
         |pair: &&String| pair.split_once('=').is_some_and(|(name, _)| within(name.trim()));
     fault.place = match overrides.iter().rev().find(sets_key) {
-        Some(pair) => format!("override {pair}").into(),
+        Some(pair) => {
+            let place = Place::from(format!("override {pair}"));
+            let whole = pair.split_once('=').is_some_and(|(name, _)| name.trim() == key);
+            if whole { place } else { format!("override {pair}: {key}").into() }
+        }
         None => {
             let place = on_line(place, line(text, offset(text, &key)));
             let item = place.item.iter().chain([&key]).cloned().collect::<Vec<_>>().join(": ");

@@ -255,6 +255,7 @@ fn malformed_boxes_are_refused_by_their_index() {
     target("/images", json!(3), &["t.json: expected the list images"]);
     wrong(&found, &whole, &["p.json: expected the list results"]);
     wrong(&json!([found]), &json!({"images": []}), &["t.json: expected the list categories"]);
+    write(&place, "t.json", whole.to_string());
     write(&place, "p.json", "[{");
     refused(score(&place, "detect", "p.json", "t.json"), 2, &["p.json:1: expected JSON", "line 1"]);
 }

@@ -237,9 +237,11 @@ fn weights_that_hold_nan_are_refused_on_the_way_in_and_out() {
 fn a_prediction_that_is_not_finite_is_no_success() {
     let place = Place::new();
     succeeded(place.stage("finetune", "run", &[]));
-    // Finite numbers, whose sum is beyond all that a float can hold.
+    // Numbers that a float can hold, and their squares, but not the products of three layers of them.
     let file = "run/weights.safetensors";
-    set(&place, [file, file], "fc.weight", |values| values.fill(3e38));
+    for layer in ["layer1.0.conv1.weight", "layer1.0.conv2.weight", "fc.weight"] {
+        set(&place, [file, file], layer, |values| values.fill(1e19));
+    }
     let mut predict = Command::new(PROGRAM);
     predict.current_dir(place.path(".")).args(["predict", "run", "films", "-o", "found.csv"]);
     ended(predict, 1);

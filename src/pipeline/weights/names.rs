@@ -14,13 +14,10 @@ const WRAPPERS: [&str; 7] = [
     COMPILED,
 ];
 
-/// Names that people give the one network in a module of their own: a wrapper if every name begins with it, else a
-/// place.
-const ATTRIBUTES: [&str; 11] = [
+/// Names that people give a network in a module of their own: a wrapper if every name begins with it, else a place.
+const ATTRIBUTES: [&str; 9] = [
     "net.",
     "resnet.",
-    TEACHER,
-    STUDENT,
     "features.",
     "feature_extractor.",
     "visual.",
@@ -38,23 +35,9 @@ const STUDENT: &str = "student.";
 /// too.
 const COMPILED: &str = "_orig_mod.";
 
-/// Prefixes of a backbone in a larger network: Faster R-CNN's, DeepLabV3's and mmseg's, segmentation_models', people's
-/// own.
-const PLACES: [&str; 13] = [
-    "",
-    "backbone.body.",
-    "backbone.",
-    "encoder.",
-    "net.",
-    "resnet.",
-    "features.",
-    "feature_extractor.",
-    "visual.",
-    "image_encoder.",
-    "online_network.",
-    "trunk.",
-    "cnn.",
-];
+/// Prefixes of a backbone in a larger network, beside [`ATTRIBUTES`]: Faster R-CNN's, DeepLabV3's and mmseg's,
+/// segmentation_models'.
+const PLACES: [&str; 4] = ["", "backbone.body.", "backbone.", "encoder."];
 
 /// Children of a ResNet in their order, as an `nn.Sequential` of them numbers its tensors.
 const CHILDREN: [(&str, &str); 7] = [
@@ -88,7 +71,7 @@ pub fn unwrapped(names: impl IntoIterator<Item = String>) -> Unwrapped {
         let begins = |wrapper: &&str| inner.keys().any(|name| name.starts_with(*wrapper));
         let all = |of: &&str| !inner.is_empty() && inner.keys().all(|name| name.starts_with(*of));
         let distilled = || [TEACHER, STUDENT].iter().all(begins).then_some(TEACHER);
-        let attribute = || ATTRIBUTES.into_iter().find(all);
+        let attribute = || ATTRIBUTES.into_iter().chain([TEACHER, STUDENT]).find(all);
         WRAPPERS.into_iter().find(begins).or_else(distilled).or_else(attribute)
     };
     while let Some(wrapper) = around(&all.inner) {
@@ -131,7 +114,8 @@ pub fn seen<'a>(
     wanted: impl Fn(&str) -> bool,
 ) -> BTreeMap<String, &'a str> {
     let found: Vec<&str> = found.into_iter().collect();
-    let views = PLACES.into_iter().flat_map(|place| [(place, false), (place, true)]);
+    let places = PLACES.into_iter().chain(ATTRIBUTES);
+    let views = places.flat_map(|place| [(place, false), (place, true)]);
     let view = |(place, numbered): (&str, bool)| -> BTreeMap<String, &'a str> {
         let below = found.iter().filter_map(|name| Some((name.strip_prefix(place)?, *name)));
         let called = |name: &str| if numbered { child(name) } else { name.to_owned() };

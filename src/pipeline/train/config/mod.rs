@@ -301,17 +301,14 @@ fn locate(error: Error, place: &Place, text: &str, overrides: &[String]) -> Erro
     let Error::Config(mut fault) = error else { return error };
     let key = fault.place.item.take().unwrap_or_default();
     // A fault may lie within what an override gave as a whole: `tasks.0` of `tasks=["x"]`.
-    let within = |name: &str| {
-        key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    let gave = |pair| -> Option<(&String, &str)> {
+        let pair: &String = pair;
+        let rest = key.strip_prefix(pair.split_once('=')?.0.trim())?;
+        (rest.is_empty() || rest.starts_with('.')).then_some((pair, rest))
     };
-    let sets_key =
-        |pair: &&String| pair.split_once('=').is_some_and(|(name, _)| within(name.trim()));
-    fault.place = match overrides.iter().rev().find(sets_key) {
-        Some(pair) => {
-            let place = Place::from(format!("override {pair}"));
-            let whole = pair.split_once('=').is_some_and(|(name, _)| name.trim() == key);
-            if whole { place } else { format!("override {pair}: {key}").into() }
-        }
+    fault.place = match overrides.iter().rev().find_map(gave) {
+        Some((pair, "")) => format!("override {pair}").into(),
+        Some((pair, _)) => format!("override {pair}: {key}").into(),
         None => {
             let place = on_line(place, line(text, offset(text, &key)));
             let item = place.item.iter().chain([&key]).cloned().collect::<Vec<_>>().join(": ");
